@@ -1,0 +1,139 @@
+"""`ECGRecord`: twelve leads in millivolts, with NaN wherever the page showed nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+FloatArray = npt.NDArray[np.float64]
+
+LIMB_LEADS = ("I", "II", "III", "aVR", "aVL", "aVF")
+CHEST_LEADS = ("V1", "V2", "V3", "V4", "V5", "V6")
+LEADS = LIMB_LEADS + CHEST_LEADS
+"""The twelve leads in the conventional order."""
+
+CLASSES = ("Normal", "AF", "I-AVB", "LBBB", "RBBB", "PAC", "PVC", "STD", "STE")
+"""The nine classes of ICBEB-2018 (CPSC-2018), in the order of every vector of this package."""
+
+DEFAULT_FS_HZ = 500.0
+
+EINTHOVEN: Mapping[str, Mapping[str, float]] = MappingProxyType(
+    {
+        "III": {"II": 1.0, "I": -1.0},
+        "aVR": {"I": -0.5, "II": -0.5},
+        "aVL": {"I": 1.0, "II": -0.5},
+        "aVF": {"II": 1.0, "I": -0.5},
+    }
+)
+"""Each derived limb lead as a combination of I and II (Einthoven 1913, Goldberger 1942)."""
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Where a record comes from; holds no text of the page and no name of a person.
+
+    ``kind`` is ``"digitized"`` (read from a page), ``"digital"`` (a signal file) or ``"array"``.
+    ``inferred`` names what was assumed rather than read, e.g. ``"paper speed 25 mm/s"``.
+    """
+
+    kind: Literal["digitized", "digital", "array"] = "array"
+    source_sha256: str = ""
+    inferred: tuple[str, ...] = ()
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class ECGRecord:
+    """A 12-lead ECG.
+
+    Parameters
+    ----------
+    p_signal : (n_samples, 12) float64
+        Millivolts; NaN where nothing is known. Columns follow ``sig_name``.
+    fs : float
+        Sampling frequency in Hz.
+    sig_name : tuple of str
+        Lead names, by default `LEADS`.
+    confidence : (n_samples, 12) float64 or None
+        Per-sample confidence in [0, 1] of a digitized record; None for a digital one.
+    age, sex
+        Years and ``"F"`` / ``"M"`` where known; some criteria depend on them.
+
+    Raises
+    ------
+    ValueError
+        If shapes, names or the sampling frequency do not fit together.
+    """
+
+    p_signal: FloatArray
+    fs: float = DEFAULT_FS_HZ
+    sig_name: tuple[str, ...] = LEADS
+    units: str = "mV"
+    confidence: FloatArray | None = None
+    provenance: Provenance = field(default_factory=Provenance)
+    age: float | None = None
+    sex: Literal["F", "M"] | None = None
+
+    def __post_init__(self) -> None:
+        signal = np.array(self.p_signal, dtype=np.float64)
+        if signal.ndim != 2 or signal.shape[1] != len(self.sig_name) or signal.shape[0] == 0:
+            raise ValueError(
+                f"p_signal must be (samples, {len(self.sig_name)}), got {signal.shape}"
+            )
+        if tuple(self.sig_name) != LEADS:
+            raise ValueError(f"sig_name must be {LEADS}; use ECGRecord.from_leads for other orders")
+        if not (np.isfinite(self.fs) and self.fs > 0):
+            raise ValueError(f"fs must be a positive number of Hz, got {self.fs}")
+        signal.setflags(write=False)
+        object.__setattr__(self, "p_signal", signal)
+        if self.confidence is not None:
+            confidence = np.array(self.confidence, dtype=np.float64)
+            if confidence.shape != signal.shape:
+                raise ValueError("confidence must have the shape of p_signal")
+            confidence.setflags(write=False)
+            object.__setattr__(self, "confidence", confidence)
+
+    @classmethod
+    def from_leads(cls, leads: Mapping[str, npt.ArrayLike], fs: float, **fields: Any) -> ECGRecord:
+        """Build a record from a mapping of lead name to samples; absent leads become NaN.
+
+        Names are matched without regard to case. All given leads must have the same length.
+        """
+        by_name = {name.casefold(): name for name in LEADS}
+        arrays: dict[str, FloatArray] = {}
+        for given, values in leads.items():
+            name = by_name.get(given.casefold())
+            if name is None:
+                raise ValueError(f"{given!r} is not one of the twelve leads")
+            arrays[name] = np.asarray(values, dtype=np.float64)
+        lengths = {len(values) for values in arrays.values()}
+        if len(lengths) != 1:
+            raise ValueError(f"leads must share one length, got {sorted(lengths)}")
+        signal = np.full((lengths.pop(), len(LEADS)), np.nan)
+        for name, values in arrays.items():
+            signal[:, LEADS.index(name)] = values
+        return cls(signal, fs, **fields)
+
+    @property
+    def n_samples(self) -> int:
+        """Number of samples per lead."""
+        return int(self.p_signal.shape[0])
+
+    @property
+    def duration_s(self) -> float:
+        """Length in seconds."""
+        return self.n_samples / self.fs
+
+    def lead(self, name: str) -> FloatArray:
+        """The samples of one lead, (n_samples,) in mV, NaN where not shown."""
+        return self.p_signal[:, LEADS.index(name)]
+
+    def coverage(self) -> dict[str, float]:
+        """Share of each lead's samples that are known."""
+        share = np.isfinite(self.p_signal).mean(axis=0)
+        return {name: float(value) for name, value in zip(LEADS, share, strict=True)}
