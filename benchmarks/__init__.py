@@ -1,0 +1,1 @@
+"""The measured tables of the README, each from one command."""
