@@ -1,0 +1,78 @@
+"""Classical ink map of a rectified page: what is darker than its paper and not grid.
+
+It needs no training, serves where the trace network is switched off, and stands beside it in the
+benchmark's ablation.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ecg4u.digitize.result import FloatArray, InkMap
+
+BACKGROUND_MM = 6.0
+GRID_LINE_MM = 50.0
+MIN_CONTRAST = 0.15
+
+
+def darkness(image: np.ndarray, px_per_mm: float) -> FloatArray:
+    """How much darker each pixel is than its paper, (H, W) in 0..1, free of shading.
+
+    The brightest colour channel is used: coloured grids vanish in it, black ink does not.
+    White-on-black pages are turned over first.
+    """
+    import cv2
+
+    value = image.max(axis=2)
+    if np.median(value) < 90:
+        value = 255 - image.max(axis=2)
+    small = cv2.resize(value, None, fx=0.25, fy=0.25, interpolation=cv2.INTER_AREA)
+    size = int(BACKGROUND_MM * px_per_mm / 4) | 1
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size))
+    paper = cv2.morphologyEx(cv2.medianBlur(small, 5), cv2.MORPH_CLOSE, kernel)
+    paper = cv2.GaussianBlur(paper, (0, 0), size / 2)
+    paper = cv2.resize(paper, value.shape[::-1], interpolation=cv2.INTER_LINEAR)
+    ratio = value.astype(np.float32) / np.maximum(paper.astype(np.float32), 1.0)
+    return np.clip(1.0 - ratio, 0.0, 1.0)
+
+
+def remove_grid(dark: FloatArray, px_per_mm: float) -> FloatArray:
+    """Subtract what runs straight along the page's axes for several centimetres."""
+    import cv2
+
+    length = int(GRID_LINE_MM * px_per_mm) | 1
+    capped = np.minimum(dark, np.float32(0.6))
+    along_x = cv2.blur(capped, (length, 1))
+    along_y = cv2.blur(capped, (1, length))
+    base = np.minimum(
+        cv2.blur(capped, (length, length)), np.minimum(along_x, along_y)
+    )
+    grid = np.maximum(along_x, along_y) - 0.5 * base
+    return np.clip(dark - 1.2 * np.clip(grid, 0, None), 0.0, 1.0)
+
+
+def _letters(trace: FloatArray, px_per_mm: float) -> np.ndarray:
+    """Components as small as letters, (H, W) bool: taller than a pen stroke, cut off on all sides."""
+    import cv2
+
+    _, label, stats, _ = cv2.connectedComponentsWithStats((trace > 0.4).astype(np.uint8))
+    size_mm = stats[:, [cv2.CC_STAT_WIDTH, cv2.CC_STAT_HEIGHT]] / px_per_mm
+    small = (size_mm[:, 0] < 5.5) & (size_mm[:, 1] < 6.5) & (size_mm[:, 1] > 0.9)
+    small[0] = False
+    return np.asarray(small[label])
+
+
+def classical_ink(image: np.ndarray, px_per_mm: float) -> InkMap:
+    """Ink map without a network; the pulse is left for the later stages to find."""
+    import cv2
+
+    ink = remove_grid(darkness(image, px_per_mm), px_per_mm)
+    ink = cv2.GaussianBlur(ink, (0, 0), 0.08 * px_per_mm)
+    strong = float(np.percentile(ink, 99.3))
+    trace = np.clip(ink / max(strong, MIN_CONTRAST), 0.0, 1.0).astype(np.float32)
+    letters = _letters(trace, px_per_mm)
+    return InkMap(
+        trace=np.where(letters, np.float32(0), trace),
+        text=np.where(letters, trace, np.float32(0)),
+        pulse=np.zeros_like(trace),
+    )

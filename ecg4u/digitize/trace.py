@@ -1,0 +1,359 @@
+"""Trace extraction: rows are found, followed jointly across the page, and measured to sub-pixel.
+
+A row's path minimises, by dynamic programming over the columns of the page, the cost of leaving
+ink, of vertical travel (cheap along ink, dear across paper) and of straying from its row. Rows
+are followed twice: the second time each pays for walking along another row's path, so traces
+that touch or cross keep their identity.
+
+The stroke of a pen of radius r covers, in each column, the union of discs along the curve. Its
+upper edge pulled back by r is exact at upward peaks, its lower edge at downward ones, and both
+agree elsewhere; `centre_line` joins the two, so peaks are not clipped by the line's thickness.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from ecg4u.digitize.result import FloatArray
+
+Array = npt.NDArray[np.float64]
+
+TRACK_PX_PER_MM = 5.0
+INK_LEVEL = 0.5
+MIN_ROW_PITCH_MM = 6.0
+GAP_COST = 1.0
+TRAVEL_ON_INK = 0.005
+TRAVEL_ON_PAPER = 0.12
+STRAY_PER_MM = 0.004
+OTHERS_ROW_COST = 1.5
+MAX_REACH_MM = 60.0
+SNAP_MM = 0.45
+LOCAL_BASELINE_MM = 30.0
+MAX_BLOCK_GAP_MM = 2.0
+MAX_ROW_GAP_MM = 40.0
+MIN_SHARE_OF_LONGEST_ROW = 0.55
+MIN_ROW_INK = 0.6
+
+
+@dataclass(frozen=True, eq=False)
+class RowPath:
+    """One row of the page: where its trace runs.
+
+    ``y`` is (W,) the followed path in rectified px; ``top`` and ``bottom`` are (W,) the sub-pixel
+    edges of its ink, NaN where there is none; ``centre`` is (W,) the curve itself.
+    """
+
+    baseline: float
+    y: Array
+    top: Array
+    bottom: Array
+    centre: Array
+    ink: Array
+
+    @property
+    def extent(self) -> tuple[int, int]:
+        """First and last column with ink."""
+        columns = np.flatnonzero(np.isfinite(self.centre))
+        return (int(columns[0]), int(columns[-1])) if len(columns) else (0, -1)
+
+
+def _flat_ink(mask: npt.NDArray[np.uint8], px_per_mm: float) -> npt.NDArray[np.uint8]:
+    """Ink of wide components that is not part of a vertical stroke."""
+    import cv2
+
+    joined = cv2.morphologyEx(
+        mask, cv2.MORPH_CLOSE, np.ones((1, int(1.5 * px_per_mm) | 1), np.uint8)
+    )
+    _, label, stats, _ = cv2.connectedComponentsWithStats(joined, connectivity=8)
+    wide = stats[:, cv2.CC_STAT_WIDTH] > 6.0 * px_per_mm
+    wide[0] = False
+    kept = mask * wide[label].astype(np.uint8)
+    tall = cv2.morphologyEx(kept, cv2.MORPH_OPEN, np.ones((int(1.6 * px_per_mm), 1), np.uint8))
+    return kept & (1 - tall)
+
+
+def find_rows(trace: FloatArray, px_per_mm: float) -> Array:
+    """Heights (px) at which traces run across the page, top to bottom."""
+    from scipy.ndimage import gaussian_filter1d
+    from scipy.signal import find_peaks
+
+    mask = (trace > INK_LEVEL).astype(np.uint8)
+    flat = _flat_ink(mask, px_per_mm)
+    profile = gaussian_filter1d(flat.sum(axis=1).astype(float), 1.0 * px_per_mm)
+    if profile.max() <= 0:
+        return np.zeros(0)
+    peaks, _ = find_peaks(
+        profile,
+        distance=int(MIN_ROW_PITCH_MM * px_per_mm),
+        height=0.12 * profile.max(),
+        prominence=0.10 * profile.max(),
+    )
+    rows = []
+    for peak in peaks:
+        band = flat[max(0, peak - int(3 * px_per_mm)) : peak + int(3 * px_per_mm)]
+        spread = np.flatnonzero(band.any(axis=0))
+        if len(spread) > 15 * px_per_mm:
+            rows.append(float(peak))
+    return np.array(rows)
+
+
+def follow(
+    trace: FloatArray, baselines: Array, px_per_mm: float, claimed: FloatArray | None = None
+) -> Array:
+    """Follow every row across the page at once.
+
+    Parameters
+    ----------
+    trace : (H, W) ink in 0..1
+    baselines : (R,) px
+    claimed : (R, H, W) or None
+        Extra cost per row where other rows run.
+
+    Returns
+    -------
+    (R, W) float64 px, the path of each row.
+    """
+    height, width = trace.shape
+    rows = len(baselines)
+    ink = np.clip(trace / INK_LEVEL, 0.0, 1.0)
+    unary = GAP_COST * (1.0 - ink)
+    travel = TRAVEL_ON_PAPER + (TRAVEL_ON_INK - TRAVEL_ON_PAPER) * ink
+    heights = np.arange(height)
+    away_mm = np.abs(heights[None] - baselines[:, None]) / px_per_mm
+    stray = (STRAY_PER_MM * away_mm + np.where(away_mm > MAX_REACH_MM, 5.0, 0.0)).astype(np.float32)
+    cost = stray.copy()
+    come_from = np.empty((width, rows, height), np.int16)
+    index = np.broadcast_to(heights.astype(np.int16), (rows, height))
+    for x in range(width):
+        climb = np.cumsum(travel[:, x], dtype=np.float32)
+        down = cost - climb
+        best_down = np.minimum.accumulate(down, axis=1)
+        at_down = np.maximum.accumulate(np.where(down == best_down, index, 0), axis=1)
+        up = (cost + climb)[:, ::-1]
+        best_up = np.minimum.accumulate(up, axis=1)
+        at_up = np.maximum.accumulate(np.where(up == best_up, index, 0), axis=1)
+        best_up, at_up = best_up[:, ::-1], (height - 1 - at_up)[:, ::-1]
+        via_down, via_up = best_down + climb, best_up - climb
+        lower = via_down <= via_up
+        cost = np.where(lower, via_down, via_up) + unary[:, x] + stray
+        if claimed is not None:
+            cost += claimed[:, :, x]
+        cost -= cost.min(axis=1, keepdims=True)
+        come_from[x] = np.where(lower, at_down, at_up)
+    path = np.empty((rows, width), np.int64)
+    state = cost.argmin(axis=1)
+    which = np.arange(rows)
+    for x in range(width - 1, -1, -1):
+        path[:, x] = state
+        state = come_from[x, which, state]
+    return path.astype(np.float64)
+
+
+def _local_baselines(paths: Array) -> Array:
+    """Running median of each path over `LOCAL_BASELINE_MM`, (R, W)."""
+    from scipy.ndimage import median_filter
+
+    step = 10
+    window = int(LOCAL_BASELINE_MM * TRACK_PX_PER_MM / step) | 1
+    coarse = median_filter(paths[:, ::step], size=(1, window), mode="nearest")
+    columns = np.arange(paths.shape[1])
+    return np.stack([np.interp(columns, columns[::step], row) for row in coarse])
+
+
+def _claims(paths: Array, shape: tuple[int, int]) -> FloatArray:
+    """Cost of walking along another row's level stretches, (R, H, W).
+
+    Only a row that is nearer to its own baseline there has a claim, else two rows that were once
+    mistaken for each other would drive each other away.
+    """
+    height, width = shape
+    rows = len(paths)
+    cost = np.zeros((rows, height, width), np.float32)
+    columns = np.arange(width)
+    level = np.abs(np.diff(paths, axis=1, prepend=paths[:, :1])) <= 2
+    base = _local_baselines(paths)
+    for owner in range(rows):
+        distance = np.abs(paths[owner] - base[owner])
+        for other in range(rows):
+            if other == owner:
+                continue
+            held = level[owner] & (distance < np.abs(paths[owner] - base[other]))
+            for offset in (-2, -1, 0, 1, 2):
+                y = np.clip(paths[owner] + offset, 0, height - 1).astype(int)
+                cost[other, y[held], columns[held]] = OTHERS_ROW_COST
+    return cost
+
+
+def _drop_doubles(baselines: Array, paths: Array, px_per_mm: float) -> npt.NDArray[np.bool_]:
+    """Which rows to keep: of two rows that share most of their path the later is dropped."""
+    keep = np.ones(len(baselines), bool)
+    for i in range(len(baselines)):
+        for j in range(i):
+            if keep[i] and keep[j]:
+                together = np.mean(np.abs(paths[i] - paths[j]) < 0.6 * px_per_mm)
+                if together > 0.45:
+                    near_i = np.mean(np.abs(paths[i] - baselines[i]))
+                    near_j = np.mean(np.abs(paths[j] - baselines[j]))
+                    keep[i if near_i >= near_j else j] = False
+    return keep
+
+
+def trace_rows(trace: FloatArray, px_per_mm: float) -> tuple[RowPath, ...]:
+    """Find the rows of a page and the curve of each, top to bottom."""
+    import cv2
+
+    scale = TRACK_PX_PER_MM / px_per_mm
+    small = cv2.resize(trace, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    small = np.maximum(small, 0.8 * cv2.dilate(small, np.ones((2, 2), np.uint8)))
+    baselines = find_rows(trace, px_per_mm) * scale
+    if len(baselines) == 0:
+        return ()
+    paths = follow(small, baselines, TRACK_PX_PER_MM)
+    if len(baselines) > 1:
+        paths = follow(small, baselines, TRACK_PX_PER_MM, _claims(paths, small.shape))
+        keep = _drop_doubles(baselines, paths, TRACK_PX_PER_MM)
+        baselines, paths = baselines[keep], paths[keep]
+    columns = (np.arange(trace.shape[1]) + 0.5) * scale - 0.5
+    full = np.stack(
+        [np.interp(columns, np.arange(small.shape[1]), (path + 0.5) / scale - 0.5) for path in paths]
+    )
+    rows = [
+        _measure(trace, full, row, float(baselines[row] / scale), px_per_mm)
+        for row in range(len(full))
+    ]
+    return _plausible(rows)
+
+
+def _plausible(rows: list[RowPath]) -> tuple[RowPath, ...]:
+    """Rows that are long and mostly inked; headers and frames are neither."""
+    lengths = [row.extent[1] - row.extent[0] + 1 for row in rows]
+    longest = max(lengths)
+    return tuple(
+        row
+        for row, length in zip(rows, lengths, strict=True)
+        if length >= MIN_SHARE_OF_LONGEST_ROW * longest
+        and np.isfinite(row.centre).sum() >= MIN_ROW_INK * length
+    )
+
+
+def _edges(
+    trace: FloatArray, y: Array, snap: int
+) -> tuple[Array, Array, Array]:
+    """Sub-pixel top and bottom of the run of ink nearest to ``y`` in each column, and its ink."""
+    height, width = trace.shape
+    top, bottom, strength = (np.full(width, np.nan) for _ in range(3))
+    for x in range(width):
+        column = trace[:, x]
+        start = int(round(y[x]))
+        lo, hi = max(0, start - snap), min(height, start + snap + 1)
+        window = column[lo:hi]
+        if window.size == 0:
+            continue
+        inked = np.flatnonzero(window > INK_LEVEL)
+        if len(inked) == 0:
+            continue
+        seed = lo + int(inked[np.argmin(np.abs(inked + lo - y[x]))])
+        a = seed
+        while a > 0 and column[a - 1] > INK_LEVEL:
+            a -= 1
+        b = seed
+        while b < height - 1 and column[b + 1] > INK_LEVEL:
+            b += 1
+        strength[x] = column[a : b + 1].max()
+        top[x] = a if a == 0 else a - (column[a] - INK_LEVEL) / (column[a] - column[a - 1])
+        bottom[x] = (
+            b
+            if b == height - 1
+            else b + (column[b] - INK_LEVEL) / (column[b] - column[b + 1])
+        )
+    return top, bottom, strength
+
+
+def _measure(
+    trace: FloatArray, paths: Array, row: int, baseline: float, px_per_mm: float
+) -> RowPath:
+    """Edges and centre line of one row; ink that other rows run through is shared out."""
+    y = paths[row]
+    top, bottom, strength = _edges(trace, y, int(SNAP_MM * px_per_mm))
+    thickness = np.nanmedian(bottom - top) if np.isfinite(top).any() else 0.0
+    pen = float(np.clip(thickness, 0.1 * px_per_mm, 1.2 * px_per_mm))
+    visited_lo, visited_hi = _visited(y)
+    for other in range(len(paths)):
+        if other == row:
+            continue
+        with np.errstate(invalid="ignore"):
+            shared = (paths[other] >= top - pen / 2) & (paths[other] <= bottom + pen / 2)
+            shared &= (bottom - top) > 1.6 * pen
+        top = np.where(shared, np.maximum(top, visited_lo - pen / 2), top)
+        bottom = np.where(shared, np.minimum(bottom, visited_hi + pen / 2), bottom)
+    centre = centre_line(top, bottom, pen)
+    outside = ~_main_stretch(np.isfinite(top), px_per_mm)
+    for values in (top, bottom, centre, strength):
+        values[outside] = np.nan
+    return RowPath(baseline, y, top, bottom, centre, strength)
+
+
+def _main_stretch(inked: npt.NDArray[np.bool_], px_per_mm: float) -> npt.NDArray[np.bool_]:
+    """The columns between the ends of a row's trace: stray ink far off either end is left out."""
+    columns = np.flatnonzero(inked)
+    inside = np.zeros(len(inked), bool)
+    if len(columns) == 0:
+        return inside
+    blocks = np.split(columns, np.flatnonzero(np.diff(columns) > MAX_BLOCK_GAP_MM * px_per_mm) + 1)
+    largest = max(range(len(blocks)), key=lambda i: len(blocks[i]))
+    first = last = largest
+    while first > 0 and _belongs(blocks[first - 1], blocks[first], px_per_mm):
+        first -= 1
+    while last < len(blocks) - 1 and _belongs(blocks[last + 1], blocks[last], px_per_mm):
+        last += 1
+    inside[blocks[first][0] : blocks[last][-1] + 1] = True
+    return inside
+
+
+def _belongs(block: npt.NDArray[np.intp], neighbour: npt.NDArray[np.intp], px_per_mm: float) -> bool:
+    """Whether a block of ink goes on where its neighbour ends: long enough and not far away."""
+    gap = max(block[0] - neighbour[-1], neighbour[0] - block[-1])
+    return len(block) > 4 * px_per_mm and gap < MAX_ROW_GAP_MM * px_per_mm
+
+
+def _visited(y: Array) -> tuple[Array, Array]:
+    """Highest and lowest point of the path between the middles of each column's neighbours."""
+    before = np.concatenate([y[:1], (y[1:] + y[:-1]) / 2])
+    after = np.concatenate([(y[1:] + y[:-1]) / 2, y[-1:]])
+    return np.minimum(np.minimum(before, after), y), np.maximum(np.maximum(before, after), y)
+
+
+def centre_line(top: Array, bottom: Array, pen: float) -> Array:
+    """The curve whose stroke with a pen of width ``pen`` px has these edges; (W,) px.
+
+    The top edge closed by the pen's disc is exact at upward peaks, the bottom edge at downward
+    ones; where both agree their mean is taken.
+    """
+    radius = pen / 2
+    reach = max(int(np.floor(radius - 0.75)), 0)
+    upper = np.full_like(top, -np.inf)
+    lower = np.full_like(top, np.inf)
+    filled_top, filled_bottom = _nearest(top), _nearest(bottom)
+    for u in range(-reach, reach + 1):
+        sag = np.sqrt(max(radius**2 - u**2, 0.0))
+        upper = np.maximum(upper, np.roll(filled_top, u) + sag)
+        lower = np.minimum(lower, np.roll(filled_bottom, u) - sag)
+    middle = (filled_top + filled_bottom) / 2
+    upper, lower = np.minimum(upper, middle), np.maximum(lower, middle)
+    aside = 2 * reach + 3
+    reference = (np.roll(middle, aside) + np.roll(middle, -aside)) / 2
+    spread = np.maximum(lower - upper, 1e-6)
+    lean = np.clip((middle - reference) / (0.5 * pen), -1.0, 1.0)
+    centre = (upper + lower) / 2 + lean * spread / 2
+    return np.where(np.isfinite(top), centre, np.nan)
+
+
+def _nearest(values: Array) -> Array:
+    """NaN replaced by linear interpolation between known neighbours."""
+    known = np.isfinite(values)
+    if not known.any():
+        return np.zeros_like(values)
+    return np.interp(np.arange(len(values)), np.flatnonzero(known), values[known])
