@@ -23,15 +23,19 @@ Array = npt.NDArray[np.float64]
 
 TRACK_PX_PER_MM = 5.0
 INK_LEVEL = 0.5
+FAINT_LEVEL = 0.2
 MIN_ROW_PITCH_MM = 6.0
 GAP_COST = 1.0
 TRAVEL_ON_INK = 0.005
 TRAVEL_ON_PAPER = 0.12
 STRAY_PER_MM = 0.004
 OTHERS_ROW_COST = 1.5
+FORCED_COST = 30.0
+SPIKE_REACH_MM = 9.0
 MAX_REACH_MM = 60.0
 SNAP_MM = 0.45
 LOCAL_BASELINE_MM = 30.0
+OWN_GROUND_MM = 6.0
 MAX_BLOCK_GAP_MM = 2.0
 MAX_ROW_GAP_MM = 40.0
 MIN_SHARE_OF_LONGEST_ROW = 0.55
@@ -118,7 +122,7 @@ def follow(
     """
     height, width = trace.shape
     rows = len(baselines)
-    ink = np.clip(trace / INK_LEVEL, 0.0, 1.0)
+    ink = np.clip((trace - FAINT_LEVEL) / (INK_LEVEL - FAINT_LEVEL), 0.0, 1.0)
     unary = GAP_COST * (1.0 - ink)
     travel = TRAVEL_ON_PAPER + (TRAVEL_ON_INK - TRAVEL_ON_PAPER) * ink
     heights = np.arange(height)
@@ -164,7 +168,7 @@ def _local_baselines(paths: Array) -> Array:
 
 
 def _claims(paths: Array, shape: tuple[int, int]) -> FloatArray:
-    """Cost of walking along another row's level stretches, (R, H, W).
+    """Cost of walking where another row runs near its own baseline, (R, H, W).
 
     Only a row that is nearer to its own baseline there has a claim, else two rows that were once
     mistaken for each other would drive each other away.
@@ -172,19 +176,76 @@ def _claims(paths: Array, shape: tuple[int, int]) -> FloatArray:
     height, width = shape
     rows = len(paths)
     cost = np.zeros((rows, height, width), np.float32)
-    columns = np.arange(width)
-    level = np.abs(np.diff(paths, axis=1, prepend=paths[:, :1])) <= 2
+    heights = np.arange(height)[:, None]
     base = _local_baselines(paths)
     for owner in range(rows):
+        low, high = _visited(paths[owner])
+        walked = (heights >= low - 2) & (heights <= high + 2)
         distance = np.abs(paths[owner] - base[owner])
+        walked &= distance < OWN_GROUND_MM * TRACK_PX_PER_MM
         for other in range(rows):
-            if other == owner:
-                continue
-            held = level[owner] & (distance < np.abs(paths[owner] - base[other]))
-            for offset in (-2, -1, 0, 1, 2):
-                y = np.clip(paths[owner] + offset, 0, height - 1).astype(int)
-                cost[other, y[held], columns[held]] = OTHERS_ROW_COST
+            if other != owner:
+                nearer = distance < np.abs(paths[owner] - base[other])
+                cost[other][walked & nearer] = OTHERS_ROW_COST
     return cost
+
+
+def _explained(trace: FloatArray, paths: Array) -> npt.NDArray[np.bool_]:
+    """Ink that belongs to a row's path: its run, or its own stretch of a run that rows share."""
+    low, high = _visited(paths)
+    explained = np.zeros(trace.shape, bool)
+    for x in range(trace.shape[1]):
+        column = trace[:, x]
+        runs = []
+        for y in paths[:, x]:
+            seed = int(y)
+            runs.append(_run(column, seed) if column[seed] > FAINT_LEVEL else (seed, seed))
+        for row, run in enumerate(runs):
+            if runs.count(run) > 1:
+                run = (int(low[row, x]) - 1, int(np.ceil(high[row, x])) + 1)
+            explained[max(0, run[0]) : run[1] + 1, x] = True
+    return explained
+
+
+def _left_over(
+    trace: FloatArray, paths: Array, claims: FloatArray
+) -> tuple[FloatArray, bool]:
+    """Claims that send each spike which no row explains to the row that was on its way to it.
+
+    Where a tall wave crosses another row, both rows explain the ink up to the crossing equally
+    well; beyond it the spike belongs to the one that is further from its own baseline.
+    """
+    import cv2
+
+    residual = (trace > INK_LEVEL) & ~_explained(trace, paths)
+    count, label, stats, _ = cv2.connectedComponentsWithStats(residual.astype(np.uint8))
+    base = _local_baselines(paths)
+    claims = claims.copy()
+    reach = SPIKE_REACH_MM * TRACK_PX_PER_MM
+    found = False
+    for component in range(1, count):
+        x0, y0, w, h = (int(v) for v in stats[component, :4])
+        if h < 2.5 * TRACK_PX_PER_MM or w > 8 * TRACK_PX_PER_MM:
+            continue
+        inside = label == component
+        columns = slice(max(0, x0 - 3), x0 + w + 3)
+        near = paths[:, columns]
+        touching = ((near > y0 - reach) & (near < y0 + h + reach)).any(axis=1)
+        if not touching.any():
+            continue
+        excursion = np.abs(near - base[:, columns]).max(axis=1)
+        owner = int(np.argmax(np.where(touching, excursion, -1.0)))
+        down = y0 + h / 2 > float(np.median(base[owner, columns]))
+        rows_of = np.flatnonzero(inside.any(axis=1))
+        tip = rows_of[-1] if down else rows_of[0]
+        tip_columns = np.flatnonzero(inside[max(0, tip - 2) : tip + 3].any(axis=0))
+        column = int(np.median(tip_columns))
+        claims[owner, :, column] += np.where(inside[:, column], 0.0, FORCED_COST)
+        for other in np.flatnonzero(touching):
+            if other != owner:
+                claims[other][inside] += OTHERS_ROW_COST
+        found = True
+    return claims, found
 
 
 def _drop_doubles(baselines: Array, paths: Array, px_per_mm: float) -> npt.NDArray[np.bool_]:
@@ -213,9 +274,13 @@ def trace_rows(trace: FloatArray, px_per_mm: float) -> tuple[RowPath, ...]:
         return ()
     paths = follow(small, baselines, TRACK_PX_PER_MM)
     if len(baselines) > 1:
-        paths = follow(small, baselines, TRACK_PX_PER_MM, _claims(paths, small.shape))
+        claims = _claims(paths, small.shape)
+        paths = follow(small, baselines, TRACK_PX_PER_MM, claims)
         keep = _drop_doubles(baselines, paths, TRACK_PX_PER_MM)
-        baselines, paths = baselines[keep], paths[keep]
+        baselines, paths, claims = baselines[keep], paths[keep], claims[keep]
+        claims, found = _left_over(small, paths, claims)
+        if found:
+            paths = follow(small, baselines, TRACK_PX_PER_MM, claims)
     columns = (np.arange(trace.shape[1]) + 0.5) * scale - 0.5
     full = np.stack(
         [np.interp(columns, np.arange(small.shape[1]), (path + 0.5) / scale - 0.5) for path in paths]
@@ -239,37 +304,48 @@ def _plausible(rows: list[RowPath]) -> tuple[RowPath, ...]:
     )
 
 
-def _edges(
-    trace: FloatArray, y: Array, snap: int
-) -> tuple[Array, Array, Array]:
-    """Sub-pixel top and bottom of the run of ink nearest to ``y`` in each column, and its ink."""
+def _edges(trace: FloatArray, y: Array, snap: int) -> tuple[Array, Array, Array]:
+    """Sub-pixel top and bottom of the ink at ``y`` in each column, and its strength.
+
+    The run is followed down to `FAINT_LEVEL` (the paper between the two strokes of a narrow peak
+    is seldom white), its edges stand where it crosses `INK_LEVEL`.
+    """
     height, width = trace.shape
     top, bottom, strength = (np.full(width, np.nan) for _ in range(3))
     for x in range(width):
         column = trace[:, x]
         start = int(round(y[x]))
         lo, hi = max(0, start - snap), min(height, start + snap + 1)
-        window = column[lo:hi]
-        if window.size == 0:
+        faint = np.flatnonzero(column[lo:hi] > FAINT_LEVEL)
+        if len(faint) == 0:
             continue
-        inked = np.flatnonzero(window > INK_LEVEL)
+        seed = lo + int(faint[np.argmin(np.abs(faint + lo - y[x]))])
+        a, b = _run(column, seed)
+        inked = np.flatnonzero(column[a : b + 1] > INK_LEVEL)
         if len(inked) == 0:
             continue
-        seed = lo + int(inked[np.argmin(np.abs(inked + lo - y[x]))])
-        a = seed
-        while a > 0 and column[a - 1] > INK_LEVEL:
-            a -= 1
-        b = seed
-        while b < height - 1 and column[b + 1] > INK_LEVEL:
-            b += 1
+        a, b = a + int(inked[0]), a + int(inked[-1])
         strength[x] = column[a : b + 1].max()
-        top[x] = a if a == 0 else a - (column[a] - INK_LEVEL) / (column[a] - column[a - 1])
-        bottom[x] = (
-            b
-            if b == height - 1
-            else b + (column[b] - INK_LEVEL) / (column[b] - column[b + 1])
-        )
+        top[x] = a - _beyond(column, a, a - 1)
+        bottom[x] = b + _beyond(column, b, b + 1)
     return top, bottom, strength
+
+
+def _run(column: FloatArray, seed: int) -> tuple[int, int]:
+    """First and last pixel of the run above `FAINT_LEVEL` around ``seed``."""
+    paper = column <= FAINT_LEVEL
+    above = np.flatnonzero(paper[:seed])
+    below = np.flatnonzero(paper[seed:])
+    first = int(above[-1]) + 1 if len(above) else 0
+    last = seed + int(below[0]) - 1 if len(below) else len(column) - 1
+    return first, max(first, last)
+
+
+def _beyond(column: FloatArray, inside: int, outside: int) -> float:
+    """How far past pixel ``inside`` the ink crosses `INK_LEVEL` on its way to ``outside``."""
+    if not 0 <= outside < len(column):
+        return 0.0
+    return float((column[inside] - INK_LEVEL) / (column[inside] - column[outside]))
 
 
 def _measure(
@@ -321,8 +397,9 @@ def _belongs(block: npt.NDArray[np.intp], neighbour: npt.NDArray[np.intp], px_pe
 
 def _visited(y: Array) -> tuple[Array, Array]:
     """Highest and lowest point of the path between the middles of each column's neighbours."""
-    before = np.concatenate([y[:1], (y[1:] + y[:-1]) / 2])
-    after = np.concatenate([(y[1:] + y[:-1]) / 2, y[-1:]])
+    halfway = (y[..., 1:] + y[..., :-1]) / 2
+    before = np.concatenate([y[..., :1], halfway], axis=-1)
+    after = np.concatenate([halfway, y[..., -1:]], axis=-1)
     return np.minimum(np.minimum(before, after), y), np.maximum(np.maximum(before, after), y)
 
 
