@@ -1,0 +1,119 @@
+"""Bytes of a file, bounded, and never from anything but a regular file."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import stat
+from pathlib import Path
+
+from ecg4u.errors import UnreadableInputError
+
+Source = str | Path | bytes
+
+STAGE = "io"
+_CHUNK_BYTES = 1 << 20
+
+
+def unreadable(message: str, hint: str) -> UnreadableInputError:
+    """The one error of this room."""
+    return UnreadableInputError(message, stage=STAGE, hint=hint)
+
+
+def read_bytes(source: Source, *, max_bytes: int) -> bytes:
+    """All bytes of ``source``.
+
+    Raises
+    ------
+    UnreadableInputError
+        If it is missing, no regular file (a folder, pipe or device), empty or too large.
+    """
+    if isinstance(source, bytes):
+        data = source
+        _check_size(len(data), max_bytes)
+        return data
+    try:
+        descriptor = os.open(os.fspath(source), os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+        with os.fdopen(descriptor, "rb") as file:
+            _check_regular(os.fstat(file.fileno()))
+            _check_size(os.fstat(file.fileno()).st_size, max_bytes)
+            data = file.read(max_bytes + 1)
+    except OSError as error:
+        raise _from_os_error(error) from None
+    except ValueError:
+        raise unreadable("The file's name is not valid.", "Rename the file.") from None
+    _check_size(len(data), max_bytes)
+    return data
+
+
+def read_head(path: str | Path, n_bytes: int) -> bytes:
+    """The first ``n_bytes`` of a regular file, or ``b""`` if there is none to read."""
+    try:
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            return b""
+        with open(path, "rb") as file:
+            return file.read(n_bytes)
+    except (OSError, ValueError):
+        return b""
+
+
+def sha256_of(source: Source) -> str:
+    """SHA-256 of the file's bytes, in hex; reads in pieces, so a large file takes no memory."""
+    if isinstance(source, bytes):
+        return hashlib.sha256(source).hexdigest()
+    digest = hashlib.sha256()
+    try:
+        with open(source, "rb") as file:
+            _check_regular(os.fstat(file.fileno()))
+            while piece := file.read(_CHUNK_BYTES):
+                digest.update(piece)
+    except OSError as error:
+        raise _from_os_error(error) from None
+    return digest.hexdigest()
+
+
+def check_regular(path: str | Path, *, max_bytes: int) -> None:
+    """Raise unless ``path`` is a regular, non-empty file of at most ``max_bytes``."""
+    try:
+        status = os.stat(path)
+        _check_regular(status)
+        _check_size(status.st_size, max_bytes)
+        with open(path, "rb"):
+            pass
+    except OSError as error:
+        raise _from_os_error(error) from None
+    except ValueError:
+        raise unreadable("The file's name is not valid.", "Rename the file.") from None
+
+
+def _check_regular(status: os.stat_result) -> None:
+    if stat.S_ISDIR(status.st_mode):
+        raise unreadable("This is a directory, not a file.", "Give one file, or use `ecg4u batch`.")
+    if not stat.S_ISREG(status.st_mode):
+        raise unreadable(
+            "This is not a regular file.", "Give a file on disk, not a pipe or device."
+        )
+
+
+def _check_size(size: int, max_bytes: int) -> None:
+    if size == 0:
+        raise unreadable("The file is empty.", "Export or copy it again.")
+    if size > max_bytes:
+        raise unreadable(
+            f"The file is larger than {max_bytes // 1_000_000} MB.",
+            "Export it at a lower resolution, or split it.",
+        )
+
+
+def _from_os_error(error: OSError) -> UnreadableInputError:
+    if error.errno == errno.ENOENT:
+        return unreadable("The file does not exist.", "Check the path.")
+    if error.errno == errno.EISDIR:
+        return unreadable("This is a directory, not a file.", "Give one file.")
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return unreadable("The file may not be read.", "Check its permissions.")
+    if error.errno == errno.ELOOP:
+        return unreadable("The file is a link that leads to itself.", "Give the file itself.")
+    reason = os.strerror(error.errno) if error.errno else "input/output error"
+    return unreadable(f"The file cannot be read: {reason}.", "Check the path and the disk.")

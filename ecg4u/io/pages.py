@@ -1,0 +1,355 @@
+"""Pages in: an image or PDF file becomes upright 8-bit RGB pixels, or one typed error.
+
+A file's pixel size is checked before anything is decoded: a 100-KB PNG can claim 900 megapixels.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import math
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from ecg4u.errors import ECG4UError, MissingDependencyError
+from ecg4u.io.files import STAGE, Source, read_bytes, unreadable
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+Pixels = npt.NDArray[np.uint8]
+
+MAX_FILE_BYTES = 300_000_000
+MAX_PIXELS = 80_000_000
+MAX_TOTAL_PIXELS = 480_000_000
+"""Of all pages that one `read_pages` call returns (1.4 GB): 55 A4 pages at 300 dpi."""
+MAX_PAGES = 1000
+PILLOW_FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "WEBP")
+DEFAULT_DPIS = (72.0, 96.0)
+"""What cameras and programs write when they know nothing: no statement about the scale."""
+
+_HEIC_BRANDS = (b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1")
+_KNOWN = "PNG, JPEG, TIFF, BMP, WebP, HEIC and PDF"
+
+
+@dataclass(frozen=True, eq=False)
+class Page:
+    """One page as pixels.
+
+    Parameters
+    ----------
+    image : (H, W, 3) uint8
+        RGB, turned as EXIF says, transparency over white. Read-only.
+    sha256 : str
+        Of the whole file's bytes, in hex.
+    number : int
+        This page, from 1.
+    n_pages : int
+        Pages in the file.
+    format : str
+        ``"PNG"``, ``"JPEG"``, ``"TIFF"``, ``"BMP"``, ``"WEBP"``, ``"HEIC"`` or ``"PDF"``.
+    dpi : float or None
+        Pixels per inch as the file states it (for a PDF: as it was rendered). None where the file
+        says nothing, states different values for x and y, or only a program's default (72, 96).
+    """
+
+    image: Pixels
+    sha256: str
+    number: int = 1
+    n_pages: int = 1
+    format: str = "PNG"
+    dpi: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.image.ndim != 3 or self.image.shape[2] != 3 or self.image.dtype != np.uint8:
+            raise ValueError("image must be (H, W, 3) uint8")
+        self.image.setflags(write=False)
+
+
+def read_pages(source: Source, *, pdf_dpi: float = 300.0) -> list[Page]:
+    """All pages of an image or PDF file (a path, or the file's bytes).
+
+    Raises
+    ------
+    UnreadableInputError
+        For every failure: missing, empty, truncated, too large, encrypted, not an image ...
+    MissingDependencyError
+        For HEIC without the extra ``ecg4u[heic]``.
+    """
+    data = read_bytes(source, max_bytes=MAX_FILE_BYTES)
+    pages: list[Page] = []
+    budget = MAX_TOTAL_PIXELS
+    for page in _iterate(data, pdf_dpi, None):
+        budget -= page.image.shape[0] * page.image.shape[1]
+        if budget < 0:
+            raise unreadable(
+                f"The file's pages together exceed {MAX_TOTAL_PIXELS // 1_000_000} megapixels.",
+                "Read its pages one by one, or split the file.",
+            )
+        pages.append(page)
+    return pages
+
+
+def read_page(source: Source, *, page: int = 1, pdf_dpi: float = 300.0) -> Page:
+    """Page number ``page`` (from 1) of a file; the other pages are not decoded.
+
+    Raises as `read_pages` does, also when the file has no such page.
+    """
+    data = read_bytes(source, max_bytes=MAX_FILE_BYTES)
+    for found in _iterate(data, pdf_dpi, page):
+        return found
+    raise _no_such_page()
+
+
+def count_pages(source: Source) -> int:
+    """Number of pages in a file, from its structure alone. Raises as `read_pages` does."""
+    data = read_bytes(source, max_bytes=MAX_FILE_BYTES)
+    if _is_pdf(data):
+        with _typed("PDF"):
+            document = _open_pdf(data)
+            try:
+                return _checked_count(len(document))
+            finally:
+                document.close()
+    if _is_heic(data):
+        return 1
+    with _typed("image"), _open_image(data) as image:
+        return len(_page_frames(image))
+
+
+def _iterate(data: bytes, pdf_dpi: float, only: int | None) -> Iterator[Page]:
+    if only is not None and only < 1:
+        raise _no_such_page()
+    if _is_pdf(data):
+        return _pdf_pages(data, pdf_dpi, only)
+    if _is_heic(data):
+        return _heic_pages(data, only)
+    return _image_pages(data, only)
+
+
+def _is_pdf(data: bytes) -> bool:
+    return b"%PDF-" in data[:1024]
+
+
+def _is_heic(data: bytes) -> bool:
+    return data[4:8] == b"ftyp" and data[8:12] in _HEIC_BRANDS
+
+
+class _typed:
+    """Turn whatever a decoder raises into the one typed error (Pillow alone raises OSError,
+    SyntaxError, KeyError, struct.error, OverflowError, ValueError, MemoryError ...)."""
+
+    def __init__(self, what: str) -> None:
+        self.what = what
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, Exception) and not isinstance(error, ECG4UError):
+            raise unreadable(
+                f"The {self.what} is damaged or cut short.", "Export, scan or download it again."
+            ) from None
+
+
+# Pillow's formats
+
+
+def _open_image(data: bytes) -> Image:
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            image = Image.open(io.BytesIO(data), formats=PILLOW_FORMATS)
+    except UnidentifiedImageError:
+        raise unreadable(
+            "The file is not an image or PDF that can be read.", f"Known formats: {_KNOWN}."
+        ) from None
+    except Image.DecompressionBombError:
+        raise _too_large() from None
+    return image
+
+
+def _page_frames(image: Image) -> list[int]:
+    """Frame numbers that are pages: every full image of a TIFF, else the first frame."""
+    if image.format != "TIFF":
+        return [0]
+    n_frames = _checked_count(int(getattr(image, "n_frames", 1)))
+    frames = [index for index in range(n_frames) if not _is_thumbnail(image, index)]
+    return frames or [0]
+
+
+def _is_thumbnail(image: Image, index: int) -> bool:
+    new_subfile_type = 254
+    image.seek(index)
+    tags = getattr(image, "tag_v2", {})
+    return bool(int(tags.get(new_subfile_type, 0)) & 1)
+
+
+def _image_pages(data: bytes, only: int | None) -> Iterator[Page]:
+    with _typed("image"), _open_image(data) as image:
+        digest = hashlib.sha256(data).hexdigest()
+        name = "JPEG" if image.format == "MPO" else str(image.format)
+        frames = _page_frames(image)
+        for number, frame in enumerate(frames, start=1):
+            if only not in (None, number):
+                continue
+            if name == "TIFF":
+                image.seek(frame)
+            _check_pixels(*image.size)
+            dpi = _stated_dpi(image)
+            pixels = _to_rgb(_turn_as_exif_says(image))
+            yield Page(pixels, digest, number, len(frames), name, dpi)
+
+
+def _turn_as_exif_says(image: Image) -> Image:
+    from PIL import ImageOps
+
+    image.load()
+    try:
+        return ImageOps.exif_transpose(image)
+    except Exception:  # damaged EXIF: the pixels are still good as stored
+        return image
+
+
+def _stated_dpi(image: Image) -> float | None:
+    try:
+        x, y = (float(value) for value in image.info["dpi"])
+    except (KeyError, TypeError, ValueError, ZeroDivisionError):
+        return None
+    if not (math.isfinite(x) and math.isfinite(y)) or not 20.0 <= x <= 4800.0:
+        return None
+    if abs(x - y) > 0.01 * x or any(abs(x - default) < 0.5 for default in DEFAULT_DPIS):
+        return None
+    return x
+
+
+def _to_rgb(image: Image) -> Pixels:
+    """(H, W, 3) uint8 of any Pillow mode: deep grey scaled down, transparency over white."""
+    from PIL import Image
+
+    if image.mode.startswith(("I", "F")):
+        grey = _deep_grey_to_8_bits(np.asarray(image))
+        return np.repeat(grey[:, :, None], 3, axis=2)
+    if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
+        rgba = image.convert("RGBA")
+        paper = Image.new("RGBA", rgba.size, (255, 255, 255, 255))
+        return np.array(Image.alpha_composite(paper, rgba).convert("RGB"))
+    return np.array(image.convert("RGB"))
+
+
+def _deep_grey_to_8_bits(grey: npt.NDArray[np.generic]) -> Pixels:
+    """Scale by the depth in use: the first of 8, 10, 12, 14, 16 ... bits that holds the top."""
+    values = np.nan_to_num(grey.astype(np.float32), nan=0.0, posinf=0.0, neginf=0.0)
+    top = float(values.max(initial=0.0))
+    is_unit_float = np.issubdtype(grey.dtype, np.floating) and top <= 1.0
+    depths = (8, 10, 12, 14, 16, 24, 32)
+    full = 1.0 if is_unit_float else next((2.0**b - 1 for b in depths if top < 2.0**b), top)
+    return np.clip(np.rint(values * (255.0 / full)), 0, 255).astype(np.uint8)
+
+
+# HEIC and PDF
+
+
+def _heic_pages(data: bytes, only: int | None) -> Iterator[Page]:
+    try:
+        import pi_heif
+    except ImportError:
+        raise MissingDependencyError(
+            "HEIC images need the package pi-heif.", stage=STAGE, hint="pip install 'ecg4u[heic]'"
+        ) from None
+    if only not in (None, 1):
+        raise _no_such_page()
+    with _typed("image"):
+        container = pi_heif.open_heif(io.BytesIO(data), convert_hdr_to_8bit=True)
+        _check_pixels(*container.size)
+        image = container.to_pillow()
+        digest = hashlib.sha256(data).hexdigest()
+        yield Page(_to_rgb(image), digest, 1, 1, "HEIC", _stated_dpi(image))
+
+
+def _open_pdf(data: bytes):  # type: ignore[no-untyped-def]
+    import pypdfium2
+
+    try:
+        return pypdfium2.PdfDocument(data)
+    except pypdfium2.PdfiumError as error:
+        if "password" in str(error).lower():
+            raise unreadable(
+                "The PDF is protected by a password.", "Save it without a password."
+            ) from None
+        raise
+
+
+def _pdf_pages(data: bytes, dpi: float, only: int | None) -> Iterator[Page]:
+    if not (math.isfinite(dpi) and 20.0 <= dpi <= 2400.0):
+        raise unreadable("The resolution for a PDF must lie in 20 to 2400 dpi.", "Use 300.")
+    with _typed("PDF"):
+        digest = hashlib.sha256(data).hexdigest()
+        document = _open_pdf(data)
+        try:
+            n_pages = _checked_count(len(document))
+            for number in range(1, n_pages + 1) if only is None else [only]:
+                if number > n_pages:
+                    raise _no_such_page()
+                yield Page(_render(document[number - 1], dpi), digest, number, n_pages, "PDF", dpi)
+        finally:
+            document.close()
+
+
+def _render(page, dpi: float) -> Pixels:  # type: ignore[no-untyped-def]
+    from pypdfium2.raw import FPDF_PAGEOBJ_IMAGE
+
+    scale = dpi / 72.0
+    width, height = page.get_size()
+    _check_pixels(math.ceil(width * scale), math.ceil(height * scale))
+    for picture in page.get_objects(filter=[FPDF_PAGEOBJ_IMAGE], max_depth=8):
+        _check_pixels(*picture.get_px_size())
+    bitmap = page.render(scale=scale, rev_byteorder=True)
+    pixels = np.array(bitmap.to_numpy()[:, :, :3])
+    bitmap.close()
+    page.close()
+    return pixels
+
+
+def _check_pixels(width: float, height: float) -> None:
+    if not (width >= 1 and height >= 1):
+        raise unreadable("The page has no area.", "Export or scan it again.")
+    if width * height > MAX_PIXELS:
+        raise _too_large()
+
+
+def _checked_count(n_pages: int) -> int:
+    if n_pages < 1:
+        raise unreadable("The file has no pages.", "Export it again.")
+    if n_pages > MAX_PAGES:
+        raise unreadable(f"The file has more than {MAX_PAGES} pages.", "Split it.")
+    return n_pages
+
+
+def _too_large() -> ECG4UError:
+    return unreadable(
+        f"The page is larger than {MAX_PIXELS // 1_000_000} megapixels.",
+        "Export or scan it at 300 dpi.",
+    )
+
+
+def _no_such_page() -> ECG4UError:
+    return unreadable("The file has no page of that number.", "Pages are counted from 1.")
+
+
+def is_page_name(path: str | Path) -> bool:
+    """Whether the name ends as a page's does; says nothing about the content."""
+    return Path(path).suffix.lower() in PAGE_SUFFIXES
+
+
+PAGE_SUFFIXES = frozenset(
+    [".png", ".jpg", ".jpeg", ".jpe", ".tif", ".tiff", ".bmp", ".webp", ".heic", ".heif", ".pdf"]
+)

@@ -1,0 +1,100 @@
+"""Signal files in and out: one function each, whatever the format."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ecg4u.errors import UsageError
+from ecg4u.io import csv_format, dicom_format, edf_format, hdf5_format, wfdb_format
+from ecg4u.io.files import check_regular, read_head, unreadable
+from ecg4u.record import ECGRecord
+
+FORMATS = ("wfdb", "hdf5", "csv", "edf", "dicom")
+_MODULES = {
+    "wfdb": wfdb_format,
+    "hdf5": hdf5_format,
+    "csv": csv_format,
+    "edf": edf_format,
+    "dicom": dicom_format,
+}
+_MAX_FILE_BYTES = 2_000_000_000
+
+
+def read_record(path: str | Path, *, fs: float | None = None, name: str | None = None) -> ECGRecord:
+    """Read a signal file of any known format, told by its content.
+
+    Leads are recognised by the field's usual synonyms, units turned into mV, the sampling rate
+    kept; what had to be assumed stands in ``provenance.inferred``.
+
+    Parameters
+    ----------
+    path
+        WFDB (``.hea``, ``.dat``, ``.mat`` or the bare record name), HDF5, CSV, EDF(+) / BDF, DICOM.
+    fs
+        Hz, for files that do not state it (CSV without a time column, bare HDF5 arrays).
+    name
+        Which recording of an HDF5 file that holds several.
+
+    Raises
+    ------
+    UnreadableInputError, NotAnECGError, MissingDependencyError
+    """
+    path = Path(path)
+    found = _format_of(path)
+    if found is None:
+        if not wfdb_format.is_wfdb(path):
+            check_regular(path, max_bytes=_MAX_FILE_BYTES)
+        raise unreadable(
+            "The file is not a record of a known format.",
+            "Known formats: WFDB, HDF5, CSV, EDF, DICOM.",
+        )
+    if found == "hdf5":
+        return hdf5_format.read(path, name=name, fs=fs)
+    if found == "csv":
+        return csv_format.read(path, fs=fs)
+    return {"wfdb": wfdb_format, "edf": edf_format, "dicom": dicom_format}[found].read(path)
+
+
+def write_record(record: ECGRecord, path: str | Path, format: str = "wfdb") -> tuple[Path, ...]:
+    """Write ``record`` at ``path`` (the suffix is added if missing); returns the files written.
+
+    Each file appears whole or not at all, and the same record gives the same bytes. HDF5 keeps
+    everything; WFDB and DICOM keep samples (1 uV), gaps and provenance; EDF samples, gaps and the
+    start of the source's hash; CSV samples (0.1 uV) and gaps. For WFDB the name is reduced to what
+    that format allows.
+
+    Raises
+    ------
+    OutputError
+        If the disk is full, the folder not writable, or the format cannot hold the record.
+    """
+    if format not in FORMATS:
+        raise UsageError(
+            f"There is no record format {format!r}.",
+            stage="io",
+            hint=f"One of {', '.join(FORMATS)}.",
+        )
+    return _MODULES[format].write(record, Path(path))
+
+
+def record_paths(path: str | Path, format: str = "wfdb") -> tuple[Path, ...]:
+    """The files that `write_record` would write."""
+    return tuple(_MODULES[format].paths(Path(path)))
+
+
+def is_record_file(path: str | Path) -> bool:
+    """Whether ``path`` looks like a signal file rather than a page, from a few of its bytes."""
+    return _format_of(Path(path)) is not None
+
+
+def _format_of(path: Path) -> str | None:
+    head = read_head(path, 512)
+    if head.startswith(hdf5_format.MAGIC):
+        return "hdf5"
+    if dicom_format.is_dicom(head):
+        return "dicom"
+    if head.startswith((edf_format.MAGIC, edf_format.BDF_MAGIC)) and len(head) >= 256:
+        return "edf"
+    if wfdb_format.is_wfdb(path):
+        return "wfdb"
+    return "csv" if csv_format.is_csv(path) else None

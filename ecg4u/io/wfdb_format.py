@@ -1,0 +1,186 @@
+"""WFDB: a text header and int16 samples; read with the wfdb package, written here.
+
+Written as fmt 16 at 1000 counts per mV, baseline 0, NaN as -32768 (the format's own mark of a
+missing sample): exact to 0.5 uV, and any WFDB reader gets NaN back.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import unicodedata
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from ecg4u.io import provenance as provenance_json
+from ecg4u.io.atomic import write_atomically
+from ecg4u.io.files import check_regular, read_bytes, read_head, unreadable
+from ecg4u.io.leads import Channel, assemble, check_sample_count
+from ecg4u.record import LEADS, ECGRecord, FloatArray
+
+COUNTS_PER_MV = 1000.0
+MISSING = -32768
+_PROVENANCE_MARK = "ecg4u: "
+_MAX_HEADER_BYTES = 1_000_000
+_MAX_FILE_BYTES = 500_000_000
+_MAX_CHANNELS = 256
+_PLAIN_NAME = re.compile(r"^[^/\\:~]+$")
+_ENDINGS = (".hea", ".dat", ".mat")
+
+
+def is_wfdb(path: Path) -> bool:
+    """A header, or a signal file or bare record name beside its header."""
+    header = _header_of(path)
+    return header is not None and _is_header_text(read_head(header, 4096))
+
+
+def quantize(p_signal: FloatArray, missing: int = MISSING) -> tuple[npt.NDArray[np.int16], float]:
+    """Millivolts as int16 counts, NaN as ``missing``, with the counts per mV that fit.
+
+    1000 per mV unless the signal leaves +-32.7 mV (an electrode offset); then a lower power of ten,
+    so that nothing is clipped.
+    """
+    peak = float(np.nanmax(np.abs(p_signal), initial=0.0))
+    gain = COUNTS_PER_MV
+    while peak * gain > 32767:
+        gain /= 10.0
+    counts = np.where(np.isfinite(p_signal), np.rint(p_signal * gain), missing)
+    return counts.astype("<i2"), gain
+
+
+def write(record: ECGRecord, path: Path) -> tuple[Path, ...]:
+    """Write ``name.dat``, then ``name.hea``; the header is what makes the record exist."""
+    header, data = paths(path)
+    counts, gain = quantize(record.p_signal)
+    write_atomically(data, counts.tobytes())
+    write_atomically(header, _header_text(record, header.stem, data.name, counts, gain))
+    return header, data
+
+
+def paths(path: Path) -> tuple[Path, Path]:
+    """Header and signal file for a record at ``path`` (with or without suffix)."""
+    stem = path.name[: -len(path.suffix)] if path.suffix.lower() in _ENDINGS else path.name
+    name = record_name(stem)
+    return path.parent / f"{name}.hea", path.parent / f"{name}.dat"
+
+
+def record_name(stem: str) -> str:
+    """``stem`` as WFDB allows it: ASCII letters, digits, ``_`` and ``-``."""
+    ascii_stem = unicodedata.normalize("NFKD", stem).encode("ascii", "ignore").decode()
+    return re.sub(r"[^A-Za-z0-9_-]+", "_", ascii_stem).strip("_") or "record"
+
+
+def read(path: Path) -> ECGRecord:
+    """Any WFDB record whose signal files lie beside its header."""
+    header = _header_of(path)
+    if header is None:
+        raise unreadable(
+            "The record's WFDB header (.hea) is missing.", "Keep .hea and .dat together."
+        )
+    raw = read_bytes(header, max_bytes=_MAX_HEADER_BYTES)
+    text = raw.decode("utf-8", "replace")
+    signal_files = _checked_signal_files(text, header.parent)
+    digest = hashlib.sha256(raw)
+    for name in signal_files:
+        digest.update(read_bytes(header.parent / name, max_bytes=_MAX_FILE_BYTES))
+    record = assemble(_channels(header), digest.hexdigest(), source_format="wfdb")
+    return _with_comments(record, text)
+
+
+def _channels(header: Path) -> list[Channel]:
+    import wfdb
+
+    try:
+        found = wfdb.rdrecord(str(header.resolve().with_suffix("")))
+        if found.p_signal is None:
+            raise ValueError("no signals")
+        names, units, signal, fs = found.sig_name, found.units, found.p_signal, float(found.fs)
+    except Exception:  # wfdb raises what its parsers happen to raise
+        raise unreadable(
+            "The WFDB record is damaged, cut short or of an unknown kind.",
+            "Copy or export it again.",
+        ) from None
+    return [
+        Channel(str(name), str(unit or ""), signal[:, index], fs)
+        for index, (name, unit) in enumerate(zip(names, units, strict=True))
+    ]
+
+
+def _with_comments(record: ECGRecord, header_text: str) -> ECGRecord:
+    from dataclasses import replace
+
+    age, sex, provenance = record.age, record.sex, record.provenance
+    for line in header_text.splitlines():
+        comment = line.lstrip("# ").rstrip()
+        if not line.startswith("#"):
+            continue
+        if comment.startswith(_PROVENANCE_MARK):
+            provenance = provenance_json.from_json(comment[len(_PROVENANCE_MARK) :]) or provenance
+        elif match := re.match(r"(?:<?age>?):\s*(\d+(?:\.\d+)?)\b", comment, re.IGNORECASE):
+            age = float(match[1]) if float(match[1]) <= 130 else None
+        elif match := re.match(r"(?:<?sex>?):\s*([FM])", comment, re.IGNORECASE):
+            sex = "F" if match[1].upper() == "F" else "M"
+    return replace(record, age=age, sex=sex, provenance=provenance)
+
+
+def _header_of(path: Path) -> Path | None:
+    candidates = [path] if path.suffix.lower() == ".hea" else [path.parent / f"{path.name}.hea"]
+    if path.suffix.lower() in _ENDINGS[1:]:
+        candidates.insert(0, path.with_suffix(".hea"))
+    try:
+        return next((candidate for candidate in candidates if candidate.is_file()), None)
+    except (OSError, ValueError):
+        return None
+
+
+def _is_header_text(head: bytes) -> bool:
+    lines = (line for line in head.splitlines() if line.strip() and not line.startswith(b"#"))
+    return re.match(rb"\S+\s+\d+(\s|$)", next(lines, b"")) is not None
+
+
+def _checked_signal_files(text: str, folder: Path) -> list[str]:
+    """Names of the signal files, after checking that the header asks for nothing unreasonable:
+    a header can name any path or URL, and claim any number of samples."""
+    lines = [
+        line.split() for line in text.splitlines() if line.strip() and not line.startswith("#")
+    ]
+    try:
+        n_channels = int(lines[0][1])
+        n_samples = int(lines[0][3]) if len(lines[0]) > 3 else 1
+        is_segmented = "/" in lines[0][0]
+        names = [] if is_segmented else [line[0] for line in lines[1 : n_channels + 1]]
+    except (IndexError, ValueError):
+        raise unreadable(
+            "The WFDB header is damaged.", "Copy or export the record again."
+        ) from None
+    if is_segmented:
+        raise unreadable("WFDB records in several segments are not read.", "Join its segments.")
+    if n_channels > _MAX_CHANNELS or len(names) != n_channels or not names:
+        raise unreadable("The WFDB header claims a wrong number of signals.", "Export it again.")
+    check_sample_count(n_samples, n_channels)
+    unique = list(dict.fromkeys(names))
+    for name in unique:
+        if not _PLAIN_NAME.match(name):
+            raise unreadable(
+                "The WFDB header points outside its folder.", "Keep its files together."
+            )
+        check_regular(folder / name, max_bytes=_MAX_FILE_BYTES)
+    return unique
+
+
+def _header_text(
+    record: ECGRecord, name: str, data_name: str, counts: npt.NDArray[np.int16], gain: float
+) -> str:
+    lines = [f"{name} {len(LEADS)} {record.fs:.12g} {record.n_samples}"]
+    for lead, column in zip(LEADS, counts.T, strict=True):
+        checksum = int(column.astype(np.int64).sum()) & 0xFFFF
+        signed = checksum - 0x10000 if checksum >= 0x8000 else checksum
+        lines.append(f"{data_name} 16 {gain:.12g}(0)/mV 16 0 {column[0]} {signed} 0 {lead}")
+    if record.age is not None:
+        lines.append(f"# Age: {record.age:g}")
+    if record.sex is not None:
+        lines.append(f"# Sex: {record.sex}")
+    lines.append(f"# {_PROVENANCE_MARK}{provenance_json.to_json(record.provenance)}")
+    return "\n".join(lines) + "\n"
