@@ -1,0 +1,126 @@
+"""What lies behind and over the traces: attribution bands, cited places, beat labels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ecg4u.report.figure import MM_PER_S, Paper, Panel
+from ecg4u.report.markup import Markup, join, number, tag
+from ecg4u.report.view import AttributionView, Beat, Sentence, Share, Stretch
+
+SHORT_S = 3.0
+"""Only a place shorter than this carries its sentence's number; a whole strip needs none."""
+MAX_NUMBERED = 6
+"""A sentence with more places than this shows its number at the first few only."""
+FAINTEST = 0.06
+"""Shares below this part of the largest are not drawn."""
+
+
+def attribution_band(view: AttributionView, paper: Paper, *, shown: bool) -> Markup:
+    """The shares of one class as bands behind the traces, as strong as the share is large.
+
+    For (blue, plain) and against (orange, hatched) differ without colour too.
+    """
+    peak = max((abs(share.value) for share in view.shares), default=0.0)
+    bands = [
+        _band(panel, share, abs(share.value) / peak)
+        for share in view.shares
+        if peak > 0 and abs(share.value) >= FAINTEST * peak
+        for panel in paper.covering(
+            share.stretch.lead, share.stretch.start_s, share.stretch.end_s
+        )
+    ]
+    return tag(
+        "g",
+        *bands,
+        attrs={"class": "attribution", "data-class": view.class_name, "hidden": not shown},
+    )
+
+
+def _band(panel: Panel, share: Share, strength: float) -> Markup:
+    attrs = _box(panel, share.stretch)
+    return tag(
+        "rect",
+        attrs={
+            "class": "for" if share.value > 0 else "against",
+            **attrs,
+            "opacity": round(0.1 + 0.45 * strength, 2),
+        },
+    )
+
+
+def _box(panel: Panel, stretch: Stretch) -> dict[str, str | float | int | bool | None]:
+    x0, x1 = panel.x_at(stretch.start_s), panel.x_at(stretch.end_s)
+    return {
+        "x": x0,
+        "y": panel.top,
+        "width": max(x1 - x0, 0.5),
+        "height": panel.bottom - panel.top,
+    }
+
+
+def cited_places(sentences: Sequence[Sentence], paper: Paper) -> Markup:
+    """An unseen box over each cited place, lit up by its sentence, and a small number under it."""
+    return join(
+        _cited(n, place, i < MAX_NUMBERED, paper)
+        for n, sentence in enumerate(sentences, start=1)
+        for i, place in enumerate(sentence.evidence)
+    )
+
+
+def _cited(n: int, place: Stretch, numbered: bool, paper: Paper) -> Markup:
+    panels = paper.covering(place.lead, place.start_s, place.end_s)
+    boxes = [
+        tag("rect", attrs={"class": "cited", "data-n": n, **_box(panel, place)})
+        for panel in panels
+    ]
+    short = place.end_s - place.start_s < SHORT_S and place.lead is not None
+    if not (numbered and short and panels):
+        return join(boxes)
+    panel = panels[-1]
+    x0, x1 = panel.x_at(place.start_s), panel.x_at(place.end_s)
+    bracket = f"M{number(x0)} {number(panel.bottom - 1.3)}v.8h{number(max(x1 - x0, 0.5))}v-.8"
+    mark = tag(
+        "g",
+        tag("path", attrs={"d": bracket}),
+        tag("text", n, attrs={"x": (x0 + x1) / 2, "y": panel.bottom + 1.9}),
+        attrs={"class": "mark", "data-n": n},
+    )
+    return join([*boxes, mark])
+
+
+def beat_labels(beats: Sequence[Beat], paper: Paper) -> Markup:
+    """The word of each labelled beat above the longest strip."""
+    if not beats or not paper.panels:
+        return Markup("")
+    strip = max(
+        paper.panels, key=lambda panel: (panel.strip.end_s - panel.strip.start_s, panel.baseline)
+    )
+    return join(
+        tag(
+            "text",
+            beat.label,
+            attrs={"class": "beat", "x": strip.x_at(beat.time_s), "y": strip.top + 2.2},
+        )
+        for beat in beats
+        if strip.strip.start_s <= beat.time_s <= strip.strip.end_s
+    )
+
+
+def time_axis(paper: Paper) -> Markup:
+    """A tick and its second under each second of the longest strip."""
+    strip = max(paper.panels, key=lambda panel: panel.strip.end_s - panel.strip.start_s)
+    first, last = round(strip.strip.start_s), int(strip.strip.end_s + 1e-6)
+    y = paper.height
+    return join(
+        tag(
+            "text",
+            f"{second} s",
+            attrs={
+                "class": "second",
+                "x": strip.x + (second - strip.strip.start_s) * MM_PER_S,
+                "y": y - 0.6,
+            },
+        )
+        for second in range(first, last + 1)
+    )

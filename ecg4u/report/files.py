@@ -1,0 +1,52 @@
+"""Leaving a result in a folder: signals, ``result.json`` and ``report.html``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ecg4u.report.document import render
+
+if TYPE_CHECKING:
+    from ecg4u.analysis import Analysis
+
+SIGNAL_NAME = "signals"
+SUFFIXES = {"csv": ".csv", "hdf5": ".h5", "edf": ".edf", "dicom": ".dcm", "wfdb": ""}
+
+
+def write(
+    analysis: Analysis,
+    out_dir: str | Path,
+    formats: Sequence[str] = ("wfdb",),
+    *,
+    title: str | None = None,
+    page_image: bool = True,
+) -> list[Path]:
+    """Write the signals in each format, ``result.json`` and ``report.html``; returns their paths.
+
+    Each file is written whole or not at all.
+
+    Raises
+    ------
+    OutputError
+        If the folder cannot be written to.
+    """
+    from ecg4u.io import write_atomically, write_record
+
+    folder = Path(out_dir)
+    written = [
+        write_atomically(folder / "report.html", render(analysis, title=title, page_image=page_image)),
+        write_atomically(folder / "result.json", result_json(analysis)),
+    ]
+    for name in formats:
+        path = folder / (SIGNAL_NAME + SUFFIXES[name])
+        write_record(analysis.record, path, format=name)
+        written.append(path)
+    return written
+
+
+def result_json(analysis: Analysis) -> str:
+    """``result.json`` as text; NaN never stands in it."""
+    return json.dumps(analysis.to_dict(), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
