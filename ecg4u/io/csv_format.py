@@ -6,6 +6,7 @@ import csv
 import hashlib
 import io
 import math
+import re
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +18,12 @@ from ecg4u.record import LEADS, ECGRecord
 
 SUFFIXES = (".csv", ".tsv", ".txt")
 _MAX_FILE_BYTES = 100_000_000
-_TIME_NAMES = {"time", "t", "seconds", "sec", "second", "timestamp", "zeit"}
-_SECONDS_PER = {"s": 1.0, "sec": 1.0, "seconds": 1.0, "ms": 1e-3, "us": 1e-6, "": 1.0}
+_TIME = re.compile(
+    r"^(elapsed\s*)?(time|t|timestamp|zeit)?[\s_]*"
+    r"[\(\[]?(?P<unit>ms|us|s|sec|seconds?)?[\)\]]?$"
+)
+_SECONDS_PER = {"ms": 1e-3, "us": 1e-6}
+_SEPARATORS = ("\t", ";", ",", " ")
 _MISSING = {"", "nan", "na", "n/a", "null", "none", "-"}
 
 
@@ -87,29 +92,29 @@ def _decode(data: bytes) -> str:
 
 
 def _rows(text: str) -> list[list[str]]:
-    """Fields of each line; the separator is whichever splits the header into most fields."""
+    """Fields of each line, split by the first separator that makes a line name leads."""
     lines = [
         line for line in text.replace("\x00", "").splitlines() if line and line.lstrip()[:1] != "#"
     ]
-    head = lines[:20]
-    separators = (";", "\t", ",", " ")
-    fields = {s: max((len(line.split(s)) for line in head), default=0) for s in separators}
-    separator = max(separators, key=lambda s: fields[s] if s != " " or fields[s] > 2 else 0)
+    for separator in _SEPARATORS:
+        if any(_is_header(row) for row in _split(lines[:20], separator)):
+            return _split(lines, separator)
+    return []
+
+
+def _split(lines: list[str], separator: str) -> list[list[str]]:
     csv.field_size_limit(1_000_000)
     try:
         return list(
             csv.reader(io.StringIO("\n".join(lines)), delimiter=separator, skipinitialspace=True)
         )
     except csv.Error:
-        raise unreadable("The text is not a table.", "Export it as CSV again.") from None
+        return []
 
 
 def _is_header(row: list[str]) -> bool:
-    names = [split_unit(field)[0] for field in row]
-    return (
-        sum(lead_of(name) is not None and not name.strip().lstrip("-").isdigit() for name in names)
-        >= 1
-    )
+    names = [split_unit(field)[0].strip() for field in row]
+    return any(lead_of(name) and not name.lstrip("-").isdigit() for name in names)
 
 
 def _numbers(body: list[list[str]], n_columns: int) -> np.ndarray:
@@ -140,23 +145,26 @@ def _with_unit_row(labels: list[tuple[str, str]], row: list[str]) -> list[tuple[
 
 
 def _rate(labels: list[tuple[str, str]], table: np.ndarray) -> float:
-    """Sampling rate from the time column; its steps must be even to 1 %."""
+    """Sampling rate from the time column, which must run evenly."""
     for index, (label, unit) in enumerate(labels):
-        name, _, suffix = label.strip().lower().strip("'\"").replace("[", "_").partition("_")
-        per = _SECONDS_PER.get((unit or suffix).strip(" ]()").lower())
-        if name.split("(")[0].strip() not in _TIME_NAMES or per is None:
+        match = _TIME.match(label.lower().strip("' \""))
+        if not match or not label.strip():
             continue
-        if "(ms)" in label.lower():
-            per = 1e-3
-        times = table[:, index] * per
-        steps = np.diff(times)
-        if len(steps) == 0 or not np.isfinite(times).all() or np.median(steps) <= 0:
-            break
-        step = (times[-1] - times[0]) / len(steps)
-        if np.max(np.abs(steps - step)) > 0.5 * step:
-            break
-        rate = 1.0 / step
-        return float(round(rate)) if abs(rate - round(rate)) < 1e-3 * rate / 10 else float(rate)
+        times = table[:, index] * _SECONDS_PER.get(match["unit"] or unit.lower(), 1.0)
+        rate = _even_rate(times)
+        if rate is not None:
+            return rate
     raise unreadable(
         "The table has no even time column, so its sampling rate is unknown.", "Give it: fs=..."
     )
+
+
+def _even_rate(times: np.ndarray) -> float | None:
+    """Samples per unit of ``times``, a whole number if within 1e-4; None if the steps differ."""
+    if len(times) < 2 or not np.isfinite(times).all():
+        return None
+    step = (times[-1] - times[0]) / (len(times) - 1)
+    if not step > 0 or np.max(np.abs(np.diff(times) - step)) > 0.5 * step:
+        return None
+    rate = float(1.0 / step)
+    return float(round(rate)) if abs(rate - round(rate)) < 1e-4 * rate else rate

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import warnings
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -59,12 +60,12 @@ def read(path: Path) -> ECGRecord:
     pydicom = _pydicom()
     data = read_bytes(path, max_bytes=_MAX_FILE_BYTES)
     try:
-        dataset = _read_dataset(pydicom, path, data)
-        sha256 = hashlib.sha256(data).hexdigest()
-        groups = list(getattr(dataset, "WaveformSequence", None) or [])
-        for index, group in enumerate(groups):
-            channels = _channels(dataset, index, group)
-            if any(lead_of(channel.name) for channel in channels):
+        with warnings.catch_warnings():  # pydicom's warnings quote the file
+            warnings.simplefilter("ignore")
+            dataset = _read_dataset(pydicom, path, data)
+            channels = _first_ecg(dataset)
+            if channels:
+                sha256 = hashlib.sha256(data).hexdigest()
                 record = assemble(channels, sha256, source_format="dicom")
                 return _with_patient(record, dataset)
     except ECG4UError:
@@ -94,6 +95,14 @@ def _read_dataset(pydicom: Any, path: Path, data: bytes) -> Any:
     if str(getattr(read_file_meta_info(path), "TransferSyntaxUID", "")) == _DEFLATED_UID:
         raise unreadable("Deflated DICOM is not read.", "Export it uncompressed.")
     return pydicom.dcmread(io.BytesIO(data))
+
+
+def _first_ecg(dataset: Any) -> list[Channel]:
+    for index, group in enumerate(getattr(dataset, "WaveformSequence", None) or []):
+        channels = _channels(dataset, index, group)
+        if any(lead_of(channel.name) for channel in channels):
+            return channels
+    return []
 
 
 def _channels(dataset: Any, index: int, group: Any) -> list[Channel]:

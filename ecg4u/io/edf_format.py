@@ -57,7 +57,7 @@ def write(record: ECGRecord, path: Path) -> tuple[Path, ...]:
     ]
     edf = edfio.Edf(
         signals,
-        patient=edfio.Patient(sex=record.sex),
+        patient=edfio.Patient(sex=record.sex or "X"),
         recording=edfio.Recording(equipment_code=_equipment(record)),
         data_record_duration=record_s,
         annotations=list(_annotations(record, edfio.EdfAnnotation)),
