@@ -1,0 +1,117 @@
+"""`RectifiedPage`: the paper upright, flat and at one scale, with a map back to the source image."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+Pixels = npt.NDArray[np.uint8]
+Points = npt.NDArray[np.float64]
+
+PX_PER_MM = 10.0
+NODE_PX = 10
+"""Spacing of the nodes of the warp, in rectified px (1 mm)."""
+
+
+@dataclass(frozen=True)
+class Grid:
+    """What is known of the printed grid.
+
+    Parameters
+    ----------
+    spacing_mm : float
+        Finest lines seen: 1.0 or 5.0; 0.0 where there is no grid.
+    scale_from : str
+        ``"grid"``, ``"dpi"`` or ``"none"`` (1 px taken as 0.1 mm: amplitudes mean nothing).
+    confidence : float
+        In [0, 1]: share of the ECG's area in which both sets of lines were found, times how
+        clearly they tell 1 mm from 5 mm.
+    residual_mm : float
+        RMS distance of the lines found from the lattice after rectification (NaN without a grid).
+    source_px_per_mm : (float, float)
+        Median scale of the source image along the page's x and y.
+    turned_deg : float
+        How far the page was turned clockwise in the source, in (-180, 180].
+    spacing_inferred : bool
+        True where 1 mm against 5 mm was decided by the page's size, no fivefold pattern being
+        visible.
+    """
+
+    spacing_mm: float
+    scale_from: Literal["grid", "dpi", "none"]
+    confidence: float
+    residual_mm: float
+    source_px_per_mm: tuple[float, float]
+    turned_deg: float
+    spacing_inferred: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class RectifiedPage:
+    """A page brought to exactly `PX_PER_MM` in x and y.
+
+    Parameters
+    ----------
+    image : (H, W, 3) uint8
+        RGB. Grid lines run along the axes; where the grid was found, 5 mm lines are centred on
+        multiples of 50 px. Outside the paper: the paper's median colour.
+    valid : (H, W) bool
+        False outside the paper.
+    nodes : (H // 10 + 1, W // 10 + 1, 2) float64
+        Source px (x, y) of the rectified points (10 j, 10 i); H and W are multiples of 10 plus 1.
+    grid : Grid
+    """
+
+    image: Pixels
+    valid: npt.NDArray[np.bool_]
+    nodes: npt.NDArray[np.float64]
+    grid: Grid
+    px_per_mm: float = PX_PER_MM
+
+    def to_source(self, xy: npt.ArrayLike) -> Points:
+        """Source px (n, 2) of rectified px (n, 2); pixel centres are whole numbers in both.
+
+        Points beyond the page are extrapolated linearly; NaN stays NaN.
+        """
+        return interpolate_nodes(self.nodes, np.asarray(xy, dtype=np.float64))
+
+
+def interpolate_nodes(nodes: npt.NDArray[np.float64], xy: Points) -> Points:
+    """Bilinear interpolation of (rows, columns, 2) nodes `NODE_PX` apart at (n, 2) px."""
+    rows, columns = nodes.shape[:2]
+    scaled = xy / NODE_PX
+    known = np.isfinite(scaled).all(axis=-1)
+    safe = np.where(known[..., None], scaled, 0.0)
+    j = np.clip(np.floor(safe[..., 0]).astype(int), 0, columns - 2)
+    i = np.clip(np.floor(safe[..., 1]).astype(int), 0, rows - 2)
+    tx = (safe[..., 0] - j)[..., None]
+    ty = (safe[..., 1] - i)[..., None]
+    top = nodes[i, j] * (1 - tx) + nodes[i, j + 1] * tx
+    bottom = nodes[i + 1, j] * (1 - tx) + nodes[i + 1, j + 1] * tx
+    out: Points = top * (1 - ty) + bottom * ty
+    out[~known] = np.nan
+    return out
+
+
+def quarter_turn(rectified: RectifiedPage, k: int) -> RectifiedPage:
+    """The page turned by k * 90 degrees clockwise, with its map to the source kept right."""
+    k %= 4
+    if k == 0:
+        return rectified
+    turned = (rectified.grid.turned_deg - 90.0 * k + 180.0) % 360.0 - 180.0
+    scale = rectified.grid.source_px_per_mm
+    grid = replace(
+        rectified.grid,
+        turned_deg=180.0 if turned == -180.0 else turned,
+        source_px_per_mm=scale if k == 2 else scale[::-1],
+    )
+    return replace(
+        rectified,
+        image=np.ascontiguousarray(np.rot90(rectified.image, -k)),
+        valid=np.ascontiguousarray(np.rot90(rectified.valid, -k)),
+        nodes=np.ascontiguousarray(np.rot90(rectified.nodes, -k)),
+        grid=grid,
+    )
