@@ -1,0 +1,287 @@
+"""Train the classifier: `python -m training.train --data data.h5 --run runs/a`.
+
+Nine classes together, or one against the rest with ``--class AF``. Deterministic for a seed and a
+number of threads; a killed run goes on with ``--resume``. The weights that count are an
+exponential moving average; training ends where the one-cycle schedule ends (no early stopping, so
+the validation split only sets thresholds and calibration, in `training.export`).
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import math
+import os
+import sys
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from ecg4u.model.network import ECGNet, NetworkConfig
+from ecg4u.record import CLASSES
+from training.augment import FULL, Augmentation, augment, mixed
+from training.dataset import Data, class_columns, load, sampling_weights
+from training.evaluate import aurocs, macro, predict
+
+LABEL_SMOOTHING = 0.01
+GRADIENT_LIMIT = 2.0
+MITDB_WEIGHT = 0.3
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Every setting of a run; saved beside its checkpoint."""
+
+    data: str
+    only: str | None = None
+    epochs: int = 40
+    batch: int = 64
+    learning_rate: float = 4e-3
+    weight_decay: float = 0.03
+    ema_decay: float = 0.995
+    rare_power: float = 0.5
+    auxiliary_weight: float = 0.3
+    labels: str = "targets"
+    mitdb: bool = True
+    mixup: bool = True
+    layouts: bool = True
+    width: int = 32
+    blocks: tuple[int, ...] = (1, 1, 1, 1)
+    kernel: int = 7
+    dropout: float = 0.2
+    seed: int = 0
+    precision: str = "fp32"
+
+
+def masked_loss(logits: Tensor, targets: Tensor, auxiliary_from: int, weight: float) -> Tensor:
+    """Binary cross-entropy over the known targets; the extra heads count ``weight``."""
+    known = torch.isfinite(targets)
+    wanted = torch.where(known, targets, 0.0)
+    wanted = wanted * (1 - 2 * LABEL_SMOOTHING) + LABEL_SMOOTHING
+    loss = nn.functional.binary_cross_entropy_with_logits(logits, wanted, reduction="none")
+    scale = torch.ones(logits.shape[1], device=logits.device)
+    scale[auxiliary_from:] = weight
+    parts = loss * known * scale
+    return parts.sum() / (known * scale).sum().clamp(min=1)
+
+
+def epoch_order(
+    data: Data, settings: Settings, targets: npt.NDArray[np.float32], epoch: int
+) -> npt.NDArray[np.int64]:
+    """The windows of one epoch: drawn with weights for rare classes, the same for a seed."""
+    windows = data.windows("train", without=() if settings.mitdb else ("MIT-BIH",))
+    weights = sampling_weights(targets[data.owner[windows]], settings.rare_power)
+    from_mitdb = data.source[data.owner[windows]] == "MIT-BIH"
+    weights = np.where(from_mitdb, MITDB_WEIGHT * weights, weights)
+    rng = np.random.default_rng([settings.seed, epoch, 1])
+    positions = (np.arange(len(windows)) + rng.random()) / len(windows) * weights.sum()
+    drawn = windows[np.searchsorted(np.cumsum(weights), positions).clip(max=len(windows) - 1)]
+    size = min(settings.batch, len(drawn))
+    shuffled = rng.permutation(drawn)
+    return shuffled[: len(shuffled) // size * size]
+
+
+class Trainer:
+    """One run: network, its moving average, optimizer and schedule, and where they are saved."""
+
+    def __init__(self, settings: Settings, data: Data, run: Path, device: str) -> None:
+        torch.manual_seed(settings.seed)
+        self.settings, self.data, self.run, self.device = settings, data, run, device
+        columns = class_columns(settings.only)
+        self.classes = tuple(CLASSES[c] for c in columns)
+        main = (data.targets if settings.labels == "targets" else data.reference)[:, columns]
+        extra = data.auxiliary if settings.auxiliary_weight and not settings.only else None
+        self.main = main
+        self.targets = main if extra is None else np.concatenate([main, extra], axis=1)
+        config = NetworkConfig(
+            outputs=self.targets.shape[1],
+            width=settings.width,
+            blocks=settings.blocks,
+            kernel=settings.kernel,
+            dropout=settings.dropout,
+        )
+        self.network = ECGNet(config).to(device)
+        self.average = copy.deepcopy(self.network).eval()
+        self.optimizer = torch.optim.AdamW(
+            self.network.parameters(), settings.learning_rate, weight_decay=settings.weight_decay
+        )
+        self.steps = len(epoch_order(data, settings, main, 0)) // settings.batch or 1
+        self.schedule = torch.optim.lr_scheduler.OneCycleLR(
+            self.optimizer, settings.learning_rate, total_steps=self.steps * settings.epochs + 1
+        )
+        layout = Augmentation() if settings.layouts else FULL
+        self.augmentation = layout
+        self.epoch = 0
+        self.history: list[dict[str, Any]] = []
+
+    def fit(self) -> None:
+        """Train to the last epoch, saving after each."""
+        while self.epoch < self.settings.epochs:
+            started = time.monotonic()
+            loss = self._train_epoch()
+            self.epoch += 1
+            entry: dict[str, Any] = {"epoch": self.epoch, "loss": loss}
+            if self.epoch % 4 == 0 or self.epoch == self.settings.epochs:
+                entry |= self.validate()
+            entry["seconds"] = round(time.monotonic() - started, 1)
+            self.history.append(entry)
+            self.save()
+            _say("\r" + json.dumps({k: _short(v) for k, v in entry.items()}))
+
+    def _train_epoch(self) -> float:
+        order = epoch_order(self.data, self.settings, self.main, self.epoch)
+        rng = np.random.default_rng([self.settings.seed, self.epoch, 2])
+        torch.manual_seed(hash((self.settings.seed, self.epoch)) % 2**31)
+        self.network.train()
+        total = 0.0
+        size = min(self.settings.batch, len(order))
+        for step, rows in enumerate(np.split(order, len(order) // size)):
+            total += self._step(rows, rng)
+            _bar(self.epoch, self.settings.epochs, step + 1, self.steps)
+        return total / (step + 1)
+
+    def _step(self, rows: npt.NDArray[np.int64], rng: np.random.Generator) -> float:
+        leads, masks = (part.to(self.device) for part in self.data.batch(rows))
+        y = torch.from_numpy(self.targets[self.data.owner[rows]]).to(self.device)
+        x = augment(leads, masks, rng, self.augmentation)
+        if self.settings.mixup and rng.random() < self.augmentation.mixup:
+            x, y = mixed(x, y, rng)
+        with torch.autocast(
+            self.device, torch.bfloat16, enabled=self.settings.precision == "bf16"
+        ):
+            logits = self.network(x)
+        loss = masked_loss(
+            logits.float(), y, len(self.classes), self.settings.auxiliary_weight
+        )
+        self.optimizer.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(self.network.parameters(), GRADIENT_LIMIT)
+        self.optimizer.step()
+        self.schedule.step()
+        self._update_average()
+        return float(loss.detach())
+
+    def _update_average(self) -> None:
+        done = self.schedule.last_epoch
+        decay = min(self.settings.ema_decay, (1 + done) / (10 + done))
+        with torch.no_grad():
+            for mean, new in zip(
+                self.average.state_dict().values(), self.network.state_dict().values(), strict=True
+            ):
+                if mean.dtype.is_floating_point:
+                    mean.lerp_(new, 1 - decay)
+                else:
+                    mean.copy_(new)
+
+    def validate(self) -> dict[str, Any]:
+        """AUROC per class of the averaged weights on the validation split, two layouts."""
+        found: dict[str, Any] = {}
+        for layout in ("full", "3x4+1"):
+            predictions = predict(
+                self.average, self.data, "valid", layout, classes=self.classes, device=self.device
+            )
+            if not len(predictions.recordings):
+                continue
+            each = aurocs(self.data.reference, predictions, self.classes)
+            found[layout] = {**each, "macro": macro(each)}
+        return found
+
+    def save(self) -> None:
+        """Write the checkpoint and the history, each at once or not at all."""
+        self.run.mkdir(parents=True, exist_ok=True)
+        state = {
+            "epoch": self.epoch,
+            "network": self.network.state_dict(),
+            "average": self.average.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "schedule": self.schedule.state_dict(),
+        }
+        temporary = self.run / "checkpoint.tmp"
+        torch.save(state, temporary)
+        os.replace(temporary, self.run / "checkpoint.pt")
+        about = {
+            "settings": asdict(self.settings),
+            "config": self.network.config.to_dict(),
+            "classes": self.classes,
+            "history": self.history,
+        }
+        (self.run / "run.json").write_text(json.dumps(about, indent=1))
+
+    def resume(self) -> None:
+        """Go on from the run's checkpoint, if it has one."""
+        path = self.run / "checkpoint.pt"
+        if not path.exists():
+            return
+        state = torch.load(path, map_location=self.device, weights_only=True)
+        for name in ("network", "average", "optimizer", "schedule"):
+            getattr(self, name).load_state_dict(state[name])
+        self.epoch = state["epoch"]
+        self.history = json.loads((self.run / "run.json").read_text())["history"]
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def _short(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {k: _short(v) for k, v in value.items()}
+    return round(value, 4) if isinstance(value, float) and math.isfinite(value) else value
+
+
+def _bar(epoch: int, epochs: int, step: int, steps: int) -> None:
+    if sys.stderr.isatty():
+        filled = 30 * step // steps
+        bar = "#" * filled + "." * (30 - filled)
+        print(f"\repoch {epoch + 1}/{epochs} [{bar}] {step}/{steps}", end="", file=sys.stderr)
+
+
+@click.command(context_settings={"show_default": True})
+@click.option("--data", type=click.Path(path_type=Path, exists=True), required=True)
+@click.option("--run", type=click.Path(path_type=Path), required=True, help="Folder of the run.")
+@click.option("--class", "only", type=click.Choice(CLASSES), help="One class against the rest.")
+@click.option("--epochs", default=40)
+@click.option("--batch", default=64)
+@click.option("--learning-rate", default=4e-3)
+@click.option("--labels", type=click.Choice(["targets", "reference"]), default="targets")
+@click.option("--mitdb/--no-mitdb", default=True)
+@click.option("--mixup/--no-mixup", default=True)
+@click.option("--layouts/--no-layouts", default=True, help="Augment, with pages' masks, or not.")
+@click.option("--auxiliary-weight", default=0.3)
+@click.option("--rare-power", default=0.5)
+@click.option("--width", default=32)
+@click.option("--blocks", default="1,1,1,1", help="Residual blocks per stage.")
+@click.option("--dropout", default=0.2)
+@click.option("--seed", default=0)
+@click.option("--device", default="cpu", help="cpu, cuda or mps.")
+@click.option("--threads", default=0, help="CPU threads; 0 leaves torch's choice.")
+@click.option("--precision", type=click.Choice(["fp32", "bf16"]), default="fp32")
+@click.option("--memory/--stream", default=True, help="Hold the signals, or read them as needed.")
+@click.option("--resume/--restart", default=False)
+def main(
+    data: Path, run: Path, device: str, threads: int, memory: bool, resume: bool, blocks: str,
+    **options: Any,
+) -> None:  # fmt: skip
+    """Train on the file of training.prepare_data; leaves run.json, checkpoint and curves."""
+    if threads:
+        torch.set_num_threads(threads)
+    counts = tuple(int(count) for count in blocks.split(","))
+    settings = Settings(data=data.name, blocks=counts, **options)
+    trainer = Trainer(settings, load(data, stream=not memory), run, device)
+    if resume:
+        trainer.resume()
+    trainer.fit()
+    from training.plots import draw_run
+
+    draw_run(run, trainer)
+
+
+if __name__ == "__main__":
+    main()
