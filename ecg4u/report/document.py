@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Sequence
 from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING
 
 from ecg4u.report import figure, figure_layers, sections
-from ecg4u.report.gather import facts, opinion, reasons, warning_lines
+from ecg4u.report.gather import facts, feature_rows, lead_table, warning_lines
 from ecg4u.report.markup import Markup, join, number, tag
 from ecg4u.report.names import CLASS_TITLES
 
 if TYPE_CHECKING:
     from ecg4u.analysis import Analysis
-    from ecg4u.report.view import Opinion, Reasons
+    from ecg4u.explain.result import Attribution, Explanation
 
 
 @cache
@@ -65,33 +66,26 @@ def render(analysis: Analysis, *, title: str | None = None, page_image: bool = T
         HTML with style, script and images inside; the same bytes for the same analysis.
     """
     heading = title or "12-lead ECG"
-    said = opinion(analysis)
-    why = reasons(analysis)
+    said, why = analysis.classification, analysis.explanation
+    parts = [
+        _top(analysis, why),
+        _why(why),
+        sections.section("classes", "The nine classes", sections.classes(said)) if said else None,
+        _measured(why),
+        _page(analysis) if page_image else None,
+        sections.section(
+            "warnings", "Quality and warnings", sections.warnings(warning_lines(analysis))
+        ),
+        sections.section("facts", "How it was read", sections.small_print(facts(analysis))),
+    ]
     body = join(
         [
             tag("header", tag("h1", heading), sections.notice()),
+            tag("main", *parts),
             tag(
-                "main",
-                _top(analysis, said, why),
-                sections.section("why", "What moved the network", sections.why(why), _why_note())
-                if why.attributions
-                else None,
-                sections.section("classes", "The nine classes", sections.classes(said))
-                if said
-                else None,
-                sections.section(
-                    "criteria", "Published criteria, measured here", sections.criteria(why.criteria)
-                ),
-                sections.section("measured", "Measured", sections.features(why.features)),
-                _page(analysis) if page_image else None,
-                sections.section(
-                    "warnings", "Quality and warnings", sections.warnings(warning_lines(analysis))
-                ),
-                sections.section(
-                    "facts", "How it was read", sections.small_print(facts(analysis))
-                ),
+                "footer",
+                "ecg4u: paper ECG to signals, classes and reasons. Not a medical device.",
             ),
-            tag("footer", "ecg4u: paper ECG to signals, classes and reasons. Not a medical device."),
         ]
     )
     return _document(heading, body)
@@ -108,7 +102,9 @@ def _document(heading: str, body: Markup) -> str:
                     "content": content_security_policy(),
                 },
             ),
-            tag("meta", attrs={"name": "viewport", "content": "width=device-width, initial-scale=1"}),
+            tag(
+                "meta", attrs={"name": "viewport", "content": "width=device-width, initial-scale=1"}
+            ),
             tag("meta", attrs={"name": "referrer", "content": "no-referrer"}),
             tag("title", heading),
             Markup(f"<style>{style()}</style>"),
@@ -123,23 +119,49 @@ def _document(heading: str, body: Markup) -> str:
     return "<!doctype html>\n" + tag("html", page, attrs={"lang": "en"}) + "\n"
 
 
-def _top(analysis: Analysis, said: Opinion | None, why: Reasons) -> Markup:
+def _top(analysis: Analysis, why: Explanation | None) -> Markup:
     words = join(
         [
-            sections.verdict(said, why.conflicts),
-            sections.section("reading", "Reading", sections.reading(why.sentences)),
+            sections.verdict(analysis.classification, why.conflicts if why else ()),
+            sections.section("reading", "Reading", sections.reading(why.reading)) if why else None,
         ]
     )
     drawn = _figure(analysis, why)
     return tag("div", tag("div", words), drawn, cls="top") if words else drawn
 
 
-def _figure(analysis: Analysis, why: Reasons) -> Markup:
+def _why(why: Explanation | None) -> Markup | None:
+    if why is None or not why.attributions:
+        return None
+    return sections.section(
+        "why", "What moved the network", sections.why(why.attributions), _why_note()
+    )
+
+
+def _measured(why: Explanation | None) -> Markup | None:
+    if why is None:
+        return None
+    return join(
+        [
+            sections.section(
+                "criteria", "Published criteria, measured here", sections.criteria(why.criteria)
+            ),
+            sections.section(
+                "measured",
+                "Measured",
+                sections.features(feature_rows(why.features), lead_table(why.features)),
+            ),
+        ]
+    )
+
+
+def _figure(analysis: Analysis, why: Explanation | None) -> Markup:
     rows = figure.arrange(analysis.record, analysis.digitization)
     if not rows:
         return Markup("")
     paper = figure.lay_out(analysis.record, rows)
-    bands = _pictured(why)
+    bands = _pictured(why.attributions) if why else []
+    sentences = why.reading if why else ()
     sheet = tag(
         "g",
         figure.grid(paper),
@@ -147,10 +169,10 @@ def _figure(analysis: Analysis, why: Reasons) -> Markup:
             figure_layers.attribution_band(view, paper, shown=i == 0)
             for i, view in enumerate(bands)
         ),
-        figure_layers.cited_places(why.sentences, paper),
+        figure_layers.cited_places(sentences, paper),
         figure.pulses(paper),
         figure.traces(analysis.record, paper),
-        figure_layers.beat_labels(why.beats, paper),
+        figure_layers.beat_labels(why.features.beats if why else (), paper),
         figure_layers.time_axis(paper),
         attrs={"id": "ecg-sheet"},
     )
@@ -174,31 +196,34 @@ def _figure(analysis: Analysis, why: Reasons) -> Markup:
         tag(
             "div",
             picture,
-            attrs={"class": "scroll", "tabindex": "0", "role": "group",
-                   "aria-label": "The twelve leads; scroll sideways to see all"},
+            attrs={
+                "class": "scroll",
+                "tabindex": "0",
+                "role": "group",
+                "aria-label": "The twelve leads; scroll sideways to see all",
+            },
         ),
         _legend(bands),
         tag(
             "p",
             note,
             "25 mm/s, 10 mm/mV. A gap in a trace is a stretch that could not be read."
-            + (" Small numbers are those of the sentences." if why.sentences else ""),
+            + (" Small numbers are those of the sentences." if sentences else ""),
             cls="quiet",
         ),
         attrs={"class": "figure", "aria-labelledby": "figure-heading"},
     )
 
 
-def _pictured(why: Reasons) -> list:
-    """One attribution a class for the bands: lead and time where there is one, else time, lead."""
-    finest: dict[str, tuple[int, object]] = {}
-    for view in why.attributions:
-        has_lead = any(share.stretch.lead for share in view.shares)
-        starts = {share.stretch.start_s for share in view.shares}
-        rank = 2 * (has_lead and len(starts) > 1) + (len(starts) > 1)
-        if view.class_name not in finest or rank > finest[view.class_name][0]:
-            finest[view.class_name] = (rank, view)
-    return [view for _, view in finest.values()]
+def _pictured(attributions: Sequence[Attribution]) -> list[Attribution]:
+    """One attribution a class for the bands: of lead and time where there is one."""
+    rank = ("leads", "waves", "windows", "blocks")
+    finest: dict[str, Attribution] = {}
+    for view in attributions:
+        held = finest.get(view.class_name)
+        if held is None or rank.index(view.kind) > rank.index(held.kind):
+            finest[view.class_name] = view
+    return list(finest.values())
 
 
 def _hatch() -> Markup:
@@ -217,7 +242,7 @@ def _hatch() -> Markup:
     return tag("defs", pattern)
 
 
-def _legend(bands: list) -> Markup | None:
+def _legend(bands: Sequence[Attribution]) -> Markup | None:
     if not bands:
         return None
     keys = join(
@@ -229,8 +254,15 @@ def _legend(bands: list) -> Markup | None:
     choices = [
         tag(
             "label",
-            tag("input", attrs={"type": "radio", "name": "band", "value": view.class_name,
-                                "checked": i == 0}),
+            tag(
+                "input",
+                attrs={
+                    "type": "radio",
+                    "name": "band",
+                    "value": view.class_name,
+                    "checked": i == 0,
+                },
+            ),
             CLASS_TITLES.get(view.class_name, view.class_name),
         )
         for i, view in enumerate(bands)

@@ -89,9 +89,7 @@ def arrange(record: ECGRecord, digitization: Digitization | None = None) -> list
         return _rows_of_page(digitization, shown_s)
     extents = {lead: _extent(record, lead) for lead in LEADS}
     known = {lead: extent for lead, extent in extents.items() if extent is not None}
-    long = [
-        lead for lead, (a, b) in known.items() if b - a >= RHYTHM_SHARE * record.duration_s
-    ]
+    long = [lead for lead, (a, b) in known.items() if b - a >= RHYTHM_SHARE * record.duration_s]
     short = [lead for lead in known if lead not in long]
     if len(short) < len(long) or not short:
         return [
@@ -144,7 +142,9 @@ def lay_out(record: ECGRecord, rows: Sequence[Sequence[Strip]]) -> Paper:
             Panel(strip, LEFT_MM + (strip.start_s - first) * MM_PER_S, baselines[i], top, bottom)
             for strip in row
         ]
-    shown = max((max(s.end_s for s in row) - min(s.start_s for s in row) for row in rows), default=1)
+    shown = max(
+        (max(s.end_s for s in row) - min(s.start_s for s in row) for row in rows), default=1
+    )
     width = LEFT_MM + shown * MM_PER_S + RIGHT_MM
     return Paper(tuple(panels), tuple(baselines), float(np.ceil(width)), height, shown)
 

@@ -3,32 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from ecg4u.report.figure import MM_PER_S, Paper, Panel
-from ecg4u.report.markup import Markup, join, number, tag
-from ecg4u.report.view import AttributionView, Beat, Sentence, Share, Stretch
+from ecg4u.report.figure import MM_PER_S, Panel, Paper
+from ecg4u.report.markup import Attribute, Markup, join, number, tag
 
-SHORT_S = 3.0
+if TYPE_CHECKING:
+    from ecg4u.explain.result import Attribution, Beat, Evidence, Player, Sentence
+
+SHORT_S = 2.0
 """Only a place shorter than this carries its sentence's number; a whole strip needs none."""
 MAX_NUMBERED = 6
 """A sentence with more places than this shows its number at the first few only."""
+BEAT_WORDS = {"PAC": "PAC", "PVC": "PVC", "other": "?"}
 FAINTEST = 0.06
 """Shares below this part of the largest are not drawn."""
 
 
-def attribution_band(view: AttributionView, paper: Paper, *, shown: bool) -> Markup:
+def attribution_band(view: Attribution, paper: Paper, *, shown: bool) -> Markup:
     """The shares of one class as bands behind the traces, as strong as the share is large.
 
     For (blue, plain) and against (orange, hatched) differ without colour too.
     """
-    peak = max((abs(share.value) for share in view.shares), default=0.0)
+    peak = max((abs(value) for value in view.values), default=0.0)
     bands = [
-        _band(panel, share, abs(share.value) / peak)
-        for share in view.shares
-        if peak > 0 and abs(share.value) >= FAINTEST * peak
-        for panel in paper.covering(
-            share.stretch.lead, share.stretch.start_s, share.stretch.end_s
-        )
+        _band(panel, player, value, abs(value) / peak)
+        for player, value in zip(view.players, view.values, strict=True)
+        if peak > 0 and abs(value) >= FAINTEST * peak
+        for panel in paper.covering(player.lead, player.start_s, player.end_s)
     ]
     return tag(
         "g",
@@ -37,20 +39,19 @@ def attribution_band(view: AttributionView, paper: Paper, *, shown: bool) -> Mar
     )
 
 
-def _band(panel: Panel, share: Share, strength: float) -> Markup:
-    attrs = _box(panel, share.stretch)
+def _band(panel: Panel, player: Player, value: float, strength: float) -> Markup:
     return tag(
         "rect",
         attrs={
-            "class": "for" if share.value > 0 else "against",
-            **attrs,
-            "opacity": round(0.1 + 0.45 * strength, 2),
+            "class": "for" if value > 0 else "against",
+            **_box(panel, player),
+            "opacity": round(0.06 + 0.3 * strength, 2),
         },
     )
 
 
-def _box(panel: Panel, stretch: Stretch) -> dict[str, str | float | int | bool | None]:
-    x0, x1 = panel.x_at(stretch.start_s), panel.x_at(stretch.end_s)
+def _box(panel: Panel, place: Player | Evidence) -> dict[str, Attribute]:
+    x0, x1 = panel.x_at(place.start_s), panel.x_at(place.end_s)
     return {
         "x": x0,
         "y": panel.top,
@@ -68,11 +69,10 @@ def cited_places(sentences: Sequence[Sentence], paper: Paper) -> Markup:
     )
 
 
-def _cited(n: int, place: Stretch, numbered: bool, paper: Paper) -> Markup:
+def _cited(n: int, place: Evidence, numbered: bool, paper: Paper) -> Markup:
     panels = paper.covering(place.lead, place.start_s, place.end_s)
     boxes = [
-        tag("rect", attrs={"class": "cited", "data-n": n, **_box(panel, place)})
-        for panel in panels
+        tag("rect", attrs={"class": "cited", "data-n": n, **_box(panel, place)}) for panel in panels
     ]
     short = place.end_s - place.start_s < SHORT_S and place.lead is not None
     if not (numbered and short and panels):
@@ -90,8 +90,9 @@ def _cited(n: int, place: Stretch, numbered: bool, paper: Paper) -> Markup:
 
 
 def beat_labels(beats: Sequence[Beat], paper: Paper) -> Markup:
-    """The word of each labelled beat above the longest strip."""
-    if not beats or not paper.panels:
+    """The kind of each unusual beat above the longest strip."""
+    unusual = [beat for beat in beats if beat.kind in BEAT_WORDS]
+    if not unusual or not paper.panels:
         return Markup("")
     strip = max(
         paper.panels, key=lambda panel: (panel.strip.end_s - panel.strip.start_s, panel.baseline)
@@ -99,11 +100,11 @@ def beat_labels(beats: Sequence[Beat], paper: Paper) -> Markup:
     return join(
         tag(
             "text",
-            beat.label,
-            attrs={"class": "beat", "x": strip.x_at(beat.time_s), "y": strip.top + 2.2},
+            BEAT_WORDS[beat.kind],
+            attrs={"class": "beat", "x": strip.x_at(beat.r_s), "y": strip.top + 2.2},
         )
-        for beat in beats
-        if strip.strip.start_s <= beat.time_s <= strip.strip.end_s
+        for beat in unusual
+        if strip.strip.start_s <= beat.r_s <= strip.strip.end_s
     )
 
 

@@ -37,7 +37,9 @@ def write(
 
     folder = Path(out_dir)
     written = [
-        write_atomically(folder / "report.html", render(analysis, title=title, page_image=page_image)),
+        write_atomically(
+            folder / "report.html", render(analysis, title=title, page_image=page_image)
+        ),
         write_atomically(folder / "result.json", result_json(analysis)),
     ]
     for name in formats:

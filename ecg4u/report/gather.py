@@ -2,90 +2,63 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ecg4u.record import LEADS
 from ecg4u.report.markup import number
 from ecg4u.report.names import GRID_SOURCES, SCALE_SOURCES
-from ecg4u.report.view import (
-    AttributionView,
-    Beat,
-    ClassRow,
-    CriterionRow,
-    Facts,
-    FeatureRow,
-    Opinion,
-    Reasons,
-    Sentence,
-    Share,
-    Stretch,
-)
+from ecg4u.report.view import Facts, FeatureRow, LeadTable
 
 if TYPE_CHECKING:
     from ecg4u.analysis import Analysis
     from ecg4u.digitize.result import Digitization
+    from ecg4u.explain.result import Feature, Features
 
 POOR_COVERAGE = 0.02
 """A lead known over less of the record than this is reported as not read."""
 
 
-def opinion(analysis: Analysis) -> Opinion | None:
-    """The classes of an analysis."""
-    found = analysis.classification
-    if found is None:
+def feature_rows(features: Features) -> list[FeatureRow]:
+    """The features of the whole ECG."""
+    return [_feature_row(feature) for feature in features.globals.values()]
+
+
+def _feature_row(feature: Feature) -> FeatureRow:
+    if feature.value is None:
+        return FeatureRow(feature.name, "", feature.reason)
+    text = f"{_digits(feature.value, feature.unit)} {feature.unit}".strip()
+    note = feature.reason
+    if feature.uncertainty is not None:
+        note = f"± {_digits(feature.uncertainty, feature.unit)} {note}".strip()
+    return FeatureRow(feature.name, text, note)
+
+
+def lead_table(features: Features) -> LeadTable | None:
+    """The features of each lead's median beat, one row a lead."""
+    names: dict[str, str] = {}
+    for lead in features.leads.values():
+        for key, feature in lead.features.items():
+            names.setdefault(
+                key, f"{feature.name} ({feature.unit})" if feature.unit else feature.name
+            )
+    if not names:
         return None
     rows = tuple(
-        ClassRow(
-            row.name,
-            row.probability,
-            row.threshold,
-            row.positive,
-            row.sensitivity,
-            row.specificity,
-        )
-        for row in found.results
+        (name, *(_lead_cell(lead.features.get(key)) for key in names))
+        for name, lead in features.leads.items()
     )
-    return Opinion(rows, found.verdict, tuple(found.reasons), found.model)
+    return LeadTable(tuple(names.values()), rows)
 
 
-def reasons(analysis: Analysis) -> Reasons:
-    """The explanation of an analysis; empty where it has none."""
-    found = analysis.explanation
-    if found is None:
-        return Reasons()
-    return Reasons(
-        sentences=tuple(
-            Sentence(line.section, line.text, tuple(map(_stretch, line.evidence)))
-            for line in found.reading
-        ),
-        criteria=tuple(map(_criterion, found.criteria)),
-        attributions=tuple(map(_attribution, found.attributions)),
-        conflicts=tuple(found.conflicts),
-        features=tuple(_features(found.features)),
-        beats=tuple(_beats(found.features)),
-    )
+def _lead_cell(feature: Feature | None) -> str:
+    if feature is None or feature.value is None:
+        return "–"
+    return _digits(feature.value, feature.unit)
 
 
-def _stretch(place: Any) -> Stretch:
-    return Stretch(place.lead, place.start_s, place.end_s)
-
-
-def _criterion(result: Any) -> CriterionRow:
-    return CriterionRow(
-        result.class_name, result.name, result.source, result.outcome, result.numbers
-    )
-
-
-def _attribution(view: Any) -> AttributionView:
-    return AttributionView(view.class_name, view.kind, (), view.base_value, 0.0, 0.0)
-
-
-def _features(features: Any) -> list[FeatureRow]:
-    return []
-
-
-def _beats(features: Any) -> list[Beat]:
-    return []
+def _digits(value: float, unit: str) -> str:
+    """As many digits as the unit's measurement is worth."""
+    return number(value, {"ms": 0, "/min": 0, "bpm": 0, "°": 0, "deg": 0, "mV": 2}.get(unit, 2))
 
 
 def warning_lines(analysis: Analysis) -> list[str]:
@@ -97,9 +70,7 @@ def warning_lines(analysis: Analysis) -> list[str]:
             if trace.grade in ("poor", "missing"):
                 why = f": {', '.join(trace.reasons)}" if trace.reasons else ""
                 lines.append(f"Lead {trace.lead}, row {trace.row + 1}: {trace.grade}{why}")
-    missing = [
-        lead for lead, share in analysis.record.coverage().items() if share < POOR_COVERAGE
-    ]
+    missing = [lead for lead, share in analysis.record.coverage().items() if share < POOR_COVERAGE]
     if missing:
         lines.append(f"Not shown or not read: {', '.join(missing)}")
     return list(dict.fromkeys(lines))

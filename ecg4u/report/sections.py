@@ -4,22 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import groupby
+from typing import TYPE_CHECKING
 
 from ecg4u.report.markup import Markup, join, number, tag
 from ecg4u.report.names import CLASS_TITLES, DISCLAIMER, SECTIONS, VERDICTS
-from ecg4u.report.view import (
-    AttributionView,
-    ClassRow,
-    CriterionRow,
-    Facts,
-    FeatureRow,
-    Opinion,
-    Reasons,
-    Sentence,
-    Share,
-)
+from ecg4u.report.view import Facts, FeatureRow, LeadTable
+
+if TYPE_CHECKING:
+    from ecg4u.explain.result import Attribution, CriterionResult, Sentence
+    from ecg4u.model import Classification, ClassResult
 
 MAX_BARS = 12
+"""Of more than twice as many players only the strongest are listed."""
+KINDS = {
+    "leads": "By lead",
+    "windows": "By time window",
+    "blocks": "By lead and time",
+    "waves": "By wave",
+}
 
 
 def section(identifier: str, heading: str, *children: Markup | str | None) -> Markup:
@@ -40,11 +42,11 @@ def notice() -> Markup:
     return tag("p", DISCLAIMER, cls="notice")
 
 
-def verdict(opinion: Opinion | None, conflicts: Sequence[str]) -> Markup:
+def verdict(opinion: Classification | None, conflicts: Sequence[str]) -> Markup:
     """The answer in a line: which classes, how sure, and where the parts disagree."""
     if opinion is None:
         return Markup("")
-    positive = [row for row in opinion.classes if row.positive]
+    positive = [row for row in opinion.results if row.positive]
     found = (
         join(
             tag(
@@ -86,18 +88,22 @@ def reading(sentences: Sequence[Sentence]) -> Markup:
     order = {name: i for i, name in enumerate(SECTIONS)}
     numbered.sort(key=lambda pair: order.get(pair[1].section, len(order)))
     groups = groupby(numbered, key=lambda pair: pair[1].section)
-    return tag(
-        "dl",
-        *(
-            tag(
-                "div",
-                tag("dt", name),
-                *(tag("dd", _sentence(n, sentence)) for n, sentence in group),
-            )
-            for name, group in groups
-        ),
-        cls="reading",
-    ) if numbered else Markup("")
+    return (
+        tag(
+            "dl",
+            *(
+                tag(
+                    "div",
+                    tag("dt", name),
+                    *(tag("dd", _sentence(n, sentence)) for n, sentence in group),
+                )
+                for name, group in groups
+            ),
+            cls="reading",
+        )
+        if numbered
+        else Markup("")
+    )
 
 
 def _sentence(n: int, sentence: Sentence) -> Markup:
@@ -128,7 +134,7 @@ def _sentence(n: int, sentence: Sentence) -> Markup:
     )
 
 
-def classes(opinion: Opinion) -> Markup:
+def classes(opinion: Classification) -> Markup:
     """All nine classes: probability against threshold, and how often the network is right."""
     head = tag(
         "tr",
@@ -147,7 +153,11 @@ def classes(opinion: Opinion) -> Markup:
     )
     return join(
         [
-            tag("div", tag("table", tag("thead", head), tag("tbody", *map(_class_row, opinion.classes))), cls="wide"),
+            tag(
+                "div",
+                tag("table", tag("thead", head), tag("tbody", *map(_class_row, opinion.results))),
+                cls="wide",
+            ),
             tag(
                 "p",
                 "Each class is judged on its own; several can be present. The upright stroke marks "
@@ -159,13 +169,18 @@ def classes(opinion: Opinion) -> Markup:
     )
 
 
-def _class_row(row: ClassRow) -> Markup:
+def _class_row(row: ClassResult) -> Markup:
     near = not row.positive and row.probability >= 0.5 * row.threshold
     call = "present" if row.positive else "near the threshold" if near else "not found"
     return tag(
         "tr",
-        tag("th", CLASS_TITLES.get(row.name, row.name), " ", tag("abbr", row.name),
-            attrs={"scope": "row"}),
+        tag(
+            "th",
+            CLASS_TITLES.get(row.name, row.name),
+            " ",
+            tag("abbr", row.name),
+            attrs={"scope": "row"},
+        ),
         tag("td", percent(row.probability), cls="number"),
         tag("td", _probability_bar(row), cls="bar-cell"),
         tag("td", percent(row.threshold), cls="number"),
@@ -176,7 +191,7 @@ def _class_row(row: ClassRow) -> Markup:
     )
 
 
-def _probability_bar(row: ClassRow) -> Markup:
+def _probability_bar(row: ClassResult) -> Markup:
     width, at = 100 * row.probability, 100 * row.threshold
     return tag(
         "svg",
@@ -192,23 +207,23 @@ def _probability_bar(row: ClassRow) -> Markup:
     )
 
 
-def why(reasons: Reasons) -> Markup:
+def why(attributions: Sequence[Attribution]) -> Markup:
     """Which leads and which moments moved the network, with base value and additivity."""
-    by_class = groupby(
-        sorted(reasons.attributions, key=lambda view: view.class_name),
-        key=lambda view: view.class_name,
+    names = dict.fromkeys(view.class_name for view in attributions)
+    return join(
+        _attribution(name, [view for view in attributions if view.class_name == name])
+        for name in names
     )
-    return join(_attribution(name, list(views)) for name, views in by_class)
 
 
-def _attribution(class_name: str, views: Sequence[AttributionView]) -> Markup:
+def _attribution(class_name: str, views: Sequence[Attribution]) -> Markup:
     return tag(
         "article",
         tag("h3", CLASS_TITLES.get(class_name, class_name)),
         tag(
             "div",
             *(
-                tag("figure", tag("figcaption", f"By {view.kind}"), _bars(view), _account(view))
+                tag("figure", tag("figcaption", KINDS[view.kind]), _bars(view), _account(view))
                 for view in views
             ),
             cls="side-by-side",
@@ -217,92 +232,140 @@ def _attribution(class_name: str, views: Sequence[AttributionView]) -> Markup:
     )
 
 
-def _bars(view: AttributionView) -> Markup:
+def _bars(view: Attribution) -> Markup:
     """Bars left (against) and right (for) of nought, in the players' own order."""
-    shares = view.shares
+    shares = list(zip(view.players, view.values, view.errors, strict=True))
     if len(shares) > 2 * MAX_BARS:
-        strongest = sorted(shares, key=lambda share: -abs(share.value))[:MAX_BARS]
-        shares = tuple(share for share in shares if share in strongest)
-    peak = max((abs(share.value) + (share.error or 0.0) for share in shares), default=1.0) or 1.0
-    return tag("table", tag("tbody", *(_bar_row(share, peak) for share in shares)), cls="shares")
+        strongest = sorted(abs(value) for value in view.values)[-MAX_BARS]
+        shares = [share for share in shares if abs(share[1]) >= strongest]
+    peak = max((abs(value) + error for _, value, error in shares), default=1.0) or 1.0
+    return tag(
+        "table",
+        tag("tbody", *(_bar_row(player.label, v / peak, e / peak, v) for player, v, e in shares)),
+        cls="shares",
+    )
 
 
-def _bar_row(share: Share, peak: float) -> Markup:
-    length = 50 * abs(share.value) / peak
-    start = 50.0 if share.value >= 0 else 50 - length
-    end = 50 + 50 * share.value / peak
-    spread = 50 * (share.error or 0.0) / peak
+def _bar_row(label: str, length: float, spread: float, value: float) -> Markup:
+    """One bar; ``length`` (signed) and ``spread`` are parts of half the width."""
+    end = 50 + 50 * length
     bar = tag(
         "svg",
         tag("path", attrs={"class": "nought", "d": "M50 0V10"}),
         tag(
             "rect",
             attrs={
-                "class": "for" if share.value >= 0 else "against",
-                "x": start,
+                "class": "for" if value >= 0 else "against",
+                "x": min(50.0, end),
                 "y": 1,
-                "width": length,
+                "width": abs(end - 50),
                 "height": 8,
             },
         ),
-        tag("path", attrs={"class": "spread", "d": f"M{number(end - spread)} 5H{number(end + spread)}"}),
+        tag(
+            "path",
+            attrs={
+                "class": "spread",
+                "d": f"M{number(end - 50 * spread)} 5H{number(end + 50 * spread)}",
+            },
+        )
+        if spread
+        else None,
         attrs={"viewBox": "0 0 100 10", "preserveAspectRatio": "none", "aria-hidden": "true"},
     )
     return tag(
         "tr",
-        tag("th", share.label, attrs={"scope": "row"}),
+        tag("th", label, attrs={"scope": "row"}),
         tag("td", bar, cls="bar-cell"),
-        tag("td", f"{share.value:+.2f}", cls="number"),
+        tag("td", f"{value:+.2f}", cls="number"),
     )
 
 
-def _account(view: AttributionView) -> Markup:
-    total = sum(share.value for share in view.shares)
+def _account(view: Attribution) -> Markup:
+    total = sum(view.values)
     return tag(
         "p",
-        f"Log-odds with nothing shown {view.base:+.2f}; the parts add {total:+.2f}; with the whole "
-        f"ECG {view.total:+.2f} (probability {percent(probability(view.total))}). "
+        f"Log-odds with nothing shown {view.base_value:+.2f}; the parts add {total:+.2f}; with "
+        f"the whole ECG {view.total:+.2f} (probability {percent(probability(view.total))}). "
         f"Additivity error {view.additivity_error:.0e}.",
         cls="quiet",
     )
 
 
-def criteria(rows: Sequence[CriterionRow]) -> Markup:
-    """The published criteria beside the numbers measured here."""
+def criteria(rows: Sequence[CriterionResult]) -> Markup:
+    """The published criteria beside the numbers measured here, a class's verdict first."""
     if not rows:
         return Markup("")
-    marks = {"met": "● met", "not met": "○ not met"}
-    head = tag("tr", *(tag("th", text, attrs={"scope": "col"})
-                       for text in ("Class", "Criterion", "Here", "Outcome")))
-    body = (
-        tag(
-            "tr",
-            tag("th", row.class_name, attrs={"scope": "row"}),
-            tag("td", row.name, tag("span", row.source, cls="source") if row.source else None),
-            tag("td", row.numbers),
-            tag("td", marks.get(row.outcome, f"? {row.outcome}"), cls="outcome"),
-            cls=row.outcome.replace(" ", "-"),
-        )
-        for row in rows
+    names = list(dict.fromkeys(row.class_name for row in rows))
+    ordered = sorted(rows, key=lambda row: (names.index(row.class_name), not row.decides))
+    head = tag(
+        "tr",
+        *(
+            tag("th", text, attrs={"scope": "col"})
+            for text in ("Class", "Criterion", "Measured here", "Outcome")
+        ),
     )
-    return tag("div", tag("table", tag("thead", head), tag("tbody", *body), cls="criteria"),
-               cls="wide")
+    return tag(
+        "div",
+        tag("table", tag("thead", head), tag("tbody", *map(_criterion, ordered)), cls="criteria"),
+        cls="wide",
+    )
 
 
-def features(rows: Sequence[FeatureRow]) -> Markup:
-    """What was measured, or why it could not be."""
+def _criterion(row: CriterionResult) -> Markup:
+    marks = {"met": "● met", "not met": "○ not met", "cannot tell": "? cannot tell"}
+    return tag(
+        "tr",
+        tag("th", row.class_name if row.decides else "", attrs={"scope": "row"}),
+        tag(
+            "td",
+            row.name,
+            tag("span", f"{row.threshold}", cls="threshold") if row.threshold else None,
+            tag("span", row.source, cls="source") if row.source else None,
+        ),
+        tag("td", row.numbers),
+        tag("td", marks[row.outcome], cls="outcome"),
+        cls=row.outcome.replace(" ", "-") + (" decides" if row.decides else ""),
+    )
+
+
+def features(rows: Sequence[FeatureRow], leads: LeadTable | None) -> Markup:
+    """What was measured, or why it could not be; then lead by lead."""
     if not rows:
         return Markup("")
     body = (
         tag(
             "tr",
             tag("th", row.name, attrs={"scope": "row"}),
-            tag("td", f"{row.value} {row.unit}".strip() or "–", cls="number"),
+            tag("td", row.value or "–", cls="number"),
             tag("td", row.note, cls="quiet"),
         )
         for row in rows
     )
-    return tag("div", tag("table", tag("tbody", *body), cls="features"), cls="wide")
+    table = tag("table", tag("tbody", *body), cls="features")
+    return join([tag("div", table, cls="wide"), _lead_table(leads) if leads else None])
+
+
+def _lead_table(leads: LeadTable) -> Markup:
+    head = tag(
+        "tr",
+        tag("th", "Lead", attrs={"scope": "col"}),
+        *(tag("th", name, attrs={"scope": "col"}, cls="number") for name in leads.columns),
+    )
+    body = (
+        tag(
+            "tr",
+            tag("th", row[0], attrs={"scope": "row"}),
+            *(tag("td", text, cls="number") for text in row[1:]),
+        )
+        for row in leads.rows
+    )
+    return tag(
+        "details",
+        tag("summary", "Lead by lead"),
+        tag("div", tag("table", tag("thead", head), tag("tbody", *body)), cls="wide"),
+        attrs={"open": True},
+    )
 
 
 def small_print(facts: Facts) -> Markup:
@@ -312,8 +375,9 @@ def small_print(facts: Facts) -> Markup:
     rows += [(f"Time: {name}", f"{seconds:.2f} s") for name, seconds in facts.timings_s.items()]
     if not rows:
         return Markup("")
-    return tag("dl", *(tag("div", tag("dt", name), tag("dd", value)) for name, value in rows),
-               cls="facts")
+    return tag(
+        "dl", *(tag("div", tag("dt", name), tag("dd", value)) for name, value in rows), cls="facts"
+    )
 
 
 def warnings(lines: Sequence[str]) -> Markup:

@@ -1,0 +1,183 @@
+"""The door: limits on every request before anything reads it, and headers on every answer."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import json
+import logging
+import time
+from collections import OrderedDict
+from typing import TYPE_CHECKING
+
+from ecg4u.web.metrics import Metrics
+from ecg4u.web.problems import NO_TOKEN, TOO_LARGE, TOO_SLOW_BODY, Problem
+from ecg4u.web.settings import Settings
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+log = logging.getLogger("ecg4u.web")
+
+OVERHEAD_BYTES = 64 * 1024
+"""What multipart boundaries and the other fields may add to a file."""
+OPEN_PATHS = frozenset({"/", "/health", "/ready", "/sw.js", "/manifest.webmanifest"})
+OPEN_PREFIX = "/static/"
+MAX_ADDRESSES = 10_000
+
+HEADERS = {
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "x-frame-options": "DENY",
+    "cross-origin-opener-policy": "same-origin",
+    "permissions-policy": "geolocation=(), microphone=(), camera=(self)",
+}
+CLOSED_CSP = "default-src 'none'; frame-ancestors 'none'"
+
+
+class Guard:
+    """ASGI middleware: token, rate, body size, slow bodies, security headers, one log line.
+
+    The log line holds the method, the route's template, the status and the time: no file name, no
+    address, no id.
+    """
+
+    def __init__(self, app: ASGIApp, *, settings: Settings, metrics: Metrics) -> None:
+        self._app = app
+        self._settings = settings
+        self._metrics = metrics
+        self._uploads: OrderedDict[str, list[float]] = OrderedDict()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        begun = time.perf_counter()
+        status = 500
+        started = False
+
+        async def sending(message: Message) -> None:
+            nonlocal status, started
+            if message["type"] == "http.response.start":
+                started = True
+                status = message["status"]
+                message = {**message, "headers": _with_headers(message["headers"])}
+            await send(message)
+
+        body = _Body(receive, self._settings)
+        try:
+            refusal = self._refusal(scope)
+            if refusal is not None:
+                await _answer(refusal, sending)
+            else:
+                await self._app(scope, body.receive, sending)
+        except Problem as problem:
+            if not started:
+                await _answer(problem, sending)
+        finally:
+            route = getattr(scope.get("route"), "path", "other")
+            self._metrics.requests[(_method(scope), route, status)] += 1
+            milliseconds = 1000 * (time.perf_counter() - begun)
+            log.info("%s %s %d %.0f ms", _method(scope), route, status, milliseconds)
+
+    def _refusal(self, scope: Scope) -> Problem | None:
+        headers = dict(scope["headers"])
+        if not self._admits(scope["path"], scope["method"], headers):
+            return NO_TOKEN
+        length = headers.get(b"content-length", b"0")
+        limit = self._settings.max_upload_bytes + OVERHEAD_BYTES
+        if not length.isdigit() or int(length) > limit:
+            return TOO_LARGE
+        if scope["method"] == "POST":
+            return self._rate(scope["client"][0] if scope.get("client") else "")
+        return None
+
+    def _admits(self, path: str, method: str, headers: dict[bytes, bytes]) -> bool:
+        token = self._settings.token
+        if token is None or method == "OPTIONS" or path in OPEN_PATHS:
+            return True
+        if path.startswith(OPEN_PREFIX):
+            return True
+        given = headers.get(b"authorization", b"")
+        return hmac.compare_digest(given, b"Bearer " + token.encode())
+
+    def _rate(self, address: str) -> Problem | None:
+        now = time.monotonic()
+        recent = [at for at in self._uploads.pop(address, []) if now - at < 60]
+        full = len(recent) >= self._settings.uploads_per_minute
+        if not full:
+            recent.append(now)
+        self._uploads[address] = recent
+        while len(self._uploads) > MAX_ADDRESSES:
+            self._uploads.popitem(last=False)
+        if not full:
+            return None
+        wait = max(1, round(60 - (now - recent[0])))
+        return Problem(
+            429,
+            "too_many",
+            "Too many uploads from this address.",
+            f"Wait {wait} s.",
+            retry_after_s=wait,
+        )
+
+
+class _Body:
+    """A request's body, watched for size and pace."""
+
+    def __init__(self, receive: Receive, settings: Settings) -> None:
+        self._receive = receive
+        self._settings = settings
+        self._n_bytes = 0
+        self._deadline = time.monotonic() + 10 * settings.body_timeout_s
+        self._over = False
+
+    async def receive(self) -> Message:
+        """The next message; raises a `Problem` where the body is too large or too slow."""
+        if self._over:
+            return await self._receive()
+        left = min(self._settings.body_timeout_s, self._deadline - time.monotonic())
+        try:
+            message = await asyncio.wait_for(self._receive(), max(left, 0.01))
+        except TimeoutError:
+            raise TOO_SLOW_BODY from None
+        if message["type"] == "http.request":
+            self._n_bytes += len(message.get("body", b""))
+            self._over = not message.get("more_body", False)
+            if self._n_bytes > self._settings.max_upload_bytes + OVERHEAD_BYTES:
+                raise TOO_LARGE
+        return message
+
+
+def _method(scope: Scope) -> str:
+    known = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+    return scope["method"] if scope["method"] in known else "OTHER"
+
+
+def _with_headers(headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    given = {name.lower() for name, _ in headers}
+    extra = {**HEADERS, "content-security-policy": CLOSED_CSP}
+    return [
+        *headers,
+        *((k.encode(), v.encode()) for k, v in extra.items() if k.encode() not in given),
+    ]
+
+
+async def _answer(problem: Problem, send: Send) -> None:
+    body = json.dumps(problem.to_dict()).encode()
+    headers = {
+        **problem.headers(),
+        "Content-Type": "application/json",
+        "Content-Length": str(len(body)),
+    }
+    if problem.status in (408, 413):
+        headers["Connection"] = "close"
+    await send(
+        {
+            "type": "http.response.start",
+            "status": problem.status,
+            "headers": [(k.lower().encode(), v.encode()) for k, v in headers.items()],
+        }
+    )
+    await send({"type": "http.response.body", "body": body})

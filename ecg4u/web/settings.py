@@ -1,0 +1,29 @@
+"""What can be set about the service."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Limits and doors of the service; the defaults suit one clinic on a machine of its own."""
+
+    workers: int = 1
+    waiting: int = 24
+    """Uploads that may wait for a worker; more are told to come back (503)."""
+    timeout_s: float = 60.0
+    """A page that takes longer is given up and its worker replaced."""
+    memory_mb: int = 6000
+    """What one worker may allocate."""
+    max_upload_bytes: int = 25_000_000
+    body_timeout_s: float = 30.0
+    """Longest pause within an upload, and a tenth of the longest upload."""
+    keep_s: float = 900.0
+    """How long a result stays in memory after it was made."""
+    keep_results: int = 64
+    uploads_per_minute: int = 60
+    """From one address."""
+    token: str | None = None
+    """If set, every request but the page itself and /health needs it as a bearer token."""
+    cors_origins: tuple[str, ...] = ()

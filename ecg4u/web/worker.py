@@ -1,0 +1,113 @@
+"""What runs in a worker process: one page in, everything that can be asked about it out."""
+
+from __future__ import annotations
+
+import io
+import json
+import tempfile
+import zipfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ctypes import Array, c_ubyte
+
+    from ecg4u.analysis import Analysis
+
+STAGES = ("waiting", "read", "digitize", "classify", "explain", "report", "done")
+ZIP_TIME = (1980, 1, 1, 0, 0, 0)
+"""So that the same signals make the same bytes."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """All that is kept of an analysis."""
+
+    result: Mapping[str, Any]
+    report: str
+    signals_zip: bytes
+    signals_csv: bytes
+    seconds: float
+
+
+Analyse = Callable[..., "Analysis"]
+
+_board: Array[c_ubyte] | None = None
+
+
+def start(board: Array[c_ubyte], memory_mb: int, threads: int) -> None:
+    """Prepare a fresh worker: its limits, its quiet, and everything heavy loaded once."""
+    import logging
+    import os
+    import resource
+    import signal
+
+    global _board
+    _board = board
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ[name] = str(threads)
+    limit = memory_mb * 1024 * 1024
+    resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    logging.disable(logging.CRITICAL)
+
+
+def warm_up() -> None:
+    """Load the network and the libraries by analysing a small drawn page."""
+    from ecg4u.web.sample import sample_png
+
+    analyse_page(0, sample_png(), {})
+
+
+def analyse_page(slot: int, data: bytes, options: Mapping[str, Any]) -> Outcome:
+    """Analyse a page and make its report and its signal files.
+
+    Raises
+    ------
+    ECG4UError
+        If the page cannot be read.
+    """
+    import time
+
+    from ecg4u.analysis import analyse
+
+    from ecg4u.report import render
+
+    begun = time.perf_counter()
+    analysis = analyse(data, progress=lambda stage: _note(slot, stage), **options)
+    _note(slot, "report")
+    csv, archive = _signal_files(analysis)
+    outcome = Outcome(
+        result=json.loads(json.dumps(analysis.to_dict(), allow_nan=False)),
+        report=render(analysis),
+        signals_zip=archive,
+        signals_csv=csv,
+        seconds=time.perf_counter() - begun,
+    )
+    _note(slot, "done")
+    return outcome
+
+
+def _note(slot: int, stage: str) -> None:
+    if _board is not None and stage in STAGES:
+        _board[slot] = STAGES.index(stage)
+
+
+def _signal_files(analysis: Analysis) -> tuple[bytes, bytes]:
+    """The signals as CSV, and as a zip of the WFDB files, through a private folder."""
+    from ecg4u.io import write_record
+
+    with tempfile.TemporaryDirectory(prefix="ecg4u-") as name:
+        folder = Path(name)
+        write_record(analysis.record, folder / "signals.csv", format="csv")
+        csv = (folder / "signals.csv").read_bytes()
+        write_record(analysis.record, folder / "signals", format="wfdb")
+        stream = io.BytesIO()
+        with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
+            for path in sorted(folder.glob("signals.*")):
+                if path.suffix != ".csv":
+                    archive.writestr(zipfile.ZipInfo(path.name, ZIP_TIME), path.read_bytes())
+    return csv, stream.getvalue()
