@@ -1,0 +1,197 @@
+"""Score the digitizer against true signals and write a table.
+
+    python -m benchmarks.digitize ../shared/images --out benchmarks/results/digitize.md
+
+Every page counts: a refused page scores 0 dB on each of its leads. ``dev`` pages (even place in
+their group, sorted by name) were looked at while the digitizer was made; ``held-out`` pages not.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import resource
+import time
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.measure import LeadScore, kaggle_db, kaggle_ratio, resample, score_lead
+
+
+@dataclass(frozen=True)
+class PageScore:
+    """Scores of one page."""
+
+    group: str
+    name: str
+    half: str
+    scores: dict[str, LeadScore]
+    named: int
+    shown: int
+    refused: str
+    seconds: float
+    memory_mb: float
+    layout: str
+
+
+def group_of(path: Path) -> str:
+    """Group of an image: its folder, and the letter within ``generated``."""
+    if path.parent.name == "generated":
+        return f"generated/{path.name[0]}"
+    return path.parent.name
+
+
+def score_page(job: tuple[Path, Path, str, bool]) -> PageScore:
+    """Digitize one page and score every lead that its truth shows."""
+    image, truth_path, half, network = job
+    from ecg4u.digitize.pipeline import digitize_page
+    from ecg4u.errors import ECG4UError
+    from ecg4u.io import read_page
+    from ecg4u.record import LEADS
+
+    truth = np.load(truth_path)
+    fs = float(truth["fs"])
+    reference = np.asarray(truth["p_signal"], float)
+    names = [str(name) for name in truth["sig_name"]]
+    start = time.perf_counter()
+    refused = layout = ""
+    estimate = np.full_like(reference, np.nan)
+    try:
+        result = digitize_page(read_page(image), network=network)
+        layout = result.layout.name
+        estimate = np.column_stack(
+            [resample(result.record.lead(name), result.record.fs, fs) for name in names]
+        )
+    except ECG4UError as error:
+        refused = f"{error.code}: {error.message}"
+    seconds = time.perf_counter() - start
+    scores = {}
+    for column, name in enumerate(names):
+        score = score_lead(reference[:, column], estimate[:, column], fs)
+        if score is not None:
+            scores[name] = score
+    named = _rightly_named(reference, estimate, names, fs) if not refused else 0
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    assert set(names) == set(LEADS)
+    return PageScore(
+        group_of(image),
+        image.name,
+        half,
+        scores,
+        named,
+        len(scores),
+        refused,
+        seconds,
+        memory,
+        layout,
+    )
+
+
+def _rightly_named(
+    reference: np.ndarray, estimate: np.ndarray, names: list[str], fs: float
+) -> int:
+    """How many leads fit their own reference better than any other lead's."""
+    right = 0
+    for column in range(len(names)):
+        if not np.isfinite(reference[:, column]).any():
+            continue
+        if not np.isfinite(estimate[:, column]).any():
+            continue
+        fits = []
+        for other in range(len(names)):
+            score = score_lead(reference[:, other], estimate[:, column], fs)
+            fits.append(-1.0 if score is None or score.covered < 0.5 else score.r)
+        right += int(np.argmax(fits) == column)
+    return right
+
+
+def jobs_of(folder: Path, network: bool, only: str) -> list[tuple[Path, Path, str, bool]]:
+    """Every image with a truth below ``folder``, with its half."""
+    groups: dict[str, list[Path]] = {}
+    for truth in sorted(folder.glob("*/*.npz")):
+        image = next(p for p in sorted(truth.parent.glob(truth.stem + ".*")) if p != truth)
+        groups.setdefault(group_of(image), []).append(image)
+    jobs = []
+    for group, images in sorted(groups.items()):
+        if only and only not in group and not any(only in i.name for i in images):
+            continue
+        for place, image in enumerate(images):
+            if only and only not in group and only not in image.name:
+                continue
+            half = "dev" if place % 2 == 0 else "held-out"
+            jobs.append((image, image.with_suffix(".npz"), half, network))
+    return jobs
+
+
+def row_of(title: str, pages: list[PageScore]) -> str:
+    """One line of the table."""
+    leads = [s for p in pages for s in p.scores.values()]
+    shown = sum(p.shown for p in pages)
+    kaggle = kaggle_db([kaggle_ratio(list(p.scores.values())) for p in pages])
+    return (
+        f"| {title} | {len(pages)} | {np.mean([s.snr_db for s in leads]):.2f} "
+        f"| {np.mean([s.snr_unshifted_db for s in leads]):.2f} | {kaggle:.2f} "
+        f"| {np.median([s.r for s in leads]):.3f} | {np.median([s.rmse_mv for s in leads]):.3f} "
+        f"| {100 * sum(p.named for p in pages) / shown:.1f} "
+        f"| {sum(bool(p.refused) for p in pages)} "
+        f"| {np.median([p.seconds for p in pages]):.1f} "
+        f"| {max(p.memory_mb for p in pages):.0f} |"
+    )
+
+
+HEADER = (
+    "| pages | n | SNR dB | SNR, no shift | Kaggle dB | median r | median RMSE mV "
+    "| leads rightly named % | refused | s/page | peak MB |\n"
+    "|---|---|---|---|---|---|---|---|---|---|---|"
+)
+
+
+def main() -> None:
+    """Run the benchmark."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("images", type=Path)
+    parser.add_argument("--out", type=Path)
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--only", default="", help="part of a group's or file's name")
+    parser.add_argument("--classical", action="store_true", help="without the trace network")
+    parser.add_argument("--pages", type=Path, help="write a CSV with a row per page")
+    args = parser.parse_args()
+    jobs = jobs_of(args.images, not args.classical, args.only)
+    with ProcessPoolExecutor(args.workers) as pool:
+        pages = list(pool.map(score_page, jobs))
+    lines = [HEADER]
+    for group in sorted({p.group for p in pages}):
+        members = [p for p in pages if p.group == group]
+        lines.append(row_of(group, members))
+        for half in ("dev", "held-out"):
+            part = [p for p in members if p.half == half]
+            if part:
+                lines.append(row_of(f"- {half}", part))
+    print("\n".join(lines))
+    for p in pages:
+        worst = min(p.scores, key=lambda lead: p.scores[lead].snr_db)
+        mean = np.mean([s.snr_db for s in p.scores.values()])
+        plain = np.mean([s.snr_unshifted_db for s in p.scores.values()])
+        print(
+            f"{p.name:14s} {p.layout:6s} {mean:6.2f} {plain:6.2f} worst {worst} "
+            f"{p.scores[worst].snr_db:6.2f} named {p.named}/{p.shown} {p.seconds:5.1f}s {p.refused}"
+        )
+    if args.out:
+        args.out.parent.mkdir(parents=True, exist_ok=True)
+        args.out.write_text("\n".join(lines) + "\n")
+    if args.pages:
+        with args.pages.open("w", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow(["group", "page", "half", "layout", "snr_db", "named", "refused"])
+            for p in pages:
+                mean = np.mean([s.snr_db for s in p.scores.values()])
+                writer.writerow(
+                    [p.group, p.name, p.half, p.layout, f"{mean:.2f}", p.named, p.refused]
+                )
+
+
+if __name__ == "__main__":
+    main()

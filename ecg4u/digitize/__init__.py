@@ -1,0 +1,61 @@
+"""From a page image to twelve signals: rectify, ink, rows, pulse, labels, layout, signals.
+
+`digitize` gives the record; `digitize_page` gives every stage's result beside it. The package
+itself can be called: ``ecg4u.digitize("page.png")``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ecg4u._callable import make_callable
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ecg4u.digitize.result import Digitization
+    from ecg4u.record import ECGRecord
+
+__all__ = ["digitize", "digitize_page"]
+
+
+def digitize(source: str | Path | bytes, *, page: int = 1, **options: Any) -> ECGRecord:
+    """Read a page of ECG paper.
+
+    Parameters
+    ----------
+    source : path or bytes of an image or PDF file.
+    page : int
+        Which page of a file with several, from 1.
+    options
+        As `digitize_page` takes them.
+
+    Returns
+    -------
+    ECGRecord
+        500 Hz, mV, NaN where the page shows nothing.
+
+    Raises
+    ------
+    UnreadableInputError, NotAnECGError, PoorQualityError
+    """
+    from ecg4u.io import read_page
+
+    from ecg4u.digitize.pipeline import digitize_page
+
+    return digitize_page(read_page(source, page=page), **options).record
+
+
+def __getattr__(name: str) -> Any:
+    if name == "digitize_page":
+        from ecg4u.digitize.pipeline import digitize_page
+
+        return digitize_page
+    if name == "Digitization":
+        from ecg4u.digitize.result import Digitization
+
+        return Digitization
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+make_callable(__name__)

@@ -1,0 +1,65 @@
+"""A digitization as plain values, for ``result.json``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ecg4u.digitize.quality import einthoven_residuals
+from ecg4u.digitize.result import Digitization
+
+
+def describe(result: Digitization) -> dict[str, Any]:
+    """Page, grid, calibration, layout, leads with coverage and quality, warnings, timings."""
+    import numpy as np
+
+    page, grid, calibration = result.page, result.rectified.grid, result.calibration
+    coverage = result.record.coverage()
+    confidence = result.record.confidence
+    leads = {}
+    for column, name in enumerate(result.record.sig_name):
+        traces = [t for t in result.traces if t.lead == name]
+        known = np.isfinite(result.record.p_signal[:, column])
+        mean = None
+        if confidence is not None and known.any():
+            mean = round(float(confidence[known, column].mean()), 3)
+        leads[name] = {
+            "coverage": round(coverage[name], 4),
+            "confidence": mean,
+            "grade": traces[0].grade if traces else "missing",
+            "named_by": traces[0].named_by if traces else None,
+            "reasons": sorted({reason for t in traces for reason in t.reasons}),
+            "segments": [
+                {
+                    "row": t.row,
+                    "start_s": round(t.start_s, 3),
+                    "duration_s": round(len(t.signal) / result.record.fs, 3),
+                    "rhythm": t.rhythm,
+                }
+                for t in traces
+            ],
+        }
+    return {
+        "page": {
+            "width": int(page.image.shape[1]),
+            "height": int(page.image.shape[0]),
+            "number": page.number,
+            "n_pages": page.n_pages,
+            "format": page.format,
+        },
+        "grid": grid.to_dict(),
+        "calibration": {
+            "gain_mm_per_mv": calibration.gain_mm_per_mv,
+            "gain_from": calibration.gain_from,
+            "speed_mm_per_s": calibration.speed_mm_per_s,
+            "speed_from": calibration.speed_from,
+            "pulse_height_mm": calibration.pulse_height_mm,
+            "pulse_width_mm": calibration.pulse_width_mm,
+        },
+        "layout": {"name": result.layout.name, "confidence": round(result.layout.confidence, 3)},
+        "leads": leads,
+        "einthoven_residual_mv": {
+            k: round(v, 4) for k, v in einthoven_residuals(result.record.p_signal).items()
+        },
+        "grade": result.grade,
+        "warnings": list(result.warnings),
+    }

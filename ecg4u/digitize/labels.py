@@ -1,0 +1,11 @@
+"""Lead names printed on the page."""
+
+from __future__ import annotations
+
+from ecg4u.digitize.page import RectifiedPage
+from ecg4u.digitize.result import InkMap, Label
+
+
+def read_labels(rectified: RectifiedPage, ink: InkMap) -> tuple[Label, ...]:
+    """The lead names that can be read, each with its probability and box in rectified px."""
+    return ()

@@ -1,0 +1,268 @@
+"""Which lead stands where: rows and columns from the traces, names from labels and convention.
+
+Every geometry that the number of rows allows is tried (columns, rhythm strips, conventional,
+Cabrera or free order); the names that were read vote for the cells they stand beside, and the best
+explanation wins. A cell whose name was not read takes it from the layout and says so.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from ecg4u.digitize.calibration import Pulse
+from ecg4u.digitize.result import Label, Layout, NamedBy, RowSegment
+from ecg4u.digitize.trace import RowPath
+from ecg4u.record import LEADS
+
+Array = npt.NDArray[np.float64]
+
+CABRERA = ("aVL", "I", "aVR", "II", "aVF", "III", "V1", "V2", "V3", "V4", "V5", "V6")
+COLUMN_S = {1: 10.0, 2: 5.0, 3: 10.0 / 3, 4: 2.5}
+MISREAD = 0.03
+PRIOR_STANDARD = 4.0
+PRIOR_CABRERA = 1.0
+LABEL_BEFORE_MM = 14.0
+LABEL_AFTER_MM = 18.0
+ROW_REACH_MM = 16.0
+
+
+@dataclass(frozen=True)
+class _Geometry:
+    """A way to divide the page: ``columns`` in the first ``rows`` rows, rhythm strips below."""
+
+    rows: int
+    columns: int
+    rhythm: int
+
+    @property
+    def cells(self) -> int:
+        return self.rows * self.columns
+
+    @property
+    def name(self) -> str:
+        strips = f"+{self.rhythm}" if self.rhythm else ""
+        return f"{self.rows}x{self.columns}{strips}"
+
+
+GEOMETRIES = (
+    *(_Geometry(3, 4, n) for n in range(4)),
+    *(_Geometry(6, 2, n) for n in range(3)),
+    _Geometry(12, 1, 0),
+    *(_Geometry(4, 3, n) for n in range(2)),
+)
+GEOMETRY_PRIOR = {"3x4": 1.0, "3x4+1": 2.0, "3x4+2": 0.5, "3x4+3": 1.0, "6x2": 1.5, "6x2+1": 1.0}
+PARTIAL = tuple(_Geometry(rows, 1, 0) for rows in range(1, 12))
+
+
+def _standard(geometry: _Geometry, order: Sequence[str]) -> list[str]:
+    """Names cell by cell (row-major) when leads run down the columns in the given order."""
+    names = []
+    for row in range(geometry.rows):
+        for column in range(geometry.columns):
+            index = column * geometry.rows + row
+            names.append(order[index] if index < len(order) else "")
+    return names
+
+
+def signal_span(paths: Sequence[RowPath], pulses: Sequence[Pulse]) -> list[tuple[float, float]]:
+    """Where the signal of each row begins and ends (px).
+
+    A pulse's inner stroke is where the signal begins or ends; without one it is the middle of the
+    pen at the trace's own end.
+    """
+    pen = float(np.median([np.nanmedian(p.bottom - p.top) for p in paths]))
+    left = [p.x1 for p in pulses if p.side == "left"]
+    right = [p.x0 for p in pulses if p.side == "right"]
+    spans = []
+    for path in paths:
+        x0, x1 = path.extent[0] + pen / 2, path.extent[1] - pen / 2
+        if left:
+            x0 = max(x0, float(np.median(left)))
+        if right:
+            x1 = min(x1, float(np.median(right)))
+        spans.append((x0, x1))
+    return spans
+
+
+def _boundaries(
+    geometry: _Geometry,
+    spans: Sequence[tuple[float, float]],
+    labels: Sequence[Label],
+    px_per_mm: float,
+    speed: float,
+) -> Array:
+    """Column edges (columns + 1,) in px."""
+    rows = spans[: geometry.rows]
+    x0 = float(np.median([s[0] for s in rows]))
+    x1 = float(np.median([s[1] for s in rows]))
+    return np.linspace(x0, x1, geometry.columns + 1)
+
+
+def _cell_of(
+    label: Label, edges: Array, baselines: Sequence[float], px_per_mm: float
+) -> tuple[int, list[tuple[int, float]]] | None:
+    """Column of a label and the rows it may name, each with a log-likelihood."""
+    x = label.box[0]
+    starts = edges[:-1]
+    offset = (x - starts) / px_per_mm
+    fits = np.flatnonzero((offset > -LABEL_BEFORE_MM) & (offset < LABEL_AFTER_MM))
+    if len(fits) == 0:
+        return None
+    column = int(fits[np.argmin(np.abs(offset[fits]))])
+    y = label.centre[1]
+    rows = []
+    for row, baseline in enumerate(baselines):
+        distance = abs(y - baseline) / px_per_mm
+        if distance < ROW_REACH_MM:
+            rows.append((row, -distance / 6.0))
+    return (column, rows) if rows else None
+
+
+def _label_scores(
+    geometry: _Geometry,
+    edges: Array,
+    baselines: Sequence[float],
+    labels: Sequence[Label],
+    px_per_mm: float,
+    below: bool,
+) -> Array:
+    """Log-odds of each name in each cell and strip, ((cells + rhythm), 12)."""
+    scores = np.zeros((geometry.cells + geometry.rhythm, len(LEADS)))
+    for label in labels:
+        placed = _cell_of(label, edges, baselines, px_per_mm)
+        if placed is None:
+            continue
+        column, rows = placed
+        y = label.centre[1]
+        preferred = [r for r, _ in rows if (baselines[r] <= y) == below] or [r for r, _ in rows]
+        row = min(preferred, key=lambda r: abs(baselines[r] - y))
+        if row < geometry.rows:
+            cell = row * geometry.columns + column
+        elif row < geometry.rows + geometry.rhythm and column == 0:
+            cell = geometry.cells + row - geometry.rows
+        else:
+            continue
+        probability = min(label.probability, 0.995)
+        gain = math.log((probability + MISREAD) / (MISREAD * 2))
+        scores[cell, LEADS.index(label.name)] += max(gain, 0.0)
+    return scores
+
+
+def _assign(scores: Array) -> tuple[list[str], float]:
+    """One name per cell, each name once, with the largest sum of scores."""
+    from scipy.optimize import linear_sum_assignment
+
+    cells, names = linear_sum_assignment(-scores)
+    chosen = [""] * scores.shape[0]
+    for cell, name in zip(cells, names, strict=True):
+        chosen[cell] = LEADS[name]
+    return chosen, float(scores[cells, names].sum())
+
+
+def _explanations(geometry: _Geometry, scores: Array) -> list[tuple[float, list[str]]]:
+    """Possible namings of the cells with their total score."""
+    cell_scores = scores[: geometry.cells]
+    total = []
+    for order, prior in ((LEADS, PRIOR_STANDARD), (CABRERA, PRIOR_CABRERA)):
+        names = _standard(geometry, order)
+        total.append((prior + _agreement(cell_scores, names), names))
+    if geometry.cells == len(LEADS):
+        names, free = _assign(cell_scores)
+        total.append((free, names))
+    return total
+
+
+def _agreement(scores: Array, names: Sequence[str]) -> float:
+    """Score of given names: what agrees counts for, a stronger other name counts against."""
+    value = 0.0
+    for cell, name in enumerate(names):
+        own = scores[cell, LEADS.index(name)] if name in LEADS else 0.0
+        value += own - 0.8 * max(0.0, float(scores[cell].max()) - own)
+    return value
+
+
+def find_layout(
+    paths: Sequence[RowPath],
+    pulses: Sequence[Pulse],
+    labels: Sequence[Label],
+    px_per_mm: float,
+    speed_mm_per_s: float,
+) -> Layout:
+    """Decide the layout of a page.
+
+    Parameters
+    ----------
+    paths : rows of the page, top to bottom.
+    pulses : calibration pulses; what they cover is no signal.
+    labels : lead names read on the page, with their probabilities.
+    px_per_mm, speed_mm_per_s : scale of the rectified page.
+    """
+    spans = signal_span(paths, pulses)
+    baselines = [path.baseline for path in paths]
+    best: tuple[float, _Geometry, list[str], Array, Array] | None = None
+    options = [g for g in GEOMETRIES if g.rows + g.rhythm == len(paths)]
+    for geometry in options or [g for g in PARTIAL if g.rows == len(paths)]:
+        edges = _boundaries(geometry, spans, labels, px_per_mm, speed_mm_per_s)
+        for below in (True, False):
+            scores = _label_scores(geometry, edges, baselines, labels, px_per_mm, below)
+            for value, names in _explanations(geometry, scores):
+                value += GEOMETRY_PRIOR.get(geometry.name, 0.0)
+                if best is None or value > best[0]:
+                    best = (value, geometry, names, scores, edges)
+    if best is None:
+        return Layout("unknown", (), 0.0, ("The arrangement of the leads was not recognised.",))
+    _, geometry, names, scores, edges = best
+    return _build(geometry, names, scores, edges, spans, speed_mm_per_s, px_per_mm)
+
+
+def _named_by(scores: Array, name: str) -> tuple[NamedBy, float]:
+    own = float(scores[LEADS.index(name)])
+    rival = float(np.delete(scores, LEADS.index(name)).max())
+    if own > 0.5 and own > rival:
+        return "label", 1.0 - 0.5 * math.exp(-own)
+    return "layout", 0.5
+
+
+def _build(
+    geometry: _Geometry,
+    names: list[str],
+    scores: Array,
+    edges: Array,
+    spans: Sequence[tuple[float, float]],
+    speed: float,
+    px_per_mm: float,
+) -> Layout:
+    segments = []
+    px_per_s = speed * px_per_mm
+    for cell, name in enumerate(names):
+        if not name:
+            continue
+        row, column = divmod(cell, geometry.columns)
+        named_by, probability = _named_by(scores[cell], name)
+        x0, x1 = max(edges[column], spans[row][0]), min(edges[column + 1], spans[row][1])
+        if x1 <= x0:
+            continue
+        start = (x0 - edges[0]) / px_per_s
+        segments.append(
+            RowSegment(name, row, float(x0), float(x1), start, named_by, probability)
+        )
+    for strip in range(geometry.rhythm):
+        row = geometry.rows + strip
+        strip_scores = scores[geometry.cells + strip]
+        if strip_scores.max() > 0.5:
+            name = LEADS[int(strip_scores.argmax())]
+        else:
+            name = "II" if geometry.rhythm == 1 else ("V1", "II", "V5")[strip]
+        named_by, probability = _named_by(strip_scores, name)
+        x0, x1 = spans[row]
+        start = (x0 - edges[0]) / px_per_s
+        segments.append(
+            RowSegment(name, row, float(x0), float(x1), start, named_by, probability, rhythm=True)
+        )
+    confidence = float(np.mean([s.probability for s in segments])) if segments else 0.0
+    return Layout(geometry.name, tuple(segments), confidence)

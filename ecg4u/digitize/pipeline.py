@@ -1,0 +1,194 @@
+"""The stages of the digitizer, in order."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ecg4u.digitize.calibration import Pulse, calibrate, find_pulses
+from ecg4u.digitize.labels import read_labels
+from ecg4u.digitize.layout import find_layout
+from ecg4u.digitize.page import RectifiedPage
+from ecg4u.digitize.quality import check_einthoven, grade_segment, worst
+from ecg4u.digitize.result import Calibration, Digitization, InkMap, Layout, Trace
+from ecg4u.digitize.signal import (
+    SegmentSignal,
+    assemble,
+    columns_are_simultaneous,
+    restart_columns,
+    segment_signal,
+)
+from ecg4u.digitize.trace import RowPath, trace_rows
+from ecg4u.errors import NotAnECGError, PoorQualityError
+from ecg4u.io import Page
+from ecg4u.record import ECGRecord, Provenance
+
+MIN_ROW_MM = 35.0
+
+
+@dataclass
+class _Clock:
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        start = time.perf_counter()
+        yield
+        self.seconds[name] = round(time.perf_counter() - start, 3)
+
+
+def digitize_page(
+    page: Page,
+    *,
+    gain_mm_per_mv: float | None = None,
+    speed_mm_per_s: float | None = None,
+    network: bool = True,
+) -> Digitization:
+    """Digitize one page.
+
+    Parameters
+    ----------
+    page : Page
+        As `ecg4u.io.read_page` gives it.
+    gain_mm_per_mv, speed_mm_per_s : float or None
+        What is printed on the page, where the user knows it; None to find out or assume.
+    network : bool
+        Use the trace network; False for the classical ink map alone.
+
+    Raises
+    ------
+    NotAnECGError
+        No ECG grid or no traces.
+    PoorQualityError
+        An ECG, but its scale or arrangement cannot be read without guessing.
+    """
+    from ecg4u.digitize.grid import rectify
+
+    clock = _Clock()
+    with clock.stage("rectify"):
+        rectified = rectify(page)
+    with clock.stage("ink"):
+        ink = find_ink(rectified, network=network)
+    with clock.stage("rows"):
+        paths = _rows(ink, rectified.px_per_mm)
+    with clock.stage("labels"):
+        labels = read_labels(rectified, ink)
+    with clock.stage("layout"):
+        pulses = find_pulses(paths, rectified.px_per_mm)
+        calibration = calibrate(
+            pulses,
+            rectified.px_per_mm,
+            gain_mm_per_mv=gain_mm_per_mv,
+            speed_mm_per_s=speed_mm_per_s,
+        )
+        layout = find_layout(
+            paths, pulses, labels, rectified.px_per_mm, calibration.speed_mm_per_s
+        )
+    if not layout.segments:
+        raise PoorQualityError(
+            f"{len(paths)} traces were found, in no arrangement of leads that is known.",
+            stage="layout",
+            hint="Photograph the whole page, with all rows in view and nothing else.",
+        )
+    with clock.stage("signals"):
+        layout, parts = _signals(paths, pulses, layout, calibration, rectified.px_per_mm)
+        signal, confidence = assemble(parts)
+    warnings = (*layout.warnings, *calibration.warnings, *check_einthoven(signal))
+    traces = tuple(_trace(part, rectified) for part in parts)
+    grade = worst([trace.grade for trace in traces])
+    record = ECGRecord(
+        signal,
+        confidence=confidence,
+        provenance=Provenance("digitized", page.sha256, _inferred(calibration, layout)),
+    )
+    return Digitization(
+        page,
+        rectified,
+        layout,
+        tuple(labels),
+        calibration,
+        traces,
+        record,
+        grade,
+        warnings,
+        clock.seconds,
+    )
+
+
+def find_ink(rectified: RectifiedPage, *, network: bool) -> InkMap:
+    """Ink map of a rectified page, from the trace network or the classical rules."""
+    from ecg4u.digitize.ink import classical_ink
+
+    return classical_ink(rectified.image, rectified.px_per_mm)
+
+
+def _rows(ink: InkMap, px_per_mm: float) -> tuple[RowPath, ...]:
+    paths = trace_rows(ink.trace, px_per_mm)
+    lengths = [path.extent[1] - path.extent[0] for path in paths]
+    if not paths or max(lengths) < MIN_ROW_MM * px_per_mm:
+        raise NotAnECGError(
+            "No ECG trace was found on this page.",
+            stage="rows",
+            hint="Give an image of a 12-lead ECG on grid paper, the traces in view.",
+        )
+    return paths
+
+
+def _signals(
+    paths: tuple[RowPath, ...],
+    pulses: tuple[Pulse, ...],
+    layout: Layout,
+    calibration: Calibration,
+    px_per_mm: float,
+) -> tuple[Layout, list[SegmentSignal]]:
+    feet = {pulse.row: pulse for pulse in pulses}
+
+    def measure(layout: Layout) -> list[SegmentSignal]:
+        return [
+            segment_signal(paths[s.row], s, feet.get(s.row), calibration, px_per_mm)
+            for s in layout.segments
+        ]
+
+    parts = measure(layout)
+    if columns_are_simultaneous(parts):
+        layout = restart_columns(layout)
+        parts = measure(layout)
+    return layout, parts
+
+
+def _trace(part: SegmentSignal, rectified: RectifiedPage) -> Trace:
+    grade, reasons = grade_segment(part)
+    known = np.isfinite(part.xy[:, 1])
+    source = np.full_like(part.xy, np.nan)
+    if known.any():
+        source[known] = rectified.to_source(part.xy[known])
+    s = part.segment
+    return Trace(
+        s.lead,
+        s.row,
+        s.start_s,
+        s.rhythm,
+        s.named_by,
+        part.xy,
+        source,
+        part.signal,
+        part.confidence,
+        grade,
+        reasons,
+    )
+
+
+def _inferred(calibration: Calibration, layout: Layout) -> tuple[str, ...]:
+    inferred = []
+    if calibration.gain_from == "assumed":
+        inferred.append(f"gain {calibration.gain_mm_per_mv:g} mm/mV")
+    if calibration.speed_from == "assumed":
+        inferred.append(f"paper speed {calibration.speed_mm_per_s:g} mm/s")
+    unread = sorted({s.lead for s in layout.segments if s.named_by == "layout"})
+    if unread:
+        inferred.append("names of leads " + ", ".join(unread))
+    return tuple(inferred)

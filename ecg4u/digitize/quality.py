@@ -1,0 +1,81 @@
+"""Grades and reasons: how far a digitized page can be trusted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from ecg4u.digitize.result import Grade
+from ecg4u.digitize.signal import SegmentSignal
+from ecg4u.record import EINTHOVEN, LEADS
+
+Array = npt.NDArray[np.float64]
+
+GOOD_COVERAGE = 0.95
+FAIR_COVERAGE = 0.75
+GOOD_CONFIDENCE = 0.75
+EINTHOVEN_LIMIT_MV = 0.08
+GRADES: tuple[Grade, ...] = ("good", "fair", "poor", "missing")
+
+
+def grade_segment(part: SegmentSignal) -> tuple[Grade, tuple[str, ...]]:
+    """Grade of one segment from its coverage and confidence, with reasons where it is not good."""
+    known = np.isfinite(part.signal)
+    coverage = float(known.mean())
+    confidence = float(part.confidence[known].mean()) if known.any() else 0.0
+    reasons = []
+    if coverage < GOOD_COVERAGE:
+        reasons.append(f"{coverage:.0%} of the trace found")
+    if confidence < GOOD_CONFIDENCE:
+        reasons.append(f"mean confidence {confidence:.2f}")
+    if coverage < 0.3:
+        return "missing" if coverage == 0 else "poor", tuple(reasons)
+    if coverage < FAIR_COVERAGE or confidence < 0.5:
+        return "poor", tuple(reasons)
+    return ("good", ()) if not reasons else ("fair", tuple(reasons))
+
+
+def einthoven_residuals(signal: Array) -> dict[str, float]:
+    """RMS in mV of each limb lead against its combination of I and II, offset removed.
+
+    Only leads shown at the same time as what they are made of (or, for the augmented leads of a
+    3x4 page, their sum) can be checked; the others are absent from the result.
+    """
+    residuals = {}
+    for name, parts in EINTHOVEN.items():
+        made = np.asarray(
+            sum(factor * signal[:, LEADS.index(lead)] for lead, factor in parts.items())
+        )
+        both = signal[:, LEADS.index(name)] - made
+        both = both[np.isfinite(both)]
+        if len(both) > 200:
+            residuals[name] = float(np.std(both))
+    augmented = signal[:, [LEADS.index(n) for n in ("aVR", "aVL", "aVF")]].sum(axis=1)
+    augmented = augmented[np.isfinite(augmented)]
+    if len(augmented) > 200:
+        residuals["aVR+aVL+aVF"] = float(np.std(augmented))
+    return residuals
+
+
+def check_einthoven(signal: Array) -> tuple[str, ...]:
+    """Warnings where the limb leads contradict each other."""
+    warnings = []
+    scale = np.nanstd(signal[:, :6]) if np.isfinite(signal[:, :6]).any() else 0.0
+    for name, residual in einthoven_residuals(signal).items():
+        if residual > max(EINTHOVEN_LIMIT_MV, 0.6 * scale):
+            warnings.append(
+                f"The limb leads contradict each other ({name}: {residual:.2f} mV): "
+                "a lead may be misnamed or misread."
+            )
+    return tuple(warnings)
+
+
+def worst(grades: Sequence[Grade]) -> Grade:
+    """Grade of a page: the median segment's, but at best fair where one is poor or missing."""
+    if not grades:
+        return "missing"
+    order = sorted(GRADES.index(g) for g in grades)
+    middle = order[len(order) // 2]
+    return GRADES[max(middle, 1 if order[-1] >= 2 else 0)]

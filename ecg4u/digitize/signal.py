@@ -1,0 +1,193 @@
+"""From curves on the page to twelve signals in millivolts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from ecg4u.digitize.calibration import Pulse
+from ecg4u.digitize.result import Calibration, Layout, RowSegment
+from ecg4u.digitize.trace import RowPath
+from ecg4u.record import DEFAULT_FS_HZ, LEADS
+
+Array = npt.NDArray[np.float64]
+
+MAX_BRIDGE_MM = 1.6
+"""Longest gap in a trace that is bridged by interpolation (64 ms at 25 mm/s)."""
+SEPARATOR_REACH_MM = 1.4
+SEPARATOR_HEIGHT_MM = 2.0
+BRIDGED_CONFIDENCE = 0.3
+
+
+@dataclass(frozen=True, eq=False)
+class SegmentSignal:
+    """One segment's samples: ``signal`` (n,) mV at 500 Hz, ``confidence`` (n,), curve ``xy``."""
+
+    segment: RowSegment
+    signal: Array
+    confidence: Array
+    xy: Array
+
+
+def zero_level(path: RowPath, pulse: Pulse | None) -> float:
+    """Height (px) of 0 mV: the foot of the row's pulse, else the commonest level of the row."""
+    if pulse is not None:
+        return pulse.base
+    y = path.centre[np.isfinite(path.centre)]
+    counts, edges = np.histogram(y, bins=np.arange(y.min() - 1, y.max() + 3, 2.0))
+    smooth = np.convolve(counts, np.ones(3), mode="same")
+    peak = int(smooth.argmax())
+    near = y[(y >= edges[max(peak - 1, 0)]) & (y <= edges[min(peak + 2, len(edges) - 1)])]
+    return float(np.median(near))
+
+
+def _without_marks(
+    path: RowPath, segment: RowSegment, pulse: Pulse | None, px_per_mm: float
+) -> Array:
+    """The curve of a segment, with upright marks at its ends and the pulse's stroke taken out."""
+    x0, x1 = int(np.ceil(segment.x0)), min(int(np.floor(segment.x1)), len(path.centre) - 1)
+    y = path.centre[x0 : x1 + 1].copy()
+    height = (path.bottom - path.top)[x0 : x1 + 1]
+    reach = int(SEPARATOR_REACH_MM * px_per_mm)
+    pen = float(np.nanmedian(path.bottom - path.top))
+    with np.errstate(invalid="ignore"):
+        upright = height > max(SEPARATOR_HEIGHT_MM * px_per_mm, 2.5 * pen)
+    for edge in (slice(0, reach), slice(max(0, len(y) - reach), len(y))):
+        blocked = np.flatnonzero(upright[edge])
+        if 0 < len(blocked) <= 0.9 * px_per_mm:
+            grown = np.unique(np.clip(blocked[:, None] + np.arange(-2, 3), 0, len(y[edge]) - 1))
+            y[edge][grown] = np.nan
+    if pulse is not None:
+        for stroke in (pulse.x0, pulse.x1):
+            near = np.abs(np.arange(x0, x0 + len(y)) - stroke) < 0.8 * pen
+            y[near & upright] = np.nan
+    return y
+
+
+def segment_signal(
+    path: RowPath,
+    segment: RowSegment,
+    pulse: Pulse | None,
+    calibration: Calibration,
+    px_per_mm: float,
+    fs: float = DEFAULT_FS_HZ,
+) -> SegmentSignal:
+    """Measure one segment.
+
+    Gaps of up to `MAX_BRIDGE_MM` are bridged by a straight line with low confidence; longer ones
+    stay NaN.
+    """
+    y = _without_marks(path, segment, pulse, px_per_mm)
+    x0 = int(np.ceil(segment.x0))
+    x = np.arange(x0, x0 + len(y), dtype=float)
+    known = np.isfinite(y)
+    px_per_s = calibration.speed_mm_per_s * px_per_mm
+    n = max(1, int(round((segment.x1 - segment.x0) / px_per_s * fs)))
+    at = segment.x0 + np.arange(n) / fs * px_per_s
+    if known.sum() < 2:
+        empty = np.full(n, np.nan)
+        return SegmentSignal(segment, empty, np.zeros(n), np.column_stack([x, y]))
+    level = zero_level(path, pulse)
+    millivolts = (level - y) / (px_per_mm * calibration.gain_mm_per_mv)
+    signal = np.interp(at, x[known], millivolts[known])
+    strength = np.nan_to_num(path.ink[x0 : x0 + len(y)])
+    confidence = np.interp(at, x, np.where(known, np.clip(strength, 0, 1), BRIDGED_CONFIDENCE))
+    gap = _gap_length(x[known], at)
+    signal[gap > MAX_BRIDGE_MM * px_per_mm] = np.nan
+    confidence = np.where(gap > 1.5, np.minimum(confidence, BRIDGED_CONFIDENCE), confidence)
+    confidence[~np.isfinite(signal)] = 0.0
+    return SegmentSignal(segment, signal, confidence, np.column_stack([x, y]))
+
+
+def _gap_length(known_x: Array, at: Array) -> Array:
+    """Distance (px) between the known columns on either side of each position."""
+    right = np.clip(np.searchsorted(known_x, at), 0, len(known_x) - 1)
+    left = np.clip(right - 1, 0, len(known_x) - 1)
+    inside = known_x[right] - known_x[left]
+    before = np.maximum(known_x[0] - at, 0) * 2
+    after = np.maximum(at - known_x[-1], 0) * 2
+    return np.where(before > 0, before, np.where(after > 0, after, inside))
+
+
+def _activity(signal: Array, fs: float) -> Array:
+    """Steepness of a signal smoothed over 60 ms; QRS complexes stand out. NaN counts as 0."""
+    slope = np.abs(np.gradient(np.nan_to_num(signal)))
+    width = max(1, int(0.06 * fs))
+    return np.convolve(slope, np.ones(width) / width, mode="same")
+
+
+def _likeness(a: Array, b: Array) -> float:
+    n = min(len(a), len(b))
+    if n < 10 or a[:n].std() == 0 or b[:n].std() == 0:
+        return 0.0
+    return float(np.corrcoef(a[:n], b[:n])[0, 1])
+
+
+def columns_are_simultaneous(parts: Sequence[SegmentSignal], fs: float = DEFAULT_FS_HZ) -> bool:
+    """Whether the columns of a page show the same seconds side by side.
+
+    Most pages go on in time from column to column; some two-column ones repeat the same five
+    seconds. The rhythm strip tells: its beats lie under those of the first column in either case,
+    under those of a later column only where time goes on.
+    """
+    strips = [p for p in parts if p.segment.rhythm]
+    later = [p for p in parts if not p.segment.rhythm and p.segment.start_s > 0.5]
+    if not strips or not later:
+        return False
+    strip = _activity(strips[0].signal, fs)
+    votes = []
+    for start in sorted({round(p.segment.start_s, 1) for p in later}):
+        column = [p for p in later if abs(p.segment.start_s - start) < 0.3]
+        n = min(len(p.signal) for p in column)
+        energy = np.sum([_activity(p.signal[:n], fs) for p in column], axis=0)
+        first = int(round((column[0].segment.start_s - strips[0].segment.start_s) * fs))
+        goes_on = _likeness(energy, strip[first : first + n])
+        repeats = _likeness(energy, strip[:n])
+        votes.append(repeats - goes_on)
+    return len(votes) > 0 and float(np.mean(votes)) > 0.2
+
+
+def restart_columns(layout: Layout) -> Layout:
+    """The same layout with every column starting at 0 s."""
+    segments = tuple(replace(s, start_s=0.0) for s in layout.segments)
+    return replace(layout, segments=segments)
+
+
+def assemble(
+    parts: Sequence[SegmentSignal], fs: float = DEFAULT_FS_HZ
+) -> tuple[Array, Array]:
+    """Twelve signals (n, 12) in mV and their confidence from the segments.
+
+    A lead that stands on the page twice (a rhythm strip) is averaged where both copies agree, else
+    the more confident copy is kept.
+    """
+    stop = max(int(round(p.segment.start_s * fs)) + len(p.signal) for p in parts)
+    signal = np.full((stop, len(LEADS)), np.nan)
+    confidence = np.zeros((stop, len(LEADS)))
+    for part in sorted(parts, key=lambda p: not p.segment.rhythm):
+        column = LEADS.index(part.segment.lead)
+        first = int(round(part.segment.start_s * fs))
+        window = slice(first, first + len(part.signal))
+        _merge(signal[window, column], confidence[window, column], part)
+    return signal, confidence
+
+
+def _merge(signal: Array, confidence: Array, part: SegmentSignal) -> None:
+    """Write a segment into a stretch of a lead that may hold another copy already, in place."""
+    new, weight = part.signal[: len(signal)], part.confidence[: len(signal)]
+    both = np.isfinite(signal) & np.isfinite(new)
+    only = np.isfinite(new) & ~np.isfinite(signal)
+    if both.sum() > 100:
+        shift = float(np.median(signal[both] - new[both]))
+        agree = both & (np.abs(signal - new - shift) < 0.1)
+        if agree.sum() > 0.9 * both.sum():
+            signal[agree] = (signal[agree] + new[agree] + shift) / 2
+            new = new + shift
+        else:
+            better = both & (weight > confidence + 0.2)
+            signal[better] = new[better]
+    signal[only] = new[only]
+    confidence[:] = np.where(np.isfinite(new), np.maximum(confidence, weight), confidence)
