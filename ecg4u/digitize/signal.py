@@ -63,7 +63,7 @@ def _without_marks(
     if pulse is not None:
         for stroke in (pulse.x0, pulse.x1):
             near = np.abs(np.arange(x0, x0 + len(y)) - stroke) < 0.8 * pen
-            y[near & upright] = np.nan
+            y[near] = np.nan
     return y
 
 

@@ -5,9 +5,9 @@ ink, of vertical travel (cheap along ink, dear across paper) and of straying fro
 are followed twice: the second time each pays for walking along another row's path, so traces
 that touch or cross keep their identity.
 
-The stroke of a pen of radius r covers, in each column, the union of discs along the curve. Its
-upper edge pulled back by r is exact at upward peaks, its lower edge at downward ones, and both
-agree elsewhere; `centre_line` joins the two, so peaks are not clipped by the line's thickness.
+Along a stroke the curve runs midway between the edges of its ink; at a tip, where the up and the
+down stroke of a narrow wave merge into one column of ink, it runs half a pen inside the outer edge,
+so that peaks are not clipped.
 """
 
 from __future__ import annotations
@@ -416,26 +416,66 @@ def _visited(y: Array) -> tuple[Array, Array]:
 def centre_line(top: Array, bottom: Array, pen: float) -> Array:
     """The curve whose stroke with a pen of width ``pen`` px has these edges; (W,) px.
 
-    The top edge closed by the pen's disc is exact at upward peaks, the bottom edge at downward
-    ones; where both agree their mean is taken.
+    Each edge is pulled back by the pen's disc; along a stroke, however steep, both then agree. At
+    a tip, where the two strokes of a narrow wave merge, only the outer edge tells the truth.
     """
-    radius = pen / 2
-    reach = max(int(np.floor(radius - 0.75)), 0)
-    upper = np.full_like(top, -np.inf)
-    lower = np.full_like(top, np.inf)
-    filled_top, filled_bottom = _nearest(top), _nearest(bottom)
-    for u in range(-reach, reach + 1):
-        sag = np.sqrt(max(radius**2 - u**2, 0.0))
-        upper = np.maximum(upper, np.roll(filled_top, u) + sag)
-        lower = np.minimum(lower, np.roll(filled_bottom, u) - sag)
-    middle = (filled_top + filled_bottom) / 2
-    upper, lower = np.minimum(upper, middle), np.maximum(lower, middle)
-    aside = 2 * reach + 3
-    reference = (np.roll(middle, aside) + np.roll(middle, -aside)) / 2
-    spread = np.maximum(lower - upper, 1e-6)
-    lean = np.clip((middle - reference) / (0.5 * pen), -1.0, 1.0)
-    centre = (upper + lower) / 2 + lean * spread / 2
+    upper = -_pulled_back(-_nearest(top), pen / 2)
+    lower = _pulled_back(_nearest(bottom), pen / 2)
+    middle = (upper + lower) / 2
+    spread = lower - upper
+    up = _tips(_nearest(top), _nearest(bottom), pen)
+    down = _tips(-_nearest(bottom), -_nearest(top), pen)
+    reach = 2 * int(np.ceil(pen / 2)) + 2
+    merged = spread > 0.5 * pen
+    near_up, near_down = _around(up, len(top), reach), _around(down, len(top), reach)
+    centre = np.where(merged & near_up & ~near_down, upper, middle)
+    centre = np.where(merged & near_down & ~near_up, lower, centre)
+    for column in up:
+        _set_tip(centre, column, _nearest(top)[column] + pen / 2, pen)
+    for column in down:
+        _set_tip(centre, column, _nearest(bottom)[column] - pen / 2, pen)
     return np.where(np.isfinite(top), centre, np.nan)
+
+
+def _pulled_back(lower_edge: Array, radius: float) -> Array:
+    """A lower edge eroded by a disc: min over u of edge(x + u) - sqrt(radius^2 - u^2)."""
+    columns = np.arange(len(lower_edge), dtype=float)
+    pulled = np.full_like(lower_edge, np.inf)
+    for u in np.linspace(-radius, radius, 7):
+        sag = np.sqrt(max(radius**2 - u**2, 0.0))
+        pulled = np.minimum(pulled, np.interp(columns + u, columns, lower_edge) - sag)
+    return pulled
+
+
+def _tips(outer: Array, inner: Array, pen: float) -> list[int]:
+    """Columns of sharp tips: least ``outer`` nearby, with ink far to the inside of it."""
+    from scipy.ndimage import minimum_filter1d
+
+    half = max(1, int(np.ceil(pen / 2)))
+    lowest = minimum_filter1d(outer, 2 * half + 1)
+    columns = np.flatnonzero((outer <= lowest + 0.25) & (inner - outer > 1.6 * pen))
+    if len(columns) == 0:
+        return []
+    groups = np.split(columns, np.flatnonzero(np.diff(columns) > 1) + 1)
+    return [int(g[np.argmin(outer[g])]) for g in groups if len(g) <= 2 * half + 1]
+
+
+def _around(columns: list[int], width: int, reach: int) -> npt.NDArray[np.bool_]:
+    near = np.zeros(width, bool)
+    for column in columns:
+        near[max(0, column - reach) : column + reach + 1] = True
+    return near
+
+
+def _set_tip(centre: Array, column: int, peak: float, pen: float) -> None:
+    """Lead the curve straight from either side to the tip, in place."""
+    half = max(1, int(np.ceil(pen / 2)))
+    left, right = max(column - half - 1, 0), min(column + half + 1, len(centre) - 1)
+    centre[left : right + 1] = np.interp(
+        np.arange(left, right + 1),
+        [left, column, right],
+        [centre[left], peak, centre[right]],
+    )
 
 
 def _nearest(values: Array) -> Array:

@@ -8,7 +8,7 @@ Whatever is wrong with a file surfaces as one `ecg4u.errors.UnreadableInputError
 
 from __future__ import annotations
 
-from ecg4u.io.atomic import write_atomically
+from ecg4u.io.atomic import StorageError, write_atomically
 from ecg4u.io.files import sha256_of
 from ecg4u.io.pages import Page, count_pages, read_page, read_pages
 from ecg4u.io.records import FORMATS, is_record_file, read_record, record_paths, write_record
@@ -16,6 +16,7 @@ from ecg4u.io.records import FORMATS, is_record_file, read_record, record_paths,
 __all__ = [
     "FORMATS",
     "Page",
+    "StorageError",
     "count_pages",
     "is_record_file",
     "read_page",

@@ -14,6 +14,10 @@ TEMPORARY_PREFIX = ".ecg4u-"
 """A killed run can leave such a file; it is never a result and may be deleted."""
 
 
+class StorageError(OutputError):
+    """The disk or the folder refuses; nothing else could be written there either."""
+
+
 def write_atomically(path: str | Path, data: bytes | str) -> Path:
     """Write ``data`` (text as UTF-8) to ``path``: temporary file beside it, fsync, rename.
 
@@ -46,7 +50,7 @@ def write_atomically(path: str | Path, data: bytes | str) -> Path:
     return path
 
 
-def output_error(error: OSError) -> OutputError:
+def output_error(error: OSError) -> StorageError:
     """The typed error for a failed write; names the reason, never the path."""
     hints = {
         errno.ENOSPC: "Free some disk space and run it again.",
@@ -61,7 +65,7 @@ def output_error(error: OSError) -> OutputError:
     }
     reason = os.strerror(error.errno) if error.errno else "input/output error"
     hint = hints.get(error.errno or 0, "Check the output folder and the disk.")
-    return OutputError(f"The output cannot be written: {reason}.", stage="io", hint=hint)
+    return StorageError(f"The output cannot be written: {reason}.", stage="io", hint=hint)
 
 
 def _sync_directory(directory: Path) -> None:

@@ -1,0 +1,244 @@
+"""`Classifier`: nine calibrated probabilities, each with its threshold and operating point."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from ecg4u.errors import MissingDependencyError, UnreadableInputError
+from ecg4u.model.aggregate import over_windows
+from ecg4u.model.checks import SignalCheck, check
+from ecg4u.model.prepare import prepare
+from ecg4u.record import CLASSES, ECGRecord
+
+if TYPE_CHECKING:
+    import torch
+
+WEIGHTS = Path(__file__).parent / "weights"
+CARD_NAME = "classifier.json"
+BATCH = 64
+DISAGREEMENT = 0.4
+"""Members of the ensemble on both sides of a threshold and this far apart make a class doubtful."""
+
+Verdict = Literal["ok", "uncertain", "unreadable"]
+
+
+@dataclass(frozen=True)
+class ClassResult:
+    """One class, judged on its own: several can be present.
+
+    ``probability`` is calibrated on the validation split; ``positive`` means that it reaches
+    ``threshold``, at which ``sensitivity`` and ``specificity`` were measured there.
+    """
+
+    name: str
+    probability: float
+    threshold: float
+    positive: bool
+    sensitivity: float
+    specificity: float
+
+
+@dataclass(frozen=True)
+class Classification:
+    """The nine classes in the order of `CLASSES`, and whether they may be believed.
+
+    ``verdict`` is ``"unreadable"`` where the signal cannot be classified (flat, noise, too short;
+    then no class is positive and the probabilities mean nothing), ``"uncertain"`` where something
+    speaks against relying on the classes, else ``"ok"``; ``reasons`` says why.
+    """
+
+    results: tuple[ClassResult, ...]
+    verdict: Verdict
+    reasons: tuple[str, ...]
+    model: str
+
+    @property
+    def positive(self) -> tuple[ClassResult, ...]:
+        """The classes that reach their threshold."""
+        return tuple(result for result in self.results if result.positive)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain values for result.json."""
+        return {
+            "classes": [asdict(result) for result in self.results],
+            "verdict": self.verdict,
+            "reasons": list(self.reasons),
+            "model": self.model,
+        }
+
+
+class Classifier:
+    """Loads the networks once; then classifies any number of records.
+
+    Parameters
+    ----------
+    weights : path, optional
+        A folder with ``classifier.json`` and the files it names; by default the shipped weights.
+    device : str
+        ``"cpu"``, ``"cuda"`` or ``"mps"``.
+
+    Raises
+    ------
+    UnreadableInputError
+        If the weights are missing or damaged.
+    MissingDependencyError
+        If torch or safetensors is not installed.
+    """
+
+    def __init__(self, weights: Path | None = None, *, device: str = "cpu") -> None:
+        folder = WEIGHTS if weights is None else Path(weights)
+        self.card = _read_card(folder)
+        self.classes: tuple[str, ...] = tuple(self.card["classes"])
+        self.device = device
+        self._members = _load(folder, self.card, device)
+        calibration = [self.card["calibration"][name] for name in self.classes]
+        self._scale = np.array([c["scale"] for c in calibration])
+        self._bias = np.array([c["bias"] for c in calibration])
+        self._thresholds = np.array([self.card["thresholds"][name] for name in self.classes])
+
+    def classify(self, record: ECGRecord) -> Classification:
+        """Classify one record of any length and rate (at least 80 Hz).
+
+        A record longer than 10 s is read in windows; see `ecg4u.model.aggregate`.
+
+        Raises
+        ------
+        UnreadableInputError
+            If its rate or length is beyond what a record can be.
+        """
+        return self.classify_batch([record])[0]
+
+    def classify_batch(self, records: Sequence[ECGRecord]) -> list[Classification]:
+        """Classify several records together, faster than one by one."""
+        inputs = [prepare(record) for record in records]
+        if not inputs:
+            return []
+        windows = [model_input.windows() for model_input in inputs]
+        members = self.member_log_odds(np.concatenate(windows))
+        ends = np.cumsum([len(w) for w in windows])
+        parts = np.split(members, ends[:-1], axis=1)
+        return [
+            self._answer(part, check(model_input))
+            for part, model_input in zip(parts, inputs, strict=True)
+        ]
+
+    def log_odds(self, inputs: npt.NDArray[np.floating] | torch.Tensor) -> npt.NDArray[np.float64]:
+        """(n, 24, t) leads and masks at 100 Hz -> (n, classes) calibrated log-odds.
+
+        For a record of one window, ``1 / (1 + exp(-log_odds))`` is the probability shown.
+        """
+        return self.member_log_odds(inputs).mean(axis=0)
+
+    def member_log_odds(
+        self, inputs: npt.NDArray[np.floating] | torch.Tensor
+    ) -> npt.NDArray[np.float64]:
+        """(n, 24, t) -> (members, n, classes): `log_odds` of each network of the ensemble."""
+        import torch
+
+        x = torch.as_tensor(inputs, dtype=torch.float32)
+        parts = []
+        with torch.inference_mode():
+            for chunk in x.split(BATCH):
+                chunk = chunk.to(self.device)
+                parts.append(torch.stack([net(chunk) for net in self._members]).cpu().numpy())
+        logits = np.concatenate(parts, axis=1)[:, :, : len(self.classes)].astype(np.float64)
+        return logits * self._scale + self._bias
+
+    def _answer(self, members: npt.NDArray[np.float64], found: SignalCheck) -> Classification:
+        """(members, windows, classes) calibrated log-odds and the checks -> the answer."""
+        odds = over_windows(members.mean(axis=0), self.classes)
+        probability = 1 / (1 + np.exp(-odds))
+        readable = not found.unreadable
+        doubts = found.doubts + self._disagreements(members)
+        verdict: Verdict = "unreadable" if not readable else "uncertain" if doubts else "ok"
+        results = tuple(
+            self._result(column, float(p), readable) for column, p in enumerate(probability)
+        )
+        return Classification(results, verdict, found.unreadable + doubts, self.card["id"])
+
+    def _result(self, column: int, probability: float, readable: bool) -> ClassResult:
+        name = self.classes[column]
+        threshold = float(self._thresholds[column])
+        point = self.card["operating_points"][name]
+        return ClassResult(
+            name=name,
+            probability=probability,
+            threshold=threshold,
+            positive=readable and probability >= threshold,
+            sensitivity=point["sensitivity"],
+            specificity=point["specificity"],
+        )
+
+    def _disagreements(self, members: npt.NDArray[np.float64]) -> tuple[str, ...]:
+        each = np.stack([over_windows(m, self.classes) for m in members])
+        probability = 1 / (1 + np.exp(-each))
+        low, high = probability.min(axis=0), probability.max(axis=0)
+        split = (low < self._thresholds) & (high >= self._thresholds) & (high - low > DISAGREEMENT)
+        return tuple(f"The networks disagree on {self.classes[c]}." for c in np.flatnonzero(split))
+
+
+@lru_cache(maxsize=1)
+def default_classifier() -> Classifier:
+    """The shipped classifier, loaded once in a process."""
+    return Classifier()
+
+
+def classify(record: ECGRecord) -> Classification:
+    """Nine classes of a record with the shipped weights.
+
+    Raises
+    ------
+    UnreadableInputError
+        If the record's rate or length is beyond what a record can be.
+    """
+    return default_classifier().classify(record)
+
+
+def _read_card(folder: Path) -> dict[str, Any]:
+    try:
+        card = json.loads((folder / CARD_NAME).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UnreadableInputError(
+            "the classifier's card cannot be read",
+            stage="model",
+            hint=f"Reinstall ecg4u, or give a folder that holds {CARD_NAME}.",
+        ) from error
+    if not set(card["classes"]) <= set(CLASSES):
+        raise UnreadableInputError(
+            "the card names unknown classes", stage="model", hint="Use weights of this version."
+        )
+    return card
+
+
+def _load(folder: Path, card: Mapping[str, Any], device: str) -> list[torch.nn.Module]:
+    try:
+        from safetensors.torch import load_file
+
+        from ecg4u.model.network import ECGNet, NetworkConfig
+    except ImportError as error:
+        raise MissingDependencyError(
+            "classifying needs torch and safetensors",
+            stage="model",
+            hint="pip install torch safetensors",
+        ) from error
+    members: list[torch.nn.Module] = []
+    for member in card["members"]:
+        network = ECGNet(NetworkConfig.from_dict(member["config"]))
+        try:
+            state = load_file(folder / member["file"])
+            network.load_state_dict({k: v.float() if v.is_floating_point() else v
+                                     for k, v in state.items()})  # fmt: skip
+        except Exception as error:
+            raise UnreadableInputError(
+                "the classifier's weights cannot be read", stage="model", hint="Reinstall ecg4u."
+            ) from error
+        members.append(network.to(device).eval())
+    return members

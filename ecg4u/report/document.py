@@ -69,8 +69,8 @@ def render(analysis: Analysis, *, title: str | None = None, page_image: bool = T
     said, why = analysis.classification, analysis.explanation
     parts = [
         _top(analysis, why),
-        _why(why),
         sections.section("classes", "The nine classes", sections.classes(said)) if said else None,
+        _why(why),
         _measured(why),
         _page(analysis) if page_image else None,
         sections.section(

@@ -1,0 +1,256 @@
+"""The grid as a lattice: local Fourier peaks in overlapping tiles, and their phases unwrapped.
+
+Single grid lines break, fade and drown in noise; their period does not. Each tile of the line
+response gives spectral peaks (frequency vector and phase); two of them, about a right angle apart,
+belong to the lattice. Phase, unwrapped from the clearest tile outwards, is position in periods.
+"""
+
+from __future__ import annotations
+
+import heapq
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+
+MAX_PEAKS = 28
+MIN_PEAK = 1.3
+"""Least height of a peak over its surroundings, natural log of power."""
+TOLERANCE = 0.14
+"""How far a tile's frequency vector may lie from its neighbour's, as a share of its length."""
+MAX_PHASE_ERROR = 0.27
+"""In periods, between a neighbour's prediction and what a tile shows."""
+
+
+@dataclass(frozen=True, eq=False)
+class Peaks:
+    """Spectral peaks of one tile: ``f`` (n, 2) cycles/px, ``height`` (n,), ``phase`` (n,) cycles.
+
+    ``phase`` is that at the tile's centre.
+    """
+
+    f: Floats
+    height: Floats
+    phase: Floats
+
+    def near(self, f: Floats, tolerance: float) -> tuple[Floats, float, float] | None:
+        """The highest peak near a frequency vector, as (f, height, phase), or None."""
+        if not len(self.f):
+            return None
+        best = None
+        for sign in (1.0, -1.0):
+            off = np.hypot(*(sign * self.f - f).T) / np.hypot(*f)
+            score = np.where(off < tolerance, self.height * (1 - 0.5 * off / tolerance), -np.inf)
+            i = int(np.argmax(score))
+            if np.isfinite(score[i]) and (best is None or score[i] > best[0]):
+                best = (score[i], sign * self.f[i], float(self.height[i]), sign * self.phase[i])
+        return None if best is None else (best[1], best[2], float(best[3]))
+
+
+@dataclass(frozen=True, eq=False)
+class Tiles:
+    """Overlapping tiles: ``centres`` (rows, columns, 2) px, and their peaks row by row."""
+
+    centres: Floats
+    peaks: list[list[Peaks]]
+    size: int
+
+
+@dataclass(frozen=True, eq=False)
+class Lattice:
+    """Points of the image with their position in periods of the lattice.
+
+    ``xy`` (n, 2) px, ``uv`` (n, 2) periods, ``weight`` (n,), ``share`` of the tiles reached.
+    """
+
+    xy: Floats
+    uv: Floats
+    weight: Floats
+    share: float
+    strength: float
+
+
+def find_tiles(lines: npt.NDArray[np.float32], size: int, step: int) -> Tiles:
+    """Spectral peaks of overlapping square tiles of a line response."""
+    height, width = lines.shape
+    ys = _starts(height, size, step)
+    xs = _starts(width, size, step)
+    hann = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(size) / size)
+    window = (hann[:, None] * hann[None, :]).astype(np.float32)
+    peaks = []
+    for y in ys:
+        peaks.append([tile_peaks(lines[y : y + size, x : x + size], window) for x in xs])
+    centres = np.stack(np.meshgrid(xs + size / 2, ys + size / 2), axis=-1)
+    return Tiles(centres, peaks, size)
+
+
+def _starts(length: int, size: int, step: int) -> npt.NDArray[np.int64]:
+    n = max(1, int(np.ceil((length - size) / step)) + 1)
+    return np.round(np.linspace(0, length - size, n)).astype(np.int64)
+
+
+def tile_peaks(tile: npt.NDArray[np.float32], window: npt.NDArray[np.float32]) -> Peaks:
+    """The highest peaks of a tile's spectrum over their surroundings (half plane)."""
+    import cv2
+
+    size = tile.shape[0]
+    half = size // 2
+    spectrum = np.fft.rfft2((tile - tile.mean()) * window)
+    spectrum = np.roll(spectrum, half, axis=0)
+    power = np.log(np.abs(spectrum).astype(np.float32) ** 2 + 1e-6)
+    mirrored = np.concatenate([np.roll(power[::-1, 6:0:-1], 1, axis=0), power], axis=1)
+    ratio = (mirrored - cv2.blur(mirrored, (13, 13)))[:, 6:]
+    top = cv2.dilate(mirrored, np.ones((3, 3), np.uint8))[:, 6:]
+    ky = np.arange(-half, size - half)[:, None]
+    kx = np.arange(half + 1)[None, :]
+    radius = np.hypot(kx, ky)
+    found = (power >= top) & (ratio > MIN_PEAK) & (radius > 3.5) & (radius < 0.47 * size)
+    found &= (kx > 0) | (ky > 0)
+    found[[0, -1], :] = False
+    found[:, -1] = False
+    i, j = np.nonzero(found)
+    order = np.argsort(-ratio[i, j], kind="stable")[:MAX_PEAKS]
+    i, j = i[order], j[order]
+    centre, jm = mirrored[i, j + 6], j + 6
+    dy = _vertex(mirrored[i - 1, jm], centre, mirrored[i + 1, jm])
+    dx = _vertex(mirrored[i, jm - 1], centre, mirrored[i, jm + 1])
+    f = np.stack([(j + dx) / size, (i - half + dy) / size], axis=-1)
+    value = spectrum[i, j] * np.where((i - half + j) % 2, -1.0, 1.0)
+    return Peaks(f, ratio[i, j].astype(float), np.angle(value) / (2 * np.pi))
+
+
+def _vertex(
+    left: npt.NDArray[np.float32], centre: npt.NDArray[np.float32], right: npt.NDArray[np.float32]
+) -> Floats:
+    curvature = left - 2 * centre + right
+    shift = np.where(curvature < -1e-6, 0.5 * (left - right) / np.minimum(curvature, -1e-6), 0.0)
+    return np.clip(shift, -0.5, 0.5).astype(float)
+
+
+def dominant_pair(tiles: Tiles) -> tuple[Floats, Floats, float] | None:
+    """The two frequency vectors (cycles/px) that most tiles share, about a right angle apart.
+
+    The first points right (within 45 degrees of the x axis), the second down. None where no pair
+    stands out. The third value is the pair's mean peak height per tile.
+    """
+    import cv2
+
+    f = np.concatenate([p.f for row in tiles.peaks for p in row])
+    height = np.concatenate([p.height for row in tiles.peaks for p in row])
+    n_tiles = sum(len(row) for row in tiles.peaks)
+    if len(f) < 4:
+        return None
+    log_step, degrees = 0.03, 180
+    radius = np.hypot(f[:, 0], f[:, 1])
+    low = np.log(radius.min()) - 5 * log_step
+    n_r = int(np.ceil((np.log(0.5) - low) / log_step)) + 5
+    votes = np.zeros((degrees, n_r), np.float32)
+    angle = np.degrees(np.arctan2(f[:, 1], f[:, 0])) % 180
+    bins_a = np.round(angle).astype(int) % degrees
+    bins_r = np.round((np.log(radius) - low) / log_step).astype(int)
+    np.add.at(votes, (bins_a, bins_r), np.minimum(height, 6.0).astype(np.float32))
+    wrapped = np.concatenate([votes[-10:], votes, votes[:10]])
+    votes = cv2.GaussianBlur(wrapped, (0, 0), sigmaX=1.5, sigmaY=2.0)[10:-10]
+    votes *= np.exp(-1.0 * log_step * np.arange(n_r))[None, :].astype(np.float32)
+    best, pair = 0.0, None
+    for first in range(-45, 45):
+        a = votes[first % degrees]
+        for second in range(first + 75, first + 106, 1):
+            b = votes[second % degrees]
+            same = int(round(0.22 / log_step))
+            b_near = cv2.dilate(b[None, :], np.ones((1, 2 * same + 1), np.uint8))[0]
+            joint = a * b_near
+            i = int(np.argmax(joint))
+            if joint[i] > best:
+                lo = max(0, i - same)
+                k = lo + int(np.argmax(b[lo : i + same + 1]))
+                best, pair = float(joint[i]), (first, i, second, k)
+    if pair is None:
+        return None
+    first, i, second, k = pair
+
+    def vector(angle_deg: int, index: int) -> Floats:
+        r = np.exp(low + index * log_step)
+        a = np.radians(angle_deg)
+        return np.array([r * np.cos(a), r * np.sin(a)])
+
+    return vector(first, i), vector(second, k), float(np.sqrt(best)) / n_tiles
+
+
+def unwrap(tiles: Tiles, fu: Floats, fv: Floats) -> Lattice | None:
+    """Lattice coordinates of the tiles' centres, from the clearest tile outwards.
+
+    Each tile takes the peaks nearest to its neighbour's frequencies, and that number of whole
+    periods which its neighbour predicts; the most certain neighbours go first.
+    """
+    rows, columns = len(tiles.peaks), len(tiles.peaks[0])
+    seeds = []
+    for r in range(rows):
+        for c in range(columns):
+            u = tiles.peaks[r][c].near(fu, 0.2)
+            v = tiles.peaks[r][c].near(fv, 0.2)
+            if u and v:
+                seeds.append((min(u[1], v[1]), r, c))
+    best: dict[tuple[int, int], tuple[Floats, Floats, Floats, float]] = {}
+    for _, r, c in sorted(seeds, reverse=True)[:3]:
+        grown = _grow(tiles, (r, c), fu, fv)
+        if len(grown) > len(best):
+            best = grown
+        if len(best) > 0.5 * len(seeds):
+            break
+    if len(best) < 3:
+        return None
+    keys = sorted(best)
+    xy = np.array([tiles.centres[k] for k in keys])
+    uv = np.array([best[k][0] for k in keys])
+    weight = np.array([best[k][3] for k in keys])
+    return Lattice(xy, uv, weight, len(keys) / (rows * columns), float(weight.mean()))
+
+
+def _grow(
+    tiles: Tiles, seed: tuple[int, int], fu: Floats, fv: Floats
+) -> dict[tuple[int, int], tuple[Floats, Floats, Floats, float]]:
+    rows, columns = len(tiles.peaks), len(tiles.peaks[0])
+    done: dict[tuple[int, int], tuple[Floats, Floats, Floats, float]] = {}
+    u, v = tiles.peaks[seed[0]][seed[1]].near(fu, 0.2), tiles.peaks[seed[0]][seed[1]].near(fv, 0.2)
+    assert u is not None and v is not None
+    start = (np.array([u[2], v[2]]), u[0], v[0], min(u[1], v[1]))
+    queue: list[tuple[float, int, tuple[int, int], tuple[Floats, Floats, Floats, float]]] = []
+    heapq.heappush(queue, (-start[3], 0, seed, start))
+    count = 1
+    while queue:
+        _, _, key, state = heapq.heappop(queue)
+        if key in done:
+            continue
+        done[key] = state
+        for dr in (-1, 0, 1):
+            for dc in (-1, 0, 1):
+                other = (key[0] + dr, key[1] + dc)
+                if other in done or not (0 <= other[0] < rows and 0 <= other[1] < columns):
+                    continue
+                step = tiles.centres[other] - tiles.centres[key]
+                reached = _step(tiles.peaks[other[0]][other[1]], state, step)
+                if reached is not None:
+                    new, certainty = reached
+                    heapq.heappush(queue, (-certainty, count, other, new))
+                    count += 1
+    return done
+
+
+def _step(
+    peaks: Peaks, state: tuple[Floats, Floats, Floats, float], step: Floats
+) -> tuple[tuple[Floats, Floats, Floats, float], float] | None:
+    uv, fu, fv, _ = state
+    u, v = peaks.near(fu, TOLERANCE), peaks.near(fv, TOLERANCE)
+    if u is None or v is None:
+        return None
+    predicted = uv + np.array([step @ (fu + u[0]) / 2, step @ (fv + v[0]) / 2])
+    measured = np.array([u[2], v[2]])
+    error = (measured - predicted + 0.5) % 1.0 - 0.5
+    if np.abs(error).max() > MAX_PHASE_ERROR:
+        return None
+    height = min(u[1], v[1])
+    certainty = height * (1 - np.abs(error).max() / 0.5)
+    return (predicted + error, u[0], v[0], height), certainty
