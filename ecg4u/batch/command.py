@@ -1,0 +1,220 @@
+"""``ecg4u batch``: many pages or records at once."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING
+
+import click
+
+from ecg4u.errors import BatchFailuresError, ECG4UError, UsageError
+
+if TYPE_CHECKING:
+    from ecg4u.batch.executors import Executor
+    from ecg4u.batch.run import Summary
+
+_FORMATS = ("wfdb", "hdf5", "csv", "edf", "dicom")
+_SHOWN_FAILURES = 20
+
+
+@click.command(epilog="Exit code 7: the run is over, but some inputs were refused or failed.")
+@click.argument("inputs", nargs=-1, metavar="DIR|LIST|GLOB ...")
+@click.option("-o", "--out", type=click.Path(path_type=Path), help="Folder for the results.")
+@click.option(
+    "-j",
+    "--jobs",
+    type=click.IntRange(0, 1024),
+    default=None,
+    help="Worker processes; 0 runs in this process. Default: one per core.",
+)
+@click.option("--resume", is_flag=True, help="Go on with the run that OUT holds.")
+@click.option("--retry-failed", is_flag=True, help="With --resume: do failed inputs again.")
+@click.option("--shard", metavar="I/N", help="Only part I of N, for job arrays.")
+@click.option(
+    "--timeout",
+    type=click.FloatRange(min=0.01),
+    default=120.0,
+    show_default=True,
+    help="s per file.",
+)
+@click.option(
+    "--memory",
+    type=click.IntRange(min=200),
+    default=6000,
+    show_default=True,
+    help="MB of data that one worker may take.",
+)
+@click.option("--on-error", type=click.Choice(["skip", "stop"]), default="skip", show_default=True)
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice(_FORMATS),
+    default="wfdb",
+    show_default=True,
+    help="Of the signals.",
+)
+@click.option("--classify", is_flag=True, help="The nine classes of each record.")
+@click.option("--explain", is_flag=True, help="Reasons too (implies --classify).")
+@click.option("--report", is_flag=True, help="report.html for each page.")
+@click.option(
+    "--deidentify",
+    is_flag=True,
+    help="Best effort: blank what is not trace, name results by content, not by file.",
+)
+@click.option(
+    "--scheduler",
+    metavar="ADDRESS",
+    help="A Dask scheduler (tcp://...), or 'local' for a local Dask cluster.",
+)
+@click.option(
+    "--status",
+    "status_of",
+    type=click.Path(path_type=Path),
+    metavar="OUT",
+    help="Say how far the run in OUT is, and rewrite its manifest.",
+)
+@click.option("-q", "--quiet", is_flag=True, help="No progress.")
+def batch(
+    inputs: tuple[str, ...],
+    out: Path | None,
+    jobs: int | None,
+    resume: bool,
+    retry_failed: bool,
+    shard: str | None,
+    timeout: float,
+    memory: int,
+    on_error: str,
+    format_: str,
+    classify: bool,
+    explain: bool,
+    report: bool,
+    deidentify: bool,
+    scheduler: str | None,
+    status_of: Path | None,
+    quiet: bool,
+) -> None:
+    """Digitize every page and record in folders, lists (.txt, or - for stdin) and patterns.
+
+    OUT gets records/ (a folder per input), manifest.csv and ledger.jsonl. Each input is isolated:
+    one that crashes, hangs or needs too much memory harms no other.
+    """
+    if status_of is not None:
+        show_status(status_of)
+        return
+    if not inputs or out is None:
+        raise UsageError(
+            "Inputs and -o OUT are needed.", stage="batch", hint="See ecg4u batch --help."
+        )
+    from ecg4u.batch.run import run_batch
+    from ecg4u.batch.task import Options, PageTask
+
+    options = Options(format_, classify or explain, explain, report, deidentify)
+    with_end_on_sigterm()
+    summary = run_batch(
+        inputs,
+        out,
+        executor=executor_of(jobs, scheduler, timeout, memory),
+        task=PageTask(str(out.resolve()), options),
+        options=options,
+        resume=resume,
+        retry_failed=retry_failed,
+        shard=parse_shard(shard),
+        on_error=on_error,
+        quiet=quiet,
+    )
+    show_summary(summary, out, quiet=quiet)
+    if summary.n_bad:
+        raise BatchFailuresError(
+            f"{summary.n_bad} of {summary.total} inputs were refused or failed.",
+            stage="batch",
+            hint="manifest.csv says which and why.",
+        )
+
+
+def parse_shard(text: str | None) -> tuple[int, int] | None:
+    """``"2/8"`` as (2, 8)."""
+    if text is None:
+        return None
+    match = re.fullmatch(r"(\d{1,6})/(\d{1,6})", text)
+    if match and 1 <= int(match[1]) <= int(match[2]):
+        return int(match[1]), int(match[2])
+    raise UsageError(
+        "--shard must be I/N with 1 <= I <= N.", stage="batch", hint="For instance --shard 1/8."
+    )
+
+
+def executor_of(
+    jobs: int | None, scheduler: str | None, timeout_s: float, memory_mb: int
+) -> Callable[[str], Executor]:
+    """What makes the executor once the path that its workers lock is known."""
+    from ecg4u.batch.executors import DaskExecutor, Limits, PoolExecutor, SerialExecutor
+
+    n = jobs if jobs is not None else len(os.sched_getaffinity(0))
+
+    def make(lock_path: str) -> Executor:
+        limits = Limits(timeout_s, memory_mb, lock_path)
+        if scheduler is not None:
+            address = None if scheduler == "local" else scheduler
+            return DaskExecutor(address, max(n, 1), limits)
+        return PoolExecutor(n, limits) if n else SerialExecutor(limits)
+
+    return make
+
+
+def with_end_on_sigterm() -> None:
+    """SIGTERM ends the run as Ctrl-C does: workers stopped, ledger whole."""
+
+    def end(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, end)
+
+
+def show_summary(summary: Summary, out: Path, *, quiet: bool) -> None:
+    """A table of what became of the inputs, on stderr."""
+    if quiet:
+        return
+    rows = [
+        ("inputs", summary.total),
+        ("ended earlier", summary.earlier),
+        ("done", summary.done),
+        ("refused", summary.refused),
+        ("failed", summary.failed),
+    ]
+    click.echo("\n".join(f"{name:>14} {count:>8}" for name, count in rows), err=True)
+    if summary.stopped:
+        click.echo("Stopped at the first error; --resume goes on.", err=True)
+    show_failures(out, err=True)
+    click.echo(f"Manifest: {out / 'manifest.csv'}", err=True)
+
+
+def show_status(out: Path) -> None:
+    """Counts and the first failures of a run, on stdout."""
+    from ecg4u.batch.manifest import write_manifest
+    from ecg4u.batch.run import status_of
+
+    counts = status_of(out)
+    click.echo("\n".join(f"{name:>14} {count:>8}" for name, count in counts.items()))
+    show_failures(out, err=False)
+    try:
+        write_manifest(out)
+    except ECG4UError as error:
+        click.echo(f"The manifest was not written: {error.message}", err=True)
+
+
+def show_failures(out: Path, *, err: bool) -> None:
+    """The first inputs that were refused or failed, with the reason."""
+    from ecg4u.batch.ledger import read_entries
+
+    bad = [e for e in read_entries(out).values() if e["status"] != "done"]
+    for entry in sorted(bad, key=lambda e: str(e["key"]))[:_SHOWN_FAILURES]:
+        page = next(page for page in entry["pages"] if page["status"] == entry["status"])
+        name = "".join(c if c.isprintable() else "?" for c in entry["key"])
+        click.echo(f"{entry['status']:>14} {name}: {page.get('message', '')}", err=err)
+    if len(bad) > _SHOWN_FAILURES:
+        click.echo(f"{'':>14} ... and {len(bad) - _SHOWN_FAILURES} more", err=err)

@@ -1,0 +1,358 @@
+"""Ways to run one function over many items, behind one small interface.
+
+`PoolExecutor` (the default) and `DaskExecutor` isolate every call in a process: one that crashes,
+hangs or takes too much memory costs its own item and nothing else. `SerialExecutor` runs in this
+process, for debugging.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import contextlib
+import ctypes
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+import time
+import traceback
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Generic, Literal, Protocol, TypeVar
+
+from ecg4u.errors import ECG4UError, MissingDependencyError
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+Kind = Literal["exception", "memory", "timeout", "crash"]
+ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+_PR_SET_PDEATHSIG = 1
+_WATCH_S = 1.0
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a call gave no value; ``detail`` never holds what the exception said (it may quote)."""
+
+    kind: Kind
+    detail: str
+
+
+@dataclass(frozen=True)
+class Outcome(Generic[T, R]):
+    """What became of one item: a value, or a failure."""
+
+    item: T
+    value: R | None = None
+    failure: Failure | None = None
+
+
+class Executor(Protocol):
+    """Runs ``task`` over ``items`` and yields each item's outcome as it is ready.
+
+    Items are drawn no faster than they are worked on. Closing the iterator stops the work.
+    """
+
+    def run(self, task: Callable[[T], R], items: Iterable[T]) -> Iterator[Outcome[T, R]]:
+        """One outcome per item, in any order; never raises for what a task does."""
+        ...
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Bounds of one worker: seconds per item, megabytes of data, a file that it locks (shared)."""
+
+    timeout_s: float | None = None
+    memory_mb: int | None = None
+    lock_path: str | None = None
+
+
+class SerialExecutor:
+    """In this process, one after another: no isolation; a time limit only for Python code."""
+
+    def __init__(self, limits: Limits | None = None) -> None:
+        self.limits = limits or Limits()
+
+    def run(self, task: Callable[[T], R], items: Iterable[T]) -> Iterator[Outcome[T, R]]:
+        """See `Executor.run`."""
+        for item in items:
+            try:
+                with _alarm(self.limits.timeout_s):
+                    value, failure = _call(task, item)
+            except TimeoutError:
+                value, failure = None, _timed_out(self.limits)
+            yield Outcome(item, value, failure)
+
+
+class PoolExecutor:
+    """``jobs`` worker processes on this machine, each a pebble pool of one.
+
+    One pool per worker, because a pool of several can lose track of which worker had which task
+    when a worker dies before its message is read.
+    """
+
+    def __init__(self, jobs: int, limits: Limits | None = None) -> None:
+        self.jobs = jobs
+        self.limits = limits or Limits()
+
+    def run(self, task: Callable[[T], R], items: Iterable[T]) -> Iterator[Outcome[T, R]]:
+        """See `Executor.run`."""
+        slots = [_Slot(self.limits) for _ in range(self.jobs)]
+        busy: dict[concurrent.futures.Future[Any], tuple[_Slot, T]] = {}
+        queue = iter(items)
+        try:
+            while True:
+                while slots and (drawn := list(_take(queue))):
+                    slot = slots.pop()
+                    busy[slot.start(task, drawn[0])] = (slot, drawn[0])
+                if not busy:
+                    return
+                ready, _ = concurrent.futures.wait(
+                    busy, return_when=concurrent.futures.FIRST_COMPLETED
+                )
+                for future in ready:
+                    slot, item = busy.pop(future)
+                    value, failure = slot.finish(future)
+                    slots.append(slot)
+                    yield Outcome(item, value, failure)
+        finally:
+            for slot in [*slots, *(slot for slot, _ in busy.values())]:
+                slot.stop()
+
+
+class DaskExecutor:
+    """A Dask cluster: ``address`` of a scheduler, or None for a local cluster of ``jobs`` workers.
+
+    Every Dask worker keeps one isolated process of its own, so crashes and time limits are handled
+    as in `PoolExecutor`. The workers must see the same files, and may not be daemons
+    (``DASK_DISTRIBUTED__WORKER__DAEMON=False dask worker ...``).
+    """
+
+    def __init__(
+        self, address: str | None = None, jobs: int = 2, limits: Limits | None = None
+    ) -> None:
+        self.address = address
+        self.jobs = jobs
+        self.limits = limits or Limits()
+
+    def run(self, task: Callable[[T], R], items: Iterable[T]) -> Iterator[Outcome[T, R]]:
+        """See `Executor.run`."""
+        dask, distributed = _dask()
+        queue = iter(items)
+        with (
+            dask.config.set({"distributed.worker.daemon": False}),
+            contextlib.ExitStack() as stack,
+        ):
+            where = self.address or stack.enter_context(_local_cluster(distributed, self.jobs))
+            client = stack.enter_context(distributed.Client(where, set_as_default=False))
+            window = 2 * max(1, sum(client.nthreads().values()))
+            waiting = distributed.as_completed(loop=client.loop, raise_errors=False)
+            items_of: dict[str, T] = {}
+
+            def submit(item: T) -> None:
+                future = client.submit(_isolated, task, item, self.limits, pure=False)
+                items_of[future.key] = item
+                waiting.add(future)
+
+            for _ in range(window):
+                for item in _take(queue):
+                    submit(item)
+            for future in waiting:
+                item = items_of.pop(future.key)
+                if future.status == "finished":
+                    value, failure = future.result()
+                else:
+                    value, failure = None, Failure("crash", "the cluster lost the worker")
+                future.release()
+                for following in _take(queue):
+                    submit(following)
+                yield Outcome(item, value, failure)
+
+
+class _Slot:
+    """One isolated worker process, replaced when it dies."""
+
+    def __init__(self, limits: Limits) -> None:
+        self.limits = limits
+        self.pool: Any = None
+
+    def start(self, task: Callable[[Any], Any], item: Any) -> concurrent.futures.Future[Any]:
+        for name in ONE_THREAD:
+            os.environ.setdefault(name, "1")
+        if self.pool is None or not self.pool.active:
+            self.stop()
+            self.pool = _pebble().ProcessPool(
+                max_workers=1,
+                initializer=_prepare_worker,
+                initargs=(self.limits, task, os.getpid()),
+                context=multiprocessing.get_context("spawn"),
+            )
+        return self.pool.schedule(_call, args=(task, item), timeout=self.limits.timeout_s)
+
+    def finish(self, future: concurrent.futures.Future[Any]) -> tuple[Any, Failure | None]:
+        try:
+            value, failure = future.result()
+            return value, failure
+        except TimeoutError:
+            return None, _timed_out(self.limits)
+        except Exception as error:  # ProcessExpired, BrokenProcessPool, lost pipes
+            self.stop()
+            return None, Failure("crash", _exit_in_words(getattr(error, "exitcode", None)))
+
+    def stop(self) -> None:
+        if self.pool is not None:
+            with contextlib.suppress(Exception):
+                self.pool.stop()
+                self.pool.join()
+            self.pool = None
+
+
+_dask_slot: _Slot | None = None
+
+
+def _isolated(task: Callable[[T], R], item: T, limits: Limits) -> tuple[R | None, Failure | None]:
+    """Runs on a Dask worker: one call in that worker's own isolated process."""
+    global _dask_slot
+    if _dask_slot is None or _dask_slot.limits != limits:
+        _dask_slot = _Slot(limits)
+    value, failure = _dask_slot.finish(_dask_slot.start(task, item))
+    return value, failure
+
+
+def _call(task: Callable[[T], R], item: T) -> tuple[R | None, Failure | None]:
+    """Call and catch; an exception never crosses a process, for it may not survive pickling."""
+    try:
+        return task(item), None
+    except MemoryError:
+        return None, Failure("memory", "not enough memory")
+    except TimeoutError:
+        raise
+    except Exception as error:
+        return None, Failure("exception", where(error))
+
+
+def where(error: BaseException) -> str:
+    """Type and place of an exception, without its message: ``ValueError at ecg4u.io.pages:12``."""
+    name = error.code if isinstance(error, ECG4UError) else type(error).__name__
+    frames = traceback.extract_tb(error.__traceback__)
+    if not frames:
+        return name
+    ours = [frame for frame in frames if f"{os.sep}ecg4u{os.sep}" in frame.filename] or frames
+    path = Path(ours[-1].filename)
+    parts = path.with_suffix("").parts
+    start = len(parts) - 1 - parts[::-1].index("ecg4u") if "ecg4u" in parts else len(parts) - 1
+    return f"{name} at {'.'.join(parts[start:])}:{ours[-1].lineno}"
+
+
+def _prepare_worker(limits: Limits, task: object, parent: int) -> None:
+    _die_with(parent)
+    warnings.simplefilter("ignore")
+    if limits.lock_path:
+        _hold_shared(limits.lock_path)
+    if limits.memory_mb:
+        _limit_memory(limits.memory_mb)
+    warm_up = getattr(task, "warm_up", None)
+    if warm_up is not None:
+        with contextlib.suppress(Exception):  # the first item will report it
+            warm_up()
+
+
+def _die_with(parent: int) -> None:
+    """End this process when its parent is gone, even when it is killed without warning."""
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError, AttributeError):
+            ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(_WATCH_S)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def _hold_shared(path: str) -> None:
+    """Keep a shared lock as long as this process lives, so that a new run can wait for its end."""
+    with contextlib.suppress(ImportError, OSError):
+        import fcntl
+
+        fcntl.flock(os.open(path, os.O_RDONLY), fcntl.LOCK_SH)
+
+
+def _limit_memory(megabytes: int) -> None:
+    with contextlib.suppress(ImportError, ValueError, OSError):
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_DATA, (megabytes * 1_000_000,) * 2)
+
+
+@contextlib.contextmanager
+def _alarm(seconds: float | None) -> Iterator[None]:
+    usable = hasattr(signal, "SIGALRM") and threading.current_thread() is threading.main_thread()
+    if not seconds or not usable:
+        yield
+        return
+
+    def ring(_signal: int, _frame: object) -> None:
+        raise TimeoutError
+
+    before = signal.signal(signal.SIGALRM, ring)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def _timed_out(limits: Limits) -> Failure:
+    return Failure("timeout", f"took longer than {limits.timeout_s:g} s")
+
+
+def _exit_in_words(code: int | None) -> str:
+    if code is None:
+        return "the worker died"
+    if code < 0:
+        with contextlib.suppress(ValueError):
+            return f"the worker was ended by {signal.Signals(-code).name}"
+    return f"the worker exited with code {code}"
+
+
+def _take(queue: Iterator[T]) -> Iterator[T]:
+    """The next item, if there is one."""
+    for item in queue:
+        yield item
+        return
+
+
+def _local_cluster(distributed: Any, jobs: int) -> Any:
+    return distributed.LocalCluster(
+        n_workers=jobs, threads_per_worker=1, processes=True, dashboard_address=None
+    )
+
+
+def _pebble() -> Any:
+    try:
+        import pebble
+    except ImportError:
+        raise MissingDependencyError(
+            "Parallel batches need the package pebble.",
+            stage="batch",
+            hint="pip install 'ecg4u[batch]', or run with -j 0.",
+        ) from None
+    return pebble
+
+
+def _dask() -> tuple[Any, Any]:
+    try:
+        import dask
+        import distributed
+    except ImportError:
+        raise MissingDependencyError(
+            "A cluster needs the package dask.", stage="batch", hint="pip install 'ecg4u[cluster]'"
+        ) from None
+    return dask, distributed

@@ -1,0 +1,191 @@
+"""One input of a batch: read, analyse, write; whatever happens becomes a plain report."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ecg4u.batch.executors import where
+from ecg4u.batch.inputs import Item
+from ecg4u.errors import ECG4UError, NotAnECGError, PoorQualityError, UnreadableInputError
+from ecg4u.io import (
+    StorageError,
+    count_pages,
+    is_record_file,
+    read_page,
+    sha256_of,
+    write_atomically,
+    write_record,
+)
+
+if TYPE_CHECKING:
+    from ecg4u.analysis import Analysis
+
+SIGNAL_NAME = "signals"
+_TIMINGS = frozenset(["timings_s", "timings"])
+_REFUSALS = (UnreadableInputError, NotAnECGError, PoorQualityError)
+
+
+@dataclass(frozen=True)
+class Options:
+    """What is made of each input; a resumed run must have the same."""
+
+    format: str = "wfdb"
+    classify: bool = False
+    explain: bool = False
+    report: bool = False
+    deidentify: bool = False
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for the ledger."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class PageTask:
+    """Digitizes (and classifies, explains, reports) one file, all its pages, into ``out``.
+
+    Called in a worker process; returns a report of plain values: ``source_sha256``, ``rss_mb`` and
+    ``pages``, each with ``status`` (done, refused, failed), ``code`` and what it wrote.
+    """
+
+    out: str
+    options: Options
+
+    def warm_up(self) -> None:
+        """Load what every page needs, on one thread: parallelism is over files."""
+        import cv2
+        import torch
+
+        cv2.setNumThreads(1)
+        torch.set_num_threads(1)
+        import ecg4u.analysis  # noqa: F401
+
+    def __call__(self, item: Item) -> dict[str, Any]:
+        """The report on one item.
+
+        Raises
+        ------
+        StorageError
+            Never: a disk that is full is reported with ``stops_run``.
+        """
+        report: dict[str, Any] = {"source_sha256": "", "pages": [], "stops_run": False}
+        try:
+            report["source_sha256"] = sha256_of(item.path)
+            for number, n_pages, source in _pages(item.path):
+                folder = item.folder if n_pages == 1 else f"{item.folder}/page-{number:04d}"
+                report["pages"].append({"page": number, **self._page(source, folder)})
+        except StorageError as error:
+            report["pages"] = [{"page": 1, **_refusal(error)}]
+            report["stops_run"] = True
+        except ECG4UError as error:
+            report["pages"].append({"page": len(report["pages"]) + 1, **_refusal(error)})
+        report["rss_mb"] = rss_mb()
+        return report
+
+    def _page(self, source: Any, folder: str) -> dict[str, Any]:
+        from ecg4u.analysis import analyse
+
+        options = self.options
+        try:
+            analysis = analyse(source(), classify=options.classify, explain=options.explain)
+            if options.deidentify:
+                from ecg4u.batch.deidentify import deidentified
+
+                analysis = deidentified(analysis)
+            files = self._write(analysis, Path(self.out) / folder)
+            return {"status": "done", "code": "ok", "files": files, "summary": summary(analysis)}
+        except (StorageError, MemoryError):
+            raise
+        except ECG4UError as error:
+            shutil.rmtree(Path(self.out) / folder, ignore_errors=True)
+            return _refusal(error)
+        except Exception as error:
+            shutil.rmtree(Path(self.out) / folder, ignore_errors=True)
+            return {"status": "failed", "code": "internal", "message": where(error)}
+
+    def _write(self, analysis: Analysis, folder: Path) -> dict[str, str]:
+        """Write everything; ``result.json`` last. Returns the hash of each file by its name."""
+        paths = list(write_record(analysis.record, folder / SIGNAL_NAME, self.options.format))
+        if self.options.report:
+            from ecg4u.report import render
+
+            html = render(analysis, title=None)
+            paths.append(write_atomically(folder / "report.html", html))
+        paths.append(write_atomically(folder / "result.json", result_json(analysis)))
+        return {path.name: sha256_of(path) for path in paths}
+
+
+def result_json(analysis: Analysis) -> str:
+    """``result.json`` without timings, so that a rerun gives the same bytes."""
+    plain = _without_timings(analysis.to_dict())
+    return json.dumps(plain, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def summary(analysis: Analysis) -> dict[str, Any]:
+    """What the manifest says of a page that was done."""
+    record, page, classes = analysis.record, analysis.digitization, analysis.classification
+    coverage = record.coverage()
+    values: dict[str, Any] = {
+        "fs": record.fs,
+        "duration_s": round(record.duration_s, 6),
+        "coverage": round(sum(coverage.values()) / len(coverage), 6),
+        "warnings": len(analysis.warnings),
+    }
+    if page is not None:
+        values["layout"] = page.layout.name
+        values["gain_mm_per_mv"] = page.calibration.gain_mm_per_mv
+        values["speed_mm_per_s"] = page.calibration.speed_mm_per_s
+        values["grade"] = page.grade
+    if classes is not None:
+        values["verdict"] = classes.verdict
+        for result in classes.results:
+            values[f"p_{result.name}"] = round(float(result.probability), 6)
+            values[f"positive_{result.name}"] = bool(result.positive)
+    return values
+
+
+def rss_mb() -> float:
+    """Memory that this process holds now, in MB (0 where the platform does not say)."""
+    try:
+        with open("/proc/self/statm", encoding="ascii") as file:
+            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
+    except (OSError, ValueError, IndexError):
+        return 0.0
+
+
+def _pages(path: str) -> Iterator[tuple[int, int, Any]]:
+    """Number, count and a function that gives `analyse` its source, for each page of a file."""
+    if is_record_file(path):
+        yield 1, 1, lambda: path
+        return
+    n_pages = count_pages(path)
+    if n_pages == 1:
+        yield 1, 1, lambda: path
+        return
+    for number in range(1, n_pages + 1):
+        yield number, n_pages, lambda number=number: read_page(path, page=number)
+
+
+def _refusal(error: ECG4UError) -> dict[str, Any]:
+    status = "refused" if isinstance(error, _REFUSALS) else "failed"
+    return {
+        "status": status,
+        "code": error.code,
+        "stage": error.stage,
+        "message": error.message,
+        "hint": error.hint,
+    }
+
+
+def _without_timings(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {k: _without_timings(v) for k, v in value.items() if k not in _TIMINGS}
+    if isinstance(value, list | tuple):
+        return [_without_timings(element) for element in value]
+    return value
