@@ -1,0 +1,136 @@
+"""Is this an ECG that may be classified? Measurable checks on what the network would see.
+
+The limits on amplitude and on the QRS contrast were set on the training split of the development
+recordings (full leads and 3x4): see `QRS_CONTRAST`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ecg4u.model.prepare import Float32Array, ModelInput
+from ecg4u.record import LEADS
+
+MIN_LEAD_S = 1.0
+MIN_LONGEST_S = 2.0
+MIN_LEADS = 8
+FLAT_MV = 0.04
+MAX_SPREAD_MV = 9.0
+QRS_CONTRAST = 2.2
+"""98th percentile over median of the slope of all leads: 1.3 in white noise, 1.4 in a sine; above
+this in all but 0.5 % of the training recordings."""
+MIN_RATE_PER_MIN, MAX_RATE_PER_MIN = 18.0, 330.0
+REFRACTORY_S = 0.16
+EINTHOVEN_RESIDUAL = 0.5
+EINTHOVEN_MIN_S = 1.0
+
+
+@dataclass(frozen=True)
+class SignalCheck:
+    """What the checks found; ``unreadable`` and ``doubts`` are sentences for the reader."""
+
+    unreadable: tuple[str, ...]
+    doubts: tuple[str, ...]
+
+
+def check(model_input: ModelInput) -> SignalCheck:
+    """Look for what makes a record unreadable, or its classes doubtful."""
+    leads, known = model_input.leads, model_input.masks > 0
+    seconds = known.sum(axis=1) / model_input.fs
+    shown = np.flatnonzero(seconds >= MIN_LEAD_S)
+    if not len(shown) or seconds.max() < MIN_LONGEST_S:
+        return SignalCheck(
+            (f"Too little signal: the longest lead shows {seconds.max():.1f} s.",), ()
+        )
+    spread = np.array([_spread(leads[lead][known[lead]]) for lead in shown])
+    flat = [LEADS[lead] for lead, value in zip(shown, spread, strict=True) if value < FLAT_MV]
+    if len(flat) > len(shown) / 2:
+        return SignalCheck((f"{len(flat)} of {len(shown)} leads are flat.",), ())
+    if np.median(spread) > MAX_SPREAD_MV:
+        text = f"The leads span {np.median(spread):.0f} mV, more than any ECG: the gain is wrong."
+        return SignalCheck((text,), ())
+    unreadable = _beat_problem(model_input)
+    return SignalCheck((unreadable,) if unreadable else (), _doubts(model_input, shown, flat))
+
+
+def _spread(values: Float32Array) -> float:
+    low, high = np.percentile(values, [0.5, 99.5])
+    return float(high - low)
+
+
+def qrs_slope(model_input: ModelInput) -> Float32Array:
+    """(m,) root mean square of the slope over the leads shown, mV per sample, smoothed 60 ms.
+
+    Samples at which no lead is known are left out, so ``m`` can be less than ``n - 1``.
+    """
+    leads, known = model_input.leads, model_input.masks > 0
+    both = known[:, 1:] & known[:, :-1]
+    slope = np.where(both, np.diff(leads, axis=1), 0.0)
+    count = both.sum(axis=0)
+    energy = (slope**2).sum(axis=0)[count > 0] / count[count > 0]
+    kernel = np.ones(round(0.06 * model_input.fs))
+    return np.sqrt(np.convolve(energy, kernel / len(kernel), mode="same")).astype(np.float32)
+
+
+def _beat_problem(model_input: ModelInput) -> str | None:
+    slope = qrs_slope(model_input)
+    high, middle = np.percentile(slope, 98), np.median(slope)
+    if high < QRS_CONTRAST * middle or high == 0:
+        return "No QRS complexes stand out: noise, or no ECG."
+    rate = _rate(slope, high / 2, model_input.fs)
+    if not MIN_RATE_PER_MIN <= rate <= MAX_RATE_PER_MIN:
+        return f"{rate:.0f} beats a minute were counted, which is no heart rate."
+    return None
+
+
+def _rate(slope: Float32Array, level: float, fs: float) -> float:
+    """Upward crossings of ``level`` per minute, a refractory time apart."""
+    crossings = np.flatnonzero((slope[1:] >= level) & (slope[:-1] < level))
+    beats, last = 0, -np.inf
+    for at in crossings:
+        if at - last >= REFRACTORY_S * fs:
+            beats, last = beats + 1, at
+    return beats / (len(slope) / fs) * 60.0
+
+
+def _doubts(model_input: ModelInput, shown: np.ndarray, flat: list[str]) -> tuple[str, ...]:
+    found = []
+    if len(shown) < MIN_LEADS:
+        found.append(f"Only {len(shown)} of 12 leads are shown.")
+    if flat:
+        found.append(f"Flat: {', '.join(flat)}.")
+    residual = einthoven_residual(model_input)
+    if residual > EINTHOVEN_RESIDUAL:
+        found.append(
+            "The limb leads contradict Einthoven's law (II is not I + III): "
+            "leads may be swapped, misnamed or misread."
+        )
+    if _arms_reversed(model_input):
+        found.append("Lead I is upside down with an upright aVR: the arm leads may be swapped.")
+    return tuple(found)
+
+
+def einthoven_residual(model_input: ModelInput) -> float:
+    """RMS of II - I - III over that of the three leads, where all are known; 0 if under 1 s."""
+    leads, known = model_input.leads, model_input.masks > 0
+    together = known[0] & known[1] & known[2]
+    if together.sum() < EINTHOVEN_MIN_S * model_input.fs:
+        return 0.0
+    one, two, three = (lead[together] - np.median(lead[together]) for lead in leads[:3])
+    scale = np.sqrt(np.mean(one**2 + two**2 + three**2))
+    return float(np.sqrt(np.mean((two - one - three) ** 2)) / scale) if scale > 0 else 0.0
+
+
+def _arms_reversed(model_input: ModelInput) -> bool:
+    """Lead I mostly downward, aVR mostly upward and V6 upward: typical of swapped arm leads."""
+    skew = {}
+    for name in ("I", "aVR", "V6"):
+        lead = LEADS.index(name)
+        values = model_input.leads[lead][model_input.masks[lead] > 0]
+        if len(values) < MIN_LEAD_S * model_input.fs:
+            return False
+        low, high = np.percentile(values, [0.5, 99.5])
+        skew[name] = (high + low) / max(high - low, 1e-6)
+    return skew["I"] < -0.5 and skew["aVR"] > 0.3 and skew["V6"] > 0.3

@@ -1,0 +1,224 @@
+"""Runs into shipped weights: `python -m training.export RUN... --data data.h5 --out DIR`.
+
+The networks' logits are averaged (an ensemble of one or more). On the validation split, seen in
+four layouts, each class gets its calibration (Platt), its threshold (best smoothed F1) and its
+operating point; they travel in ``classifier.json`` beside one safetensors file a network. The test
+split is opened only with ``--final``, for the card's last figures.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from ecg4u.model.classifier import CARD_NAME
+from ecg4u.model.network import ECGNet, NetworkConfig
+from ecg4u.model.prepare import MODEL_FS_HZ, WINDOW_S
+from ecg4u.record import CLASSES
+from training.calibrate import Calibration, best_f1_threshold, operating_point, platt
+from training.dataset import Data, load
+from training.evaluate import LAYOUTS, Predictions, macro, predict
+from training.metrics import auroc, average_precision, calibration_error, f1
+
+SOURCES = {
+    "PTB-XL": "Wagner et al., PhysioNet, doi:10.13026/kfzx-aw45, CC BY 4.0",
+    "CPSC2018": "ICBEB-2018, Liu et al. 2018, PhysioNet/CinC Challenge 2020, CC BY 4.0",
+    "CPSC-Extra": "Liu et al. 2018, PhysioNet/CinC Challenge 2020, CC BY 4.0",
+    "Georgia": "PhysioNet/CinC Challenge 2020, CC BY 4.0",
+    "Chapman-Ningbo": "Chapman-Shaoxing / Ningbo, PhysioNet/CinC Challenge 2021, CC BY 4.0",
+    "PTB": "PhysioNet/CinC Challenge 2020, CC BY 4.0",
+    "LUDB": "Kalyakulina et al., PhysioNet, doi:10.13026/eegm-h675, ODC-By 1.0",
+    "MIT-BIH": "Moody and Mark, PhysioNet, doi:10.13026/C2F305, ODC-By 1.0",
+}
+
+
+class Ensemble(nn.Module):
+    """The mean of the members' logits over the nine classes."""
+
+    def __init__(self, members: list[ECGNet], outputs: int) -> None:
+        super().__init__()
+        self.members = nn.ModuleList(members)
+        self.outputs = outputs
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(n, 24, t) -> (n, outputs)."""
+        return torch.stack([net(x)[:, : self.outputs] for net in self.members]).mean(dim=0)
+
+
+def member(run: Path, outputs: int) -> tuple[ECGNet, dict[str, Any]]:
+    """A run's averaged weights, rounded to float16 as they ship, without its auxiliary heads."""
+    about = json.loads((run / "run.json").read_text())
+    state = torch.load(run / "checkpoint.pt", map_location="cpu", weights_only=True)["average"]
+    for key in ("head.weight", "head.bias"):
+        state[key] = state[key][:outputs]
+    half = {k: v.half().float() if v.is_floating_point() else v for k, v in state.items()}
+    network = ECGNet(NetworkConfig.from_dict({**about["config"], "outputs": outputs}))
+    network.load_state_dict(half)
+    return network.eval(), about
+
+
+def scored(
+    data: Data, found: Predictions, fits: dict[str, Calibration], thresholds: dict[str, float]
+) -> dict[str, Any]:
+    """AUROC, average precision, F1 and calibration error per class, with macros without STE."""
+    labels = data.reference[found.recordings]
+    table: dict[str, dict[str, float]] = {}
+    for column, name in enumerate(fits):
+        truth = labels[:, CLASSES.index(name)]
+        probability = fits[name].probability(found.logits[:, column])
+        table[name] = {
+            "positives": int(np.nansum(truth)),
+            "auroc": auroc(truth, probability),
+            "average_precision": average_precision(truth, probability),
+            "f1": f1(truth, probability, thresholds[name]),
+            "calibration_error": calibration_error(truth, probability),
+        }
+    summary = {
+        f"macro_{key}": macro({name: row[key] for name, row in table.items()})
+        for key in ("auroc", "f1")
+    }
+    return {"recordings": len(found.recordings), **summary, "classes": table}
+
+
+def fit(
+    data: Data, network: nn.Module, classes: tuple[str, ...]
+) -> tuple[dict[str, Calibration], dict[str, float], dict[str, Any]]:
+    """Calibration, threshold and operating point per class from the validation split."""
+    found = [predict(network, data, "valid", layout, classes=classes) for layout in LAYOUTS]
+    labels = np.concatenate([data.reference[f.recordings] for f in found])
+    logits = np.concatenate([f.logits for f in found])
+    fits, thresholds, points = {}, {}, {}
+    for column, name in enumerate(classes):
+        truth = labels[:, CLASSES.index(name)]
+        fits[name] = platt(truth, logits[:, column], 1 / len(LAYOUTS))
+        probability = fits[name].probability(logits[:, column])
+        thresholds[name] = best_f1_threshold(truth, probability)
+        first = slice(0, len(found[0].recordings))
+        points[name] = operating_point(truth[first], probability[first], thresholds[name])
+    return fits, thresholds, points
+
+
+def people(data: Data) -> dict[str, Any]:
+    """Recordings, patients and positives per split and class."""
+    told: dict[str, Any] = {}
+    for split in ("train", "valid", "test"):
+        rows = data.split == split
+        known: npt.NDArray[np.float32] = data.reference[rows]
+        told[split] = {
+            "recordings": int(rows.sum()),
+            "positives": {n: int(np.nansum(known[:, i])) for i, n in enumerate(CLASSES)},
+            "sources": {s: int((data.source[rows] == s).sum()) for s in SOURCES},
+        }
+    named = data.patient[data.patient != ""]
+    told["patients_named"] = len(set(named))
+    return told
+
+
+def _code_version() -> str:
+    try:
+        return subprocess.run(
+            ["git", "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True, check=True
+        ).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+
+
+def write_members(members: list[ECGNet], abouts: list[dict[str, Any]], out: Path) -> list[Any]:
+    """One float16 safetensors file a network; returns their entries for the card."""
+    from safetensors.torch import save_file
+
+    entries = []
+    for index, (network, about) in enumerate(zip(members, abouts, strict=True)):
+        path = out / f"classifier-{index}.safetensors"
+        state = {
+            k: v.half().contiguous() if v.is_floating_point() else v.contiguous()
+            for k, v in network.state_dict().items()
+        }
+        save_file(state, path)
+        path.chmod(0o644)
+        entries.append(
+            {
+                "file": path.name,
+                "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+                "config": network.config.to_dict(),
+                "settings": about["settings"],
+                "epochs_trained": len(about["history"]),
+            }
+        )
+    return entries
+
+
+@click.command()
+@click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True))
+@click.option("--data", "source", type=click.Path(path_type=Path, exists=True), required=True)
+@click.option("--out", type=click.Path(path_type=Path), required=True)
+@click.option("--final", is_flag=True, help="Also measure the test split, for the card.")
+def main(runs: tuple[Path, ...], source: Path, out: Path, final: bool) -> None:
+    """Combine RUNS, calibrate on the validation split, and write weights with their card."""
+    data = load(source)
+    classes = tuple(json.loads((runs[0] / "run.json").read_text())["classes"])
+    members, abouts = map(list, zip(*(member(run, len(classes)) for run in runs), strict=True))
+    network = Ensemble(members, len(classes)).eval()
+    fits, thresholds, points = fit(data, network, classes)
+    out.mkdir(parents=True, exist_ok=True)
+    entries = write_members(members, abouts, out)
+    digest = hashlib.sha256("".join(e["sha256"] for e in entries).encode()).hexdigest()[:8]
+    splits = ("valid", "test") if final else ("valid",)
+    metrics = {
+        split: {
+            layout: scored(data, predict(network, data, split, layout, classes=classes),
+                           fits, thresholds)
+            for layout in LAYOUTS
+        }
+        for split in splits
+    }  # fmt: skip
+    card = {
+        "id": f"ecg4u-classifier-{digest}",
+        "classes": classes,
+        "fs_hz": MODEL_FS_HZ,
+        "window_s": WINDOW_S,
+        "members": entries,
+        "calibration": {name: asdict(value) for name, value in fits.items()},
+        "thresholds": thresholds,
+        "operating_points": points,
+        "operating_points_on": "validation split, full leads, thresholds set on the same split",
+        "code_version": _code_version(),
+        "torch": torch.__version__.split("+")[0],
+        "data": people(data),
+        "licences": SOURCES,
+        "metrics": metrics,
+    }
+    text = json.dumps(_rounded(card), indent=1)
+    (out / CARD_NAME).write_text(text + "\n", encoding="utf-8")
+    for split in splits:
+        for layout, table in metrics[split].items():
+            print(
+                f"{split} {layout}: AUROC {table['macro_auroc']:.3f}, F1 {table['macro_f1']:.3f}",
+                file=sys.stderr,
+            )
+
+
+def _rounded(value: Any) -> Any:
+    """Six digits, and None for NaN: strict JSON."""
+    if isinstance(value, dict):
+        return {key: _rounded(v) for key, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_rounded(v) for v in value]
+    if isinstance(value, float):
+        return round(value, 6) if np.isfinite(value) else None
+    return value
+
+
+if __name__ == "__main__":
+    main()
