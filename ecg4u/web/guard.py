@@ -54,29 +54,20 @@ class Guard:
             await self._app(scope, receive, send)
             return
         begun = time.perf_counter()
-        status = 500
-        started = False
-
-        async def sending(message: Message) -> None:
-            nonlocal status, started
-            if message["type"] == "http.response.start":
-                started = True
-                status = message["status"]
-                message = {**message, "headers": _with_headers(message["headers"])}
-            await send(message)
-
         body = _Body(receive, self._settings)
+        answer = _Answer(send, body)
         try:
             refusal = self._refusal(scope)
             if refusal is not None:
-                await _answer(refusal, sending)
+                await _refuse(refusal, answer.send)
             else:
-                await self._app(scope, body.receive, sending)
+                await self._app(scope, body.receive, answer.send)
         except Problem as problem:
-            if not started:
-                await _answer(problem, sending)
+            if answer.status is None:
+                await _refuse(problem, answer.send)
         finally:
             route = getattr(scope.get("route"), "path", "other")
+            status = answer.status or 500
             self._metrics.requests[(_method(scope), route, status)] += 1
             milliseconds = 1000 * (time.perf_counter() - begun)
             log.info("%s %s %d %.0f ms", _method(scope), route, status, milliseconds)
@@ -132,6 +123,7 @@ class _Body:
         self._n_bytes = 0
         self._deadline = time.monotonic() + 10 * settings.body_timeout_s
         self._over = False
+        self.problem: Problem | None = None
 
     async def receive(self) -> Message:
         """The next message; raises a `Problem` where the body is too large or too slow."""
@@ -141,13 +133,44 @@ class _Body:
         try:
             message = await asyncio.wait_for(self._receive(), max(left, 0.01))
         except TimeoutError:
-            raise TOO_SLOW_BODY from None
+            raise self._refused(TOO_SLOW_BODY) from None
         if message["type"] == "http.request":
             self._n_bytes += len(message.get("body", b""))
             self._over = not message.get("more_body", False)
             if self._n_bytes > self._settings.max_upload_bytes + OVERHEAD_BYTES:
-                raise TOO_LARGE
+                raise self._refused(TOO_LARGE)
         return message
+
+    def _refused(self, problem: Problem) -> Problem:
+        self.problem = problem
+        return problem
+
+
+class _Answer:
+    """An answer on its way out, with the headers that all answers have.
+
+    What reads the body may turn a refusal of it into an answer of its own; the refusal wins.
+    """
+
+    def __init__(self, send: Send, body: _Body) -> None:
+        self._send = send
+        self._body = body
+        self._replaced = False
+        self.status: int | None = None
+
+    async def send(self, message: Message) -> None:
+        """Pass a message on."""
+        if self._replaced:
+            return
+        if message["type"] == "http.response.start":
+            problem = self._body.problem
+            if problem is not None and message["status"] != problem.status:
+                await _refuse(problem, self.send)
+                self._replaced = True
+                return
+            self.status = message["status"]
+            message = {**message, "headers": _with_headers(message["headers"])}
+        await self._send(message)
 
 
 def _method(scope: Scope) -> str:
@@ -164,7 +187,7 @@ def _with_headers(headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes
     ]
 
 
-async def _answer(problem: Problem, send: Send) -> None:
+async def _refuse(problem: Problem, send: Send) -> None:
     body = json.dumps(problem.to_dict()).encode()
     headers = {
         **problem.headers(),

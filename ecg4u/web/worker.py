@@ -73,7 +73,6 @@ def analyse_page(slot: int, data: bytes, options: Mapping[str, Any]) -> Outcome:
     import time
 
     from ecg4u.analysis import analyse
-
     from ecg4u.report import render
 
     begun = time.perf_counter()

@@ -1,0 +1,298 @@
+"""The HTTP service: routes, and how an upload becomes an answer."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib import resources
+from typing import Annotated, Any
+
+from fastapi import FastAPI, File, Form, Query, Request, Response, UploadFile
+from fastapi.exceptions import RequestValidationError
+from fastapi.middleware.cors import CORSMiddleware
+from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse
+from starlette.exceptions import HTTPException
+
+from ecg4u import __version__
+from ecg4u.report.document import csp_hash, script, style
+from ecg4u.web.guard import Guard
+from ecg4u.web.jobs import Job, Jobs
+from ecg4u.web.legacy import legacy_results
+from ecg4u.web.metrics import Metrics
+from ecg4u.web.options import AnalysisOptions, Correction
+from ecg4u.web.problems import BAD_REQUEST, EMPTY, INTERNAL, TOO_LARGE, WRONG_TYPE, Problem
+from ecg4u.web.settings import Settings
+from ecg4u.web.sniff import is_page
+
+Upload = Annotated[UploadFile, File(description="A page: PNG, JPEG, TIFF, BMP, WebP, HEIC or PDF")]
+
+PROBLEMS: dict[int | str, dict[str, Any]] = {
+    status: {"description": text}
+    for status, text in {
+        400: "Not a proper request",
+        401: "A token is needed",
+        404: "No such result (any more)",
+        408: "The upload was too slow",
+        413: "The file is too large",
+        415: "Not a picture or PDF",
+        422: "No ECG that can be read, or an option that makes no sense",
+        429: "Too many uploads from this address",
+        503: "Too many pages wait; see Retry-After",
+    }.items()
+}
+STATIC = {
+    "app.css": "text/css; charset=utf-8",
+    "app.js": "text/javascript; charset=utf-8",
+    "icon.svg": "image/svg+xml",
+    "icon-192.png": "image/png",
+    "icon-512.png": "image/png",
+}
+PRIVATE = {"Cache-Control": "no-store"}
+
+
+def page_policy() -> str:
+    """The content-security policy of the page; the report's own style and script may run in it."""
+    return (
+        "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
+        "connect-src 'self'; manifest-src 'self'; worker-src 'self'; frame-src 'self'; "
+        "img-src 'self' data: blob:; "
+        f"style-src 'self' {csp_hash(style())}; script-src 'self' {csp_hash(script())}"
+    )
+
+
+def create_app(
+    settings: Settings | None = None, *, jobs: Jobs | None = None, metrics: Metrics | None = None
+) -> FastAPI:
+    """The service as an ASGI application.
+
+    Parameters
+    ----------
+    settings : Settings, optional
+        Limits and doors.
+    jobs, metrics
+        In place of its own, for tests.
+    """
+    limits = settings or Settings()
+    counted = metrics or Metrics()
+    queue = jobs or Jobs(limits, counted)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        queue.open()
+        try:
+            yield
+        finally:
+            await queue.close()
+
+    app = FastAPI(
+        title="ecg4u",
+        version=__version__,
+        description="Paper ECGs to signals, classes and reasons. Not a medical device.",
+        docs_url=None,
+        redoc_url=None,
+        lifespan=lifespan,
+    )
+    _add_problems(app)
+    _add_page(app)
+    _add_state(app, queue, counted)
+    _add_uploads(app, queue, limits)
+    _add_results(app, queue)
+    if limits.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=list(limits.cors_origins),
+            allow_methods=["GET", "POST", "DELETE"],
+            allow_headers=["Authorization", "Content-Type"],
+            expose_headers=["Location", "Retry-After"],
+        )
+    app.add_middleware(Guard, settings=limits, metrics=counted)
+    return app
+
+
+def _add_problems(app: FastAPI) -> None:
+    @app.exception_handler(Problem)
+    async def known(request: Request, error: Problem) -> JSONResponse:
+        return JSONResponse(error.to_dict(), error.status, headers=error.headers())
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
+        return JSONResponse(BAD_REQUEST.to_dict(), BAD_REQUEST.status)
+
+    @app.exception_handler(HTTPException)
+    async def http(request: Request, error: HTTPException) -> JSONResponse:
+        words = {404: "There is nothing here.", 405: "This cannot be done here."}
+        message = words.get(error.status_code, "The request cannot be read.")
+        problem = Problem(error.status_code, "http", message, "See /openapi.json.")
+        return JSONResponse(problem.to_dict(), error.status_code, headers=error.headers)
+
+    @app.exception_handler(Exception)
+    async def unknown(request: Request, error: Exception) -> JSONResponse:
+        return JSONResponse(INTERNAL.to_dict(), INTERNAL.status)
+
+
+def _add_page(app: FastAPI) -> None:
+    @app.get("/", summary="The page to a browser, the status to everyone else")
+    async def root(request: Request) -> Response:
+        if "text/html" not in request.headers.get("accept", ""):
+            return JSONResponse({"data": "Api running"}, headers={"Vary": "Accept"})
+        headers = {
+            "Content-Security-Policy": page_policy(),
+            "Vary": "Accept",
+            "Cache-Control": "no-cache",
+        }
+        return HTMLResponse(_static("index.html"), headers=headers)
+
+    @app.get("/static/{name}", include_in_schema=False)
+    async def static(name: str) -> Response:
+        if name not in STATIC:
+            raise HTTPException(404)
+        return Response(
+            _static(name), media_type=STATIC[name], headers={"Cache-Control": "no-cache"}
+        )
+
+    @app.get("/manifest.webmanifest", include_in_schema=False)
+    async def manifest() -> Response:
+        return Response(_static("manifest.webmanifest"), media_type="application/manifest+json")
+
+    @app.get("/sw.js", include_in_schema=False)
+    async def service_worker() -> Response:
+        return Response(
+            _static("sw.js"),
+            media_type="text/javascript; charset=utf-8",
+            headers={
+                "Cache-Control": "no-cache",
+                "Content-Security-Policy": "default-src 'none'; connect-src 'self'",
+            },
+        )
+
+
+def _static(name: str) -> bytes:
+    return (resources.files("ecg4u.web") / "static" / name).read_bytes()
+
+
+def _add_state(app: FastAPI, queue: Jobs, metrics: Metrics) -> None:
+    @app.get("/health", summary="Whether the service lives")
+    async def health() -> dict[str, str]:
+        return {"status": "ok"}
+
+    @app.get("/ready", summary="Whether the workers are warm", responses={503: PROBLEMS[503]})
+    async def ready() -> JSONResponse:
+        if queue.ready:
+            return JSONResponse({"status": "ready"})
+        return JSONResponse({"status": "warming up"}, 503, headers={"Retry-After": "5"})
+
+    @app.get("/metrics", summary="Counters in the Prometheus text format")
+    async def show_metrics() -> PlainTextResponse:
+        gauges = {"pages_unfinished": float(queue.unfinished), "results_kept": float(queue.kept)}
+        return PlainTextResponse(metrics.exposition(gauges))
+
+
+def _add_uploads(app: FastAPI, queue: Jobs, limits: Settings) -> None:
+    @app.post("/predict", responses=PROBLEMS, summary="Classes, in the first ECG4U's form")
+    async def predict(image: Upload) -> JSONResponse:
+        job = queue.submit(await _read(image, limits), AnalysisOptions().to_analysis())
+        result = await _result(job)
+        return JSONResponse(legacy_results(result), headers={**PRIVATE, **_location(job)})
+
+    @app.post(
+        "/v1/ecg",
+        responses={**PROBLEMS, 202: {"description": "Taken in; ask at Location"}},
+        summary="The whole result.json of a page",
+    )
+    async def upload(
+        image: Upload,
+        options: Annotated[str, Form(description="AnalysisOptions as JSON")] = "{}",
+        wait: Annotated[bool, Query(description="Answer when the result is there")] = True,
+    ) -> JSONResponse:
+        chosen = AnalysisOptions.from_json(options)
+        job = queue.submit(await _read(image, limits), chosen.to_analysis())
+        return await _answer(queue, job, wait=wait)
+
+    @app.post(
+        "/v1/ecg/{identifier}/correct",
+        responses={**PROBLEMS, 202: {"description": "Taken in; ask at Location"}},
+        summary="The same page once more, with what the user knows better",
+    )
+    async def correct(identifier: str, correction: Correction, wait: bool = True) -> JSONResponse:
+        earlier = queue.get(identifier)
+        chosen = {**earlier.options, **correction.to_analysis()}
+        return await _answer(queue, queue.submit(earlier.source, chosen), wait=wait)
+
+
+def _add_results(app: FastAPI, queue: Jobs) -> None:
+    @app.get(
+        "/v1/ecg/{identifier}",
+        responses={**PROBLEMS, 202: {"description": "Not finished yet"}},
+        summary="result.json, or how far it has come",
+    )
+    async def result(identifier: str) -> JSONResponse:
+        return await _answer(queue, queue.get(identifier), wait=False)
+
+    @app.delete("/v1/ecg/{identifier}", status_code=204, summary="Delete page and result now")
+    async def delete(identifier: str) -> Response:
+        queue.forget(identifier)
+        return Response(status_code=204)
+
+    @app.get("/v1/ecg/{identifier}/report", responses=PROBLEMS, response_class=HTMLResponse)
+    async def report(identifier: str) -> HTMLResponse:
+        from ecg4u.report import content_security_policy
+
+        made = await _outcome(queue.get(identifier))
+        headers = {"Content-Security-Policy": content_security_policy(), **PRIVATE}
+        return HTMLResponse(made.report, headers=headers)
+
+    @app.get("/v1/ecg/{identifier}/signals.zip", responses=PROBLEMS, response_class=Response)
+    async def signals_zip(identifier: str) -> Response:
+        made = await _outcome(queue.get(identifier))
+        return _download(made.signals_zip, "application/zip", "ecg-signals.zip")
+
+    @app.get("/v1/ecg/{identifier}/signals.csv", responses=PROBLEMS, response_class=Response)
+    async def signals_csv(identifier: str) -> Response:
+        made = await _outcome(queue.get(identifier))
+        return _download(made.signals_csv, "text/csv; charset=utf-8", "ecg-signals.csv")
+
+
+def _download(data: bytes, media_type: str, name: str) -> Response:
+    headers = {"Content-Disposition": f'attachment; filename="{name}"', **PRIVATE}
+    return Response(data, media_type=media_type, headers=headers)
+
+
+async def _read(image: UploadFile, limits: Settings) -> bytes:
+    data = await image.read(limits.max_upload_bytes + 1)
+    await image.close()
+    if not data:
+        raise EMPTY
+    if len(data) > limits.max_upload_bytes:
+        raise TOO_LARGE
+    if not is_page(data):
+        raise WRONG_TYPE
+    return data
+
+
+async def _outcome(job: Job) -> Any:
+    await job.finished.wait()
+    if job.problem is not None or job.outcome is None:
+        raise job.problem or INTERNAL
+    return job.outcome
+
+
+async def _result(job: Job) -> dict[str, Any]:
+    return dict((await _outcome(job)).result)
+
+
+async def _answer(queue: Jobs, job: Job, *, wait: bool) -> JSONResponse:
+    headers = {**PRIVATE, **_location(job)}
+    if not wait and not job.finished.is_set():
+        state = {"id": job.id, "state": "running", "stage": queue.stage(job)}
+        return JSONResponse(state, 202, headers={**headers, "Retry-After": "1"})
+    return JSONResponse(await _result(job), headers=headers)
+
+
+def _location(job: Job) -> dict[str, str]:
+    return {"Location": f"/v1/ecg/{job.id}"}
+
+
+def openapi_json() -> str:
+    """The OpenAPI document as text."""
+    return json.dumps(create_app().openapi(), indent=1) + "\n"

@@ -1,0 +1,103 @@
+"""``ecg4u serve``."""
+
+from __future__ import annotations
+
+import click
+
+
+@click.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", default=8080, show_default=True, type=click.IntRange(0, 65535))
+@click.option("--workers", default=1, show_default=True, type=click.IntRange(1, 64))
+@click.option(
+    "--waiting",
+    default=24,
+    show_default=True,
+    type=click.IntRange(0, 10_000),
+    help="Uploads that may wait; more are told to come back.",
+)
+@click.option(
+    "--timeout",
+    default=60.0,
+    show_default=True,
+    type=click.FloatRange(1),
+    help="Seconds a page may take.",
+)
+@click.option(
+    "--memory-mb",
+    default=6000,
+    show_default=True,
+    type=click.IntRange(500),
+    help="What one worker may allocate.",
+)
+@click.option("--max-upload-mb", default=25, show_default=True, type=click.IntRange(1))
+@click.option(
+    "--keep-minutes",
+    default=15.0,
+    show_default=True,
+    type=click.FloatRange(0.1),
+    help="How long a result stays in memory.",
+)
+@click.option(
+    "--token",
+    envvar="ECG4U_TOKEN",
+    show_envvar=True,
+    help="Ask every client for this bearer token. Better given in the environment.",
+)
+@click.option("--cors", multiple=True, metavar="ORIGIN", help="Origin that may call the API.")
+def serve(
+    host: str,
+    port: int,
+    workers: int,
+    waiting: int,
+    timeout: float,
+    memory_mb: int,
+    max_upload_mb: int,
+    keep_minutes: float,
+    token: str | None,
+    cors: tuple[str, ...],
+) -> None:
+    """Serve the page and the API to this machine, or to the house with --host 0.0.0.0.
+
+    Nothing is written to disk; results are deleted from memory after --keep-minutes.
+    """
+    import logging
+
+    from ecg4u.errors import MissingDependencyError
+
+    try:
+        import uvicorn
+
+        from ecg4u.web.app import create_app
+        from ecg4u.web.settings import Settings
+    except ImportError:
+        raise MissingDependencyError(
+            "The service needs FastAPI, uvicorn, python-multipart and pebble.",
+            stage="serve",
+            hint="pip install 'ecg4u[serve]'",
+        ) from None
+    settings = Settings(
+        workers=workers,
+        waiting=waiting,
+        timeout_s=timeout,
+        memory_mb=memory_mb,
+        max_upload_bytes=max_upload_mb * 1_000_000,
+        keep_s=60 * keep_minutes,
+        token=token,
+        cors_origins=cors,
+    )
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(message)s")
+    logging.getLogger("ecg4u.web").setLevel(logging.INFO)
+    if host not in ("127.0.0.1", "::1", "localhost") and token is None:
+        click.echo("Anyone who reaches this address can use it: consider --token.", err=True)
+    click.echo(f"ecg4u: http://{host}:{port}", err=True)
+    uvicorn.run(
+        create_app(settings),
+        host=host,
+        port=port,
+        access_log=False,
+        log_level="warning",
+        server_header=False,
+        timeout_graceful_shutdown=10,
+        timeout_keep_alive=10,
+    )

@@ -1,0 +1,287 @@
+"use strict";
+const $ = (id) => document.getElementById(id);
+const POLL_MS = 400;
+const PREVIEW_PX = 1400;
+const state = { file: null, bitmap: null, turn: 0, crop: [0, 0, 1, 1], id: null, token: "" };
+
+/* Views */
+
+function show(view) {
+  document.body.dataset.view = view;
+  for (const part of document.querySelectorAll("[data-shown]")) part.hidden = part.dataset.shown !== view;
+  $("result-tools").hidden = view !== "result";
+  const heading = document.querySelector(`#${view} h1`);
+  if (heading && view !== "start") heading.focus();
+}
+
+function restart() {
+  Object.assign(state, { file: null, bitmap: null, turn: 0, crop: [0, 0, 1, 1], id: null });
+  $("report").srcdoc = "";
+  $("file").value = $("camera").value = "";
+  show("start");
+}
+
+/* Requests */
+
+async function ask(path, options = {}) {
+  const headers = { ...(options.headers || {}) };
+  if (state.token) headers.Authorization = `Bearer ${state.token}`;
+  let answer;
+  try {
+    answer = await fetch(path, { ...options, headers, cache: "no-store" });
+  } catch {
+    throw { message: "The service does not answer.", hint: "Is it running, and is this device on its network?" };
+  }
+  if (answer.status === 401 && (await askToken())) return ask(path, options);
+  return answer;
+}
+
+function askToken() {
+  const dialog = $("token");
+  return new Promise((resolve) => {
+    dialog.addEventListener("close", () => {
+      state.token = dialog.querySelector("input").value;
+      resolve(dialog.returnValue === "go" && state.token !== "");
+    }, { once: true });
+    dialog.returnValue = "";
+    dialog.showModal();
+  });
+}
+
+async function problem(answer) {
+  try {
+    return (await answer.json()).error;
+  } catch {
+    return { message: "The service gave an answer that cannot be understood.", hint: "Try once more." };
+  }
+}
+
+/* Choosing, turning, cropping */
+
+async function choose(file) {
+  if (!file) return;
+  Object.assign(state, { file, bitmap: null, turn: 0, crop: [0, 0, 1, 1] });
+  try {
+    state.bitmap = await createImageBitmap(file, { imageOrientation: "from-image" });
+  } catch { /* PDF, TIFF, HEIC: sent as they are */ }
+  const shown = state.bitmap !== null;
+  $("preview").hidden = $("crop").hidden = $("turning").hidden = !shown;
+  $("no-preview").hidden = shown;
+  $("page-field").hidden = !/pdf$/i.test(file.type || file.name);
+  show("prepare");
+  if (shown) draw();
+}
+
+function turned(longest) {
+  const { width, height } = state.bitmap;
+  const scale = Math.min(1, longest / Math.max(width, height));
+  const [w, h] = [Math.round(width * scale), Math.round(height * scale)];
+  const canvas = document.createElement("canvas");
+  [canvas.width, canvas.height] = state.turn % 2 ? [h, w] : [w, h];
+  const pen = canvas.getContext("2d");
+  pen.fillStyle = "#fff";
+  pen.fillRect(0, 0, canvas.width, canvas.height);
+  pen.translate(canvas.width / 2, canvas.height / 2);
+  pen.rotate((state.turn * Math.PI) / 2);
+  pen.drawImage(state.bitmap, -w / 2, -h / 2, w, h);
+  return canvas;
+}
+
+function draw() {
+  const canvas = turned(PREVIEW_PX);
+  const preview = $("preview");
+  [preview.width, preview.height] = [canvas.width, canvas.height];
+  preview.getContext("2d").drawImage(canvas, 0, 0);
+  place();
+}
+
+function place() {
+  const { offsetWidth: w, offsetHeight: h } = $("preview");
+  const [x0, y0, x1, y1] = state.crop;
+  Object.assign($("crop").style, {
+    left: `${x0 * w}px`, top: `${y0 * h}px`, width: `${(x1 - x0) * w}px`, height: `${(y1 - y0) * h}px`,
+  });
+}
+
+function turn(quarter) {
+  state.turn = (state.turn + quarter + 4) % 4;
+  state.crop = [0, 0, 1, 1];
+  draw();
+}
+
+function moveCorner(handle, x, y) {
+  const right = handle.dataset.x === "1";
+  const below = handle.dataset.y === "1";
+  const [x0, y0, x1, y1] = state.crop;
+  const least = 0.1;
+  const clamp = (v, a, b) => Math.min(Math.max(v, a), b);
+  state.crop = [
+    right ? x0 : clamp(x, 0, x1 - least), below ? y0 : clamp(y, 0, y1 - least),
+    right ? clamp(x, x0 + least, 1) : x1, below ? clamp(y, y0 + least, 1) : y1,
+  ];
+  place();
+}
+
+function corner(handle) {
+  return [state.crop[handle.dataset.x === "1" ? 2 : 0], state.crop[handle.dataset.y === "1" ? 3 : 1]];
+}
+
+for (const handle of document.querySelectorAll(".handle")) {
+  handle.addEventListener("pointerdown", (event) => {
+    handle.setPointerCapture(event.pointerId);
+    event.preventDefault();
+    handle.focus();
+  });
+  handle.addEventListener("pointermove", (event) => {
+    if (!handle.hasPointerCapture(event.pointerId)) return;
+    const box = $("preview").getBoundingClientRect();
+    moveCorner(handle, (event.clientX - box.left) / box.width, (event.clientY - box.top) / box.height);
+  });
+  handle.addEventListener("keydown", (event) => {
+    const step = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[event.key];
+    if (!step) return;
+    event.preventDefault();
+    const [x, y] = corner(handle);
+    moveCorner(handle, x + step[0] * 0.01, y + step[1] * 0.01);
+  });
+}
+
+function touched() {
+  return state.turn !== 0 || state.crop.some((v, i) => v !== [0, 0, 1, 1][i]);
+}
+
+async function prepared() {
+  if (!state.bitmap || !touched()) return state.file;
+  const whole = turned(Infinity);
+  const [x0, y0, x1, y1] = state.crop.map((v, i) => Math.round(v * (i % 2 ? whole.height : whole.width)));
+  const part = document.createElement("canvas");
+  [part.width, part.height] = [x1 - x0, y1 - y0];
+  part.getContext("2d").drawImage(whole, x0, y0, x1 - x0, y1 - y0, 0, 0, x1 - x0, y1 - y0);
+  const type = state.file.type === "image/png" ? "image/png" : "image/jpeg";
+  const blob = await new Promise((resolve) => part.toBlob(resolve, type, 0.95));
+  return blob || state.file;
+}
+
+/* Reading */
+
+function numbers(form) {
+  const given = {};
+  for (const [name, value] of new FormData(form)) if (value !== "") given[name] = Number(value);
+  return given;
+}
+
+function progress(stage) {
+  const items = [...$("stages").children];
+  const at = items.findIndex((item) => item.dataset.stage === stage);
+  items.forEach((item, i) => {
+    item.classList.toggle("done", i < at || stage === "done");
+    item.classList.toggle("now", i === at);
+    if (i === at) item.setAttribute("aria-current", "step");
+    else item.removeAttribute("aria-current");
+  });
+  const words = at >= 0 ? items[at].textContent : "";
+  if ($("said").textContent !== words) $("said").textContent = words;
+}
+
+async function read(send) {
+  show("working");
+  progress("upload");
+  try {
+    let answer = await send();
+    for (let tries = 0; answer.status === 503 && tries < 20; tries += 1) {
+      progress("waiting");
+      await sleep(1000 * Math.min(Number(answer.headers.get("Retry-After")) || 5, 30));
+      answer = await send();
+    }
+    if (!answer.ok) throw await problem(answer);
+    let path = answer.headers.get("Location");
+    while (answer.status === 202) {
+      progress((await answer.json()).stage);
+      await sleep(POLL_MS);
+      answer = await ask(path);
+    }
+    if (!answer.ok) throw await problem(answer);
+    state.id = path.split("/").pop();
+    await present();
+  } catch (trouble) {
+    $("trouble-message").textContent = trouble.message || "Something went wrong in this page.";
+    $("trouble-hint").textContent = trouble.hint || "";
+    $("retry").hidden = state.file === null;
+    show("trouble");
+  }
+}
+
+const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
+async function present() {
+  const answer = await ask(`/v1/ecg/${state.id}/report`);
+  if (!answer.ok) throw await problem(answer);
+  progress("done");
+  $("report").srcdoc = await answer.text();
+  show("result");
+  $("report").focus();
+}
+
+async function upload() {
+  const given = numbers($("options"));
+  if ($("page-field").hidden) delete given.page;
+  const body = new FormData();
+  body.append("image", await prepared(), "page");
+  body.append("options", JSON.stringify(given));
+  return ask("/v1/ecg?wait=false", { method: "POST", body });
+}
+
+async function download(button) {
+  const path = `/v1/ecg/${state.id}${button.dataset.get ? `/${button.dataset.get}` : ""}`;
+  const answer = await ask(path);
+  if (!answer.ok) {
+    const trouble = await problem(answer);
+    window.alert(`${trouble.message} ${trouble.hint}`);
+    return;
+  }
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(await answer.blob());
+  link.download = button.dataset.name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 10000);
+  $("downloads").open = false;
+}
+
+async function forget() {
+  if (state.id) await ask(`/v1/ecg/${state.id}`, { method: "DELETE" }).catch(() => null);
+  restart();
+}
+
+/* Wiring */
+
+for (const id of ["file", "camera"]) $(id).addEventListener("change", (event) => choose(event.target.files[0]));
+$("left").addEventListener("click", () => turn(-1));
+$("right").addEventListener("click", () => turn(1));
+$("whole").addEventListener("click", () => { state.crop = [0, 0, 1, 1]; place(); });
+$("back").addEventListener("click", restart);
+$("restart").addEventListener("click", restart);
+$("again").addEventListener("click", restart);
+$("home").addEventListener("click", (event) => { event.preventDefault(); restart(); });
+$("retry").addEventListener("click", () => { show("prepare"); if (state.bitmap) place(); });
+$("forget").addEventListener("click", forget);
+$("print").addEventListener("click", () => $("report").contentWindow.print());
+$("options").addEventListener("submit", (event) => { event.preventDefault(); read(upload); });
+for (const button of document.querySelectorAll("[data-get]")) button.addEventListener("click", () => download(button));
+$("correct").addEventListener("click", () => { $("correction").returnValue = ""; $("correction").showModal(); });
+$("correction").addEventListener("close", () => {
+  const dialog = $("correction");
+  if (dialog.returnValue === "crop") { show("prepare"); if (state.bitmap) place(); }
+  if (dialog.returnValue !== "go") return;
+  const body = JSON.stringify(numbers(dialog.querySelector("form")));
+  const path = `/v1/ecg/${state.id}/correct?wait=false`;
+  read(() => ask(path, { method: "POST", body, headers: { "Content-Type": "application/json" } }));
+});
+addEventListener("resize", () => { if (document.body.dataset.view === "prepare" && state.bitmap) place(); });
+
+const drop = $("drop");
+for (const kind of ["dragenter", "dragover"]) drop.addEventListener(kind, (event) => { event.preventDefault(); drop.classList.add("over"); });
+for (const kind of ["dragleave", "drop"]) drop.addEventListener(kind, () => drop.classList.remove("over"));
+drop.addEventListener("drop", (event) => { event.preventDefault(); choose(event.dataTransfer.files[0]); });
+addEventListener("paste", (event) => { if (document.body.dataset.view === "start") choose(event.clipboardData.files[0]); });
+
+if ("serviceWorker" in navigator && isSecureContext) navigator.serviceWorker.register("/sw.js").catch(() => null);

@@ -1,0 +1,273 @@
+from __future__ import annotations
+
+import logging
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import pytest
+import stand_in
+from conftest import SETTINGS, client_of
+from fastapi.testclient import TestClient
+from httpx import Response
+
+from ecg4u.web.app import page_policy
+
+LEGACY = {"afib", "iavb", "lbbb", "rbbb", "pac", "pvc", "std", "ste", "normal"}
+
+
+def send(client: TestClient, content: bytes, path: str = "/v1/ecg", **more: object) -> Response:
+    return client.post(path, files={"image": ("page.png", content, "image/png")}, **more)
+
+
+def test_the_first_ecg4us_client_gets_its_answer(client: TestClient) -> None:
+    answer = send(client, stand_in.page(), "/predict")
+    assert answer.status_code == 200
+    results = {row["classification"]: row for row in answer.json()["results"]}
+    assert set(results) == LEGACY
+    assert results["afib"]["result"] is True
+    assert results["normal"]["result"] is False
+    assert results["afib"]["probability"] == 0.9
+    assert "0.90" in results["afib"]["reason"]
+
+
+def test_root_is_a_status_or_a_page_by_what_is_asked_for(client: TestClient) -> None:
+    assert client.get("/").json() == {"data": "Api running"}
+    page = client.get("/", headers={"Accept": "text/html,*/*;q=0.8"})
+    assert page.headers["content-type"].startswith("text/html")
+    assert page.headers["content-security-policy"] == page_policy()
+    assert "unsafe" not in page_policy()
+
+
+@pytest.mark.parametrize("path", ["app.js", "app.css", "icon.svg", "icon-192.png"])
+def test_static_files_are_served_and_ask_no_one_else(client: TestClient, path: str) -> None:
+    answer = client.get(f"/static/{path}")
+    assert answer.status_code == 200
+    text = answer.content.replace(b"http://www.w3.org/2000/svg", b"")
+    assert b"http://" not in text
+    assert b"https://" not in text
+
+
+@pytest.mark.parametrize(
+    "path", ["/static/../app.py", "/static/%2e%2e%2fapp.py", "/static/index.html"]
+)
+def test_nothing_else_is_served(client: TestClient, path: str) -> None:
+    assert client.get(path).status_code == 404
+
+
+def test_page_weighs_less_than_its_budget(client: TestClient) -> None:
+    html = client.get("/", headers={"Accept": "text/html"}).content
+    parts = [client.get(f"/static/{name}").content for name in ("app.js", "app.css", "icon.svg")]
+    assert len(html) + sum(map(len, parts)) < 300_000
+
+
+def test_result_report_and_signals_by_id(client: TestClient) -> None:
+    answer = send(client, stand_in.page(), data={"options": '{"gain_mm_per_mv": 5}'})
+    assert answer.status_code == 200
+    assert answer.json()["options"]["gain_mm_per_mv"] == 5
+    where = answer.headers["location"]
+    assert client.get(where).json() == answer.json()
+    report = client.get(f"{where}/report")
+    assert report.text.startswith("<!doctype html>")
+    assert "default-src 'none'" in report.headers["content-security-policy"]
+    assert client.get(f"{where}/signals.zip").content == b"PK"
+    assert client.get(f"{where}/signals.csv").text == "I,II\n"
+    for path in ("", "/report", "/signals.zip", "/signals.csv"):
+        assert client.get(where + path).headers["cache-control"] == "no-store"
+
+
+def test_a_correction_uses_the_page_that_was_sent(client: TestClient) -> None:
+    first = send(client, stand_in.page(), data={"options": '{"explain": false}'})
+    again = client.post(first.headers["location"] + "/correct", json={"speed_mm_per_s": 50})
+    assert again.status_code == 200
+    assert again.json()["options"] == {"explain": False, "page": 1, "speed_mm_per_s": 50}
+    assert again.headers["location"] != first.headers["location"]
+
+
+def test_not_waiting_gives_stages_then_the_result(client: TestClient) -> None:
+    answer = send(client, stand_in.page("slow"), "/v1/ecg?wait=false")
+    assert answer.status_code == 202
+    assert answer.json()["state"] == "running"
+    where = answer.headers["location"]
+    for _ in range(100):
+        answer = client.get(where)
+        if answer.status_code == 200:
+            break
+        time.sleep(0.05)
+    assert answer.json()["classification"]["verdict"] == "ok"
+
+
+def test_deleted_means_gone(client: TestClient) -> None:
+    where = send(client, stand_in.page()).headers["location"]
+    assert client.delete(where).status_code == 204
+    gone = client.get(where)
+    assert gone.status_code == 404
+    assert gone.json()["error"]["code"] == "unknown_result"
+    assert client.delete(where).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("data", "status", "code"),
+    [
+        (b"", 422, "unreadable_input"),
+        (b"MZ\x90 not a picture", 415, "wrong_type"),
+        (b"<svg onload=alert(1)>", 415, "wrong_type"),
+        (b"PK\x03\x04" + bytes(50), 415, "wrong_type"),
+        (stand_in.page()[:40], 422, "unreadable_input"),
+        (stand_in.page("refuse"), 422, "not_an_ecg"),
+        (b"\x89PNG\r\n\x1a\n" + bytes(250_000), 413, "too_large"),
+        (b"\x89PNG\r\n\x1a\n" + bytes(900_000), 413, "too_large"),
+    ],
+)
+def test_bad_input_gets_its_status_and_a_hint(
+    client: TestClient, data: bytes, status: int, code: str
+) -> None:
+    for path in ("/v1/ecg", "/predict"):
+        answer = send(client, data, path)
+        assert answer.status_code == status
+        assert answer.json()["error"]["code"] == code
+        assert answer.json()["error"]["message"]
+        assert answer.json()["error"]["hint"]
+
+
+def test_a_body_without_a_length_is_cut_off_at_the_limit(client: TestClient) -> None:
+    def endless() -> object:
+        yield b'--b\r\nContent-Disposition: form-data; name="image"; filename="a"\r\n\r\n\x89PNG'
+        for _ in range(100):
+            yield bytes(10_000)
+
+    answer = client.post(
+        "/v1/ecg",
+        content=endless(),
+        headers={"Content-Type": "multipart/form-data; boundary=b"},
+    )
+    assert answer.status_code == 413
+
+
+@pytest.mark.parametrize(
+    "options",
+    ["", "[]", "nonsense", '{"gain_mm_per_mv": "x"}', '{"gain_mm_per_mv": -1}', '{"a": 1}'],
+)
+def test_options_that_make_no_sense(client: TestClient, options: str) -> None:
+    answer = send(client, stand_in.page(), data={"options": options or " "})
+    assert answer.status_code == 422
+    assert answer.json()["error"]["code"] == "usage"
+
+
+def test_requests_of_another_shape(client: TestClient) -> None:
+    assert client.post("/v1/ecg").status_code == 422
+    assert client.post("/v1/ecg", data={"image": "text"}).status_code == 422
+    assert client.post("/predict", content=b"raw").status_code == 422
+    assert client.put("/predict").status_code == 405
+    assert client.get("/v1/ecg/../../etc/passwd").status_code == 404
+    broken = client.post("/v1/ecg", content=b"--x", headers={"Content-Type": "multipart/form-data"})
+    assert broken.status_code in (400, 422)
+
+
+@pytest.mark.parametrize(
+    ("act", "status", "code"),
+    [("hang", 422, "too_slow"), ("die", 422, "too_much_memory"), ("hog", 422, "too_much_memory")],
+)
+def test_a_page_that_breaks_its_worker_harms_no_other(
+    client: TestClient, act: str, status: int, code: str
+) -> None:
+    answer = send(client, stand_in.page(act))
+    assert (answer.status_code, answer.json()["error"]["code"]) == (status, code)
+    assert send(client, stand_in.page()).status_code == 200
+
+
+def test_internals_stay_inside(client: TestClient) -> None:
+    answer = send(client, stand_in.page("break"))
+    assert answer.status_code == 500
+    assert "secret" not in answer.text
+    assert "RuntimeError" not in answer.text
+
+
+def test_planted_names_come_out_nowhere(
+    client: TestClient, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    name = "../../etc/JANE_DOE\n1950-01-01.png"
+    texts = []
+    for act in ("answer", "refuse", "break"):
+        files = {"image": (name, stand_in.page(act), "image/png")}
+        for path in ("/predict", "/v1/ecg"):
+            answer = client.post(path, files=files, data={"options": '{"name": "JANE"}'})
+            texts.append(answer.text + str(answer.headers))
+            answer = client.post(path, files=files)
+            texts.append(answer.text + str(answer.headers))
+    texts += [client.get("/metrics").text, *capfd.readouterr()]
+    texts += [record.getMessage() for record in caplog.records if record.name.startswith("ecg4u")]
+    for text in texts:
+        assert "JANE" not in text
+        assert "1950" not in text
+        assert "52.09" not in text
+
+
+def test_a_full_queue_says_when_to_come_back(client: TestClient) -> None:
+    with ThreadPoolExecutor(20) as pool:
+        answers = list(pool.map(lambda _: send(client, stand_in.page("slow")), range(20)))
+    statuses = [answer.status_code for answer in answers]
+    assert set(statuses) == {200, 503}
+    assert statuses.count(200) >= 4
+    assert all(int(a.headers["retry-after"]) > 0 for a in answers if a.status_code == 503)
+
+
+def test_results_are_forgotten_in_time_and_beyond_a_number() -> None:
+    with client_of(replace(SETTINGS, keep_s=0.4, keep_results=2)) as client:
+        places = [send(client, stand_in.page()).headers["location"] for _ in range(3)]
+        assert client.get(places[0]).status_code == 404
+        assert client.get(places[2]).status_code == 200
+        time.sleep(0.8)
+        assert client.get(places[2]).status_code == 404
+
+
+def test_a_token_is_asked_for_and_the_shell_is_open() -> None:
+    with client_of(replace(SETTINGS, token="right")) as client:
+        assert send(client, stand_in.page()).status_code == 401
+        wrong = send(client, stand_in.page(), headers={"Authorization": "Bearer wrong"})
+        assert wrong.status_code == 401
+        right = {"Authorization": "Bearer right"}
+        where = send(client, stand_in.page(), headers=right).headers["location"]
+        assert client.get(where).status_code == 401
+        assert client.get(where, headers=right).status_code == 200
+        assert client.get("/metrics").status_code == 401
+        for path in ("/", "/health", "/ready", "/static/app.js"):
+            assert client.get(path).status_code in (200, 503)
+
+
+def test_too_many_uploads_from_one_address() -> None:
+    with client_of(replace(SETTINGS, uploads_per_minute=2)) as client:
+        answers = [send(client, stand_in.page("refuse")) for _ in range(3)]
+        assert [answer.status_code for answer in answers] == [422, 422, 429]
+        assert int(answers[2].headers["retry-after"]) > 0
+        assert client.get("/health").status_code == 200
+
+
+def test_other_origins_are_let_in_only_by_name(client: TestClient) -> None:
+    asked = {"Origin": "https://clinic.example"}
+    assert "access-control-allow-origin" not in client.get("/", headers=asked).headers
+    with client_of(replace(SETTINGS, cors_origins=("https://clinic.example",))) as open_client:
+        allowed = open_client.get("/", headers=asked).headers["access-control-allow-origin"]
+        assert allowed == "https://clinic.example"
+        other = open_client.get("/", headers={"Origin": "https://other.example"})
+        assert "access-control-allow-origin" not in other.headers
+
+
+def test_health_metrics_and_headers(client: TestClient) -> None:
+    send(client, stand_in.page())
+    assert client.get("/health").json() == {"status": "ok"}
+    assert client.get("/ready").status_code == 200
+    text = client.get("/metrics").text
+    assert 'ecg4u_requests_total{method="POST",route="/v1/ecg",status="200"}' in text
+    assert 'ecg4u_analyses_total{outcome="ok"}' in text
+    headers = client.get("/health").headers
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["referrer-policy"] == "no-referrer"
+    assert "default-src 'none'" in headers["content-security-policy"]
+
+
+def test_openapi_names_every_route(client: TestClient) -> None:
+    paths = client.get("/openapi.json").json()["paths"]
+    assert {"/", "/predict", "/v1/ecg", "/v1/ecg/{identifier}", "/health", "/metrics"} <= set(paths)
+    assert "503" in paths["/predict"]["post"]["responses"]
