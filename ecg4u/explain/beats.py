@@ -1,0 +1,277 @@
+"""QRS complexes across all leads, which of them look alike, and their 12-lead median.
+
+A page shows different leads at different times, so every step works with whatever leads are known
+at a moment: the rhythm strip, where there is one, ties the columns together.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from ecg4u.explain.signals import FS_HZ
+from ecg4u.explain.waves import find_waves
+
+MIN_QRS_S = 0.03
+MIN_RR_S = 0.2
+BEFORE_S = 0.5
+AFTER_S = 0.7
+"""Span of the median beat around the R peak."""
+SHAPE_BEFORE_S = 0.08
+SHAPE_AFTER_S = 0.12
+MAX_SHIFT_S = 0.024
+ALIKE = 0.85
+"""Beats correlating at least so much share a shape (checked on MIT-BIH beats)."""
+
+FloatArray = npt.NDArray[np.float64]
+BoolArray = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, eq=False)
+class QRSList:
+    """Complexes in the order of time, positions in 500-Hz samples.
+
+    ``usual`` marks those of the dominant shape; ``similarity`` is the correlation with its median
+    (NaN where no lead is shared).
+    """
+
+    r: FloatArray
+    onset: FloatArray
+    offset: FloatArray
+    similarity: FloatArray
+    usual: BoolArray
+
+    def __len__(self) -> int:
+        return len(self.r)
+
+
+def find_beats(signal: FloatArray, probability: FloatArray) -> QRSList:
+    """The QRS complexes of (n, 12) mV at 500 Hz, given the waves' probabilities (n, 12, 3)."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        known = np.isfinite(probability[:, :, 1])
+        together = np.where(known, probability[:, :, 1], 0).sum(axis=1) / known.sum(axis=1)
+    found = [
+        (w.onset, w.offset)
+        for w in find_waves(together, threshold=0.4, min_length=MIN_QRS_S * FS_HZ)
+    ]
+    kept: list[tuple[float, float]] = []
+    for onset, offset in found:
+        if kept and onset - kept[-1][0] < MIN_RR_S * FS_HZ:
+            kept[-1] = (kept[-1][0], max(offset, kept[-1][1]))
+        else:
+            kept.append((onset, offset))
+    if not kept:
+        empty = np.zeros(0)
+        return QRSList(empty, empty, empty, empty, np.zeros(0, dtype=bool))
+    edges = np.array(kept)
+    r = _r_peaks(signal, edges)
+    shapes, masks = _shapes(signal, r)
+    alike = _alike(shapes, masks)
+    usual = _dominant(alike, edges[:, 1] - edges[:, 0])
+    # Beats of the usual shape are tied to their median; the others keep their own peak.
+    return QRSList(r, edges[:, 0], edges[:, 1], _to_usual(alike, usual), usual)
+
+
+def _r_peaks(signal: FloatArray, edges: FloatArray) -> FloatArray:
+    """The moment of the largest joint deflection in each complex, by parabolic interpolation."""
+    peaks = np.empty(len(edges))
+    for i, (onset, offset) in enumerate(edges):
+        a, b = max(int(onset), 0), min(int(np.ceil(offset)) + 1, len(signal))
+        part = signal[a:b]
+        part = part[:, np.isfinite(part).all(axis=0)]
+        if part.shape[1] == 0 or len(part) < 3:
+            peaks[i] = (onset + offset) / 2
+            continue
+        size = np.sqrt(((part - part[0]) ** 2).sum(axis=1))
+        top = int(np.argmax(size))
+        shift = 0.0
+        if 0 < top < len(size) - 1:
+            left, middle, right = size[top - 1 : top + 2]
+            curve = left - 2 * middle + right
+            shift = 0.5 * (left - right) / curve if curve < 0 else 0.0
+        peaks[i] = a + top + shift
+    return peaks
+
+
+def cut(signal: FloatArray, centre: FloatArray, before_s: float, after_s: float) -> FloatArray:
+    """(beats, samples, leads) around (fractional) centres; NaN outside what is known."""
+    steps = np.arange(-round(before_s * FS_HZ), round(after_s * FS_HZ) + 1)
+    at = np.asarray(centre)[:, None] + steps[None]
+    low = np.floor(at).astype(int)
+    share = (at - low)[..., None]
+    inside = ((low >= 0) & (low + 1 < len(signal)))[..., None]
+    if signal.ndim == 3:
+        share, inside = share[..., None], inside[..., None]
+    low = np.clip(low, 0, max(len(signal) - 2, 0))
+    high = np.minimum(low + 1, len(signal) - 1)
+    return np.where(inside, signal[low] * (1 - share) + signal[high] * share, np.nan)
+
+
+def _shapes(signal: FloatArray, r: FloatArray) -> tuple[FloatArray, BoolArray]:
+    """QRS shapes at 250 Hz with room for shifts: (beats, samples, leads) and known (beats, leads)."""
+    parts = cut(signal, r, SHAPE_BEFORE_S + MAX_SHIFT_S, SHAPE_AFTER_S + MAX_SHIFT_S)[:, ::2]
+    known = np.isfinite(parts).all(axis=1)
+    return np.where(known[:, None], parts, 0.0), known
+
+
+def _alike(shapes: FloatArray, known: BoolArray) -> FloatArray:
+    """Correlation of every pair of beats over the leads both have, best over small shifts.
+
+    NaN where two beats share no lead.
+    """
+    room = round(MAX_SHIFT_S * FS_HZ / 2)
+    length = shapes.shape[1] - 2 * room
+    count = len(shapes)
+    mask = known.astype(float)
+
+    def centred(shift: int) -> FloatArray:
+        part = shapes[:, room + shift : room + shift + length]
+        return (part - part.mean(axis=1, keepdims=True)) * known[:, None]
+
+    still = centred(0)
+    flat = still.reshape(count, -1)
+    power = (still**2).sum(axis=1)
+    best = np.full((count, count), -1.0)
+    for shift in range(-room, room + 1):
+        moved = centred(shift)
+        product = flat @ moved.reshape(count, -1).T
+        scale = np.sqrt((power @ mask.T) * (mask @ (moved**2).sum(axis=1).T))
+        best = np.maximum(best, product / np.maximum(scale, 1e-9))
+    best = np.maximum(best, best.T)
+    best[(mask @ mask.T) == 0] = np.nan
+    return best
+
+
+def _dominant(alike: FloatArray, width: FloatArray) -> BoolArray:
+    """The largest group of like beats; of two that are about as large, the narrower one."""
+    with np.errstate(invalid="ignore"):
+        near = alike >= ALIKE
+    counts = near.sum(axis=1)
+    large = np.flatnonzero(counts >= max(0.8 * counts.max(), counts.max() - 1))
+    narrowness = [float(np.median(width[near[i]])) if near[i].any() else np.inf for i in large]
+    narrow = min(narrowness)
+    fit = [i for i, w in zip(large, narrowness, strict=True) if w <= narrow + 0.02 * FS_HZ]
+    seed = max(fit, key=lambda i: (counts[i], np.nansum(alike[i])))
+    chosen = near[seed].copy()
+    # Beats that share no lead with the first (other columns of a page without a rhythm strip)
+    # join the group of their own column.
+    for i in np.flatnonzero(np.isnan(alike[seed])):
+        column = np.flatnonzero(np.isnan(alike[seed]) & np.isfinite(alike[i]))
+        if chosen[i] or not len(column):
+            continue
+        rest = near[np.ix_(column, column)].sum(axis=1)
+        chosen[column[near[column[int(np.argmax(rest))], column]]] = True
+    if not chosen.any():
+        chosen[:] = True
+    return chosen
+
+
+def _to_usual(alike: FloatArray, usual: BoolArray) -> FloatArray:
+    others = alike[:, usual].copy()
+    own = np.flatnonzero(usual)
+    others[own, np.arange(len(own))] = np.nan
+    some = np.isfinite(others).any(axis=1)
+    result = np.full(len(alike), np.nan)
+    result[some] = np.nanmedian(others[some], axis=1)
+    return result
+
+
+@dataclass(frozen=True, eq=False)
+class MedianBeat:
+    """The usual beat of each lead at 500 Hz, R peak at index ``centre``.
+
+    ``signal`` (m, 12) mV, NaN for leads without a whole beat; ``probability`` (m, 12, 3);
+    ``counts`` beats per lead; ``noise`` standard error of the median in mV per lead.
+    """
+
+    signal: FloatArray
+    probability: FloatArray
+    counts: npt.NDArray[np.int64]
+    noise: FloatArray
+    centre: int
+    chosen: npt.NDArray[np.int64]
+
+
+def median_beat(
+    signal: FloatArray, probability: FloatArray, beats: QRSList, chosen: BoolArray
+) -> MedianBeat:
+    """Median of the ``chosen`` beats of ``beats``, aligned to each other and freed of wander."""
+    index = np.flatnonzero(chosen)
+    r = _aligned(signal, beats.r[index])
+    level = _wander(signal, r)
+    parts = cut(signal - level, r, BEFORE_S, AFTER_S)
+    waves = cut(probability, r, BEFORE_S, AFTER_S)
+    core = slice(round((BEFORE_S - 0.1) * FS_HZ), round((BEFORE_S + 0.1) * FS_HZ))
+    whole = np.isfinite(parts[:, core]).all(axis=1)
+    parts = np.where(whole[:, None], parts, np.nan)
+    counts = whole.sum(axis=0)
+    middle = _nanmedian(parts)
+    spread = _nanmedian(np.abs(parts - middle[None]))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        noise = 1.4826 * np.nanmean(np.where(counts > 0, spread, 0), axis=0) / np.sqrt(counts)
+    return MedianBeat(
+        middle,
+        _nanmean(np.where(whole[:, None, :, None], waves, np.nan)),
+        counts,
+        np.where(counts > 1, noise, np.nan),
+        round(BEFORE_S * FS_HZ),
+        index,
+    )
+
+
+def _aligned(signal: FloatArray, r: FloatArray) -> FloatArray:
+    """Shift each beat by up to 40 ms so that it fits the median of all best."""
+    for _ in range(2):
+        wide = cut(signal, r, 0.12, 0.14)
+        wide = np.where(np.isfinite(wide).all(axis=1)[:, None], wide, np.nan)
+        pattern = _nanmedian(wide)
+        shifts = np.arange(-20, 21)
+        rise = np.diff(pattern, axis=0)[20:-20]
+        scores = np.empty((len(r), len(shifts)))
+        slopes = np.diff(wide, axis=1)
+        for j, shift in enumerate(shifts):
+            moved = slopes[:, 20 + shift : slopes.shape[1] - 20 + shift]
+            scores[:, j] = np.nansum(moved * rise[None], axis=(1, 2))
+        best = np.argmax(scores, axis=1)
+        move = shifts[best].astype(float)
+        inner = (best > 0) & (best < len(shifts) - 1)
+        rows = np.flatnonzero(inner)
+        left, mid, right = (scores[rows, best[rows] + k] for k in (-1, 0, 1))
+        curve = left - 2 * mid + right
+        move[rows] += np.where(curve < 0, 0.5 * (left - right) / np.minimum(curve, -1e-12), 0.0)
+        move[~scores.any(axis=1)] = 0
+        r = r + move - np.median(move)
+    return r
+
+
+def _wander(signal: FloatArray, r: FloatArray) -> FloatArray:
+    """Baseline as a polyline through the level 110 to 70 ms before each R peak."""
+    level = np.zeros_like(signal)
+    knots = cut(signal, r, 0.11, -0.07)
+    heights = _nanmedian(knots.transpose(1, 0, 2)) if len(r) else np.zeros((0, signal.shape[1]))
+    where = r - 0.09 * FS_HZ
+    steps = np.arange(len(signal))
+    for lead in range(signal.shape[1]):
+        good = np.isfinite(heights[:, lead])
+        if good.any():
+            level[:, lead] = np.interp(steps, where[good], heights[good, lead])
+    return level
+
+
+def _nanmedian(values: FloatArray) -> FloatArray:
+    """Median over axis 0, NaN where nothing is known, without numpy's warning."""
+    result = np.full(values.shape[1:], np.nan)
+    some = np.isfinite(values).any(axis=0)
+    if some.any():
+        result[some] = np.nanmedian(values[:, some], axis=0)
+    return result
+
+
+def _nanmean(values: FloatArray) -> FloatArray:
+    known = np.isfinite(values)
+    count = known.sum(axis=0)
+    return np.where(
+        count > 0, np.where(known, values, 0.0).sum(axis=0) / np.maximum(count, 1), np.nan
+    )

@@ -1,0 +1,44 @@
+"""Where the network and the measured criteria disagree, said plainly."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ecg4u.explain.result import CriterionResult
+from ecg4u.explain.titles import CLASSES as CLASS_TITLES
+from ecg4u.explain.titles import listed
+
+if TYPE_CHECKING:
+    from ecg4u.model import Classification
+
+
+def conflicts(
+    criteria: tuple[CriterionResult, ...], classification: Classification | None
+) -> tuple[str, ...]:
+    """One sentence for each class where network and criteria differ, and for impossible pairs."""
+    if classification is None or classification.verdict == "unreadable":
+        return ()
+    out: list[str] = []
+    for result in classification.results:
+        rows = [c for c in criteria if c.class_name == result.name]
+        decides = next((c for c in rows if c.decides), None)
+        if decides is None:
+            continue
+        title = CLASS_TITLES[result.name]
+        if result.positive and decides.outcome == "not met":
+            failed = [c for c in rows if not c.decides and c.outcome == "not met"]
+            why = "; ".join(f"{c.name.lower()}: {c.numbers}" for c in failed) or decides.numbers
+            out.append(f"The network says {title}, but the measurements do not ({why}): look again.")
+        elif not result.positive and decides.outcome == "met" and result.name != "Normal":
+            met = [c for c in rows if not c.decides and c.outcome == "met"]
+            why = "; ".join(f"{c.name.lower()}: {c.numbers}" for c in met)
+            out.append(
+                f"The measurements meet the criteria of {title} ({why}), but the network gives "
+                f"{100 * result.probability:.0f} % (threshold {100 * result.threshold:.0f} %): "
+                "look again."
+            )
+    positive = {r.name for r in classification.results if r.positive}
+    if "Normal" in positive and len(positive) > 1:
+        others = listed([CLASS_TITLES[n] for n in sorted(positive - {"Normal"})])
+        out.append(f"The network says both a normal ECG and {others}: look again.")
+    return tuple(out)

@@ -1,0 +1,390 @@
+"""Published criteria of the nine classes, as data, and what the measurements say about each.
+
+Sources: AHA/ACCF/HRS recommendations 2009 (Surawicz et al., JACC 53:976; Rautaharju et al., JACC
+53:982); Fourth Universal Definition of Myocardial Infarction 2018 (Thygesen et al., JACC 72:2231);
+ESC guideline on atrial fibrillation 2020 (Hindricks et al., Eur Heart J 42:373); ACC/AHA/HRS
+guideline on bradycardia 2018 (Kusumoto et al., JACC 74:e51).
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from ecg4u.explain.places import Places
+from ecg4u.explain.result import CriterionResult, Evidence, Feature, Features, Outcome
+
+AHA_2009 = "AHA/ACCF/HRS 2009"
+UDMI_4 = "Fourth Universal Definition of MI 2018"
+ESC_AF = "ESC 2020 (AF)"
+ACC_2018 = "ACC/AHA/HRS 2018 (bradycardia)"
+
+IRREGULAR = 0.08
+"""Median successive RR change over median RR; fitted on the training split, not published."""
+CONTIGUOUS = (
+    ("V1", "V2"), ("V2", "V3"), ("V3", "V4"), ("V4", "V5"), ("V5", "V6"),
+    ("II", "aVF"), ("aVF", "III"), ("I", "aVL"),
+)  # fmt: skip
+ST_ELEVATION_MV = 0.1
+ST_DEPRESSION_MV = -0.05
+ST_UPSLOPE_MV_S = 0.5
+"""A depressed ST rising no faster than this (0.03 mV in 60 ms) counts as horizontal."""
+
+
+@dataclass(frozen=True)
+class Patient:
+    """What some thresholds depend on; None where not known."""
+
+    age: float | None = None
+    sex: Literal["F", "M"] | None = None
+
+
+@dataclass(frozen=True)
+class Finding:
+    """The outcome of one rule, with its numbers and where to look."""
+
+    outcome: Outcome
+    numbers: str
+    evidence: tuple[Evidence, ...] = ()
+
+
+Rule = Callable[[Features, Patient, Places], Finding]
+
+
+@dataclass(frozen=True)
+class Criterion:
+    """One published criterion. A class is met when all its ``required`` criteria are."""
+
+    class_name: str
+    name: str
+    source: str
+    threshold: str
+    rule: Rule
+    required: bool = True
+
+
+_COMPARE: Mapping[str, Callable[[float, float], bool]] = {
+    ">": operator.gt, ">=": operator.ge, "<": operator.lt, "<=": operator.le,
+}  # fmt: skip
+
+
+def describe(feature: Feature | None, digits: int = 0) -> str:
+    """A feature's value with unit and uncertainty, or the reason why there is none."""
+    if feature is None:
+        return "not measured"
+    if feature.value is None:
+        return feature.reason or "not measured"
+    text = f"{feature.value:.{digits}f}"
+    if feature.uncertainty is not None and f"{feature.uncertainty:.{digits}f}".strip("0."):
+        text += f" ± {feature.uncertainty:.{digits}f}"
+    return f"{text} {feature.unit}".strip()
+
+
+def compare(name: str, sign: str, limit: float, *, first: str = "", last: str = "") -> Rule:
+    """A global feature against a limit, seen between two wave boundaries."""
+
+    def rule(features: Features, patient: Patient, places: Places) -> Finding:
+        feature = features.globals.get(name)
+        label = NAMES.get(name, name)
+        if feature is None or feature.value is None:
+            return Finding("cannot tell", f"{label}: {describe(feature)}")
+        digits = 2 if abs(limit) < 5 else 0
+        met = _COMPARE[sign](feature.value, limit)
+        seen = places.any_wave(first, last) if first else places.strip()
+        return Finding(
+            "met" if met else "not met", f"{label} {describe(feature, digits)}", seen
+        )
+
+    return rule
+
+
+NAMES: Mapping[str, str] = {
+    "rate": "Rate", "pr": "PR", "qrs": "QRS", "qt": "QT", "qtc_bazett": "QTc (Bazett)",
+    "axis": "QRS axis", "p_axis": "P axis", "p_presence": "P-wave score",
+    "rr_change": "Median RR change", "pvc": "PVCs", "pac": "PACs",
+}  # fmt: skip
+
+
+def between(name: str, low: float, high: float, *, first: str = "", last: str = "") -> Rule:
+    """A global feature within limits."""
+    above = compare(name, ">=", low, first=first, last=last)
+    below = compare(name, "<=", high, first=first, last=last)
+
+    def rule(features: Features, patient: Patient, places: Places) -> Finding:
+        finding = above(features, patient, places)
+        return finding if finding.outcome != "met" else below(features, patient, places)
+
+    return rule
+
+
+def _in_leads(
+    leads: tuple[str, ...],
+    test: Callable[[Features, str], tuple[bool, str] | None],
+    *,
+    need: Literal["any", "all"],
+) -> Rule:
+    """A test of single leads, needed in any or in all of those that are shown."""
+
+    def rule(features: Features, patient: Patient, places: Places) -> Finding:
+        found = {lead: test(features, lead) for lead in leads}
+        known = {lead: value for lead, value in found.items() if value is not None}
+        if not known:
+            return Finding("cannot tell", f"none of {', '.join(leads)} could be measured")
+        hits = [lead for lead, (met, _) in known.items() if met]
+        numbers = "; ".join(f"{lead}: {text}" for lead, (_, text) in known.items())
+        met = bool(hits) if need == "any" else len(hits) == len(known)
+        unsure = not met and need == "any" and len(known) < len(leads)
+        outcome: Outcome = "met" if met else "cannot tell" if unsure else "not met"
+        seen = tuple(
+            place
+            for lead in (hits or list(known))[:3]
+            for place in places.wave(lead, "QRS on", "QRS off", pad_s=0.04)
+        )
+        return Finding(outcome, numbers, seen)
+
+    return rule
+
+
+def _rsr(features: Features, lead: str) -> tuple[bool, str] | None:
+    rsr, late = features.lead_value(lead, "rsr"), features.lead_value(lead, "r_peak_time")
+    area = features.lead_value(lead, "qrs_area")
+    if rsr is None or area is None:
+        return None
+    if rsr:
+        first, second = (features.lead_value(lead, n) or 0.0 for n in ("r", "r_prime"))
+        return True, f"R {first:.2f} mV, then R′ {second:.2f} mV"
+    notched = (features.lead_value(lead, "notches") or 0) > 0
+    if lead == "V1" and late is not None and late > 50 and area > 0:
+        return True, f"{'notched' if notched else 'dominant'} R, peak at {late:.0f} ms"
+    return False, "no second R wave"
+
+
+def _wide_s(features: Features, lead: str) -> tuple[bool, str] | None:
+    s, width = features.lead_value(lead, "s"), features.lead_value(lead, "s_ms")
+    if features.lead_value(lead, "qrs_area") is None:
+        return None
+    if s is None or width is None:
+        return False, "no S wave"
+    qrs = features.value("qrs") or 0.0
+    return width > 40 or width > qrs / 2, f"S lasts {width:.0f} ms"
+
+
+def _broad_r(features: Features, lead: str) -> tuple[bool, str] | None:
+    area, slur = features.lead_value(lead, "qrs_area"), features.lead_value(lead, "slurred")
+    notches = features.lead_value(lead, "notches")
+    if area is None or slur is None or notches is None:
+        return None
+    shape = "notched" if notches else "slurred" if slur else "smooth"
+    positive = area > 0
+    return positive and shape != "smooth", f"{shape} R" if positive else "net negative"
+
+
+def _no_q(features: Features, lead: str) -> tuple[bool, str] | None:
+    if features.lead_value(lead, "qrs_area") is None:
+        return None
+    q = features.lead_value(lead, "q")
+    r = features.lead_value(lead, "r")
+    if q is None or r is None:
+        return (r is not None), "no q" if r is not None else "no R wave"
+    return q > -0.06, f"q {q:.2f} mV"
+
+
+def _late_r(features: Features, lead: str) -> tuple[bool, str] | None:
+    late = features.lead_value(lead, "r_peak_time")
+    return None if late is None else (late > 60, f"R peak at {late:.0f} ms")
+
+
+def _negative(features: Features, lead: str) -> tuple[bool, str] | None:
+    area = features.lead_value(lead, "qrs_area")
+    return None if area is None else (area < 0, f"net {'negative' if area < 0 else 'positive'}")
+
+
+def _discordant(features: Features, lead: str) -> tuple[bool, str] | None:
+    area, st = features.lead_value(lead, "qrs_area"), features.lead_value(lead, "st60")
+    if area is None or st is None:
+        return None
+    return st * area < 0, f"ST60 {st:+.2f} mV, QRS net {'positive' if area > 0 else 'negative'}"
+
+
+def _ectopics(kind: Literal["PAC", "PVC"]) -> Rule:
+    def rule(features: Features, patient: Patient, places: Places) -> Finding:
+        beats = [b for b in features.beats if b.kind == kind]
+        if len(features.beats) < 3:
+            return Finding("cannot tell", "fewer than three beats are shown")
+        if not beats:
+            return Finding("not met", f"no such beat among {len(features.beats)}", places.strip())
+        texts = [
+            f"{b.r_s:.2f} s: {b.width_ms:.0f} ms wide"
+            + (f", RR {100 * b.early:.0f} % of usual" if b.early is not None else "")
+            for b in beats[:4]
+        ]
+        more = f"; and {len(beats) - 4} more" if len(beats) > 4 else ""
+        return Finding("met", "; ".join(texts) + more, tuple(places.beat(b) for b in beats))
+
+    return rule
+
+
+def st_limits(lead: str, patient: Patient) -> tuple[float, float]:
+    """Lowest and highest J-point limit in mV that may apply to ``lead``; equal where known.
+
+    Fourth Universal Definition: 0.1 mV, in V2 and V3 0.2 mV (men from 40), 0.25 mV (men under 40)
+    or 0.15 mV (women).
+    """
+    if lead not in ("V2", "V3"):
+        return ST_ELEVATION_MV, ST_ELEVATION_MV
+    if patient.sex == "F":
+        return 0.15, 0.15
+    men = (0.2, 0.25) if patient.age is None else (0.25,) * 2 if patient.age < 40 else (0.2,) * 2
+    return men if patient.sex == "M" else (0.15, max(men))
+
+
+def _elevation(features: Features, patient: Patient, places: Places) -> Finding:
+    def state(lead: str) -> int | None:
+        level = features.lead_value(lead, "j")
+        if level is None:
+            return None
+        low, high = st_limits(lead, patient)
+        return 2 if level >= high else 1 if level >= low else 0
+
+    return _pairs(features, places, state, "j", "age and sex decide whether this is enough")
+
+
+def _depression(features: Features, patient: Patient, places: Places) -> Finding:
+    def state(lead: str) -> int | None:
+        j, later = features.lead_value(lead, "j"), features.lead_value(lead, "st60")
+        slope = features.lead_value(lead, "st_slope")
+        if j is None or later is None or slope is None:
+            return None
+        low = j <= ST_DEPRESSION_MV and later <= ST_DEPRESSION_MV
+        return 2 if low and slope <= ST_UPSLOPE_MV_S else 0
+
+    return _pairs(features, places, state, "st60", "")
+
+
+def _pairs(
+    features: Features,
+    places: Places,
+    state: Callable[[str], int | None],
+    level: str,
+    unsure: str,
+) -> Finding:
+    """Two contiguous leads: both surely (2), perhaps (1), or not (0) beyond the limit."""
+    states = {lead: state(lead) for pair in CONTIGUOUS for lead in pair}
+    both = [
+        (a, b, min(states[a] or 0, states[b] or 0))
+        for a, b in CONTIGUOUS
+        if states[a] is not None and states[b] is not None
+    ]
+    if not both:
+        return Finding("cannot tell", "no two contiguous leads could be measured")
+    best = max(value for _, _, value in both)
+    hits = list(dict.fromkeys(x for a, b, v in both if v == best and best > 0 for x in (a, b)))
+    shown = hits or sorted(
+        (lead for lead in states if states[lead] is not None),
+        key=lambda lead: -abs(features.lead_value(lead, level) or 0.0),
+    )[:2]
+    word = "J" if level == "j" else "ST60"
+    numbers = ", ".join(f"{x} {word} {features.lead_value(x, level):+.2f} mV" for x in shown)
+    seen = tuple(p for x in shown for p in places.wave(x, "QRS off", "T off"))
+    if best == 1:
+        return Finding("cannot tell", f"{numbers}; {unsure}", seen)
+    return Finding("met" if best == 2 else "not met", numbers, seen)
+
+
+CRITERIA: tuple[Criterion, ...] = (
+    Criterion("Normal", "Sinus P waves", AHA_2009, "P before every QRS, P axis 0 to 75°",
+              between("p_axis", -15, 90, first="P on", last="P off")),
+    Criterion("Normal", "Rate", AHA_2009, "50 to 100 /min", between("rate", 50, 100)),
+    Criterion("Normal", "PR", AHA_2009, "120 to 200 ms",
+              between("pr", 120, 200, first="P on", last="QRS on")),
+    Criterion("Normal", "QRS width", AHA_2009, "< 120 ms",
+              compare("qrs", "<", 120, first="QRS on", last="QRS off")),
+    Criterion("Normal", "QRS axis", AHA_2009, "-30 to 90°",
+              between("axis", -30, 90, first="QRS on", last="QRS off")),
+    Criterion("Normal", "QTc", AHA_2009, "<= 460 ms",
+              compare("qtc_bazett", "<=", 460, first="QRS on", last="T off"), required=False),
+    Criterion("AF", "No P waves", ESC_AF, "no distinct repeating P waves (score < 0.5)",
+              compare("p_presence", "<", 0.5, first="P on", last="QRS on")),
+    Criterion("AF", "Irregular RR", ESC_AF, f"median RR change >= {IRREGULAR:.2f} of the RR",
+              compare("rr_change", ">=", IRREGULAR)),
+    Criterion("I-AVB", "Long PR", ACC_2018, "> 200 ms",
+              compare("pr", ">", 200, first="P on", last="QRS on")),
+    Criterion("LBBB", "QRS width", AHA_2009, ">= 120 ms",
+              compare("qrs", ">=", 120, first="QRS on", last="QRS off")),
+    Criterion("LBBB", "Broad notched or slurred R", AHA_2009, "in I, aVL, V5 or V6",
+              _in_leads(("I", "aVL", "V5", "V6"), _broad_r, need="any")),
+    Criterion("LBBB", "No q", AHA_2009, "in I, V5 and V6",
+              _in_leads(("I", "V5", "V6"), _no_q, need="all"), required=False),
+    Criterion("LBBB", "Late R peak", AHA_2009, "> 60 ms in V5 or V6",
+              _in_leads(("V5", "V6"), _late_r, need="any"), required=False),
+    Criterion("LBBB", "V1 net negative", AHA_2009, "rS or QS in V1",
+              _in_leads(("V1",), _negative, need="any")),
+    Criterion("LBBB", "ST opposite to QRS", AHA_2009, "in I, V5, V6",
+              _in_leads(("I", "V5", "V6"), _discordant, need="any"), required=False),
+    Criterion("RBBB", "QRS width", AHA_2009, ">= 120 ms",
+              compare("qrs", ">=", 120, first="QRS on", last="QRS off")),
+    Criterion("RBBB", "Second R wave", AHA_2009, "rsr′, rsR′, rSR′ or late broad R in V1 or V2",
+              _in_leads(("V1", "V2"), _rsr, need="any")),
+    Criterion("RBBB", "Wide S", AHA_2009, "S longer than R or > 40 ms in I or V6",
+              _in_leads(("I", "V6"), _wide_s, need="any")),
+    Criterion("PAC", "Early narrow beat", "Surawicz & Knilans, Chou's ECG, 6th ed.",
+              "RR < 88 % of the usual, usual QRS shape", _ectopics("PAC")),
+    Criterion("PVC", "Early wide beat", "Surawicz & Knilans, Chou's ECG, 6th ed.",
+              "other shape, >= 120 ms or 25 ms wider than usual", _ectopics("PVC")),
+    Criterion("STD", "ST depression", UDMI_4,
+              "horizontal or downsloping >= 0.05 mV in two contiguous leads", _depression),
+    Criterion("STE", "ST elevation", UDMI_4,
+              "J >= 0.1 mV in two contiguous leads; V2-V3 by sex and age", _elevation),
+)  # fmt: skip
+
+
+def evaluate(features: Features, patient: Patient, places: Places) -> tuple[CriterionResult, ...]:
+    """Every criterion, then for each class the one result that decides."""
+    results: list[CriterionResult] = []
+    decided: dict[str, Outcome] = {}
+    for name in ("LBBB", "RBBB", "AF", "I-AVB", "PAC", "PVC", "STD", "STE"):
+        rows = _evaluate_class(name, features, patient, places, decided)
+        decided[name] = rows[-1].outcome
+        results += rows
+    results += _evaluate_class("Normal", features, patient, places, decided)
+    from ecg4u.record import CLASSES
+
+    return tuple(sorted(results, key=lambda row: CLASSES.index(row.class_name)))
+
+
+def _evaluate_class(
+    name: str,
+    features: Features,
+    patient: Patient,
+    places: Places,
+    decided: Mapping[str, Outcome],
+) -> list[CriterionResult]:
+    rules = [c for c in CRITERIA if c.class_name == name]
+    findings = [c.rule(features, patient, places) for c in rules]
+    rows = [
+        CriterionResult(name, c.name, c.source, c.threshold, f.outcome, f.numbers, f.evidence)
+        for c, f in zip(rules, findings, strict=True)
+    ]
+    needed = [f.outcome for c, f in zip(rules, findings, strict=True) if c.required]
+    outcome = _all_of(needed)
+    note = f"{sum(o == 'met' for o in needed)} of {len(needed)} required criteria met"
+    if name in ("STD", "STE") and outcome == "met" and decided.get("LBBB") == "met":
+        outcome, note = "cannot tell", "not valid in left bundle branch block"
+    if name == "Normal":
+        others = [c for c, value in decided.items() if value == "met"]
+        if others:
+            outcome, note = "not met", f"{note}; criteria of {', '.join(others)} are met"
+    seen = tuple(dict.fromkeys(e for f in findings for e in f.evidence))[:6]
+    rows.append(
+        CriterionResult(name, "All together", rules[0].source, "all required criteria", outcome,
+                        note, seen, decides=True)
+    )  # fmt: skip
+    return rows
+
+
+def _all_of(outcomes: list[Outcome]) -> Outcome:
+    if "not met" in outcomes:
+        return "not met"
+    return "cannot tell" if "cannot tell" in outcomes else "met"

@@ -1,0 +1,191 @@
+"""Measured features of an ECG: each a value with unit and uncertainty, or None with a reason."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from ecg4u.explain.beats import MedianBeat, QRSList, cut, find_beats, median_beat
+from ecg4u.explain.result import Beat, Feature, Features, LeadFeatures
+from ecg4u.explain.signals import FS_HZ
+from ecg4u.explain.waves import Wave, find_waves
+from ecg4u.record import LEADS
+
+METHOD_SD_MS: Mapping[str, float] = {"P on": 12, "P off": 12, "QRS on": 9, "QRS off": 10, "T off": 20}
+"""Spread of the boundaries against cardiologists on LUDB's validation split."""
+METHOD_SD_MV = 0.02
+EARLY = 0.88
+"""A beat closer to the one before than this share of the usual RR is early."""
+WIDE_MS = 120.0
+WIDER_MS = 25.0
+"""An ectopic ventricular beat is this much wider than the usual one, or `WIDE_MS` wide."""
+ALIKE_PVC = 0.75
+P_WINDOW_S = (0.28, 0.07)
+NOTCH_MV = 0.03
+FloatArray = npt.NDArray[np.float64]
+
+NO_BEATS = "no QRS complexes found"
+NO_LEAD = "the lead is not shown for a whole beat"
+
+
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """The intermediate results that features are read from."""
+
+    signal: FloatArray
+    probability: FloatArray
+    beats: QRSList
+    kinds: tuple[Beat, ...]
+    median: MedianBeat | None
+    waves: Mapping[str, tuple[float, ...]]
+    """Per boundary: one position per lead (samples of the median beat), NaN where not found."""
+
+
+def measure(signal: FloatArray, probability: FloatArray) -> Measured:
+    """Beats, their kinds and the median beat of (n, 12) mV at 500 Hz."""
+    beats = find_beats(signal, probability)
+    if not len(beats):
+        return Measured(signal, probability, beats, (), None, {})
+    kinds = classify_beats(beats)
+    chosen = np.array([b.kind == "usual" for b in kinds])
+    if not chosen.any():
+        chosen = beats.usual if beats.usual.any() else np.ones(len(beats), dtype=bool)
+    median = median_beat(signal, probability, beats, chosen)
+    return Measured(signal, probability, beats, kinds, median, boundaries(median))
+
+
+def classify_beats(beats: QRSList) -> tuple[Beat, ...]:
+    """Each beat as usual, premature atrial (early, usual shape) or ventricular (other, wide)."""
+    rr = np.diff(beats.r) / FS_HZ
+    width = 1000 * (beats.offset - beats.onset) / FS_HZ
+    usual_width = float(np.median(width[beats.usual])) if beats.usual.any() else 100.0
+    out = []
+    irregular = _irregular(rr, beats.usual)
+    for i in range(len(beats)):
+        around = _usual_rr(rr, beats.usual, i)
+        early = float(rr[i - 1] / around) if i > 0 and around else None
+        pause = float(rr[i] / around) if i < len(rr) and around else None
+        similarity = float(beats.similarity[i])
+        strange = not beats.usual[i] and similarity < ALIKE_PVC
+        wide = width[i] >= WIDE_MS or width[i] >= usual_width + WIDER_MS
+        kind = "usual"
+        if strange and wide and (early is None or early < 1.15):
+            kind = "PVC"
+        elif strange or np.isnan(similarity):
+            kind = "other"
+        elif early is not None and early < EARLY and not irregular and _lone(rr, i, around):
+            kind = "PAC"
+        out.append(
+            Beat(
+                float(beats.r[i] / FS_HZ),
+                float(beats.onset[i] / FS_HZ),
+                float(beats.offset[i] / FS_HZ),
+                kind,  # type: ignore[arg-type]
+                None if np.isnan(similarity) else similarity,
+                early,
+                pause,
+            )
+        )
+    return tuple(out)
+
+
+def _usual_rr(rr: FloatArray, usual: npt.NDArray[np.bool_], i: int) -> float | None:
+    """Median RR among the usual beats around beat ``i``, its own neighbours left out."""
+    both = usual[:-1] & usual[1:]
+    near = np.abs(np.arange(len(rr)) + 0.5 - i) < 9
+    own = np.isin(np.arange(len(rr)), (i - 1, i))
+    for mask in (both & near & ~own, near & ~own, near):
+        if mask.sum() >= 2:
+            return float(np.median(rr[mask]))
+    return None
+
+
+def _irregular(rr: FloatArray, usual: npt.NDArray[np.bool_]) -> bool:
+    """RR so irregular throughout that "early" means nothing (as in fibrillation)."""
+    both = usual[:-1] & usual[1:]
+    if both.sum() < 5:
+        return False
+    steps = np.abs(np.diff(rr[both])) / np.median(rr[both])
+    return float(np.median(steps)) > 0.1
+
+
+def _lone(rr: FloatArray, i: int, around: float | None) -> bool:
+    """Whether the beat before came in time, so that this one is early and not the rhythm faster."""
+    return around is None or i < 2 or rr[i - 2] > EARLY * around
+
+
+def boundaries(median: MedianBeat) -> dict[str, tuple[float, ...]]:
+    """Wave boundaries of the median beat in each lead, in (fractional) samples; NaN if not found."""
+    names = ("P on", "P off", "QRS on", "QRS off", "T on", "T off")
+    found: dict[str, list[float]] = {name: [] for name in names}
+    for lead in range(len(LEADS)):
+        for name, value in _lead_boundaries(median, lead).items():
+            found[name].append(value)
+    return {name: tuple(values) for name, values in found.items()}
+
+
+def _lead_boundaries(median: MedianBeat, lead: int) -> dict[str, float]:
+    nan = float("nan")
+    out = dict.fromkeys(("P on", "P off", "QRS on", "QRS off", "T on", "T off"), nan)
+    centre = median.centre
+    p, qrs, t = (find_waves(median.probability[:, lead, k]) for k in range(3))
+    own = [w for w in qrs if w.onset - 20 <= centre <= w.offset + 20]
+    if not own:
+        return out
+    ventricle = min(own, key=lambda w: abs((w.onset + w.offset) / 2 - centre))
+    out["QRS on"], out["QRS off"] = ventricle.onset, ventricle.offset
+    before = [w for w in qrs if w.offset < ventricle.onset - 20]
+    earliest = before[-1].offset if before else -1.0
+    atrium = [w for w in p if earliest < w.onset and w.offset <= ventricle.onset + 10]
+    if atrium:
+        last = atrium[-1]
+        out["P on"], out["P off"] = last.onset, last.offset
+    after = [w for w in t if w.onset >= ventricle.offset - 20]
+    nxt = [w.onset for w in qrs if w.onset > ventricle.offset + 60]
+    after = [w for w in after if not nxt or w.onset < nxt[0]]
+    if after:
+        out["T on"], out["T off"] = after[0].onset, _t_end(after, len(median.signal))
+    return out
+
+
+def _t_end(waves: list[Wave], length: int) -> float:
+    """End of the first T wave; NaN where the window cuts it off."""
+    end = waves[0].offset
+    return end if end < length - 2 else float("nan")
+
+
+def _early(values: FloatArray) -> float:
+    """Earliest boundary that is not one stray lead: the 25th percentile of the leads."""
+    return float(np.quantile(values, 0.25))
+
+
+def joint(measured: Measured, name: str) -> tuple[float | None, float, int]:
+    """A boundary over all leads in ms from the R peak, its spread over leads, number of leads."""
+    median = measured.median
+    values = np.array(measured.waves.get(name, ()), dtype=float)
+    values = values[np.isfinite(values)]
+    if median is None or not len(values):
+        return None, 0.0, 0
+    pick = {"P on": 0.25, "P off": 0.75, "QRS on": 0.25, "QRS off": 0.75, "T on": 0.5, "T off": 0.5}
+    middle = float(np.quantile(values, pick[name]))
+    spread = 1.4826 * float(np.median(np.abs(values - np.median(values)))) if len(values) > 1 else 0
+    return 1000 * (middle - median.centre) / FS_HZ, 1000 * spread / FS_HZ, len(values)
+
+
+def features(signal: FloatArray, measured: Measured) -> Features:
+    """All features of an ECG from its `Measured` intermediate results."""
+    from ecg4u.explain.global_features import global_features, nothing_measured
+    from ecg4u.explain.lead_features import lead_features, nothing
+
+    if measured.median is None:
+        leads = {lead: nothing(lead, NO_BEATS) for lead in LEADS}
+        return Features(nothing_measured(NO_BEATS), leads, (), ())
+
+    waves_ms = {name: joint(measured, name) for name in METHOD_SD_MS}
+    waves_s = {name: None if at is None else at / 1000 for name, (at, _, _) in waves_ms.items()}
+    leads = {lead: lead_features(measured, lead, waves_s) for lead in LEADS}
+    rr = tuple(float(v) for v in np.diff(measured.beats.r) / FS_HZ)
+    return Features(global_features(measured, leads), leads, measured.kinds, rr, waves_s)

@@ -1,0 +1,317 @@
+"""The reading in standard order: rate, rhythm, axis, intervals, QRS, ST-T, conclusion."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+
+from ecg4u.explain.criteria import IRREGULAR, describe
+from ecg4u.explain.places import Places
+from ecg4u.explain.result import Attribution, CriterionResult, Evidence, Features, Sentence
+from ecg4u.explain.titles import CLASSES as CLASS_TITLES
+from ecg4u.explain.titles import listed, places_of_time
+from ecg4u.record import LEADS
+
+if TYPE_CHECKING:
+    from ecg4u.model import Classification
+
+SLOW, FAST = 60, 100
+INVERTED_T_MV = -0.1
+FLAT_T_MV = 0.05
+T_UPRIGHT_LEADS = ("I", "II", "V3", "V4", "V5", "V6")
+
+
+def read(
+    features: Features,
+    criteria: tuple[CriterionResult, ...],
+    attributions: tuple[Attribution, ...],
+    classification: Classification | None,
+    places: Places,
+) -> tuple[Sentence, ...]:
+    """All sentences, in the order in which an ECG is read."""
+    return (
+        *_rate(features, places),
+        *_rhythm(features, places),
+        *_axis(features, places),
+        *_intervals(features, places),
+        *_qrs(features, criteria, places),
+        *_st_t(features, criteria, places),
+        *_conclusion(features, criteria, attributions, classification, places),
+    )
+
+
+def _rate(features: Features, places: Places) -> Iterator[Sentence]:
+    rate = features.globals["rate"]
+    if rate.value is None:
+        yield Sentence("Rate", f"The rate cannot be measured: {rate.reason}.")
+        return
+    word = "slow" if rate.value < SLOW else "fast" if rate.value > FAST else "normal"
+    shortest, longest = min(features.rr_s), max(features.rr_s)
+    yield Sentence(
+        "Rate",
+        f"{rate.value:.0f} per minute ({word}), from {len(features.beats)} beats; "
+        f"RR intervals {shortest:.2f} to {longest:.2f} s.",
+        places.strip(),
+    )
+
+
+def _rhythm(features: Features, places: Places) -> Iterator[Sentence]:
+    change = features.value("rr_change")
+    if change is None:
+        if features.beats:
+            yield Sentence("Rhythm", "Too few beats are shown to judge the rhythm.")
+        return
+    ectopic = [b for b in features.beats if b.kind in ("PVC", "PAC")]
+    regular = change < IRREGULAR
+    word = "regular" if regular else "irregular"
+    aside = " apart from early beats" if regular and ectopic else ""
+    yield Sentence(
+        "Rhythm",
+        f"The RR intervals are {word}{aside}: the median change from one to the next is "
+        f"{100 * change:.0f} % (irregular from {100 * IRREGULAR:.0f} %).",
+        places.strip(),
+    )
+    yield from _p_waves(features, places)
+    yield from _ectopic(features, places)
+
+
+def _p_waves(features: Features, places: Places) -> Iterator[Sentence]:
+    score, correlation = features.globals["p_presence"], features.value("p_correlation")
+    if score.value is None or correlation is None:
+        yield Sentence("Rhythm", f"Whether P waves are present cannot be told: {score.reason}.")
+        return
+    seen = places.any_wave("P on", "P off")
+    if score.value < 0.5:
+        yield Sentence(
+            "Rhythm",
+            "No P wave repeats before the QRS complexes (beat-to-beat correlation "
+            f"{correlation:.2f}, P-wave score {score.value:.2f}).",
+            places.strip(),
+        )
+        return
+    axis = features.value("p_axis")
+    sinus = "" if axis is None else f", P axis {axis:.0f}°" + (
+        " as in sinus rhythm" if -15 <= axis <= 90 else ", unusual for sinus rhythm"
+    )
+    yield Sentence(
+        "Rhythm",
+        "A P wave stands before the QRS complexes (beat-to-beat correlation "
+        f"{correlation:.2f}, P-wave score {score.value:.2f}){sinus}.",
+        seen or places.strip(),
+    )
+
+
+def _ectopic(features: Features, places: Places) -> Iterator[Sentence]:
+    for kind, word, shape in (
+        ("PVC", "ventricular", "of another, wide shape"),
+        ("PAC", "atrial", "of the usual shape"),
+    ):
+        beats = [b for b in features.beats if b.kind == kind]
+        if not beats:
+            continue
+        first = beats[0]
+        details = [f"the first {first.width_ms:.0f} ms wide"]
+        if first.early is not None:
+            details.append(f"after {100 * first.early:.0f} % of the usual RR")
+        if first.pause is not None:
+            details.append(f"the next RR {100 * first.pause:.0f} %")
+        number = f"{len(beats)} premature {word} beat{'s' if len(beats) > 1 else ''}"
+        yield Sentence(
+            "Rhythm",
+            f"{number} {shape} at {places_of_time([b.r_s for b in beats])} ({', '.join(details)}).",
+            tuple(places.beat(b) for b in beats),
+        )
+
+
+def _axis(features: Features, places: Places) -> Iterator[Sentence]:
+    axis = features.globals["axis"]
+    if axis.value is None:
+        yield Sentence("Axis", f"The QRS axis cannot be measured: {axis.reason}.")
+        return
+    value = axis.value
+    if -30 <= value <= 90:
+        word = "normal"
+    elif -90 <= value < -30:
+        word = "left axis deviation"
+    elif value > 90:
+        word = "right axis deviation"
+    else:
+        word = "extreme axis"
+    seen = tuple(
+        e for lead in ("I", "aVF") for e in places.wave(lead, "QRS on", "QRS off", pad_s=0.04)
+    )
+    yield Sentence("Axis", f"The QRS axis is {value:.0f}° ({word}).", seen)
+
+
+def _intervals(features: Features, places: Places) -> Iterator[Sentence]:
+    pr = features.globals["pr"]
+    if pr.value is None:
+        yield Sentence("Intervals", f"PR is not given: {pr.reason}.")
+    else:
+        word = "long" if pr.value > 200 else "short" if pr.value < 120 else "normal"
+        yield Sentence(
+            "Intervals",
+            f"PR {describe(pr)} ({word}; normal 120 to 200 ms).",
+            places.any_wave("P on", "QRS on"),
+        )
+    qt, qtc = features.globals["qt"], features.globals["qtc_bazett"]
+    if qt.value is None or qtc.value is None:
+        reason = qt.reason or qtc.reason
+        yield Sentence("Intervals", f"QT is not given: {reason}.")
+        return
+    word = "long" if qtc.value > 460 else "short" if qtc.value < 350 else "normal"
+    wide = (features.value("qrs") or 0) >= 120
+    note = "; a wide QRS lengthens QT by itself" if wide and word == "long" else ""
+    yield Sentence(
+        "Intervals",
+        f"QT {describe(qt)}, corrected {qtc.value:.0f} ms by Bazett and "
+        f"{features.value('qtc_fridericia') or 0:.0f} ms by Fridericia ({word}{note}).",
+        places.any_wave("QRS on", "T off"),
+    )
+
+
+def _qrs(
+    features: Features, criteria: tuple[CriterionResult, ...], places: Places
+) -> Iterator[Sentence]:
+    width = features.globals["qrs"]
+    if width.value is None:
+        yield Sentence("QRS", f"The QRS width cannot be measured: {width.reason}.")
+        return
+    word = "wide" if width.value >= 120 else "borderline" if width.value >= 110 else "normal"
+    yield Sentence(
+        "QRS",
+        f"The QRS is {describe(width)} wide ({word}; wide from 120 ms).",
+        places.any_wave("QRS on", "QRS off"),
+    )
+    if width.value < 110:
+        return
+    for name in ("RBBB", "LBBB"):
+        rows = [c for c in criteria if c.class_name == name and not c.decides]
+        met = [c for c in rows if c.outcome == "met" and c.name != "QRS width"]
+        decides = _decision(criteria, name)
+        if decides is not None and decides.outcome == "met":
+            text = "; ".join(f"{c.name.lower()} ({c.numbers})" for c in met)
+            yield Sentence(
+                "QRS",
+                f"Its shape is that of {CLASS_TITLES[name]}: {text}.",
+                tuple(e for c in met for e in c.evidence)[:6],
+            )
+
+
+def _st_t(
+    features: Features, criteria: tuple[CriterionResult, ...], places: Places
+) -> Iterator[Sentence]:
+    levels = {lead: features.lead_value(lead, "st60") for lead in LEADS}
+    if all(value is None for value in levels.values()):
+        yield Sentence("ST-T", "The ST segment cannot be measured in any lead.")
+        return
+    beyond = False
+    for name, verb in (("STE", "raised"), ("STD", "lowered")):
+        row = next(c for c in criteria if c.class_name == name and not c.decides)
+        decides = _decision(criteria, name)
+        if row.outcome == "met":
+            beyond = True
+            doubt = "" if decides is None or decides.outcome == "met" else f", {decides.numbers}"
+            yield Sentence(
+                "ST-T", f"The ST segment is {verb}: {row.numbers}{doubt}.", row.evidence
+            )
+    if not beyond:
+        largest = max(
+            (lead for lead in LEADS if levels[lead] is not None),
+            key=lambda lead: abs(levels[lead] or 0.0),
+        )
+        yield Sentence(
+            "ST-T",
+            "No two neighbouring leads show ST elevation or depression beyond the limits; the "
+            f"largest level 60 ms after J is {levels[largest]:+.2f} mV in {largest}.",
+            places.wave(largest, "QRS off", "T off"),
+        )
+    yield from _t_waves(features, places)
+
+
+def _t_waves(features: Features, places: Places) -> Iterator[Sentence]:
+    heights = {lead: features.lead_value(lead, "t") for lead in T_UPRIGHT_LEADS}
+    inverted = [x for x, t in heights.items() if t is not None and t <= INVERTED_T_MV]
+    flat = [x for x, t in heights.items() if t is not None and INVERTED_T_MV < t < FLAT_T_MV]
+    for leads, word in ((inverted, "inverted"), (flat, "flat")):
+        if leads:
+            values = ", ".join(f"{x} {heights[x]:+.2f} mV" for x in leads)
+            yield Sentence(
+                "ST-T",
+                f"T is {word} in {listed(leads)} ({values}).",
+                tuple(e for x in leads[:4] for e in places.wave(x, "QRS off", "T off")),
+            )
+    measured = [x for x, t in heights.items() if t is not None]
+    if measured and not inverted and not flat:
+        yield Sentence("ST-T", f"T is upright in {listed(measured)}.")
+
+
+def _decision(
+    criteria: tuple[CriterionResult, ...], class_name: str
+) -> CriterionResult | None:
+    return next((c for c in criteria if c.class_name == class_name and c.decides), None)
+
+
+def _conclusion(
+    features: Features,
+    criteria: tuple[CriterionResult, ...],
+    attributions: tuple[Attribution, ...],
+    classification: Classification | None,
+    places: Places,
+) -> Iterator[Sentence]:
+    met = [c for c in criteria if c.decides and c.outcome == "met"]
+    if met:
+        names = listed([CLASS_TITLES[c.class_name] for c in met])
+        yield Sentence(
+            "Conclusion",
+            f"By the measured criteria: {names}.",
+            tuple(dict.fromkeys(e for c in met for e in c.evidence))[:6],
+        )
+    elif features.beats:
+        yield Sentence("Conclusion", "By the measured criteria none of the nine classes is met.")
+    if classification is None:
+        return
+    found = [r for r in classification.results if r.positive]
+    if found:
+        names = listed([f"{CLASS_TITLES[r.name]} ({100 * r.probability:.0f} %)" for r in found])
+        yield Sentence("Conclusion", f"The network finds {names}.")
+    elif classification.verdict == "unreadable":
+        yield Sentence("Conclusion", "The network gives no opinion on this ECG.")
+    else:
+        yield Sentence("Conclusion", "The network finds none of its nine classes.")
+    for result in found:
+        yield from _why(result.name, attributions, criteria)
+
+
+def _why(
+    class_name: str,
+    attributions: tuple[Attribution, ...],
+    criteria: tuple[CriterionResult, ...],
+) -> Iterator[Sentence]:
+    """Where the network looked, next to what the criteria say of the same class."""
+    mine: Mapping[str, Attribution] = {a.kind: a for a in attributions if a.class_name == class_name}
+    parts: list[str] = []
+    evidence: list[Evidence] = []
+    for kind, word in (("leads", "most by lead"), ("windows", "most by the stretch")):
+        attribution = mine.get(kind)
+        if attribution is None:
+            continue
+        order = sorted(range(len(attribution.values)), key=lambda i: -attribution.values[i])
+        top = [i for i in order[:2] if attribution.values[i] > 0]
+        if not top:
+            continue
+        names = [f"{attribution.players[i].label} ({attribution.values[i]:+.1f})" for i in top]
+        parts.append(f"{word} {listed(names)}")
+        evidence += [
+            Evidence(p.lead, p.start_s, p.end_s) for p in (attribution.players[i] for i in top)
+        ]
+    if not parts:
+        return
+    decides = _decision(criteria, class_name)
+    beside = f"; measured: {decides.outcome} ({decides.numbers})" if decides else ""
+    yield Sentence(
+        "Conclusion",
+        f"For {CLASS_TITLES[class_name]} the network was moved {' and '.join(parts)} in "
+        f"log-odds{beside}.",
+        tuple(evidence),
+    )

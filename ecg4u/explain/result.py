@@ -1,0 +1,193 @@
+"""What the explanation consists of, as plain frozen values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+Outcome = Literal["met", "not met", "cannot tell"]
+BeatKind = Literal["usual", "PAC", "PVC", "other"]
+Section = Literal["Rate", "Rhythm", "Axis", "Intervals", "QRS", "ST-T", "Conclusion"]
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """A place on the trace: a lead (None: all of them) from one time of the record to another."""
+
+    lead: str | None
+    start_s: float
+    end_s: float
+
+
+@dataclass(frozen=True)
+class Feature:
+    """A measured value with its unit and standard uncertainty, or None with the reason why."""
+
+    name: str
+    value: float | None
+    unit: str = ""
+    uncertainty: float | None = None
+    reason: str = ""
+
+    @classmethod
+    def unknown(cls, name: str, reason: str, unit: str = "") -> Feature:
+        """A feature that cannot be measured here."""
+        return cls(name, None, unit, None, reason)
+
+
+@dataclass(frozen=True)
+class Beat:
+    """One QRS complex. ``early`` is its RR interval over the usual RR; times in s of the record."""
+
+    r_s: float
+    onset_s: float
+    offset_s: float
+    kind: BeatKind
+    similarity: float | None
+    early: float | None = None
+    pause: float | None = None
+
+    @property
+    def width_ms(self) -> float:
+        """QRS width of this beat in ms."""
+        return 1000 * (self.offset_s - self.onset_s)
+
+
+@dataclass(frozen=True)
+class LeadFeatures:
+    """Features of one lead's median beat; amplitudes in mV against the PQ junction."""
+
+    lead: str
+    n_beats: int
+    features: Mapping[str, Feature]
+
+    def value(self, name: str) -> float | None:
+        """The value of a feature, None where it is not known."""
+        found = self.features.get(name)
+        return None if found is None else found.value
+
+
+@dataclass(frozen=True)
+class Features:
+    """Everything measured on one ECG."""
+
+    globals: Mapping[str, Feature]
+    leads: Mapping[str, LeadFeatures]
+    beats: tuple[Beat, ...]
+    rr_s: tuple[float, ...]
+    waves_s: Mapping[str, float | None] = field(default_factory=dict)
+    """Wave boundaries of the median beat in s from the R peak: P onset, QRS onset ..."""
+
+    def value(self, name: str) -> float | None:
+        """The value of a global feature, None where it is not known."""
+        found = self.globals.get(name)
+        return None if found is None else found.value
+
+    def lead_value(self, lead: str, name: str) -> float | None:
+        """The value of a lead's feature, None where it is not known."""
+        found = self.leads.get(lead)
+        return None if found is None else found.value(name)
+
+
+@dataclass(frozen=True)
+class CriterionResult:
+    """A published criterion and what the measured numbers say about it.
+
+    ``decides`` marks the one result of each class that sums its criteria up.
+    """
+
+    class_name: str
+    name: str
+    source: str
+    threshold: str
+    outcome: Outcome
+    numbers: str
+    evidence: tuple[Evidence, ...] = ()
+    decides: bool = False
+
+
+@dataclass(frozen=True)
+class Player:
+    """A stretch of the record that is kept or hidden as one."""
+
+    label: str
+    lead: str | None
+    start_s: float
+    end_s: float
+
+
+@dataclass(frozen=True)
+class Attribution:
+    """Shapley values of one class's log-odds over one set of players.
+
+    ``base_value`` is the log-odds with every player hidden, ``total`` with all shown;
+    ``additivity_error`` is |base_value + sum(values) - total|.
+    """
+
+    class_name: str
+    kind: Literal["leads", "windows", "blocks", "waves"]
+    players: tuple[Player, ...]
+    values: tuple[float, ...]
+    errors: tuple[float, ...]
+    base_value: float
+    total: float
+    additivity_error: float
+    method: Literal["exact", "permutation"]
+    n_evaluations: int
+
+    def to_shap(self) -> Any:
+        """The same as a `shap.Explanation`, for shap's own plots."""
+        import numpy as np
+        import shap
+
+        return shap.Explanation(
+            values=np.array(self.values),
+            base_values=self.base_value,
+            data=np.array([p.end_s - p.start_s for p in self.players]),
+            feature_names=[p.label for p in self.players],
+            error_std=np.array(self.errors),
+        )
+
+
+@dataclass(frozen=True)
+class Sentence:
+    """One sentence of the reading and the places on the trace that it speaks of."""
+
+    section: Section
+    text: str
+    evidence: tuple[Evidence, ...] = ()
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Why: measurements, criteria, attributions, and a reading that joins them."""
+
+    features: Features
+    criteria: tuple[CriterionResult, ...]
+    attributions: tuple[Attribution, ...]
+    reading: tuple[Sentence, ...]
+    conflicts: tuple[str, ...]
+    timings_s: Mapping[str, float] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for ``result.json``; timings are left out, so that reruns are identical."""
+        return {
+            "features": {
+                "global": {name: asdict(f) for name, f in self.features.globals.items()},
+                "leads": {
+                    name: {
+                        "n_beats": lead.n_beats,
+                        "features": {key: asdict(f) for key, f in lead.features.items()},
+                    }
+                    for name, lead in self.features.leads.items()
+                },
+                "beats": [asdict(b) | {"width_ms": b.width_ms} for b in self.features.beats],
+                "rr_s": list(self.features.rr_s),
+                "waves_s": dict(self.features.waves_s),
+            },
+            "criteria": [asdict(c) for c in self.criteria],
+            "attributions": [asdict(a) for a in self.attributions],
+            "reading": [asdict(s) for s in self.reading],
+            "conflicts": list(self.conflicts),
+        }

@@ -1,0 +1,69 @@
+"""What features and classes are called in sentences and tables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+FEATURES: Mapping[str, str] = {
+    "beats": "Beats",
+    "rate": "Rate",
+    "rr_range": "RR, longest less shortest",
+    "rr_irregularity": "RR irregularity (RMSSD / mean)",
+    "rr_change": "Median RR change",
+    "pvc": "Premature ventricular beats",
+    "pac": "Premature atrial beats",
+    "p_correlation": "P, beat-to-beat correlation",
+    "p_probability": "P, wave network",
+    "p_presence": "P-wave score",
+    "pr": "PR interval",
+    "p_duration": "P duration",
+    "qrs": "QRS width",
+    "qt": "QT interval",
+    "qtc_bazett": "QTc (Bazett)",
+    "qtc_fridericia": "QTc (Fridericia)",
+    "axis": "QRS axis",
+    "p_axis": "P axis",
+    "q": "Q",
+    "r": "R",
+    "s": "S",
+    "r_prime": "R′",
+    "p": "P",
+    "t": "T",
+    "j": "J point",
+    "st60": "ST at J + 60 ms",
+    "st_slope": "ST slope",
+    "s_ms": "S duration",
+    "r_peak_time": "R-peak time",
+    "notches": "R notches",
+    "slurred": "R slurred",
+    "rsr": "rSR′",
+    "qrs_area": "QRS area",
+    "p_area": "P area",
+}
+
+CLASSES: Mapping[str, str] = {
+    "Normal": "a normal ECG",
+    "AF": "atrial fibrillation",
+    "I-AVB": "first-degree AV block",
+    "LBBB": "left bundle branch block",
+    "RBBB": "right bundle branch block",
+    "PAC": "premature atrial beats",
+    "PVC": "premature ventricular beats",
+    "STD": "ST depression",
+    "STE": "ST elevation",
+}
+
+
+def listed(words: list[str] | tuple[str, ...]) -> str:
+    """Words joined as in a sentence: a, b and c."""
+    if len(words) < 2:
+        return "".join(words)
+    return f"{', '.join(words[:-1])} and {words[-1]}"
+
+
+def places_of_time(seconds: list[float], most: int = 5) -> str:
+    """Moments for a sentence: at 1.2 s, 4.5 s and 3 more."""
+    shown = [f"{value:.1f} s" for value in seconds[:most]]
+    if len(seconds) > most:
+        shown.append(f"{len(seconds) - most} more")
+    return listed(shown)
