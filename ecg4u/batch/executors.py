@@ -238,7 +238,7 @@ def _call(task: Callable[[T], R], item: T) -> tuple[R | None, Failure | None]:
 def where(error: BaseException) -> str:
     """Type and place of an exception, without its message: ``ValueError at ecg4u.io.pages:12``."""
     name = error.code if isinstance(error, ECG4UError) else type(error).__name__
-    frames = traceback.extract_tb(error.__traceback__)
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename != __file__]
     if not frames:
         return name
     ours = [frame for frame in frames if f"{os.sep}ecg4u{os.sep}" in frame.filename] or frames

@@ -70,11 +70,17 @@ class Ledger:
             self._wait_for_orphans()
         except OSError as error:
             raise output_error(error) from None
-        begun_with = read_options(path)
+        try:
+            self._begin(options)
+        except BaseException:
+            self.close()
+            raise
+
+    def _begin(self, options: dict[str, Any]) -> None:
+        begun_with = read_options(self.path)
         if begun_with is None:
             self._write({"type": "run", "schema": SCHEMA, "options": options})
         elif begun_with != options:
-            self.close()
             changed = sorted(k for k in options if begun_with.get(k) != options[k])
             raise UsageError(
                 f"This run was begun with other options ({', '.join(changed)}).",
