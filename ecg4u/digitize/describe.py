@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from ecg4u.digitize.quality import einthoven_residuals
@@ -46,7 +47,7 @@ def describe(result: Digitization) -> dict[str, Any]:
             "n_pages": page.n_pages,
             "format": page.format,
         },
-        "grid": grid.to_dict(),
+        "grid": asdict(grid),
         "calibration": {
             "gain_mm_per_mv": calibration.gain_mm_per_mv,
             "gain_from": calibration.gain_from,

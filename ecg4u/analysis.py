@@ -1,0 +1,188 @@
+"""The whole way on one input: page or record -> signals -> classes -> reasons.
+
+`Analysis.to_dict` is ``result.json``: the command line, the batch and the web page all give this
+one object.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ecg4u.record import ECGRecord
+
+if TYPE_CHECKING:
+    from ecg4u.digitize.result import Digitization
+    from ecg4u.explain import Explanation
+    from ecg4u.io import Page
+    from ecg4u.model import Classification
+
+SCHEMA = "ecg4u.result/1"
+NOTICE = (
+    "Research and teaching aid, not a medical device. "
+    "It can be wrong; a clinician must read the ECG."
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Analysis:
+    """Everything that was found out about one ECG; what was not asked for is None."""
+
+    record: ECGRecord
+    digitization: Digitization | None = None
+    classification: Classification | None = None
+    explanation: Explanation | None = None
+    warnings: tuple[str, ...] = ()
+    timings_s: Mapping[str, float] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values that JSON can hold: no NaN, no arrays, no text of the page."""
+        return _plain(
+            {
+                "schema": SCHEMA,
+                "notice": NOTICE,
+                "versions": versions(),
+                "source": {
+                    "sha256": self.record.provenance.source_sha256,
+                    "kind": self.record.provenance.kind,
+                    "inferred": list(self.record.provenance.inferred),
+                },
+                "record": {
+                    "fs": self.record.fs,
+                    "n_samples": self.record.n_samples,
+                    "units": self.record.units,
+                    "sig_name": list(self.record.sig_name),
+                    "coverage": self.record.coverage(),
+                },
+                "digitization": self.digitization and self.digitization.to_dict(),
+                "classification": self.classification and self.classification.to_dict(),
+                "explanation": self.explanation and self.explanation.to_dict(),
+                "warnings": list(self.warnings),
+                "timings_s": dict(self.timings_s),
+            }
+        )
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if isinstance(value, np.ndarray):
+        return _plain(value.tolist())
+    if isinstance(value, np.generic):
+        return _plain(value.item())
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def versions() -> dict[str, str]:
+    """Version of this package, of Python and of what the numbers depend on."""
+    import platform
+    from importlib.metadata import version
+
+    from ecg4u import __version__
+
+    packages = ("numpy", "scipy", "opencv-python", "torch")
+    return {
+        "ecg4u": __version__,
+        "python": platform.python_version(),
+        **{name: version(name) for name in packages},
+    }
+
+
+def analyse(
+    source: str | Path | bytes | Page | ECGRecord,
+    *,
+    page: int = 1,
+    classify: bool = True,
+    explain: bool = True,
+    gain_mm_per_mv: float | None = None,
+    speed_mm_per_s: float | None = None,
+    network: bool = True,
+    seed: int = 0,
+    progress: Callable[[str], None] | None = None,
+) -> Analysis:
+    """Digitize (unless it is a record already), classify and explain.
+
+    Parameters
+    ----------
+    source
+        Path or bytes of a page (image, PDF), path of a record file, or a `Page` or `ECGRecord`.
+    page
+        Which page of a file with several, from 1.
+    classify, explain
+        What to do beyond the signals; ``explain`` needs ``classify``.
+    gain_mm_per_mv, speed_mm_per_s
+        What is printed on the page, where the user knows it.
+    network
+        Use the trace network of the digitizer.
+    seed
+        Of the Shapley estimates.
+    progress
+        Called with the name of each stage as it begins.
+
+    Raises
+    ------
+    ECG4UError
+        A typed error where the input cannot be read, is no ECG, or is too poor.
+    """
+    note = progress or (lambda stage: None)
+    timings: dict[str, float] = {}
+    clock = time.perf_counter()
+
+    def lap(stage: str) -> None:
+        nonlocal clock
+        now = time.perf_counter()
+        timings[stage] = round(now - clock, 3)
+        clock = now
+
+    digitization = classification = explanation = None
+    note("read")
+    loaded = _load(source, page)
+    lap("read")
+    if isinstance(loaded, ECGRecord):
+        record = loaded
+    else:
+        from ecg4u.digitize.pipeline import digitize_page
+
+        note("digitize")
+        digitization = digitize_page(
+            loaded,
+            gain_mm_per_mv=gain_mm_per_mv,
+            speed_mm_per_s=speed_mm_per_s,
+            network=network,
+        )
+        record = digitization.record
+        lap("digitize")
+    if classify:
+        from ecg4u.model import classify as run_classifier
+
+        note("classify")
+        classification = run_classifier(record)
+        lap("classify")
+    if explain and classification is not None:
+        from ecg4u.explain.explain import explain as run_explanation
+
+        note("explain")
+        explanation = run_explanation(record, classification, seed=seed)
+        lap("explain")
+    warnings = digitization.warnings if digitization is not None else record.provenance.inferred
+    return Analysis(record, digitization, classification, explanation, warnings, timings)
+
+
+def _load(source: str | Path | bytes | Page | ECGRecord, page: int) -> Page | ECGRecord:
+    from ecg4u.io import Page, is_record_file, read_page, read_record
+
+    if isinstance(source, (Page, ECGRecord)):
+        return source
+    if not isinstance(source, bytes) and is_record_file(source):
+        return read_record(source)
+    return read_page(source, page=page)

@@ -1,0 +1,269 @@
+"""The command line: ``ecg4u digitize | classify | explain | report | info | batch | serve``."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ecg4u import __version__
+from ecg4u.errors import ECG4UError
+
+if TYPE_CHECKING:
+    from ecg4u.analysis import Analysis
+
+LAZY = {
+    "batch": ("ecg4u.batch.command", "batch", "Many pages at once, resumable."),
+    "serve": ("ecg4u.web.command", "serve", "The web page and the API."),
+}
+FORMATS = ("wfdb", "csv", "hdf5", "edf", "dicom")
+NOTICE = "Research and teaching aid, not a medical device."
+INTERRUPTED = 130
+
+
+class _Commands(click.Group):
+    """A group that imports ``batch`` and ``serve`` only when they are called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted([*super().list_commands(ctx), *LAZY])
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name not in LAZY:
+            return super().get_command(ctx, name)
+        module, attribute, _ = LAZY[name]
+        command: click.Command = getattr(importlib.import_module(module), attribute)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        rows = []
+        for name in self.list_commands(ctx):
+            if name in LAZY:
+                rows.append((name, LAZY[name][2]))
+            else:
+                command = super().get_command(ctx, name)
+                assert command is not None
+                rows.append((name, command.get_short_help_str(70)))
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
+
+
+@click.group(cls=_Commands, epilog=NOTICE)
+@click.version_option(__version__, prog_name="ecg4u")
+def cli() -> None:
+    """Paper ECGs become twelve signals, nine likely diagnoses and reasons to check."""
+
+
+def _page_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Options of every command that may read a page."""
+    for option in (
+        click.option("--page", default=1, show_default=True, help="Page of a PDF or TIFF."),
+        click.option("--gain", type=click.FloatRange(1, 80), help="mm/mV, if you know it."),
+        click.option("--speed", type=click.FloatRange(5, 200), help="mm/s, if you know it."),
+        click.option("--classical", is_flag=True, help="Digitize without the trace network."),
+    ):
+        command = option(command)
+    return command
+
+
+def _analyse(
+    source: Path,
+    page: int,
+    gain: float | None,
+    speed: float | None,
+    classical: bool,
+    *,
+    classify: bool = True,
+    explain: bool = True,
+) -> Analysis:
+    from ecg4u.analysis import analyse
+
+    analysis = analyse(
+        source,
+        page=page,
+        gain_mm_per_mv=gain,
+        speed_mm_per_s=speed,
+        network=not classical,
+        classify=classify,
+        explain=explain,
+    )
+    for warning in analysis.warnings:
+        click.echo(f"warning: {warning}", err=True)
+    return analysis
+
+
+def _print_json(values: Any) -> None:
+    click.echo(json.dumps(values, indent=1, ensure_ascii=False, allow_nan=False))
+
+
+SOURCE = click.argument("source", type=click.Path(path_type=Path))
+
+
+@cli.command()
+@SOURCE
+@click.option("-o", "--out", type=click.Path(path_type=Path), help="Default: beside the page.")
+@click.option("--format", "format_", type=click.Choice(FORMATS), default="wfdb", show_default=True)
+@click.option("--overlay", type=click.Path(path_type=Path), help="PNG: the traces on the page.")
+@_page_options
+def digitize(
+    source: Path,
+    out: Path | None,
+    format_: str,
+    overlay: Path | None,
+    page: int,
+    gain: float | None,
+    speed: float | None,
+    classical: bool,
+) -> None:
+    """Turn a page into signals; prints what was found as JSON."""
+    from ecg4u.io import write_atomically, write_record
+
+    analysis = _analyse(source, page, gain, speed, classical, classify=False, explain=False)
+    written = write_record(analysis.record, out or source.with_suffix(""), format=format_)
+    if overlay is not None:
+        from ecg4u.report.overlay_png import overlay_png
+
+        if analysis.digitization is None:
+            raise click.UsageError("--overlay needs a page, not a record.")
+        write_atomically(overlay, overlay_png(analysis.digitization))
+    _print_json({**analysis.to_dict(), "written": [path.name for path in written]})
+
+
+@cli.command()
+@SOURCE
+@click.option("--json", "as_json", is_flag=True, help="All of it as JSON.")
+@_page_options
+def classify(
+    source: Path,
+    as_json: bool,
+    page: int,
+    gain: float | None,
+    speed: float | None,
+    classical: bool,
+) -> None:
+    """The nine classes of a page or record, with probability and threshold."""
+    analysis = _analyse(source, page, gain, speed, classical, explain=False)
+    said = analysis.classification
+    assert said is not None
+    if as_json:
+        _print_json(analysis.to_dict())
+        return
+    for result in said.results:
+        mark = "*" if result.positive else " "
+        click.echo(
+            f"{mark} {result.name:7s} {result.probability:6.3f}  threshold {result.threshold:.3f}"
+        )
+    click.echo(f"verdict: {said.verdict}" + "".join(f"\n  {reason}" for reason in said.reasons))
+    click.echo(NOTICE, err=True)
+
+
+@cli.command()
+@SOURCE
+@click.option("--json", "as_json", is_flag=True, help="All of it as JSON.")
+@_page_options
+def explain(
+    source: Path,
+    as_json: bool,
+    page: int,
+    gain: float | None,
+    speed: float | None,
+    classical: bool,
+) -> None:
+    """The reading of a page or record in words, with the numbers behind it."""
+    analysis = _analyse(source, page, gain, speed, classical)
+    if as_json:
+        _print_json(analysis.to_dict())
+        return
+    assert analysis.explanation is not None
+    section = ""
+    for sentence in analysis.explanation.reading:
+        if sentence.section != section:
+            section = sentence.section
+            click.echo(f"{section}:")
+        click.echo(f"  {sentence.text}")
+    click.echo(NOTICE, err=True)
+
+
+@cli.command()
+@SOURCE
+@click.option("-o", "--out", required=True, type=click.Path(path_type=Path), help="Folder.")
+@click.option(
+    "--format",
+    "formats",
+    type=click.Choice(FORMATS),
+    multiple=True,
+    default=("wfdb",),
+    show_default=True,
+    help="Of the signals; may be given several times.",
+)
+@_page_options
+def report(
+    source: Path,
+    out: Path,
+    formats: Sequence[str],
+    page: int,
+    gain: float | None,
+    speed: float | None,
+    classical: bool,
+) -> None:
+    """Signals, result.json and report.html of one page or record."""
+    from ecg4u.report import write
+
+    analysis = _analyse(source, page, gain, speed, classical)
+    for path in write(analysis, out, formats):
+        click.echo(str(path))
+    click.echo(NOTICE, err=True)
+
+
+@cli.command()
+@click.argument("source", required=False, type=click.Path(path_type=Path))
+def info(source: Path | None) -> None:
+    """Versions and models; with SOURCE, what kind of file it is."""
+    from ecg4u.analysis import versions
+
+    found: dict[str, Any] = {"versions": versions()}
+    if source is not None:
+        from ecg4u.io import count_pages, is_record_file, read_record
+
+        if is_record_file(source):
+            record = read_record(source)
+            found["record"] = {
+                "fs": record.fs,
+                "duration_s": record.duration_s,
+                "coverage": record.coverage(),
+            }
+        else:
+            found["pages"] = count_pages(source)
+    else:
+        from ecg4u.model import Classifier
+
+        found["classifier"] = Classifier().card
+    _print_json(found)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Entry point: typed errors become one line, a remedy and their exit code."""
+    try:
+        cli.main(args=None if argv is None else list(argv), standalone_mode=False)
+    except ECG4UError as error:
+        click.echo(f"error: {error.message}", err=True)
+        if error.hint:
+            click.echo(f"  {error.hint}", err=True)
+        sys.exit(error.exit_code)
+    except click.exceptions.Abort:
+        sys.exit(INTERRUPTED)
+    except click.exceptions.Exit as end:
+        sys.exit(end.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+
+
+if __name__ == "__main__":
+    main()
