@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ecg4u.explain.titles import FEATURES
 from ecg4u.record import LEADS
 from ecg4u.report.markup import number
 from ecg4u.report.names import GRID_SOURCES, SCALE_SOURCES
@@ -14,40 +15,42 @@ if TYPE_CHECKING:
     from ecg4u.digitize.result import Digitization
     from ecg4u.explain.result import Feature, Features
 
+UNSHOWN = frozenset({"qrs_area", "p_area"})
+"""Features of a lead that serve other features only."""
 POOR_COVERAGE = 0.02
 """A lead known over less of the record than this is reported as not read."""
 
 
 def feature_rows(features: Features) -> list[FeatureRow]:
     """The features of the whole ECG."""
-    return [_feature_row(feature) for feature in features.globals.values()]
+    return [_feature_row(key, feature) for key, feature in features.globals.items()]
 
 
-def _feature_row(feature: Feature) -> FeatureRow:
+def _feature_row(key: str, feature: Feature) -> FeatureRow:
+    title = FEATURES.get(key, feature.name)
     if feature.value is None:
-        return FeatureRow(feature.name, "", feature.reason)
-    text = f"{_digits(feature.value, feature.unit)} {feature.unit}".strip()
+        return FeatureRow(title, "", feature.reason)
     note = feature.reason
-    if feature.uncertainty is not None:
+    if feature.uncertainty:
         note = f"± {_digits(feature.uncertainty, feature.unit)} {note}".strip()
-    return FeatureRow(feature.name, text, note)
+    return FeatureRow(title, f"{_digits(feature.value, feature.unit)}{_unit(feature)}", note)
 
 
 def lead_table(features: Features) -> LeadTable | None:
     """The features of each lead's median beat, one row a lead."""
-    names: dict[str, str] = {}
+    columns: dict[str, str] = {}
     for lead in features.leads.values():
         for key, feature in lead.features.items():
-            names.setdefault(
-                key, f"{feature.name} ({feature.unit})" if feature.unit else feature.name
-            )
-    if not names:
+            if key not in UNSHOWN:
+                unit = f" ({feature.unit})" if feature.unit else ""
+                columns.setdefault(key, FEATURES.get(key, feature.name) + unit)
+    if not columns:
         return None
     rows = tuple(
-        (name, *(_lead_cell(lead.features.get(key)) for key in names))
+        (name, *(_lead_cell(lead.features.get(key)) for key in columns))
         for name, lead in features.leads.items()
     )
-    return LeadTable(tuple(names.values()), rows)
+    return LeadTable(tuple(columns.values()), rows)
 
 
 def _lead_cell(feature: Feature | None) -> str:
@@ -56,9 +59,15 @@ def _lead_cell(feature: Feature | None) -> str:
     return _digits(feature.value, feature.unit)
 
 
+def _unit(feature: Feature) -> str:
+    if feature.unit == "deg":
+        return "°"
+    return f" {feature.unit}" if feature.unit else ""
+
+
 def _digits(value: float, unit: str) -> str:
-    """As many digits as the unit's measurement is worth."""
-    return number(value, {"ms": 0, "/min": 0, "bpm": 0, "°": 0, "deg": 0, "mV": 2}.get(unit, 2))
+    """As many digits as a measurement in that unit is worth."""
+    return number(value, {"ms": 0, "/min": 0, "deg": 0}.get(unit, 2))
 
 
 def warning_lines(analysis: Analysis) -> list[str]:

@@ -136,6 +136,8 @@ def _sentence(n: int, sentence: Sentence) -> Markup:
 
 def classes(opinion: Classification) -> Markup:
     """All nine classes: probability against threshold, and how often the network is right."""
+    if opinion.verdict == "unreadable":
+        return Markup("")
     head = tag(
         "tr",
         *(
@@ -161,8 +163,8 @@ def classes(opinion: Classification) -> Markup:
             tag(
                 "p",
                 "Each class is judged on its own; several can be present. The upright stroke marks "
-                "the threshold. Sensitivity and specificity are those of the threshold on "
-                "recordings that the network was not trained on.",
+                "the threshold; sensitivity and specificity were measured at it, on the validation "
+                "recordings.",
                 cls="quiet",
             ),
         ]

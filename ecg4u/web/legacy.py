@@ -50,8 +50,8 @@ def _reason(name: str, row: Mapping[str, Any], result: Mapping[str, Any]) -> str
     )
     explanation = result.get("explanation") or {}
     measured = [
-        criterion["summary"]
+        f"{criterion['name']}: {criterion['outcome']} ({criterion['numbers']})."
         for criterion in explanation.get("criteria", ())
-        if criterion.get("class_name") == name and criterion.get("summary")
+        if criterion["class_name"] == name and criterion["decides"]
     ]
     return " ".join([words, *measured])

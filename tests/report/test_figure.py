@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import re
+
+import made_up
+import numpy as np
+import pytest
+
+from ecg4u.record import LEADS, ECGRecord
+from ecg4u.report import figure
+
+
+def points(path: str) -> list[np.ndarray]:
+    """The runs of an SVG path made of M and relative l, in mm."""
+    runs = []
+    for part in re.findall(r"M([^Ml]+)l([^M]+)", path):
+        start, steps = (np.array(re.findall(r"-?\d*\.?\d+", p), float) for p in part)
+        runs.append(np.cumsum(np.vstack([start, steps.reshape(-1, 2)]), axis=0))
+    return runs
+
+
+def test_millimetres_are_25_a_second_and_10_a_millivolt() -> None:
+    values = np.zeros((1000, 12))
+    values[500:, 0] = 1.0
+    record = ECGRecord(values, 500.0)
+    paper = figure.lay_out(record, figure.arrange(record))
+    panel = paper.panels[0]
+    (run,) = points(figure.trace_path(record, panel))
+    assert run[0] == pytest.approx([panel.x, panel.baseline], abs=0.01)
+    assert run[-1] == pytest.approx([panel.x + 25 * 1.998, panel.baseline - 10], abs=0.01)
+
+
+def test_no_peak_loses_height() -> None:
+    values = np.zeros((1000, 12))
+    peaks = np.arange(31, 1000, 37)
+    values[peaks, 0] = np.linspace(0.1, 2.0, len(peaks))
+    record = ECGRecord(values, 500.0)
+    paper = figure.lay_out(record, figure.arrange(record))
+    (run,) = points(figure.trace_path(record, paper.panels[0]))
+    drawn = paper.panels[0].baseline - run[:, 1]
+    for height in values[peaks, 0]:
+        assert np.abs(drawn - 10 * height).min() < 0.02
+
+
+def test_nan_is_a_gap() -> None:
+    values = made_up.signal()
+    values[1000:1100, :] = np.nan
+    record = ECGRecord(values, 500.0)
+    paper = figure.lay_out(record, figure.arrange(record))
+    first, second = points(figure.trace_path(record, paper.panels[0]))
+    assert second[0, 0] - first[-1, 0] == pytest.approx(101 / 500 * 25, abs=0.02)
+
+
+def test_rows_follow_what_the_record_shows() -> None:
+    record = ECGRecord(made_up.paged(), 500.0)
+    rows = [[strip.lead for strip in row] for row in figure.arrange(record)]
+    assert rows[-1] == ["II"]
+    assert rows[0][:1] == ["I"]
+    assert rows[0][-3:] == ["aVR", "V1", "V4"]
+    full = figure.arrange(ECGRecord(made_up.signal(), 500.0))
+    assert [row[0].lead for row in full] == list(LEADS)
+
+
+def test_rows_follow_the_page_where_there_was_one() -> None:
+    record = ECGRecord(made_up.paged(), 500.0)
+    rows = figure.arrange(record, made_up.digitization(record))
+    assert [strip.lead for strip in rows[0]] == ["I", "aVR", "V1", "V4"]
+    assert rows[0][1].start_s == 2.5
+
+
+def test_panels_keep_to_the_paper() -> None:
+    for values in (made_up.signal(), made_up.paged(), 100 * made_up.signal()):
+        record = ECGRecord(values, 500.0)
+        paper = figure.lay_out(record, figure.arrange(record))
+        for panel in paper.panels:
+            assert 0 <= panel.x < panel.x_at(1e9) <= paper.width
+            assert 0 <= panel.top < panel.baseline < panel.bottom <= paper.height

@@ -1,0 +1,166 @@
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+
+import made_up
+import numpy as np
+import pytest
+from made_up import HOSTILE, MadeUp
+
+from ecg4u.record import CLASSES, LEADS, ECGRecord
+from ecg4u.report import content_security_policy, render, write
+from ecg4u.report.document import script, style
+from ecg4u.report.markup import VOID
+from ecg4u.report.names import CLASS_TITLES
+
+
+class Strict(HTMLParser):
+    """Fails on a tag that is not closed, and keeps what the tests ask about."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.seen: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.seen.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def parse(html: str) -> Strict:
+    parser = Strict()
+    parser.feed(html)
+    parser.close()
+    assert parser.open == []
+    return parser
+
+
+@pytest.fixture(scope="module")
+def html() -> str:
+    return render(made_up.analysis())
+
+
+def test_it_is_well_formed_and_ids_are_unique(html: str) -> None:
+    ids = [attrs["id"] for _, attrs in parse(html).seen if "id" in attrs]
+    assert len(ids) == len(set(ids))
+
+
+def test_it_asks_nothing_of_the_network(html: str) -> None:
+    rest = html.replace("http://www.w3.org/2000/svg", "")
+    assert not re.search(r"https?:|//\w+\.|@import|url\((?!#)", rest.replace("data:", ""))
+    for tag, attrs in parse(html).seen:
+        for name in ("src", "href", "action", "data"):
+            target = attrs.get(name)
+            assert target is None or target.startswith(("data:image/", "#")), (tag, target)
+
+
+def test_its_policy_admits_its_own_style_and_script_only(html: str) -> None:
+    policy = content_security_policy()
+    assert "unsafe" not in policy
+    metas = [attrs for tag, attrs in parse(html).seen if tag == "meta"]
+    assert policy in [attrs.get("content") for attrs in metas]
+    assert f"<style>{style()}</style>" in html
+    assert f"<script>{script()}</script>" in html
+    for _, attrs in parse(html).seen:
+        assert "style" not in attrs
+        assert not any(name.startswith("on") for name in attrs)
+
+
+def test_every_class_lead_and_limit_is_there(html: str) -> None:
+    text = parse(html).text
+    for name in CLASSES:
+        assert CLASS_TITLES[name] in text
+    for name in LEADS:
+        assert f">{name}</text>" in html
+    assert "not a medical device" in text
+    assert "25 mm/s, assumed" in text
+    assert "10 mm/mV, read from the calibration pulse" in text
+    assert "Lead V3, row 3: poor" in text
+
+
+def test_all_text_is_escaped() -> None:
+    hostile = render(made_up.analysis(HOSTILE), title=HOSTILE)
+    assert "alert('x')" not in hostile.replace(script(), "")
+    assert parse(hostile).text.count("alert('x')") >= 10
+    plain = [tag for tag, _ in parse(render(made_up.analysis("t"), title="t")).seen]
+    assert [tag for tag, _ in parse(hostile).seen] == plain
+
+
+def test_same_analysis_same_bytes(html: str) -> None:
+    assert render(made_up.analysis()) == html
+
+
+def test_sentences_stand_in_reading_order_and_point_at_the_trace(html: str) -> None:
+    text = parse(html).text
+    assert text.index("The rate") < text.index("No P waves") < text.index("The conclusion")
+    buttons = [attrs for tag, attrs in parse(html).seen if attrs.get("class") == "sentence"]
+    assert [b["data-places"] for b in buttons] == ["V1,7.6,7.8;II,1,1.2", "*,0,10"]
+    boxes = [attrs for tag, attrs in parse(html).seen if attrs.get("class") == "cited"]
+    by_sentence = {button["data-n"] for button in buttons}
+    assert {box["data-n"] for box in boxes} == by_sentence
+
+
+def test_attributions_show_base_value_total_and_additivity(html: str) -> None:
+    text = parse(html).text
+    assert "Log-odds with nothing shown -2.00; the parts add +1.20" in text
+    assert "Additivity error 1e-07" in text
+    bands = [attrs for tag, attrs in parse(html).seen if attrs.get("class") in ("for", "against")]
+    assert len(bands) > 12
+
+
+def test_the_page_image_can_be_left_out() -> None:
+    assert "data:image/webp" in render(made_up.analysis())
+    assert "data:image" not in render(made_up.analysis(), page_image=False)
+
+
+def test_unreadable_shows_no_probabilities() -> None:
+    whole = made_up.analysis()
+    assert whole.classification is not None
+    from dataclasses import replace
+
+    said = replace(whole.classification, verdict="unreadable", reasons=("Lead V1 is flat.",))
+    text = parse(render(replace(whole, classification=said))).text
+    assert "Lead V1 is flat." in text
+    assert "93 %" not in text
+    assert "None of its nine classes" not in text
+
+
+def cases() -> Iterator[tuple[str, np.ndarray]]:
+    yield "full", made_up.signal()
+    yield "long", made_up.signal(74.0)
+    yield "short", made_up.signal(0.5)
+    yield "3x4", made_up.paged()
+    yield "6x2", made_up.paged(2)
+    yield "one lead", np.where(np.arange(12) == 3, made_up.signal(), np.nan)
+    yield "nothing", np.full((100, 12), np.nan)
+    yield "flat", np.zeros((5000, 12))
+    yield "huge", 500 * made_up.signal()
+    yield "single samples", np.where(np.arange(5000)[:, None] % 7 == 0, made_up.signal(), np.nan)
+
+
+@pytest.mark.parametrize(("name", "values"), list(cases()), ids=[name for name, _ in cases()])
+def test_a_record_alone_of_any_kind_gives_a_report(name: str, values: np.ndarray) -> None:
+    html = render(MadeUp(ECGRecord(values, made_up.FS)))
+    parse(html)
+    assert (
+        "nan" not in "".join(re.findall(r' (?:d|x|y|width|height|viewBox)="[^"]*"', html)).lower()
+    )
+    assert len(html) < 1_500_000
+
+
+def test_write_leaves_report_result_and_signals(tmp_path: Path) -> None:
+    paths = write(made_up.analysis(), tmp_path / "out", ["wfdb", "csv"])
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    assert {"report.html", "result.json", "signals.hea", "signals.dat", "signals.csv"} == names
+    assert paths[0].name == "report.html"
