@@ -1,0 +1,73 @@
+import numpy as np
+import pytest
+
+from ecg4u.model import Classifier
+from ecg4u.record import LEADS, ECGRecord
+
+Records = dict[str, tuple[ECGRecord, set[str]]]
+RNG = np.random.default_rng(5)
+N = 5000
+T = np.arange(N) / 500.0
+
+NO_ECG = {
+    "flat": np.zeros((N, 12)),
+    "nearly flat": RNG.normal(0, 0.002, (N, 12)),
+    "white noise": RNG.normal(0, 0.3, (N, 12)),
+    "one noise in all leads": np.tile(RNG.normal(0, 0.3, (N, 1)), (1, 12)),
+    "brown noise": np.cumsum(RNG.normal(0, 0.02, (N, 12)), axis=0),
+    "mains hum": np.tile(np.sin(2 * np.pi * 50 * T)[:, None], (1, 12)),
+    "slow sine": np.tile(np.sin(2 * np.pi * 1.2 * T)[:, None], (1, 12)),
+    "nothing known": np.full((N, 12), np.nan),
+    "one second": np.where(np.arange(N)[:, None] < 500, RNG.normal(0, 0.3, (N, 12)), np.nan),
+}
+
+
+@pytest.mark.parametrize("name", NO_ECG)
+def test_what_is_no_ecg_is_unreadable(classifier: Classifier, name: str) -> None:
+    answer = classifier.classify(ECGRecord(NO_ECG[name], 500.0))
+    assert answer.verdict == "unreadable"
+    assert answer.reasons
+    assert not answer.positive
+
+
+def test_microvolts_taken_for_millivolts_are_unreadable(
+    classifier: Classifier, normal: ECGRecord
+) -> None:
+    answer = classifier.classify(ECGRecord(normal.p_signal * 1000, normal.fs))
+    assert answer.verdict == "unreadable"
+
+
+def test_real_records_are_readable(classifier: Classifier, records: Records) -> None:
+    for record, _ in records.values():
+        assert classifier.classify(record).verdict != "unreadable"
+
+
+def test_a_noisy_record_is_still_readable(classifier: Classifier, normal: ECGRecord) -> None:
+    noisy = normal.p_signal + RNG.normal(0, 0.05, normal.p_signal.shape)
+    assert classifier.classify(ECGRecord(noisy, 500.0)).verdict == "ok"
+
+
+def test_swapped_limb_leads_are_doubtful(classifier: Classifier, normal: ECGRecord) -> None:
+    swapped = normal.p_signal.copy()
+    swapped[:, [0, 1]] = swapped[:, [1, 0]]
+    answer = classifier.classify(ECGRecord(swapped, 500.0))
+    assert answer.verdict == "uncertain"
+    assert any("Einthoven" in reason for reason in answer.reasons)
+
+
+def test_swapped_arms_are_doubtful(classifier: Classifier, normal: ECGRecord) -> None:
+    at = LEADS.index
+    arms = normal.p_signal.copy()
+    arms[:, at("I")] = -normal.lead("I")
+    arms[:, at("II")], arms[:, at("III")] = normal.lead("III"), normal.lead("II")
+    arms[:, at("aVR")], arms[:, at("aVL")] = normal.lead("aVL"), normal.lead("aVR")
+    answer = classifier.classify(ECGRecord(arms, 500.0))
+    assert answer.verdict == "uncertain"
+
+
+def test_three_leads_are_doubtful_and_said_so(classifier: Classifier, normal: ECGRecord) -> None:
+    few = normal.p_signal.copy()
+    few[:, 3:] = np.nan
+    answer = classifier.classify(ECGRecord(few, 500.0))
+    assert answer.verdict == "uncertain"
+    assert "Only 3 of 12 leads are shown." in answer.reasons

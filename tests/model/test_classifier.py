@@ -1,0 +1,134 @@
+import dataclasses
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ecg4u.errors import UnreadableInputError
+from ecg4u.model import Classifier, prepare
+from ecg4u.model.aggregate import over_windows
+from ecg4u.model.classifier import WEIGHTS, _read_card
+from ecg4u.record import CLASSES, ECGRecord
+
+Records = dict[str, tuple[ECGRecord, set[str]]]
+
+
+def test_shipped_weights_answer_all_nine_classes_in_order(
+    classifier: Classifier, normal: ECGRecord
+) -> None:
+    answer = classifier.classify(normal)
+    assert tuple(result.name for result in answer.results) == CLASSES
+    assert all(0 < result.probability < 1 for result in answer.results)
+    assert answer.verdict == "ok"
+    assert answer.model == classifier.card["id"]
+    for result in answer.results:
+        assert result.positive == (result.probability >= result.threshold)
+
+
+def test_most_examples_are_given_their_class(classifier: Classifier, records: Records) -> None:
+    named = [
+        bool(labels & {r.name for r in classifier.classify(record).positive})
+        for record, labels in records.values()
+        if "STE" not in labels
+    ]
+    assert sum(named) >= 6, named
+
+
+def test_normal_is_not_called_ill(classifier: Classifier, normal: ECGRecord) -> None:
+    assert [r.name for r in classifier.classify(normal).positive] == ["Normal"]
+
+
+def test_thresholds_and_operating_points_are_the_cards(
+    classifier: Classifier, normal: ECGRecord
+) -> None:
+    card = json.loads((WEIGHTS / "classifier.json").read_text())
+    for result in classifier.classify(normal).results:
+        assert result.threshold == card["thresholds"][result.name]
+        assert result.sensitivity == card["operating_points"][result.name]["sensitivity"]
+        assert result.specificity == card["operating_points"][result.name]["specificity"]
+
+
+def test_a_threshold_moved_in_the_card_moves_the_decision(
+    tmp_path: Path, normal: ECGRecord
+) -> None:
+    shutil.copytree(WEIGHTS, tmp_path / "weights")
+    card = json.loads((WEIGHTS / "classifier.json").read_text())
+    card["thresholds"]["Normal"] = 1.0
+    (tmp_path / "weights" / "classifier.json").write_text(json.dumps(card))
+    assert not Classifier(tmp_path / "weights").classify(normal).results[0].positive
+
+
+def test_log_odds_are_the_probabilities_shown(classifier: Classifier, normal: ECGRecord) -> None:
+    odds = classifier.log_odds(prepare(normal).windows())
+    shown = [result.probability for result in classifier.classify(normal).results]
+    np.testing.assert_allclose(1 / (1 + np.exp(-odds[0])), shown, atol=1e-6)
+
+
+def test_values_under_mask_zero_do_not_matter(classifier: Classifier, normal: ECGRecord) -> None:
+    inputs = prepare(normal).windows()
+    inputs[0, 12 + 2, 300:700] = 0
+    inputs[0, 12 + 9] = 0
+    other = inputs.copy()
+    other[0, 2, 300:700] = 4.0
+    other[0, 9] = -3.0
+    np.testing.assert_array_equal(classifier.log_odds(inputs), classifier.log_odds(other))
+
+
+def test_a_batch_agrees_with_one_by_one_and_with_itself(
+    classifier: Classifier, records: Records
+) -> None:
+    some = [record for record, _ in records.values()]
+    batch = classifier.classify_batch(some)
+    assert batch == classifier.classify_batch(some)
+    for record, together in zip(some, batch, strict=True):
+        alone = classifier.classify(record)
+        assert alone.verdict == together.verdict
+        for one, other in zip(alone.results, together.results, strict=True):
+            assert one.probability == pytest.approx(other.probability, abs=1e-5)
+    assert classifier.classify_batch([]) == []
+
+
+def test_rate_hardly_matters(classifier: Classifier, normal: ECGRecord) -> None:
+    half = ECGRecord((normal.p_signal[::2] + normal.p_signal[1::2]) / 2, normal.fs / 2)
+    want = classifier.classify(normal).results
+    for one, other in zip(want, classifier.classify(half).results, strict=True):
+        assert one.probability == pytest.approx(other.probability, abs=0.05)
+
+
+def test_a_long_record_is_read_whole(classifier: Classifier, records: Records) -> None:
+    calm = records["ptbxl_06670"][0].p_signal
+    ectopic = records["ptbxl_01416"][0].p_signal
+    column = CLASSES.index("PVC")
+    alone = classifier.classify(ECGRecord(ectopic, 500.0)).results[column].probability
+    after = classifier.classify(ECGRecord(np.concatenate([calm, calm, ectopic]), 500.0))
+    assert after.results[column].probability == pytest.approx(alone, abs=1e-4)
+
+
+def test_episodes_take_the_highest_window_and_the_rest_the_mean() -> None:
+    windows = np.stack([np.zeros(9), np.full(9, 2.0)])
+    by_class = dict(zip(CLASSES, over_windows(windows), strict=True))
+    assert by_class["PVC"] == by_class["PAC"] == by_class["AF"] == 2.0
+    assert by_class["Normal"] == by_class["LBBB"] == by_class["STD"] == 1.0
+
+
+def test_to_dict_is_strict_json(classifier: Classifier, normal: ECGRecord) -> None:
+    told = json.loads(json.dumps(classifier.classify(normal).to_dict(), allow_nan=False))
+    assert [c["name"] for c in told["classes"]] == list(CLASSES)
+    assert set(told) == {"classes", "verdict", "reasons", "model"}
+
+
+def test_missing_or_damaged_weights_are_a_typed_error(tmp_path: Path) -> None:
+    with pytest.raises(UnreadableInputError):
+        Classifier(tmp_path)
+    shutil.copytree(WEIGHTS, tmp_path / "weights")
+    name = _read_card(WEIGHTS)["members"][0]["file"]
+    (tmp_path / "weights" / name).write_bytes(b"not weights")
+    with pytest.raises(UnreadableInputError):
+        Classifier(tmp_path / "weights")
+
+
+def test_results_cannot_be_changed(classifier: Classifier, normal: ECGRecord) -> None:
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        classifier.classify(normal).verdict = "ok"  # type: ignore[misc]
