@@ -100,7 +100,9 @@ def explain(
     if wanted:
         from ecg4u.explain.attribution import attribute
 
-        attributions = attribute(record, wanted, classifier=classifier, seed=seed)
+        attributions = attribute(
+            record, wanted, features=features, classifier=classifier, seed=seed
+        )
     attributed = time.monotonic()
     reading = read(features, criteria, attributions, classification, places)
     return Explanation(
