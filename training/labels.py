@@ -92,9 +92,9 @@ def targets(dataset: str, statements: Collection[str], reference: Targets) -> Ta
         if "LPR" in statements:
             forget("I-AVB")
         if _any(statements, UNSPECIFIC_ECTOPY):
-            if not known[CLASSES.index("PVC")]:
+            if not reference[CLASSES.index("PVC")]:
                 forget("PAC")
-            if not known[CLASSES.index("PAC")]:
+            if not reference[CLASSES.index("PAC")]:
                 forget("PVC")
     if dataset in ("LUDB", "PTB"):
         forget("STD")

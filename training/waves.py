@@ -85,7 +85,7 @@ def _marks(rows: list[dict[str, str]], n: int) -> npt.NDArray[np.int64]:
 
 
 def sample(recording: Marked, rng: np.random.Generator) -> tuple[npt.NDArray, npt.NDArray]:
-    """One augmented crop of one lead: (2, CROP) input and (CROP,) marks."""
+    """One augmented crop of one lead: (3, CROP) input and (CROP,) marks."""
     lead = int(rng.integers(12))
     stretch = float(np.exp(rng.uniform(-0.25, 0.25)))
     span = round(CROP * stretch)
@@ -94,6 +94,8 @@ def sample(recording: Marked, rng: np.random.Generator) -> tuple[npt.NDArray, np
     at = np.clip(at, 0, len(recording.signal) - 1)
     signal = np.stack([np.interp(at, np.arange(len(s)), s) for s in recording.signal.T], axis=1)
     marks = recording.marks[np.round(at).astype(int), lead].copy()
+    if rng.random() < 0.5:
+        signal = _taller(signal, marks, rng)
     signal = signal + _disturbance(signal.shape, rng)
     context = rng.random(12) < rng.uniform(0.05, 1.0)
     context[lead] = True
@@ -106,9 +108,20 @@ def sample(recording: Marked, rng: np.random.Generator) -> tuple[npt.NDArray, np
         marks[outside] = IGNORED
     if rng.random() < 0.1:
         signal = -signal
+    signal = signal * np.exp(rng.uniform(-0.6, 0.6))
     inputs = lead_inputs(signal, context)[lead]
     inputs[0] *= np.exp(rng.uniform(-0.3, 0.3))
     return inputs.astype(np.float32), marks
+
+
+def _taller(
+    signal: npt.NDArray[np.float64], marks: npt.NDArray[np.int64], rng: np.random.Generator
+) -> npt.NDArray[np.float64]:
+    """The QRS complexes made 0.6 to 2.5 times as tall, so that P and T are small beside some."""
+    qrs = np.convolve(marks == 1 + WAVES.index("QRS"), np.ones(7) / 7, mode="same")
+    factor = float(np.exp(rng.uniform(-0.5, 0.9)))
+    middle = np.median(signal, axis=0)
+    return middle + (signal - middle) * (1 + (factor - 1) * qrs[:, None])
 
 
 def _disturbance(shape: tuple[int, ...], rng: np.random.Generator) -> npt.NDArray[np.float64]:

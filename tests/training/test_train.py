@@ -1,0 +1,128 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner
+
+from training.dataset import load, sampling_weights
+from training.export import main as export
+from training.prepare_data import write
+from training.sources import Recording
+from training.train import Settings, Trainer, masked_loss
+from training.train import main as train
+
+TINY = {"epochs": 2, "batch": 8, "width": 4}
+
+
+def beat_train(rng: np.random.Generator, fast: bool) -> np.ndarray:
+    """Twelve leads of narrow spikes at 60 or 120 a minute."""
+    lead = np.zeros(1000, np.float32)
+    lead[rng.integers(20) :: 50 if fast else 100] = 1.0
+    return np.tile(lead, (12, 1)) + rng.normal(0, 0.02, (12, 1000)).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    rng = np.random.default_rng(0)
+    recordings = []
+    for number in range(48):
+        fast = number % 2 == 1
+        label = np.zeros(9, np.float32)
+        label[1 if fast else 0] = 1
+        known = label.copy()
+        known[7] = np.nan
+        recordings.append(
+            Recording(
+                "PTB-XL", f"{number}", "train" if number < 32 else "valid", f"{number}",
+                beat_train(rng, fast), 100.0, label, known, np.zeros(18, np.float32),
+            )  # fmt: skip
+        )
+    out = tmp_path_factory.mktemp("data") / "tiny.h5"
+    write(recordings, out)
+    return out
+
+
+def trained(data: Path, run: Path, **changes: object) -> dict[str, torch.Tensor]:
+    settings = Settings(data="tiny.h5", **{**TINY, **changes})  # type: ignore[arg-type]
+    trainer = Trainer(settings, load(data), run, "cpu")
+    trainer.fit()
+    return trainer.average.state_dict()
+
+
+def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
+    return all(torch.equal(one[key], other[key]) for key in one)
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_does_not(
+    data: Path, tmp_path: Path
+) -> None:
+    first = trained(data, tmp_path / "a")
+    assert same(first, trained(data, tmp_path / "b"))
+    assert not same(first, trained(data, tmp_path / "c", seed=1))
+
+
+def test_a_killed_run_goes_on_to_the_same_weights(data: Path, tmp_path: Path) -> None:
+    whole = trained(data, tmp_path / "whole")
+    settings = Settings(data="tiny.h5", **TINY)  # type: ignore[arg-type]
+    killed = Trainer(settings, load(data), tmp_path / "killed", "cpu")
+    killed._train_epoch()
+    killed.epoch = 1
+    killed.save()
+    again = Trainer(settings, load(data, stream=True), tmp_path / "killed", "cpu")
+    again.resume()
+    assert again.epoch == 1
+    again.fit()
+    assert same(whole, again.average.state_dict())
+
+
+def test_one_command_trains_and_one_exports(data: Path, tmp_path: Path) -> None:
+    run, out = tmp_path / "run", tmp_path / "weights"
+    options = ["--data", str(data), "--run", str(run), "--epochs", "12", "--batch", "8"]
+    result = CliRunner().invoke(train, [*options, "--width", "4", "--threads", "1"])
+    assert result.exit_code == 0, result.output
+    assert {p.name for p in run.iterdir()} >= {"curves.png", "confusion.png", "run.json"}
+    loss = [entry["loss"] for entry in json.loads((run / "run.json").read_text())["history"]]
+    assert loss[-1] < 0.8 * loss[0]
+    result = CliRunner().invoke(export, [str(run), "--data", str(data), "--out", str(out)])
+    assert result.exit_code == 0, result.output
+    card = json.loads((out / "classifier.json").read_text())
+    assert card["metrics"]["valid"]["full"]["recordings"] == 16
+    assert "test" not in card["metrics"]
+
+    from ecg4u.model import Classifier
+
+    shipped = Classifier(out)
+    leads, masks = load(data).batch(np.arange(4))
+    odds = shipped.log_odds(torch.cat([leads, masks], dim=1))
+    assert odds.shape == (4, 9)
+
+
+def test_one_class_against_the_rest(data: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    options = ["--data", str(data), "--run", str(run), "--epochs", "1", "--width", "4"]
+    result = CliRunner().invoke(train, [*options, "--class", "AF", "--batch", "8"])
+    assert result.exit_code == 0, result.output
+    about = json.loads((run / "run.json").read_text())
+    assert about["classes"] == ["AF"]
+    assert about["config"]["outputs"] == 1
+
+
+def test_what_is_not_known_has_no_gradient() -> None:
+    logits = torch.zeros(2, 3, requires_grad=True)
+    targets = torch.tensor([[1.0, float("nan"), 0.0], [0.0, float("nan"), float("nan")]])
+    masked_loss(logits, targets, 3, 0.3).backward()
+    assert logits.grad is not None
+    assert (logits.grad[:, 1] == 0).all()
+    assert logits.grad[1, 2] == 0
+    assert logits.grad[0, 0] < 0 < logits.grad[0, 2]
+
+
+def test_rare_classes_are_drawn_more_often() -> None:
+    labels = np.zeros((101, 2), np.float32)
+    labels[:100, 0] = 1
+    labels[100, 1] = 1
+    weights = sampling_weights(labels, 0.5)
+    assert weights[0] == 1
+    assert weights[100] == pytest.approx(10)
