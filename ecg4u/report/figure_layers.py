@@ -15,7 +15,7 @@ SHORT_S = 2.0
 """Only a place shorter than this carries its sentence's number; a whole strip needs none."""
 MAX_NUMBERED = 6
 """A sentence with more places than this shows its number at the first few only."""
-BEAT_WORDS = {"PAC": "PAC", "PVC": "PVC", "other": "?"}
+BEAT_WORDS = {"PAC": "PAC", "PVC": "PVC", "other": "other"}
 FAINTEST = 0.06
 """Shares below this part of the largest are not drawn."""
 
@@ -61,32 +61,46 @@ def _box(panel: Panel, place: Player | Evidence) -> dict[str, Attribute]:
 
 
 def cited_places(sentences: Sequence[Sentence], paper: Paper) -> Markup:
-    """An unseen box over each cited place, lit up by its sentence, and a small number under it."""
-    return join(
-        _cited(n, place, i < MAX_NUMBERED, paper)
-        for n, sentence in enumerate(sentences, start=1)
-        for i, place in enumerate(sentence.evidence)
-    )
-
-
-def _cited(n: int, place: Evidence, numbered: bool, paper: Paper) -> Markup:
-    panels = paper.covering(place.lead, place.start_s, place.end_s)
+    """An unseen box over each cited place, lit up by its sentence, and the numbers under it."""
     boxes = [
-        tag("rect", attrs={"class": "cited", "data-n": n, **_box(panel, place)}) for panel in panels
+        tag("rect", attrs={"class": "cited", "data-n": n, **_box(panel, place)})
+        for n, sentence in enumerate(sentences, start=1)
+        for place in sentence.evidence
+        for panel in paper.covering(place.lead, place.start_s, place.end_s)
     ]
-    short = place.end_s - place.start_s < SHORT_S and place.lead is not None
-    if not (numbered and short and panels):
-        return join(boxes)
-    panel = panels[-1]
-    x0, x1 = panel.x_at(place.start_s), panel.x_at(place.end_s)
+    return join([*boxes, *(_mark(*item) for item in _marks(sentences, paper).items())])
+
+
+def _marks(
+    sentences: Sequence[Sentence], paper: Paper
+) -> dict[tuple[Panel, float, float], list[int]]:
+    """Numbers of the sentences that cite each short place; places that nearly agree are one."""
+    marks: dict[tuple[Panel, float, float], list[int]] = {}
+    for n, sentence in enumerate(sentences, start=1):
+        for place in sentence.evidence[:MAX_NUMBERED]:
+            panels = paper.covering(place.lead, place.start_s, place.end_s)
+            if place.lead is None or place.end_s - place.start_s >= SHORT_S or not panels:
+                continue
+            x0, x1 = panels[-1].x_at(place.start_s), panels[-1].x_at(place.end_s)
+            same = (
+                key for key in marks if key[0] is panels[-1] and key[1] < x1 + 1 and x0 < key[2] + 1
+            )
+            numbers = marks.setdefault(next(same, (panels[-1], x0, x1)), [])
+            if n not in numbers:
+                numbers.append(n)
+    return marks
+
+
+def _mark(place: tuple[Panel, float, float], numbers: Sequence[int]) -> Markup:
+    panel, x0, x1 = place
     bracket = f"M{number(x0)} {number(panel.bottom - 1.3)}v.8h{number(max(x1 - x0, 0.5))}v-.8"
-    mark = tag(
+    words = join((tag("tspan", n, attrs={"data-n": n}) for n in numbers), " · ")
+    return tag(
         "g",
         tag("path", attrs={"d": bracket}),
-        tag("text", n, attrs={"x": (x0 + x1) / 2, "y": panel.bottom + 1.9}),
-        attrs={"class": "mark", "data-n": n},
+        tag("text", words, attrs={"x": (x0 + x1) / 2, "y": panel.bottom + 1.9}),
+        cls="mark",
     )
-    return join([*boxes, mark])
 
 
 def beat_labels(beats: Sequence[Beat], paper: Paper) -> Markup:

@@ -87,6 +87,8 @@ def warning_lines(analysis: Analysis) -> list[str]:
 
 def facts(analysis: Analysis) -> Facts:
     """Page, calibration, model, versions and timings of an analysis."""
+    from ecg4u.analysis import versions
+
     rows: list[tuple[str, str]] = []
     if analysis.digitization is not None:
         rows += _page_rows(analysis.digitization)
@@ -98,7 +100,7 @@ def facts(analysis: Analysis) -> Facts:
         rows.append(("Source, SHA-256", record.provenance.source_sha256[:16] + " …"))
     if analysis.classification is not None:
         rows.append(("Network", analysis.classification.model))
-    return Facts(tuple(rows), {}, dict(analysis.timings_s))
+    return Facts(tuple(rows), versions(), dict(analysis.timings_s))
 
 
 def _page_rows(digitization: Digitization) -> list[tuple[str, str]]:

@@ -18,9 +18,9 @@ MAX_BARS = 12
 """Of more than twice as many players only the strongest are listed."""
 KINDS = {
     "leads": "By lead",
-    "windows": "By time window",
-    "blocks": "By lead and time",
     "waves": "By wave",
+    "windows": "By time",
+    "blocks": "By lead and time, the strongest",
 }
 
 
@@ -52,7 +52,11 @@ def verdict(opinion: Classification | None, conflicts: Sequence[str]) -> Markup:
             tag(
                 "li",
                 tag("strong", CLASS_TITLES.get(row.name, row.name)),
-                tag("span", f"probability {percent(row.probability)}", cls="quiet"),
+                tag(
+                    "span",
+                    f"probability {percent(row.probability)}, threshold {percent(row.threshold)}",
+                    cls="quiet",
+                ),
             )
             for row in sorted(positive, key=lambda row: -row.probability)
         )
@@ -219,17 +223,13 @@ def why(attributions: Sequence[Attribution]) -> Markup:
 
 
 def _attribution(class_name: str, views: Sequence[Attribution]) -> Markup:
+    ordered = sorted(views, key=lambda view: tuple(KINDS).index(view.kind))
+    pictures = (tag("figure", tag("figcaption", KINDS[view.kind]), _bars(view)) for view in ordered)
     return tag(
         "article",
         tag("h3", CLASS_TITLES.get(class_name, class_name)),
-        tag(
-            "div",
-            *(
-                tag("figure", tag("figcaption", KINDS[view.kind]), _bars(view), _account(view))
-                for view in views
-            ),
-            cls="side-by-side",
-        ),
+        _account(ordered),
+        tag("div", *pictures, cls="side-by-side"),
         cls="why",
     )
 
@@ -283,15 +283,23 @@ def _bar_row(label: str, length: float, spread: float, value: float) -> Markup:
     )
 
 
-def _account(view: Attribution) -> Markup:
-    total = sum(view.values)
-    return tag(
-        "p",
-        f"Log-odds with nothing shown {view.base_value:+.2f}; the parts add {total:+.2f}; with "
-        f"the whole ECG {view.total:+.2f} (probability {percent(probability(view.total))}). "
-        f"Additivity error {view.additivity_error:.0e}.",
-        cls="quiet",
-    )
+def _account(views: Sequence[Attribution]) -> Markup:
+    """Base value, what the parts add, the whole: once where all kinds of player share them."""
+    lines: dict[str, list[str]] = {}
+    for view in views:
+        line = (
+            f"{view.base_value:+.2f} with nothing shown, {view.total - view.base_value:+.2f} from "
+            f"the parts, {view.total:+.2f} with the whole ECG"
+        )
+        lines.setdefault(line, []).append(KINDS[view.kind].lower())
+    if len(lines) == 1:
+        words = f"In log-odds: {next(iter(lines))}."
+    else:
+        words = "In log-odds: " + "; ".join(
+            f"{', '.join(kinds)}: {line}" for line, kinds in lines.items()
+        )
+    worst = max(view.additivity_error for view in views)
+    return tag("p", words, f" Additivity error at most {worst:.0e}.", cls="quiet")
 
 
 def criteria(rows: Sequence[CriterionResult]) -> Markup:
@@ -396,11 +404,3 @@ def percent(share: float | None) -> str:
     if 0.995 < share < 1:
         return "> 99 %"
     return f"{100 * share:.0f} %"
-
-
-def probability(log_odds: float) -> float:
-    """The logistic function, safe for large arguments."""
-    import math
-
-    bounded = min(max(log_odds, -60.0), 60.0)
-    return 1 / (1 + math.exp(-bounded))
