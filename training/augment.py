@@ -15,8 +15,18 @@ from torch import Tensor
 from ecg4u.model.prepare import CLIP_MV, MODEL_FS_HZ
 from ecg4u.record import LEADS
 
-STANDARD_COLUMNS = (("I", "II", "III"), ("aVR", "aVL", "aVF"), ("V1", "V2", "V3"), ("V4", "V5", "V6"))
-CABRERA_COLUMNS = (("aVL", "I", "aVR"), ("II", "aVF", "III"), ("V1", "V2", "V3"), ("V4", "V5", "V6"))
+STANDARD_COLUMNS = (
+    ("I", "II", "III"),
+    ("aVR", "aVL", "aVF"),
+    ("V1", "V2", "V3"),
+    ("V4", "V5", "V6"),
+)
+CABRERA_COLUMNS = (
+    ("aVL", "I", "aVR"),
+    ("II", "aVF", "III"),
+    ("V1", "V2", "V3"),
+    ("V4", "V5", "V6"),
+)
 TWO_COLUMNS = (LEADS[:6], LEADS[6:])
 RHYTHM_STRIPS = (("II",), ("II",), ("II",), ("V1",), (), ("II", "V1"), ("II", "V1", "V5"))
 
@@ -105,7 +115,9 @@ def _random_columns(
     return shifted
 
 
-def augment(leads: Tensor, masks: Tensor, rng: np.random.Generator, options: Augmentation) -> Tensor:
+def augment(
+    leads: Tensor, masks: Tensor, rng: np.random.Generator, options: Augmentation
+) -> Tensor:
     """(n, 12, t) mV and masks -> (n, 24, t), noised, cut as a page cuts, and centred again."""
     n, _, samples = leads.shape
     device = leads.device

@@ -153,13 +153,9 @@ class Trainer:
         x = augment(leads, masks, rng, self.augmentation)
         if self.settings.mixup and rng.random() < self.augmentation.mixup:
             x, y = mixed(x, y, rng)
-        with torch.autocast(
-            self.device, torch.bfloat16, enabled=self.settings.precision == "bf16"
-        ):
+        with torch.autocast(self.device, torch.bfloat16, enabled=self.settings.precision == "bf16"):
             logits = self.network(x)
-        loss = masked_loss(
-            logits.float(), y, len(self.classes), self.settings.auxiliary_weight
-        )
+        loss = masked_loss(logits.float(), y, len(self.classes), self.settings.auxiliary_weight)
         self.optimizer.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(self.network.parameters(), GRADIENT_LIMIT)

@@ -79,7 +79,7 @@ def _beat_problem(model_input: ModelInput) -> str | None:
     high, middle = np.percentile(slope, 98), np.median(slope)
     if high < QRS_CONTRAST * middle or high == 0:
         return "No QRS complexes stand out: noise, or no ECG."
-    rate = _rate(slope, high / 2, model_input.fs)
+    rate = _rate(slope, float(high) / 2, model_input.fs)
     if not MIN_RATE_PER_MIN <= rate <= MAX_RATE_PER_MIN:
         return f"{rate:.0f} beats a minute were counted, which is no heart rate."
     return None
@@ -88,8 +88,8 @@ def _beat_problem(model_input: ModelInput) -> str | None:
 def _rate(slope: Float32Array, level: float, fs: float) -> float:
     """Upward crossings of ``level`` per minute, a refractory time apart."""
     crossings = np.flatnonzero((slope[1:] >= level) & (slope[:-1] < level))
-    beats, last = 0, -np.inf
-    for at in crossings:
+    beats, last = 0, -REFRACTORY_S * fs
+    for at in crossings.tolist():
         if at - last >= REFRACTORY_S * fs:
             beats, last = beats + 1, at
     return beats / (len(slope) / fs) * 60.0

@@ -40,9 +40,7 @@ class ResidualBlock(nn.Module):
 
     def __init__(self, channels_in: int, channels_out: int, stride: int, kernel: int) -> None:
         super().__init__()
-        self.conv1 = nn.Conv1d(
-            channels_in, channels_out, kernel, stride, kernel // 2, bias=False
-        )
+        self.conv1 = nn.Conv1d(channels_in, channels_out, kernel, stride, kernel // 2, bias=False)
         self.norm1 = nn.BatchNorm1d(channels_out)
         self.conv2 = nn.Conv1d(channels_out, channels_out, kernel, 1, kernel // 2, bias=False)
         self.norm2 = nn.BatchNorm1d(channels_out)
@@ -72,7 +70,12 @@ class ECGNet(nn.Module):
         width = config.width
         self.stem = nn.Sequential(
             nn.Conv1d(
-                config.in_channels, width, config.stem_kernel, 2, config.stem_kernel // 2, bias=False
+                config.in_channels,
+                width,
+                config.stem_kernel,
+                2,
+                config.stem_kernel // 2,
+                bias=False,
             ),
             nn.BatchNorm1d(width),
             nn.ReLU(),

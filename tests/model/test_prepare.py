@@ -59,9 +59,7 @@ def test_short_records_are_padded_with_mask_zero() -> None:
 
 
 @pytest.mark.parametrize(("seconds", "windows"), [(10.0, 1), (10.5, 2), (20.0, 2), (74.0, 8)])
-def test_long_records_become_windows_that_end_with_the_record(
-    seconds: float, windows: int
-) -> None:
+def test_long_records_become_windows_that_end_with_the_record(seconds: float, windows: int) -> None:
     signal = np.tile(sine(200.0, 2.0, seconds)[:, None], (1, 12)) + np.linspace(0, 3, round(
         200 * seconds
     ))[:, None]  # fmt: skip

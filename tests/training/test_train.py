@@ -35,9 +35,16 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
         known[7] = np.nan
         recordings.append(
             Recording(
-                "PTB-XL", f"{number}", "train" if number < 32 else "valid", f"{number}",
-                beat_train(rng, fast), 100.0, label, known, np.zeros(18, np.float32),
-            )  # fmt: skip
+                "PTB-XL",
+                f"{number}",
+                "train" if number < 32 else "valid",
+                f"{number}",
+                beat_train(rng, fast),
+                100.0,
+                label,
+                known,
+                np.zeros(18, np.float32),
+            )
         )
     out = tmp_path_factory.mktemp("data") / "tiny.h5"
     write(recordings, out)

@@ -1,0 +1,292 @@
+"""How good is the shipped classifier? `python -m benchmarks.classify --ecg ../shared/ecg`.
+
+Every recording goes the way a user's goes (`ECGRecord` -> `Classifier`), with full leads and with
+what a 3x4 page with a rhythm strip shows; ``--drawn N`` also draws N of them as pages and digitizes
+those. Thresholds come from the weights' card (set on the validation split); intervals are 95 %
+bootstrap percentiles over recordings. Writes ``benchmarks/results/classify.md``.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import click
+import numpy as np
+import numpy.typing as npt
+
+from ecg4u.errors import ECG4UError
+from ecg4u.model import Classifier
+from ecg4u.record import CLASSES, ECGRecord
+from training.augment import STANDARD_COLUMNS, TWO_COLUMNS, column_mask
+from training.metrics import (
+    auroc,
+    average_precision,
+    bootstrap,
+    calibration_error,
+    f1,
+    sensitivity,
+    specificity,
+)
+from training.sources import Recording, collected
+
+RESULTS = Path(__file__).parent / "results" / "classify.md"
+MEASURES = ("AUROC", "AUPRC", "F1", "sensitivity", "specificity")
+CHUNK = 64
+MACRO_OVER = tuple(name for name in CLASSES if name != "STE")
+DRAWN_PX_PER_MM = 8.0
+
+
+@dataclass(frozen=True, eq=False)
+class Answers:
+    """Labels and probabilities of the same recordings, (n, 9) each, with the card's thresholds."""
+
+    labels: npt.NDArray[np.float32]
+    probabilities: npt.NDArray[np.float64]
+    thresholds: npt.NDArray[np.float64]
+    verdicts: tuple[str, ...]
+
+    def rows(self, keep: npt.NDArray[np.int64] | npt.NDArray[np.bool_]) -> Answers:
+        """The answers of some of the recordings."""
+        return replace(
+            self,
+            labels=self.labels[keep],
+            probabilities=self.probabilities[keep],
+            verdicts=tuple(np.array(self.verdicts)[keep]),
+        )
+
+    def measure(self, what: str, name: str) -> float:
+        """One of `MEASURES` for one class."""
+        column = CLASSES.index(name)
+        y, p = self.labels[:, column], self.probabilities[:, column]
+        if what == "AUROC":
+            return auroc(y, p)
+        if what == "AUPRC":
+            return average_precision(y, p)
+        at: Callable[..., float] = {"F1": f1, "sensitivity": sensitivity}.get(what, specificity)
+        return at(y, p, self.thresholds[column])
+
+    def macro(self, what: str) -> float:
+        """Mean over the eight classes other than STE."""
+        return float(np.nanmean([self.measure(what, name) for name in MACRO_OVER]))
+
+
+def record_of(recording: Recording, layout: str) -> ECGRecord:
+    """The recording as a layout shows it: NaN where the page would show nothing."""
+    signal = recording.signal.T.astype(np.float64)
+    if layout != "full":
+        signal = signal[: round(10 * recording.fs)].copy()
+        columns = TWO_COLUMNS if layout == "6x2" else STANDARD_COLUMNS
+        rhythm = ("II",) if layout.endswith("+1") else ()
+        signal[column_mask(columns, rhythm, len(signal)).T == 0] = np.nan
+    return ECGRecord(signal, recording.fs)
+
+
+def redigitized(recording: Recording) -> ECGRecord:
+    """The recording drawn as a 3x4 page with a rhythm strip, and digitized again."""
+    import io
+
+    from ecg4u.paper.draw import PageStyle, draw_page
+    from ecg4u.paper.layouts import LAYOUTS
+    from PIL import Image
+
+    from ecg4u.digitize import digitize
+
+    signal = recording.signal.T.astype(np.float64)[: round(10 * recording.fs)]
+    drawn = draw_page(
+        ECGRecord(signal, recording.fs), LAYOUTS["3x4+1"], PageStyle(px_per_mm=DRAWN_PX_PER_MM)
+    )
+    png = io.BytesIO()
+    Image.fromarray(drawn.image).save(png, "PNG")
+    return digitize(png.getvalue())
+
+
+def answers(
+    classifier: Classifier, recordings: list[Recording], make: Callable[[Recording], ECGRecord]
+) -> tuple[Answers, npt.NDArray[np.int64]]:
+    """Classify what ``make`` gives; recordings that it refuses (typed errors) are left out.
+
+    Returns the answers and the indices of the recordings that they are for.
+    """
+    kept, found = [], []
+    for start in range(0, len(recordings), CHUNK):
+        records = []
+        for index in range(start, min(start + CHUNK, len(recordings))):
+            try:
+                records.append(make(recordings[index]))
+                kept.append(index)
+            except ECG4UError as error:
+                print(f"refused: {error.code} ({error.stage})", file=sys.stderr)
+        found += classifier.classify_batch(records)
+        print(f"\r{len(found)} of {len(recordings)}", end="", file=sys.stderr)
+    print(file=sys.stderr)
+    result = Answers(
+        labels=np.stack([recordings[index].reference for index in kept]),
+        probabilities=np.array([[r.probability for r in c.results] for c in found]),
+        thresholds=np.array([classifier.card["thresholds"][name] for name in CLASSES]),
+        verdicts=tuple(c.verdict for c in found),
+    )
+    return result, np.array(kept)
+
+
+def class_table(found: Answers, repeats: int) -> list[str]:
+    """A row a class, a row for the macro; value [low, high] in each cell."""
+    lines = [
+        "| class | n | " + " | ".join(MEASURES) + " | ECE |",
+        "|---|---|" + "---|" * (len(MEASURES) + 1),
+    ]
+    for column, name in enumerate(CLASSES):
+        cells = [
+            _cell(found, lambda some, w=what, n=name: some.measure(w, n), repeats)  # type: ignore[misc]
+            for what in MEASURES
+        ]
+        ece = calibration_error(found.labels[:, column], found.probabilities[:, column])
+        n = int(np.nansum(found.labels[:, column]))
+        lines.append(f"| {name} | {n} | " + " | ".join(cells) + f" | {ece:.3f} |")
+    cells = [_cell(found, lambda some, w=what: some.macro(w), repeats) for what in MEASURES]  # type: ignore[misc]
+    lines.append(f"| **macro without STE** | {len(found.labels)} | " + " | ".join(cells) + " | |")
+    return lines
+
+
+def _cell(found: Answers, measure: Callable[[Answers], float], repeats: int) -> str:
+    low, high = bootstrap(
+        lambda rows: measure(found.rows(rows)), len(found.labels), repeats=repeats
+    )
+    return f"{measure(found):.3f} [{low:.3f}, {high:.3f}]"
+
+
+def group_table(found: Answers, groups: Mapping[str, npt.NDArray[np.bool_]]) -> list[str]:
+    """Macro AUROC and F1 of each group (over the classes that it has)."""
+    lines = ["| group | recordings | macro AUROC | macro F1 |", "|---|---|---|---|"]
+    for name, keep in groups.items():
+        some = found.rows(keep)
+        with_positives = [n for n in MACRO_OVER if some.labels[:, CLASSES.index(n)].sum() > 0]
+        if not with_positives:
+            continue
+        area = np.nanmean([some.measure("AUROC", n) for n in with_positives])
+        score = np.mean([some.measure("F1", n) for n in with_positives])
+        text = (
+            f"| {name} ({len(with_positives)} classes) | {keep.sum()} | {area:.3f} | {score:.3f} |"
+        )
+        lines.append(text)
+    return lines
+
+
+def groups_of(recordings: list[Recording]) -> dict[str, npt.NDArray[np.bool_]]:
+    """By source, sex and age."""
+    sources = np.array([r.source for r in recordings])
+    sexes = np.array([r.sex for r in recordings])
+    ages = np.array([r.age for r in recordings])
+    found = {source: sources == source for source in sorted(set(sources))}
+    found |= {"women": sexes == "F", "men": sexes == "M"}
+    return found | {
+        "under 50": ages < 50,
+        "50 to 69": (ages >= 50) & (ages < 70),
+        "70 up": ages >= 70,
+    }
+
+
+def agreement(one: Answers, other: Answers) -> tuple[float, int]:
+    """Share of the nine decisions a recording that are the same, and how many there were."""
+    same = (one.probabilities >= one.thresholds) == (other.probabilities >= other.thresholds)
+    return float(same.mean()), same.size
+
+
+def speed(classifier: Classifier, recordings: list[Recording]) -> tuple[float, float]:
+    """Milliseconds a record one by one (warm), and records a second together."""
+    records = [record_of(r, "full") for r in recordings[:65]]
+    classifier.classify(records[0])
+    started = time.perf_counter()
+    for record in records[1:33]:
+        classifier.classify(record)
+    each = (time.perf_counter() - started) / 32
+    started = time.perf_counter()
+    classifier.classify_batch(records[1:])
+    return 1000 * each, (len(records) - 1) / (time.perf_counter() - started)
+
+
+def chosen_for_drawing(recordings: list[Recording], n: int) -> list[Recording]:
+    """``n`` recordings spread over the classes in turn, the same each time."""
+    queues = [[r for r in recordings if r.reference[column] == 1] for column in range(len(CLASSES))]
+    picked: dict[tuple[str, str], Recording] = {}
+    for turn in range(len(recordings)):
+        for queue in queues:
+            if turn < len(queue) and len(picked) < n:
+                picked.setdefault((queue[turn].source, queue[turn].name), queue[turn])
+    return list(picked.values())
+
+
+@click.command(context_settings={"show_default": True})
+@click.option("--ecg", type=click.Path(path_type=Path, exists=True), default="../shared/ecg")
+@click.option("--split", type=click.Choice(["valid", "test"]), default="valid")
+@click.option("--drawn", default=0, help="Recordings to draw and digitize as well.")
+@click.option("--repeats", default=1000, help="Bootstrap resamples.")
+@click.option("--weights", type=click.Path(path_type=Path), help="Other weights than the shipped.")
+@click.option("--out", type=click.Path(path_type=Path), default=RESULTS)
+def main(ecg: Path, split: str, drawn: int, repeats: int, weights: Path | None, out: Path) -> None:
+    """Measure the classifier and write the tables."""
+    classifier = Classifier(weights)
+    recordings = [r for r in collected(ecg, mitdb=False) if r.split == split]
+    lines = [
+        "# Classifier",
+        "",
+        f"`{classifier.card['id']}` on the `{split}` split ({len(recordings)} recordings); "
+        f"`python -m benchmarks.classify --split {split}"
+        + (f" --drawn {drawn}`." if drawn else "`."),
+        "n is the number of positives; [low, high] the 95 % bootstrap interval over recordings; "
+        "thresholds and calibration come from the validation split; ECE: expected calibration "
+        "error, 10 bins.",
+    ]
+    for layout, title in (
+        ("full", "Full leads"),
+        ("3x4+1", "As a 3x4 page with one rhythm strip shows it"),
+        ("6x2", "As a 6x2 page shows it"),
+    ):
+        found, kept = answers(classifier, recordings, lambda r, shape=layout: record_of(r, shape))  # type: ignore[misc]
+        lines += ["", f"## {title}", *class_table(found, repeats if layout != "6x2" else 200)]
+        counts = {v: found.verdicts.count(v) for v in ("ok", "uncertain", "unreadable")}
+        lines += ["", "Verdicts: " + ", ".join(f"{v} {n}" for v, n in counts.items()) + "."]
+        if layout == "full":
+            groups = groups_of([recordings[index] for index in kept])
+            lines += ["", "### By source, sex and age", *group_table(found, groups)]
+    if drawn:
+        lines += _drawn_lines(classifier, chosen_for_drawing(recordings, drawn), repeats)
+    each, together = speed(classifier, recordings)
+    lines += [
+        "",
+        f"Speed here: {each:.0f} ms a record one by one, {together:.0f} a second in batch.",
+    ]
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    print("\n".join(lines))
+
+
+def _drawn_lines(classifier: Classifier, recordings: list[Recording], repeats: int) -> list[str]:
+    found, kept = answers(classifier, recordings, redigitized)
+    same = [recordings[index] for index in kept]
+    full, _ = answers(classifier, same, lambda r: record_of(r, "full"))
+    masked, _ = answers(classifier, same, lambda r: record_of(r, "3x4+1"))
+    lines = [
+        "",
+        "## Drawn as a 3x4 page with one rhythm strip, and digitized",
+        f"{len(recordings)} recordings, spread over the classes; {len(recordings) - len(kept)} "
+        "refused by the digitizer and left out.",
+        "",
+        "| the same recordings | macro AUROC | macro F1 | decisions as with full leads |",
+        "|---|---|---|---|",
+    ]
+    for name, one in (("full leads", full), ("3x4+1, masked", masked), ("digitized", found)):
+        share, n = agreement(one, full)
+        lines.append(
+            f"| {name} | {_cell(one, lambda some: some.macro('AUROC'), repeats)} | "
+            f"{_cell(one, lambda some: some.macro('F1'), repeats)} | {share:.3f} of {n} |"
+        )
+    share, n = agreement(found, masked)
+    return [*lines, "", f"Digitized against masked: {share:.3f} of {n} decisions are the same."]
+
+
+if __name__ == "__main__":
+    main()
