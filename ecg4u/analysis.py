@@ -169,7 +169,7 @@ def analyse(
         classification = run_classifier(record)
         lap("classify")
     if explain and classification is not None:
-        from ecg4u.explain.explain import explain as run_explanation
+        from ecg4u.explain import explain as run_explanation
 
         note("explain")
         explanation = run_explanation(record, classification, seed=seed)

@@ -125,7 +125,7 @@ def digitize(
     analysis = _analyse(source, page, gain, speed, classical, classify=False, explain=False)
     written = write_record(analysis.record, out or source.with_suffix(""), format=format_)
     if overlay is not None:
-        from ecg4u.report.overlay_png import overlay_png
+        from ecg4u.digitize.overlay import overlay_png
 
         if analysis.digitization is None:
             raise click.UsageError("--overlay needs a page, not a record.")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +16,6 @@ from ecg4u.io import (
     StorageError,
     count_pages,
     is_record_file,
-    read_page,
     sha256_of,
     write_atomically,
     write_record,
@@ -77,9 +75,10 @@ class PageTask:
         report: dict[str, Any] = {"source_sha256": "", "pages": [], "stops_run": False}
         try:
             report["source_sha256"] = sha256_of(item.path)
-            for number, n_pages, source in _pages(item.path):
+            n_pages = 1 if is_record_file(item.path) else count_pages(item.path)
+            for number in range(1, n_pages + 1):
                 folder = item.folder if n_pages == 1 else f"{item.folder}/page-{number:04d}"
-                report["pages"].append({"page": number, **self._page(source, folder)})
+                report["pages"].append({"page": number, **self._page(item.path, number, folder)})
         except StorageError as error:
             report["pages"] = [{"page": 1, **_refusal(error)}]
             report["stops_run"] = True
@@ -88,12 +87,14 @@ class PageTask:
         report["rss_mb"] = rss_mb()
         return report
 
-    def _page(self, source: Any, folder: str) -> dict[str, Any]:
+    def _page(self, path: str, number: int, folder: str) -> dict[str, Any]:
         from ecg4u.analysis import analyse
 
         options = self.options
         try:
-            analysis = analyse(source(), classify=options.classify, explain=options.explain)
+            analysis = analyse(
+                path, page=number, classify=options.classify, explain=options.explain
+            )
             if options.deidentify:
                 from ecg4u.batch.deidentify import deidentified
 
@@ -157,19 +158,6 @@ def rss_mb() -> float:
             return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
     except (OSError, ValueError, IndexError):
         return 0.0
-
-
-def _pages(path: str) -> Iterator[tuple[int, int, Any]]:
-    """Number, count and a function that gives `analyse` its source, for each page of a file."""
-    if is_record_file(path):
-        yield 1, 1, lambda: path
-        return
-    n_pages = count_pages(path)
-    if n_pages == 1:
-        yield 1, 1, lambda: path
-        return
-    for number in range(1, n_pages + 1):
-        yield number, n_pages, lambda number=number: read_page(path, page=number)
 
 
 def _refusal(error: ECG4UError) -> dict[str, Any]:

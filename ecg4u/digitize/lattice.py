@@ -15,6 +15,8 @@ import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
 
+LOG_STEP = 0.03
+"""Bin of the frequency vote, natural log."""
 MAX_PEAKS = 28
 MIN_PEAK = 1.3
 """Least height of a peak over its surroundings, natural log of power."""
@@ -62,7 +64,8 @@ class Tiles:
 class Lattice:
     """Points of the image with their position in periods of the lattice.
 
-    ``xy`` (n, 2) px, ``uv`` (n, 2) periods, ``weight`` (n,), ``share`` of the tiles reached.
+    ``xy`` (n, 2) px, ``uv`` (n, 2) periods, ``weight`` (n,), ``share`` of the tiles reached,
+    ``strength`` their mean peak height, ``period_px`` about one period.
     """
 
     xy: Floats
@@ -70,6 +73,8 @@ class Lattice:
     weight: Floats
     share: float
     strength: float
+    period_px: float
+    tile_px: int
 
 
 def find_tiles(lines: npt.NDArray[np.float32], size: int, step: int) -> Tiles:
@@ -129,54 +134,80 @@ def _vertex(
     return np.clip(shift, -0.5, 0.5).astype(float)
 
 
-def dominant_pair(tiles: Tiles) -> tuple[Floats, Floats, float] | None:
-    """The two frequency vectors (cycles/px) that most tiles share, about a right angle apart.
+def find_lattice(tiles: Tiles) -> Lattice | None:
+    """The lattice that the tiles agree on, or None.
 
-    The first points right (within 45 degrees of the x axis), the second down. None where no pair
-    stands out. The third value is the pair's mean peak height per tile.
+    Any harmonic of the printed grid serves to flatten the page, so several are tried: the one
+    wins that reaches most tiles with the highest peaks, a coarse one (fewer slips) before a fine.
+    """
+    found: list[Lattice] = []
+    for fu, fv in dominant_pairs(tiles):
+        lattice = unwrap(tiles, fu, fv)
+        if lattice is not None:
+            found.append(lattice)
+    if not found:
+        return None
+    return max(found, key=lambda one: one.share * one.strength * one.period_px**0.3)
+
+
+def dominant_pairs(tiles: Tiles) -> list[tuple[Floats, Floats]]:
+    """Pairs of frequency vectors (cycles/px) that many tiles share, about a right angle apart.
+
+    The first of a pair points right (within 45 degrees of the x axis), the second down. The pairs
+    differ in how much a low frequency is preferred.
     """
     import cv2
 
     f = np.concatenate([p.f for row in tiles.peaks for p in row])
     height = np.concatenate([p.height for row in tiles.peaks for p in row])
-    n_tiles = sum(len(row) for row in tiles.peaks)
     if len(f) < 4:
-        return None
-    log_step, degrees = 0.03, 180
+        return []
     radius = np.hypot(f[:, 0], f[:, 1])
-    low = np.log(radius.min()) - 5 * log_step
-    n_r = int(np.ceil((np.log(0.5) - low) / log_step)) + 5
-    votes = np.zeros((degrees, n_r), np.float32)
-    angle = np.degrees(np.arctan2(f[:, 1], f[:, 0])) % 180
-    bins_a = np.round(angle).astype(int) % degrees
-    bins_r = np.round((np.log(radius) - low) / log_step).astype(int)
+    low = np.log(radius.min()) - 5 * LOG_STEP
+    n_r = int(np.ceil((np.log(0.5) - low) / LOG_STEP)) + 5
+    votes = np.zeros((180, n_r), np.float32)
+    bins_a = np.round(np.degrees(np.arctan2(f[:, 1], f[:, 0]))).astype(int) % 180
+    bins_r = np.round((np.log(radius) - low) / LOG_STEP).astype(int)
     np.add.at(votes, (bins_a, bins_r), np.minimum(height, 6.0).astype(np.float32))
     wrapped = np.concatenate([votes[-10:], votes, votes[:10]])
     votes = cv2.GaussianBlur(wrapped, (0, 0), sigmaX=1.5, sigmaY=2.0)[10:-10]
-    votes *= np.exp(-1.0 * log_step * np.arange(n_r))[None, :].astype(np.float32)
+    rays = np.maximum(votes.sum(axis=1, keepdims=True), 0) / votes.sum(axis=1).max()
+    pairs: list[tuple[Floats, Floats]] = []
+    seen = set()
+    for preference in (0.0, 0.3, 0.6, 0.9, 1.2):
+        falloff = np.exp(-preference * LOG_STEP * np.arange(n_r)).astype(np.float32)
+        best = _best_pair(votes * falloff * rays)
+        if best is None or best in seen:
+            continue
+        seen.add(best)
+        first, i, second, k = best
+        pairs.append((_vector(first, low + i * LOG_STEP), _vector(second, low + k * LOG_STEP)))
+    return pairs
+
+
+def _vector(angle_deg: float, log_radius: float) -> Floats:
+    a = np.radians(angle_deg)
+    return np.exp(log_radius) * np.array([np.cos(a), np.sin(a)])
+
+
+def _best_pair(votes: npt.NDArray[np.float32]) -> tuple[int, int, int, int] | None:
+    """(angle, radius bin) of the two directions with the highest product of votes."""
+    import cv2
+
+    same = round(0.22 / LOG_STEP)
+    near = cv2.dilate(votes, np.ones((1, 2 * same + 1), np.uint8))
     best, pair = 0.0, None
     for first in range(-45, 45):
-        a = votes[first % degrees]
-        for second in range(first + 75, first + 106, 1):
-            b = votes[second % degrees]
-            same = int(round(0.22 / log_step))
-            b_near = cv2.dilate(b[None, :], np.ones((1, 2 * same + 1), np.uint8))[0]
-            joint = a * b_near
-            i = int(np.argmax(joint))
-            if joint[i] > best:
-                lo = max(0, i - same)
-                k = lo + int(np.argmax(b[lo : i + same + 1]))
-                best, pair = float(joint[i]), (first, i, second, k)
-    if pair is None:
-        return None
-    first, i, second, k = pair
-
-    def vector(angle_deg: int, index: int) -> Floats:
-        r = np.exp(low + index * log_step)
-        a = np.radians(angle_deg)
-        return np.array([r * np.cos(a), r * np.sin(a)])
-
-    return vector(first, i), vector(second, k), float(np.sqrt(best)) / n_tiles
+        seconds = np.arange(first + 75, first + 106)
+        joint = votes[first % 180][None, :] * near[seconds % 180]
+        row, i = np.unravel_index(int(np.argmax(joint)), joint.shape)
+        if joint[row, i] > best:
+            best = float(joint[row, i])
+            second = int(seconds[row])
+            start = max(0, int(i) - same)
+            k = start + int(np.argmax(votes[second % 180][start : int(i) + same + 1]))
+            pair = (first, int(i), second, k)
+    return pair
 
 
 def unwrap(tiles: Tiles, fu: Floats, fv: Floats) -> Lattice | None:
@@ -206,7 +237,9 @@ def unwrap(tiles: Tiles, fu: Floats, fv: Floats) -> Lattice | None:
     xy = np.array([tiles.centres[k] for k in keys])
     uv = np.array([best[k][0] for k in keys])
     weight = np.array([best[k][3] for k in keys])
-    return Lattice(xy, uv, weight, len(keys) / (rows * columns), float(weight.mean()))
+    period = 1.0 / np.sqrt(np.hypot(*fu) * np.hypot(*fv))
+    share = len(keys) / (rows * columns)
+    return Lattice(xy, uv, weight, share, float(weight.mean()), float(period), tiles.size)
 
 
 def _grow(

@@ -34,6 +34,7 @@ FORCED_COST = 30.0
 SPIKE_REACH_MM = 9.0
 MIN_SPIKE_MM = 2.0
 SPIKE_ROUNDS = 3
+SPIKE_MARGIN_MM = 6.0
 MAX_REACH_MM = 60.0
 SNAP_MM = 0.45
 LOCAL_BASELINE_MM = 30.0
@@ -107,7 +108,11 @@ def find_rows(trace: FloatArray, px_per_mm: float) -> Array:
 
 
 def follow(
-    trace: FloatArray, baselines: Array, px_per_mm: float, claimed: FloatArray | None = None
+    trace: FloatArray,
+    baselines: Array,
+    px_per_mm: float,
+    claimed: FloatArray | None = None,
+    ends: tuple[Array, Array] | None = None,
 ) -> Array:
     """Follow every row across the page at once; y is at `TRACK_PX_PER_MM`.
 
@@ -117,6 +122,8 @@ def follow(
     baselines : (R,) px
     claimed : (R, H, W) or None
         Extra cost per row where other rows run.
+    ends : ((R,), (R,)) or None
+        Where each row comes from and must arrive.
 
     Returns
     -------
@@ -130,7 +137,10 @@ def follow(
     heights = np.arange(height)
     away_mm = np.abs(heights[None] - baselines[:, None]) / px_per_mm
     stray = (STRAY_PER_MM * away_mm + np.where(away_mm > MAX_REACH_MM, 5.0, 0.0)).astype(np.float32)
+    which = np.arange(rows)
     cost = stray.copy()
+    if ends is not None:
+        cost += FORCED_COST * (heights[None] != np.round(ends[0])[:, None])
     come_from = np.empty((width, rows, height), np.int16)
     index = np.broadcast_to(heights.astype(np.int16), (rows, height))
     for x in range(width):
@@ -150,8 +160,7 @@ def follow(
         cost -= cost.min(axis=1, keepdims=True)
         come_from[x] = np.where(lower, at_down, at_up)
     path = np.empty((rows, width), np.int64)
-    state = cost.argmin(axis=1)
-    which = np.arange(rows)
+    state = cost.argmin(axis=1) if ends is None else np.round(ends[1]).astype(int)
     for x in range(width - 1, -1, -1):
         path[:, x] = state
         state = come_from[x, which, state]
@@ -211,11 +220,12 @@ def _explained(trace: FloatArray, paths: Array) -> npt.NDArray[np.bool_]:
 
 def _left_over(
     trace: FloatArray, paths: Array, claims: FloatArray, px_per_mm: float
-) -> tuple[FloatArray, bool]:
+) -> tuple[FloatArray, list[tuple[int, int]]]:
     """Claims that send each spike which no row explains to the row that was on its way to it.
 
     Where a tall wave crosses another row, both rows explain the ink up to the crossing equally
-    well; beyond it the spike belongs to the one that is further from its own baseline.
+    well; beyond it the spike belongs to the one that is further from its own baseline. Returns the
+    new claims and the stretches of columns that they change.
     """
     import cv2
 
@@ -224,12 +234,12 @@ def _left_over(
     base = _local_baselines(paths, px_per_mm)
     claims = claims.copy()
     reach = SPIKE_REACH_MM * TRACK_PX_PER_MM
-    found = False
+    margin = int(SPIKE_MARGIN_MM * px_per_mm)
+    stretches: list[tuple[int, int]] = []
     for component in range(1, count):
         x0, y0, w, h = (int(v) for v in stats[component, :4])
         if h < MIN_SPIKE_MM * TRACK_PX_PER_MM or w > 8 * px_per_mm:
             continue
-        inside = label == component
         columns = slice(max(0, x0 - 6), x0 + w + 6)
         near = paths[:, columns]
         touching = ((near > y0 - reach) & (near < y0 + h + reach)).any(axis=1)
@@ -238,16 +248,44 @@ def _left_over(
         excursion = np.abs(near - base[:, columns]).max(axis=1)
         owner = int(np.argmax(np.where(touching, excursion, -1.0)))
         down = y0 + h / 2 > float(np.median(base[owner, columns]))
-        rows_of = np.flatnonzero(inside.any(axis=1))
-        tip = rows_of[-1] if down else rows_of[0]
-        tip_columns = np.flatnonzero(inside[max(0, tip - 2) : tip + 3].any(axis=0))
-        column = int(np.median(tip_columns))
-        claims[owner, :, column] += np.where(inside[:, column], 0.0, FORCED_COST)
+        inside = label[y0 : y0 + h, x0 : x0 + w] == component
+        tip = inside[-3:] if down else inside[:3]
+        column = int(np.median(np.flatnonzero(tip.any(axis=0))))
+        claims[owner, :, x0 + column] += FORCED_COST
+        claims[owner, y0 : y0 + h, x0 + column] -= FORCED_COST * inside[:, column]
         for other in np.flatnonzero(touching):
             if other != owner:
-                claims[other][inside] += OTHERS_ROW_COST
-        found = True
-    return claims, found
+                claims[other, y0 : y0 + h, x0 : x0 + w] += OTHERS_ROW_COST * inside
+        stretches.append((max(0, x0 - margin), min(trace.shape[1], x0 + w + margin)))
+    return claims, _merged(stretches)
+
+
+def _merged(stretches: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Overlapping stretches joined."""
+    merged: list[tuple[int, int]] = []
+    for start, stop in sorted(stretches):
+        if merged and start <= merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(stop, merged[-1][1]))
+        else:
+            merged.append((start, stop))
+    return merged
+
+
+def _explain_spikes(
+    trace: FloatArray, baselines: Array, paths: Array, claims: FloatArray, px_per_mm: float
+) -> Array:
+    """Follow the rows anew wherever a spike was left over, until none is."""
+    for _ in range(SPIKE_ROUNDS):
+        claims, stretches = _left_over(trace, paths, claims, px_per_mm)
+        for start, stop in stretches:
+            window = slice(start, stop)
+            ends = paths[:, max(start - 1, 0)], paths[:, stop - 1]
+            paths[:, window] = follow(
+                trace[:, window], baselines, TRACK_PX_PER_MM, claims[:, :, window], ends
+            )
+        if not stretches:
+            break
+    return paths
 
 
 def _drop_doubles(baselines: Array, paths: Array, px_per_mm: float) -> npt.NDArray[np.bool_]:
@@ -281,11 +319,7 @@ def trace_rows(trace: FloatArray, px_per_mm: float) -> tuple[RowPath, ...]:
         baselines, paths, claims = baselines[keep], paths[keep], claims[keep]
     else:
         claims = np.zeros((1, *small.shape), np.float32)
-    for _ in range(SPIKE_ROUNDS):
-        claims, found = _left_over(small, paths, claims, px_per_mm)
-        if not found:
-            break
-        paths = follow(small, baselines, TRACK_PX_PER_MM, claims)
+    paths = _explain_spikes(small, baselines, paths, claims, px_per_mm)
     full = (paths + 0.5) / scale - 0.5
     rows = [
         _measure(trace, full, row, float(baselines[row] / scale), px_per_mm)

@@ -25,6 +25,9 @@ MAX_SHIFT_S = 0.024
 ALIKE = 0.85
 """Beats correlating at least so much share a shape (checked on MIT-BIH beats)."""
 
+THROUGHOUT = 0.85
+"""A lead known over this share of all complexes runs through the record."""
+
 FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
 
@@ -66,12 +69,27 @@ def find_beats(signal: FloatArray, probability: FloatArray) -> QRSList:
         empty = np.zeros(0)
         return QRSList(empty, empty, empty, empty, np.zeros(0, dtype=bool))
     edges = np.array(kept)
-    r = _r_peaks(signal, edges)
+    anchored = np.where(anchors(signal, edges), signal, np.nan)
+    r = _r_peaks(anchored, edges)
     shapes, masks = _shapes(signal, r)
     alike = _alike(shapes, masks)
     usual = _dominant(alike, edges[:, 1] - edges[:, 0])
     # Beats of the usual shape are tied to their median; the others keep their own peak.
     return QRSList(r, edges[:, 0], edges[:, 1], _to_usual(alike, usual), usual)
+
+
+def anchors(signal: FloatArray, edges: FloatArray) -> BoolArray:
+    """Leads that show (nearly) every complex: the rhythm strips of a page, or all; (12,) bool.
+
+    One lead's R peak is not another's: beats in different columns of a page are aligned by the
+    leads that run through all of them. Without such a lead every lead counts.
+    """
+    inside = np.zeros(len(signal), dtype=bool)
+    for onset, offset in edges:
+        inside[max(int(onset), 0) : int(offset) + 1] = True
+    share = np.isfinite(signal[inside]).mean(axis=0)
+    through = share >= THROUGHOUT
+    return through if through.any() else np.ones(signal.shape[1], dtype=bool)
 
 
 def _r_peaks(signal: FloatArray, edges: FloatArray) -> FloatArray:
@@ -199,7 +217,8 @@ def median_beat(
 ) -> MedianBeat:
     """Median of the ``chosen`` beats of ``beats``, aligned to each other and freed of wander."""
     index = np.flatnonzero(chosen)
-    r = _aligned(signal, beats.r[index])
+    edges = np.stack([beats.onset, beats.offset], axis=1)
+    r = _aligned(np.where(anchors(signal, edges), signal, np.nan), beats.r[index])
     level = _wander(signal, r)
     parts = cut(signal - level, r, BEFORE_S, AFTER_S)
     waves = cut(probability, r, BEFORE_S, AFTER_S)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from ecg4u.explain.result import CriterionResult
 from ecg4u.explain.titles import CLASSES as CLASS_TITLES
-from ecg4u.explain.titles import listed
+from ecg4u.explain.titles import inside, listed
 
 if TYPE_CHECKING:
     from ecg4u.model import Classification
@@ -27,11 +27,11 @@ def conflicts(
         title = CLASS_TITLES[result.name]
         if result.positive and decides.outcome == "not met":
             failed = [c for c in rows if not c.decides and c.outcome == "not met"]
-            why = "; ".join(f"{c.name.lower()}: {c.numbers}" for c in failed) or decides.numbers
+            why = "; ".join(f"{inside(c.name)}: {c.numbers}" for c in failed) or decides.numbers
             out.append(f"The network says {title}, but the measurements do not ({why}): look again.")
         elif not result.positive and decides.outcome == "met" and result.name != "Normal":
             met = [c for c in rows if not c.decides and c.outcome == "met"]
-            why = "; ".join(f"{c.name.lower()}: {c.numbers}" for c in met)
+            why = "; ".join(f"{inside(c.name)}: {c.numbers}" for c in met)
             out.append(
                 f"The measurements meet the criteria of {title} ({why}), but the network gives "
                 f"{100 * result.probability:.0f} % (threshold {100 * result.threshold:.0f} %): "

@@ -133,7 +133,8 @@ def _in_leads(
         if not known:
             return Finding("cannot tell", f"none of {', '.join(leads)} could be measured")
         hits = [lead for lead, (met, _) in known.items() if met]
-        numbers = "; ".join(f"{lead}: {text}" for lead, (_, text) in known.items())
+        told = hits if hits and need == "any" else list(known)
+        numbers = "; ".join(f"{lead}: {known[lead][1]}" for lead in told)
         met = bool(hits) if need == "any" else len(hits) == len(known)
         unsure = not met and need == "any" and len(known) < len(leads)
         outcome: Outcome = "met" if met else "cannot tell" if unsure else "not met"

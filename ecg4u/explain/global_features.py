@@ -9,12 +9,12 @@ import numpy as np
 import numpy.typing as npt
 
 from ecg4u.explain.beats import cut
-from ecg4u.explain.measure import METHOD_SD_MS, P_WINDOW_S, Measured, joint
+from ecg4u.explain.measure import METHOD_SD_MS, P_WINDOW_S, Measured, joint, usual_changes
 from ecg4u.explain.result import Feature, LeadFeatures
 from ecg4u.explain.signals import FS_HZ
 from ecg4u.explain.titles import FEATURES as FEATURE_TITLES
 
-P_WEIGHTS: Mapping[str, float] = {"correlation": 4.0, "probability": 4.0, "rmssd": -6.0}
+P_WEIGHTS: Mapping[str, float] = {"correlation": 4.0, "probability": 4.0, "change": -6.0}
 P_BIAS = -2.5
 P_PRESENT = 0.5
 MIN_BEATS_FOR_RHYTHM = 5
@@ -66,10 +66,11 @@ def rhythm_features(measured: Measured) -> dict[str, Feature]:
         error = 60 / mean**2 * float(rr.std()) / np.sqrt(len(rr))
         out["rate"] = Feature("rate", 60 / mean, "/min", float(error))
         out["rr_range"] = Feature("rr_range", float(np.ptp(rr)), "s", 0.01)
+        change = usual_irregularity(measured, rr)
         out["rr_change"] = (
-            Feature("rr_change", usual_irregularity(measured, rr), "")
-            if len(beats) >= MIN_BEATS_FOR_RHYTHM
-            else Feature.unknown("rr_change", "fewer than five beats are shown")
+            Feature.unknown("rr_change", "too few intervals between usual beats")
+            if change is None or len(beats) < MIN_BEATS_FOR_RHYTHM
+            else Feature("rr_change", change)
         )
         out["rr_irregularity"] = (
             Feature("rr_irregularity", irregularity(rr), "")
@@ -106,7 +107,7 @@ def p_features(measured: Measured, rr: FloatArray) -> dict[str, Feature]:
         P_BIAS
         + P_WEIGHTS["correlation"] * correlation
         + P_WEIGHTS["probability"] * probability
-        + P_WEIGHTS["rmssd"] * min(usual_irregularity(measured, rr), 0.5)
+        + P_WEIGHTS["change"] * min(usual_irregularity(measured, rr) or 0.0, 0.3)
     )
     return {
         "p_correlation": Feature("p_correlation", correlation),
@@ -115,11 +116,11 @@ def p_features(measured: Measured, rr: FloatArray) -> dict[str, Feature]:
     }
 
 
-def usual_irregularity(measured: Measured, rr: FloatArray) -> float:
-    """Median of |successive RR differences| over the median RR: a few ectopic beats do not count."""
-    if len(rr) < 3:
-        return 0.0
-    return float(np.median(np.abs(np.diff(rr))) / np.median(rr))
+def usual_irregularity(measured: Measured, rr: FloatArray) -> float | None:
+    """Median relative change between successive RR intervals of usual beats; None if too few."""
+    usual = np.array([b.kind in ("usual", "PAC") for b in measured.kinds], dtype=bool)
+    changes = usual_changes(rr, usual)
+    return float(np.median(changes)) if len(changes) >= 2 else None
 
 
 def p_correlation(measured: Measured) -> float | None:

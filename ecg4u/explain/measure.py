@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from ecg4u.explain.beats import MedianBeat, QRSList, cut, find_beats, median_beat
+from ecg4u.explain.beats import MedianBeat, QRSList, find_beats, median_beat
 from ecg4u.explain.result import Beat, Feature, Features, LeadFeatures
 from ecg4u.explain.signals import FS_HZ
 from ecg4u.explain.waves import Wave, find_waves
@@ -23,8 +23,8 @@ WIDE_MS = 120.0
 WIDER_MS = 25.0
 """An ectopic ventricular beat is this much wider than the usual one, or `WIDE_MS` wide."""
 ALIKE_PVC = 0.75
+IRREGULAR_THROUGHOUT = 0.1
 P_WINDOW_S = (0.28, 0.07)
-NOTCH_MV = 0.03
 FloatArray = npt.NDArray[np.float64]
 
 NO_BEATS = "no QRS complexes found"
@@ -93,23 +93,44 @@ def classify_beats(beats: QRSList) -> tuple[Beat, ...]:
 
 
 def _usual_rr(rr: FloatArray, usual: npt.NDArray[np.bool_], i: int) -> float | None:
-    """Median RR among the usual beats around beat ``i``, its own neighbours left out."""
+    """Median RR among the usual beats around beat ``i``, its own neighbours left out.
+
+    Where ectopic beats leave no such pair (bigeminy), half the distance of usual beats around one.
+    """
     both = usual[:-1] & usual[1:]
-    near = np.abs(np.arange(len(rr)) + 0.5 - i) < 9
-    own = np.isin(np.arange(len(rr)), (i - 1, i))
-    for mask in (both & near & ~own, near & ~own, near):
+    steps = np.arange(len(rr))
+    near = np.abs(steps + 0.5 - i) < 9
+    own = np.isin(steps, (i - 1, i))
+    for mask in (both & near & ~own, both & ~own):
         if mask.sum() >= 2:
             return float(np.median(rr[mask]))
-    return None
+    around = usual[:-2] & ~usual[1:-1] & usual[2:]
+    if around.sum() >= 2:
+        return float(np.median((rr[:-1] + rr[1:])[around]) / 2)
+    rest = near & ~own
+    return float(np.median(rr[rest])) if rest.sum() >= 2 else None
+
+
+def usual_changes(rr: FloatArray, usual: npt.NDArray[np.bool_]) -> FloatArray:
+    """Relative changes between successive intervals of usual beats; ectopic beats do not count.
+
+    Intervals are those from one usual beat to the next with the commonest number of other beats
+    between (0, or 1 in bigeminy).
+    """
+    at = np.flatnonzero(usual)
+    times = np.concatenate([[0.0], np.cumsum(rr)])
+    gaps, spans = np.diff(at), np.diff(times[at])
+    if len(gaps) < 3:
+        return np.zeros(0)
+    common = int(np.bincount(gaps).argmax())
+    pairs = (gaps[:-1] == common) & (gaps[1:] == common)
+    return np.abs(np.diff(spans))[pairs] / np.median(spans[gaps == common])
 
 
 def _irregular(rr: FloatArray, usual: npt.NDArray[np.bool_]) -> bool:
     """RR so irregular throughout that "early" means nothing (as in fibrillation)."""
-    both = usual[:-1] & usual[1:]
-    if both.sum() < 5:
-        return False
-    steps = np.abs(np.diff(rr[both])) / np.median(rr[both])
-    return float(np.median(steps)) > 0.1
+    changes = usual_changes(rr, usual)
+    return len(changes) >= 4 and float(np.median(changes)) > IRREGULAR_THROUGHOUT
 
 
 def _lone(rr: FloatArray, i: int, around: float | None) -> bool:
@@ -155,11 +176,6 @@ def _t_end(waves: list[Wave], length: int) -> float:
     """End of the first T wave; NaN where the window cuts it off."""
     end = waves[0].offset
     return end if end < length - 2 else float("nan")
-
-
-def _early(values: FloatArray) -> float:
-    """Earliest boundary that is not one stray lead: the 25th percentile of the leads."""
-    return float(np.quantile(values, 0.25))
 
 
 def joint(measured: Measured, name: str) -> tuple[float | None, float, int]:

@@ -9,7 +9,7 @@ from ecg4u.explain.criteria import IRREGULAR, describe
 from ecg4u.explain.places import Places
 from ecg4u.explain.result import Attribution, CriterionResult, Evidence, Features, Sentence
 from ecg4u.explain.titles import CLASSES as CLASS_TITLES
-from ecg4u.explain.titles import listed, places_of_time
+from ecg4u.explain.titles import inside, listed, places_of_time
 from ecg4u.record import LEADS
 
 if TYPE_CHECKING:
@@ -190,7 +190,7 @@ def _qrs(
         met = [c for c in rows if c.outcome == "met" and c.name != "QRS width"]
         decides = _decision(criteria, name)
         if decides is not None and decides.outcome == "met":
-            text = "; ".join(f"{c.name.lower()} ({c.numbers})" for c in met)
+            text = "; ".join(f"{inside(c.name)} ({c.numbers})" for c in met)
             yield Sentence(
                 "QRS",
                 f"Its shape is that of {CLASS_TITLES[name]}: {text}.",
@@ -292,7 +292,7 @@ def _why(
     mine: Mapping[str, Attribution] = {a.kind: a for a in attributions if a.class_name == class_name}
     parts: list[str] = []
     evidence: list[Evidence] = []
-    for kind, word in (("leads", "most by lead"), ("windows", "most by the stretch")):
+    for kind, word in (("leads", "most by"), ("windows", "by the stretch")):
         attribution = mine.get(kind)
         if attribution is None:
             continue

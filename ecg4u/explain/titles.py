@@ -54,6 +54,13 @@ CLASSES: Mapping[str, str] = {
 }
 
 
+def inside(title: str) -> str:
+    """A title as it stands within a sentence: PR and V1 keep their capitals, words do not."""
+    first = title.split(" ")[0]
+    keep = not first[1:].islower()
+    return title if keep else title[0].lower() + title[1:]
+
+
 def listed(words: list[str] | tuple[str, ...]) -> str:
     """Words joined as in a sentence: a, b and c."""
     if len(words) < 2:
