@@ -27,6 +27,7 @@ from ecg4u.model.network import ECGNet, NetworkConfig
 from ecg4u.model.prepare import MODEL_FS_HZ, WINDOW_S
 from ecg4u.record import CLASSES
 from training.calibrate import Calibration, best_f1_threshold, operating_point, platt
+from training.card import in_words
 from training.dataset import Data, load
 from training.evaluate import LAYOUTS, Predictions, macro, predict
 from training.metrics import auroc, average_precision, calibration_error, f1
@@ -183,7 +184,7 @@ def main(runs: tuple[Path, ...], source: Path, out: Path, final: bool) -> None:
         }
         for split in splits
     }  # fmt: skip
-    card = {
+    card: dict[str, Any] = {
         "id": f"ecg4u-classifier-{digest}",
         "classes": classes,
         "fs_hz": MODEL_FS_HZ,
@@ -199,8 +200,9 @@ def main(runs: tuple[Path, ...], source: Path, out: Path, final: bool) -> None:
         "licences": SOURCES,
         "metrics": metrics,
     }
-    text = json.dumps(_rounded(card), indent=1)
-    (out / CARD_NAME).write_text(text + "\n", encoding="utf-8")
+    card = _rounded(card)
+    (out / CARD_NAME).write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
+    (out / "CARD.md").write_text(in_words(card), encoding="utf-8")
     for split in splits:
         for layout, table in metrics[split].items():
             print(

@@ -1,0 +1,154 @@
+"""The classifier's card in words, from the card in JSON."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ecg4u.record import CLASSES
+
+INTENDED_USE = """\
+Research and teaching: a second look at 12-lead ECGs, on paper or digital, whose nine answers a
+reader checks against the tracing and the measured features. **Not a medical device**, not for
+diagnosis, triage or any decision about a patient."""
+
+LIMITS = """\
+- Nine classes only. No class positive does not mean a normal ECG: infarction, hypertrophy, WPW,
+  long QT, pacing, ventricular tachycardia, second- and third-degree block and flutter are not among
+  them (PTB-XL's flutter counts as "not AF").
+- STE was learned from seven positives: its figures mean little, and a negative answer nothing.
+- STD follows the sources' words: PTB-XL's cardiologists often wrote the cause and not the finding,
+  so that its STD flags, and figures against them, are noisy. CPSC-2018's RBBB includes incomplete
+  block, PTB-XL's does not.
+- Nine in ten training recordings are PTB-XL: one maker's devices, one German region, adults, 1989
+  to 1996. Elsewhere expect less; see the table by source, which is small.
+- Thresholds and operating points were set on the same validation split (412 recordings), so that
+  the operating points there are somewhat too good; the test figures below are not.
+- A 3x4 page shows each lead for 2.5 s: a single premature beat may fall where the lead is not
+  shown, and rhythm rests on the strip alone.
+- Long records are read in 10-s windows: AF, PAC and PVC take the highest window (so a long record
+  is more easily positive), the others the mean.
+- "unreadable" is decided by signal checks (amplitude, QRS contrast, rate), "uncertain" also by
+  Einthoven's law and by networks that disagree. They do not catch everything that is unlike the
+  training data."""
+
+
+def in_words(card: dict[str, Any]) -> str:
+    """Markdown: what the weights are, from what, how good, for what, and where they fail."""
+    data = card["data"]
+    splits = ", ".join(f"{data[s]['recordings']} {s}" for s in ("train", "valid", "test"))
+    lines = [
+        f"# {card['id']}",
+        "",
+        f"{len(card['members'])} 1-D residual networks whose logits are averaged, nine sigmoid "
+        f"outputs, 12 leads and 12 masks at {card['fs_hz']:g} Hz over {card['window_s']:g} s. "
+        f"Code version {card['code_version']}, torch {card['torch']}. Made by",
+        "",
+        "```",
+        "python -m training.prepare_data --ecg ../shared/ecg --out cache/ecg.h5",
+        *(_command(index, member) for index, member in enumerate(card["members"])),
+        f"python -m training.export {' '.join(_runs(card))} "
+        "--data cache/ecg.h5 --out ecg4u/model/weights --final",
+        "```",
+        "",
+        "## Intended use",
+        INTENDED_USE,
+        "",
+        "## Data",
+        f"{splits} recordings or windows; {data['patients_named']} patients are named by their "
+        "sources, none in two splits.",
+        "",
+        "| source | train | valid | test | origin and licence |",
+        "|---|---|---|---|---|",
+        *(_source_row(card, source) for source in card["licences"]),
+        "",
+        "| positives | " + " | ".join(CLASSES) + " |",
+        "|---|" + "---|" * len(CLASSES),
+        *(_positives_row(data, split) for split in ("train", "valid", "test")),
+        "",
+        "MIT-BIH's rows are two-lead windows of 10 s, in training only. Labels and what is left "
+        "not known: `training/labels.py`.",
+    ]
+    for split, layouts in card["metrics"].items():
+        lines += ["", f"## Figures, {split} split", *_metrics(layouts)]
+    lines += [
+        "",
+        "Intervals, sensitivity and specificity, by source, sex and age: "
+        "`benchmarks/results/classify.md`.",
+        "",
+        "## Thresholds (validation split)",
+        *_points(card),
+        "",
+        "## Limits",
+        LIMITS,
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _runs(card: dict[str, Any]) -> list[str]:
+    return [f"runs/{index}" for index in range(len(card["members"]))]
+
+
+def _command(index: int, member: dict[str, Any]) -> str:
+    s = member["settings"]
+    blocks = ",".join(str(b) for b in s["blocks"])
+    return (
+        f"python -m training.train --data cache/ecg.h5 --run runs/{index} --labels {s['labels']} "
+        f"--epochs {s['epochs']} --width {s['width']} --blocks {blocks} --seed {s['seed']} "
+        f"--precision {s['precision']} --threads 1"
+    )
+
+
+def _source_row(card: dict[str, Any], source: str) -> str:
+    counts = [card["data"][split]["sources"][source] for split in ("train", "valid", "test")]
+    return f"| {source} | " + " | ".join(map(str, counts)) + f" | {card['licences'][source]} |"
+
+
+def _positives_row(data: dict[str, Any], split: str) -> str:
+    cells = " | ".join(str(data[split]["positives"][name]) for name in CLASSES)
+    return f"| {split} | {cells} |"
+
+
+def _metrics(layouts: dict[str, Any]) -> list[str]:
+    first = next(iter(layouts.values()))
+    lines = [
+        "| layout | recordings | macro AUROC without STE | macro F1 without STE |",
+        "|---|---|---|---|",
+    ]
+    lines += [
+        f"| {name} | {t['recordings']} | {_show(t['macro_auroc'])} | {_show(t['macro_f1'])} |"
+        for name, t in layouts.items()
+    ]
+    lines += [
+        "",
+        "Full leads by class:",
+        "",
+        "| class | n | AUROC | AUPRC | F1 | calibration error |",
+        "|---|---|---|---|---|---|",
+    ]
+    keys = ("auroc", "average_precision", "f1", "calibration_error")
+    for name, row in first["classes"].items():
+        cells = " | ".join(_show(row[key]) for key in keys)
+        lines.append(f"| {name} | {row['positives']} | {cells} |")
+    return lines
+
+
+def _points(card: dict[str, Any]) -> list[str]:
+    lines = ["| class | threshold | sensitivity | specificity |", "|---|---|---|---|"]
+    for name in card["classes"]:
+        point = card["operating_points"][name]
+        cells = [
+            _with_interval(point[key], point[f"{key}_ci95"])
+            for key in ("sensitivity", "specificity")
+        ]
+        lines.append(f"| {name} | {_show(card['thresholds'][name])} | " + " | ".join(cells) + " |")
+    return lines
+
+
+def _with_interval(value: float, interval: list[float] | None) -> str:
+    if interval is None:
+        return "-"
+    return f"{value:.2f} [{interval[0]:.2f}, {interval[1]:.2f}]"
+
+
+def _show(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"
