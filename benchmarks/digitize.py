@@ -90,9 +90,7 @@ def score_page(job: tuple[Path, Path, str, bool]) -> PageScore:
     )
 
 
-def _rightly_named(
-    reference: np.ndarray, estimate: np.ndarray, names: list[str], fs: float
-) -> int:
+def _rightly_named(reference: np.ndarray, estimate: np.ndarray, names: list[str], fs: float) -> int:
     """How many leads fit their own reference better than any other lead's."""
     right = 0
     for column in range(len(names)):

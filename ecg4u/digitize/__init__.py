@@ -39,9 +39,8 @@ def digitize(source: str | Path | bytes, *, page: int = 1, **options: Any) -> EC
     ------
     UnreadableInputError, NotAnECGError, PoorQualityError
     """
-    from ecg4u.io import read_page
-
     from ecg4u.digitize.pipeline import digitize_page
+    from ecg4u.io import read_page
 
     return digitize_page(read_page(source, page=page), **options).record
 

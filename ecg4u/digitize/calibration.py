@@ -64,7 +64,9 @@ def _plateaus(path: RowPath, lo: int, hi: int, px_per_mm: float) -> list[tuple[i
     return stretches
 
 
-def _stroke(path: RowPath, x: int, step: int, top: float, px_per_mm: float) -> tuple[float, float] | None:
+def _stroke(
+    path: RowPath, x: int, step: int, top: float, px_per_mm: float
+) -> tuple[float, float] | None:
     """The vertical stroke beside a plateau's end: its x and how low it reaches."""
     reach = int(1.2 * px_per_mm)
     best: tuple[float, float] | None = None
@@ -135,9 +137,7 @@ def _consistent(pulses: tuple[Pulse, ...], n_rows: int, px_per_mm: float) -> tup
     best: list[Pulse] = []
     for anchor in pulses:
         group = [
-            p
-            for p in pulses
-            if p.side == anchor.side and abs(p.x0 - anchor.x0) < 3.0 * px_per_mm
+            p for p in pulses if p.side == anchor.side and abs(p.x0 - anchor.x0) < 3.0 * px_per_mm
         ]
         if len(group) > len(best):
             best = group

@@ -44,9 +44,7 @@ def remove_grid(dark: FloatArray, px_per_mm: float) -> FloatArray:
     capped = np.minimum(dark, np.float32(0.6))
     along_x = cv2.blur(capped, (length, 1))
     along_y = cv2.blur(capped, (1, length))
-    base = np.minimum(
-        cv2.blur(capped, (length, length)), np.minimum(along_x, along_y)
-    )
+    base = np.minimum(cv2.blur(capped, (length, length)), np.minimum(along_x, along_y))
     grid = np.maximum(along_x, along_y) - 0.5 * base
     return np.clip(dark - 1.2 * np.clip(grid, 0, None), 0.0, 1.0)
 

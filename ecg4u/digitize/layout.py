@@ -226,7 +226,9 @@ def find_layout(
     return _build(geometry, names, scores, edges, spans, speed_mm_per_s, px_per_mm)
 
 
-def _clip(x0: float, x1: float, span: tuple[float, float], slack: float = 8.0) -> tuple[float, float]:
+def _clip(
+    x0: float, x1: float, span: tuple[float, float], slack: float = 8.0
+) -> tuple[float, float]:
     """A cell cut to where its row has signal; ends within ``slack`` px are left as they are."""
     return (
         x0 if span[0] - x0 < slack else span[0],
@@ -262,9 +264,7 @@ def _build(
         if x1 <= x0:
             continue
         start = (x0 - edges[0]) / px_per_s
-        segments.append(
-            RowSegment(name, row, float(x0), float(x1), start, named_by, probability)
-        )
+        segments.append(RowSegment(name, row, float(x0), float(x1), start, named_by, probability))
     for strip in range(geometry.rhythm):
         row = geometry.rows + strip
         strip_scores = scores[geometry.cells + strip]

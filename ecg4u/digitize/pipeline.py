@@ -85,9 +85,7 @@ def digitize_page(
             gain_mm_per_mv=gain_mm_per_mv,
             speed_mm_per_s=speed_mm_per_s,
         )
-        layout = find_layout(
-            paths, pulses, labels, rectified.px_per_mm, calibration.speed_mm_per_s
-        )
+        layout = find_layout(paths, pulses, labels, rectified.px_per_mm, calibration.speed_mm_per_s)
     if not layout.segments:
         raise PoorQualityError(
             f"{len(paths)} traces were found, in no arrangement of leads that is known.",

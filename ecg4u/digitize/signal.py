@@ -156,9 +156,7 @@ def restart_columns(layout: Layout) -> Layout:
     return replace(layout, segments=segments)
 
 
-def assemble(
-    parts: Sequence[SegmentSignal], fs: float = DEFAULT_FS_HZ
-) -> tuple[Array, Array]:
+def assemble(parts: Sequence[SegmentSignal], fs: float = DEFAULT_FS_HZ) -> tuple[Array, Array]:
     """Twelve signals (n, 12) in mV and their confidence from the segments.
 
     A lead that stands on the page twice (a rhythm strip) is averaged where both copies agree, else

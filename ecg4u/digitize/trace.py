@@ -307,7 +307,9 @@ def trace_rows(trace: FloatArray, px_per_mm: float) -> tuple[RowPath, ...]:
     import cv2
 
     scale = TRACK_PX_PER_MM / px_per_mm
-    small = cv2.resize(_parted(trace, px_per_mm), None, fx=1, fy=scale, interpolation=cv2.INTER_AREA)
+    small = cv2.resize(
+        _parted(trace, px_per_mm), None, fx=1, fy=scale, interpolation=cv2.INTER_AREA
+    )
     baselines = find_rows(trace, px_per_mm) * scale
     if len(baselines) == 0:
         return ()
@@ -433,7 +435,9 @@ def _main_stretch(inked: npt.NDArray[np.bool_], px_per_mm: float) -> npt.NDArray
     return inside
 
 
-def _belongs(block: npt.NDArray[np.intp], neighbour: npt.NDArray[np.intp], px_per_mm: float) -> bool:
+def _belongs(
+    block: npt.NDArray[np.intp], neighbour: npt.NDArray[np.intp], px_per_mm: float
+) -> bool:
     """Whether a block of ink goes on where its neighbour ends: long enough and not far away."""
     gap = max(block[0] - neighbour[-1], neighbour[0] - block[-1])
     return len(block) > 4 * px_per_mm and gap < MAX_ROW_GAP_MM * px_per_mm

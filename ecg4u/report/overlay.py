@@ -61,7 +61,7 @@ def _alternating(traces: tuple[Trace, ...]) -> list[Trace]:
 
 def _trace(trace: Trace, scale: float, colour: str, stroke: float) -> Markup:
     points = np.asarray(trace.xy_source, dtype=np.float64) * scale
-    finite = np.isfinite(points).all(axis=1)
+    finite = np.asarray(np.isfinite(points).all(axis=1))
     if not finite.any():
         return Markup("")
     first = points[finite][0]

@@ -164,8 +164,9 @@ class Jobs:
                 args=[job.slot, job.source, job.options],
                 timeout=self._settings.timeout_s,
             )
-            job.outcome = await asyncio.wrap_future(future)
-            self._metrics.analysed("ok", job.outcome.seconds)
+            outcome: worker.Outcome = await asyncio.wrap_future(future)
+            job.outcome = outcome
+            self._metrics.analysed("ok", outcome.seconds)
         except asyncio.CancelledError:
             raise
         except Exception as error:

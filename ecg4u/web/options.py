@@ -14,8 +14,8 @@ class Correction(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    gain_mm_per_mv: float | None = Field(None, ge=1, le=80, description="e.g. 5, 10 or 20")
-    speed_mm_per_s: float | None = Field(None, ge=5, le=200, description="e.g. 25 or 50")
+    gain_mm_per_mv: float | None = Field(default=None, ge=1, le=80, description="e.g. 5, 10 or 20")
+    speed_mm_per_s: float | None = Field(default=None, ge=5, le=200, description="e.g. 25 or 50")
 
     def to_analysis(self) -> dict[str, Any]:
         """As keyword arguments of `ecg4u.analysis.analyse`; only what was said."""
@@ -25,8 +25,8 @@ class Correction(BaseModel):
 class AnalysisOptions(Correction):
     """How to analyse a page."""
 
-    page: int = Field(1, ge=1, le=1000, description="Which page of a PDF")
-    explain: bool = Field(True, description="False: classes without reasons, sooner")
+    page: int = Field(default=1, ge=1, le=1000, description="Which page of a PDF")
+    explain: bool = Field(default=True, description="False: classes without reasons, sooner")
 
     @classmethod
     def from_json(cls, text: str) -> AnalysisOptions:
