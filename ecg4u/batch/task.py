@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -48,8 +49,9 @@ class Options:
 class PageTask:
     """Digitizes (and classifies, explains, reports) one file, all its pages, into ``out``.
 
-    Called in a worker process; returns a report of plain values: ``source_sha256``, ``rss_mb`` and
-    ``pages``, each with ``status`` (done, refused, failed), ``code`` and what it wrote.
+    Called in a worker process; returns a report of plain values: ``source_sha256``, ``cpu_s``,
+    ``rss_mb`` and ``pages``, each with ``status`` (done, refused, failed), ``code`` and the hashes
+    of what it wrote.
     """
 
     out: str
@@ -72,6 +74,7 @@ class PageTask:
         StorageError
             Never: a disk that is full is reported with ``stops_run``.
         """
+        began = time.process_time()
         report: dict[str, Any] = {"source_sha256": "", "pages": [], "stops_run": False}
         try:
             report["source_sha256"] = sha256_of(item.path)
@@ -84,7 +87,8 @@ class PageTask:
             report["stops_run"] = True
         except ECG4UError as error:
             report["pages"].append({"page": len(report["pages"]) + 1, **_refusal(error)})
-        report["rss_mb"] = rss_mb()
+        report["cpu_s"] = round(time.process_time() - began, 3)
+        report["rss_mb"] = round(rss_mb(), 1)
         return report
 
     def _page(self, path: str, number: int, folder: str) -> dict[str, Any]:

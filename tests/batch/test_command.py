@@ -1,0 +1,92 @@
+"""``ecg4u batch`` at the terminal: exit codes, what goes where, nothing on stdout."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+
+from ecg4u.batch.command import batch, parse_shard
+from ecg4u.errors import BatchFailuresError, UsageError
+from ecg4u.io import write_record
+from ecg4u.record import ECGRecord
+
+
+@pytest.fixture
+def archive(tmp_path: Path) -> Path:
+    for number in range(4):
+        signal = np.random.default_rng(number).normal(0, 0.2, (500, 12))
+        write_record(ECGRecord(signal), tmp_path / "in" / f"DOE_JANE_{number}", "wfdb")
+    (tmp_path / "in" / "DOE_JANE_x.png").write_bytes(b"no image")
+    return tmp_path / "in"
+
+
+def invoke(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(batch, [str(argument) for argument in arguments])
+
+
+def test_failures_have_their_exit_code(archive: Path, tmp_path: Path) -> None:
+    result = invoke(archive, "-o", tmp_path / "out", "-j", "0", "--format", "csv")
+    assert isinstance(result.exception, BatchFailuresError)
+    assert result.exception.exit_code == 7
+    assert result.stdout == ""
+    assert "1 of 5 inputs" in str(result.exception)
+    assert "in/DOE_JANE_x.png: The file is not an image" in result.stderr
+    assert len(list((tmp_path / "out").rglob("signals.csv"))) == 4
+
+
+def test_resume_and_status(archive: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    assert isinstance(invoke(archive, "-o", out, "-j", "0").exception, BatchFailuresError)
+    assert isinstance(invoke(archive, "-o", out, "-j", "0").exception, UsageError)
+    (archive / "DOE_JANE_x.png").unlink()
+    result = invoke(archive, "-o", out, "-j", "0", "--resume", "--quiet")
+    assert (result.exit_code, result.output) == (0, "")
+    status = invoke("--status", out)
+    assert status.stdout.split()[:6] == ["done", "4", "refused", "1", "failed", "0"]
+    assert isinstance(invoke("--status", tmp_path).exception, UsageError)
+
+
+def test_deidentified_output_holds_no_name(archive: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    result = invoke(archive, "-o", out, "-j", "0", "--deidentify", "--format", "dicom")
+    assert "DOE" not in result.output + str(result.exception)
+    for path in out.rglob("*"):
+        assert "DOE" not in str(path.relative_to(out))
+        if path.is_file():
+            assert b"DOE" not in path.read_bytes()
+
+
+@pytest.mark.parametrize("text", ["0/3", "4/3", "1", "a/b", "1/0", "-1/2"])
+def test_impossible_shards(text: str) -> None:
+    with pytest.raises(UsageError):
+        parse_shard(text)
+
+
+def test_usage() -> None:
+    assert parse_shard("2/8") == (2, 8)
+    assert isinstance(invoke("somewhere").exception, UsageError)
+    assert invoke("x", "-o", "y", "--format", "xml").exit_code == 2
+
+
+def test_an_ended_run_can_be_resumed(archive: Path, tmp_path: Path) -> None:
+    """SIGTERM amid a run: exit 130, and --resume completes it."""
+    out = tmp_path / "out"
+    command = [sys.executable, "-m", "ecg4u.cli", "batch", str(archive), "-o", str(out), "-q"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    process = subprocess.Popen([*command, "-j", "1"], env=environment, stderr=subprocess.DEVNULL)
+    end = time.monotonic() + 60
+    while not (out / "ledger.jsonl").exists() and time.monotonic() < end:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(60) == 130
+    resumed = invoke(archive, "-o", out, "-j", "0", "--resume")
+    assert isinstance(resumed.exception, BatchFailuresError)
+    assert len(list(out.rglob("signals.hea"))) == 4
