@@ -15,6 +15,8 @@ import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
 
+MAX_FREQUENCY = 0.41
+"""Cycles/px; beyond lie mostly aliases of lines in images once shrunk without smoothing."""
 LOG_STEP = 0.03
 """Bin of the frequency vote, natural log."""
 MAX_PEAKS = 28
@@ -111,7 +113,7 @@ def tile_peaks(tile: npt.NDArray[np.float32], window: npt.NDArray[np.float32]) -
     ky = np.arange(-half, size - half)[:, None]
     kx = np.arange(half + 1)[None, :]
     radius = np.hypot(kx, ky)
-    found = (power >= top) & (ratio > MIN_PEAK) & (radius > 3.5) & (radius < 0.47 * size)
+    found = (power >= top) & (ratio > MIN_PEAK) & (radius > 3.5) & (radius < MAX_FREQUENCY * size)
     found &= (kx > 0) | (ky > 0)
     found[[0, -1], :] = False
     found[:, -1] = False

@@ -1,0 +1,305 @@
+"""The page brought upright, flat and to 10 px/mm by locking onto its printed grid."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from ecg4u.digitize.lattice import Lattice, find_lattice, find_tiles
+from ecg4u.digitize.page import (
+    NODE_PX,
+    Grid,
+    RectifiedPage,
+    quarter_turn,
+)
+from ecg4u.digitize.warp import Spline, apply_homography, fit_homography, fit_spline
+from ecg4u.errors import NotAnECGError
+from ecg4u.io import Page
+
+__all__ = ["quarter_turn", "rectify"]
+
+Floats = npt.NDArray[np.float64]
+Image = npt.NDArray[np.float32]
+Power = tuple[Floats, Floats]
+
+WORK_LONG_SIDE = 2400
+MIN_CONFIDENCE = 0.12
+PAGE_MM = (120.0, 330.0)
+"""Long side of what a 12-lead ECG's grid usually covers; less likely outside."""
+MAX_PAGE_MM = 500.0
+_HINT = "Give a sharp picture of the whole ECG page in which the grid can be seen."
+
+
+@dataclass(frozen=True, eq=False)
+class Flat:
+    """Map from lattice coordinates (periods or mm) to work px: a homography plus a spline."""
+
+    homography: Floats
+    spline: Spline
+    box: tuple[float, float, float, float]
+
+    def at_grid(self, x: Floats, y: Floats) -> Floats:
+        """Work px (len(y), len(x), 2)."""
+        points = np.stack(np.meshgrid(x, y), axis=-1)
+        return apply_homography(self.homography, points) + self.spline.at_grid(x, y)
+
+
+@dataclass(frozen=True)
+class Scale:
+    """One axis of the lattice in millimetres: ``mm_per_unit``, with how sure that is."""
+
+    mm_per_unit: float
+    spacing_mm: float
+    fivefold: float
+    margin: float
+
+
+def rectify(page: Page, *, dpi: float | None = None) -> RectifiedPage:
+    """Flatten a page to 10 px/mm.
+
+    Parameters
+    ----------
+    page : Page
+    dpi : float or None
+        Scale to fall back on where the page shows no grid.
+
+    Raises
+    ------
+    NotAnECGError
+        There is no grid, and no ``dpi`` was given.
+    PoorQualityError
+        There is a grid, but too little of it is visible.
+    """
+    work, factor = _shrink(page.image)
+    lines = line_response(work)
+    lattice = _lattice(lines)
+    if lattice is None:
+        if dpi is not None:
+            return _by_dpi(page, dpi)
+        raise NotAnECGError("No ECG grid was found on this page.", stage="grid", hint=_HINT)
+    flat = flatten(lattice)
+    scale_x, scale_y = find_scales(lines, lattice, flat)
+    return _render(page, factor, lattice, flat, scale_x, scale_y)
+
+
+def _shrink(image: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[np.uint8], float]:
+    import cv2
+
+    factor = min(1.0, WORK_LONG_SIDE / max(image.shape[:2]))
+    if factor == 1.0:
+        return image, 1.0
+    size = (round(image.shape[1] * factor), round(image.shape[0] * factor))
+    return cv2.resize(image, size, interpolation=cv2.INTER_AREA), factor
+
+
+def line_response(image: npt.NDArray[np.uint8]) -> Image:
+    """Darkness against the surroundings, (H, W) float32, in local standard deviations.
+
+    Clipped at 2, so that a strong trace counts no more than a grid line.
+    """
+    import cv2
+
+    grey = image.mean(axis=2, dtype=np.float32)
+    dark = cv2.GaussianBlur(grey, (0, 0), 12) - grey
+    power = cv2.blur(np.minimum(dark * dark, 900.0), (61, 61))
+    return np.clip(dark / (np.sqrt(np.maximum(power, 0.0)) + 1.0), -2.0, 2.0)
+
+
+def _lattice(lines: Image) -> Lattice | None:
+    short = min(lines.shape)
+    if short < 64:
+        return None
+    size = 256 if short >= 600 else 128 if short >= 128 else 64
+    return find_lattice(find_tiles(lines, size, size // 2))
+
+
+def flatten(lattice: Lattice) -> Flat:
+    """The smooth map through a lattice's points."""
+    homography, error = fit_homography(lattice.uv, lattice.xy, lattice.weight)
+    near = error < np.maximum(6 * np.median(error), 0.7 * lattice.period_px)
+    uv, xy = lattice.uv[near], lattice.xy[near]
+    reach = 0.5 * lattice.tile_px / lattice.period_px
+    low, high = uv.min(axis=0) - reach, uv.max(axis=0) + reach
+    box = (float(low[0]), float(low[1]), float(high[0]), float(high[1]))
+    spline = fit_spline(
+        uv,
+        xy - apply_homography(homography, uv),
+        lattice.weight[near],
+        box=box,
+        spacing=reach,
+        stiffness=0.02,
+        robust=0.15 * lattice.period_px,
+    )
+    return Flat(homography, spline, box)
+
+
+def find_scales(lines: Image, lattice: Lattice, flat: Flat) -> tuple[Scale, Scale]:
+    """Millimetres per period in x and y."""
+    per_unit = int(np.clip(np.ceil(lattice.period_px * 1.1), 6, 60))
+    x0, y0, x1, y1 = flat.box
+    x = np.arange(np.floor(x0) * per_unit, x1 * per_unit) / per_unit
+    y = np.arange(np.floor(y0) * per_unit, y1 * per_unit) / per_unit
+    flat_lines = sample(lines, flat, x, y)
+    long_side = max(x1 - x0, y1 - y0)
+    powers = (band_power(flat_lines, per_unit), band_power(flat_lines.T, per_unit))
+    base = _base_period(powers)
+    fivefold = float(np.mean([_fivefold(power, base) for power in powers]))
+    scale = choose_scale(base, fivefold, long_side)
+    return scale, scale
+
+
+def sample(lines: Image, flat: Flat, x: Floats, y: Floats) -> Image:
+    """A work image seen on a rectangular grid of lattice coordinates; 0 outside."""
+    import cv2
+
+    step = max(1, round(8 * len(x) / (flat.box[2] - flat.box[0]) / 8))
+    coarse = flat.at_grid(_every(x, step), _every(y, step))
+    dense = densify(coarse, step)[: len(y), : len(x)].astype(np.float32)
+    return cv2.remap(lines, dense, None, cv2.INTER_LINEAR, borderValue=0.0)
+
+
+def _every(values: Floats, step: int) -> Floats:
+    n = -(-(len(values) - 1) // step) + 1
+    return values[0] + np.arange(n) * (values[1] - values[0]) * step
+
+
+def densify(nodes: Floats, step: int) -> Floats:
+    """Bilinear refinement of (rows, columns, 2) nodes to one value per px."""
+    t = (np.arange(step) / step)[None, :, None]
+    rows, columns, k = nodes.shape
+    wide = nodes[:, :-1, None] * (1 - t) + nodes[:, 1:, None] * t
+    wide = np.concatenate([wide.reshape(rows, -1, k), nodes[:, -1:]], axis=1)
+    t = t.transpose(1, 0, 2)[None]
+    tall = wide[:-1, None] * (1 - t) + wide[1:, None] * t
+    return np.concatenate([tall.reshape(-1, wide.shape[1], k), wide[-1:]], axis=0)
+
+
+def band_power(flat_lines: Image, per_unit: int) -> Power:
+    """Frequencies (cycles/unit) and mean log power along x over bands of rows."""
+    height, width = flat_lines.shape
+    band = max(4 * per_unit, 24)
+    n = max(1, height // band)
+    rows = flat_lines[: n * band].reshape(n, -1, width).mean(axis=1)
+    inside = (np.abs(rows) > 1e-6).mean(axis=1)
+    rows = rows[inside > 0.5 * inside.max()]
+    window = np.hanning(width)
+    padded = 4 * width
+    spectrum = np.abs(np.fft.rfft((rows - rows.mean(axis=1, keepdims=True)) * window, padded)) ** 2
+    power = spectrum.mean(axis=0) + 1e-9
+    return np.fft.rfftfreq(padded, 1 / per_unit), power
+
+
+def choose_scale(base: int, fivefold: float, long_side: float) -> Scale:
+    """What one period is in millimetres, from the comb of harmonics and the page's size."""
+    candidates = []
+    for mm, spacing, evidence in (
+        (5.0, 1.0, 2.0 if fivefold > 0.7 else -2.0),
+        (5.0, 5.0, -1.0 if fivefold > 0.7 else 0.0),
+        (1.0, 1.0, -3.0 if fivefold > 0.7 else -1.0),
+        (25.0, 5.0, -1.0 if fivefold > 0.7 else -4.0),
+    ):
+        mm_per_unit = mm / base
+        candidates.append((evidence + _size_prior(long_side * mm_per_unit), mm_per_unit, spacing))
+    candidates.sort(reverse=True)
+    best, mm_per_unit, spacing = candidates[0]
+    others = [c[0] for c in candidates if abs(c[1] / mm_per_unit - 1) > 0.01]
+    return Scale(mm_per_unit, spacing, fivefold, best - max(others))
+
+
+def _size_prior(long_mm: float) -> float:
+    low, high = PAGE_MM
+    beyond = max(np.log(low / long_mm), np.log(long_mm / high), 0.0)
+    return -0.5 * float(beyond / 0.4) ** 2
+
+
+def _peak(power: Power, f: float) -> float:
+    """Log power at a frequency over the median around it; 0 beyond the spectrum."""
+    frequency, value = power
+    step = frequency[1]
+    if f < 6 * step or f > 0.92 * frequency[-1]:
+        return 0.0
+    i = round(f / step)
+    near = value[max(0, i - 6) : i + 7].max()
+    around = value[max(0, i - 60) : i + 61]
+    return float(np.log(near / np.median(around)))
+
+
+def _base_period(powers: tuple[Power, Power]) -> int:
+    """How many periods of the lattice found make one of the coarsest comb of lines."""
+    scores = {1: 0.0}
+    for m, least in ((2, 2.5), (3, 2.5), (4, 2.5), (5, 1.3), (10, 1.6)):
+        heights = [[_peak(power, j / m) for j in range(1, m)] for power in powers]
+        scores[m] = float(np.mean([np.median(np.minimum(h, 5.0)) for h in heights])) - least
+    best = max(scores.values())
+    return max(m for m, score in scores.items() if score >= 0.6 * best)
+
+
+def _fivefold(power: Power, base: int) -> float:
+    """How far every fifth harmonic of the base comb stands above its neighbours (log power)."""
+    rises = []
+    for n in (5, 10):
+        own = _peak(power, n / base)
+        beside = [_peak(power, (n + d) / base) for d in (-1, 1)]
+        if own > 0.5:
+            rises.append(own - float(np.mean(beside)))
+    return max(rises, default=0.0)
+
+
+def _render(
+    page: Page, factor: float, lattice: Lattice, flat: Flat, scale_x: Scale, scale_y: Scale
+) -> RectifiedPage:
+
+    sx, sy = scale_x.mm_per_unit, scale_y.mm_per_unit
+    h, w = page.image.shape[:2]
+    to_unit = np.linalg.inv(flat.homography)
+    corners = np.array([[0, 0], [w, 0], [w, h], [0, h]], float) * factor
+    page_units = apply_homography(to_unit, corners)
+    low = np.maximum(page_units.min(axis=0), np.array(flat.box[:2]) - 15 / np.array([sx, sy]))
+    high = np.minimum(page_units.max(axis=0), np.array(flat.box[2:]) + 15 / np.array([sx, sy]))
+    x_mm = np.arange(np.floor(low[0] * sx), np.ceil(high[0] * sx) + 1)
+    y_mm = np.arange(np.floor(low[1] * sy), np.ceil(high[1] * sy) + 1)
+    nodes = flat.at_grid(x_mm / sx, y_mm / sy) / factor + (0.5 / factor - 0.5)
+    image, valid = warp_image(page.image, nodes)
+    dx = np.median(np.hypot(*np.diff(nodes, axis=1).reshape(-1, 2).T))
+    dy = np.median(np.hypot(*np.diff(nodes, axis=0).reshape(-1, 2).T))
+    middle = nodes[nodes.shape[0] // 2]
+    direction = middle[-1] - middle[0]
+    grid = Grid(
+        spacing_mm=max(scale_x.spacing_mm, scale_y.spacing_mm),
+        scale_from="grid",
+        confidence=float(min(1.0, lattice.share)),
+        residual_mm=float("nan"),
+        source_px_per_mm=(float(dx), float(dy)),
+        turned_deg=float(np.degrees(np.arctan2(direction[1], direction[0]))),
+        spacing_inferred=min(scale_x.fivefold, scale_y.fivefold) < 0.7,
+    )
+    return RectifiedPage(image, valid, nodes, grid)
+
+
+def warp_image(
+    image: npt.NDArray[np.uint8], nodes: Floats
+) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.bool_]]:
+    """Draw a source image on the rectified page; outside the source, its median colour."""
+    import cv2
+
+    dense = densify(nodes, NODE_PX).astype(np.float32)
+    h, w = image.shape[:2]
+    valid = (dense[..., 0] > -0.5) & (dense[..., 0] < w - 0.5)
+    valid &= (dense[..., 1] > -0.5) & (dense[..., 1] < h - 0.5)
+    out = cv2.remap(image, dense, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+    if not valid.all():
+        out[~valid] = np.median(out[valid][::97], axis=0).astype(np.uint8)
+    return out, valid
+
+
+def _by_dpi(page: Page, dpi: float) -> RectifiedPage:
+    per_mm = dpi / 25.4
+    h, w = page.image.shape[:2]
+    x = np.arange(np.ceil(w / per_mm) + 1) * per_mm
+    y = np.arange(np.ceil(h / per_mm) + 1) * per_mm
+    nodes = np.stack(np.meshgrid(x, y), axis=-1)
+    image, valid = warp_image(page.image, nodes)
+    grid = Grid(0.0, "dpi", 0.0, float("nan"), (per_mm, per_mm), 0.0)
+    return RectifiedPage(image, valid, nodes, grid)

@@ -1,0 +1,169 @@
+"""Smooth maps between the paper's millimetres and the source image."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+
+
+def fit_homography(src: Floats, dst: Floats, weight: Floats) -> tuple[Floats, Floats]:
+    """Robust homography src -> dst, (3, 3), and the distances (n,) of dst from it.
+
+    Iteratively reweighted direct linear transform on normalised points (Hartley 1997), Cauchy
+    weights.
+    """
+    a, ta = _normalise(src)
+    b, tb = _normalise(dst)
+    w = weight / weight.max()
+    h = np.eye(3)
+    for _ in range(12):
+        h = _dlt(a, b, w)
+        error = np.hypot(*(apply_homography(h, a) - b).T)
+        scale = 1.5 * np.median(error) + 1e-9
+        w = weight / weight.max() / (1 + (error / scale) ** 2)
+    h = np.linalg.inv(tb) @ h @ ta
+    h /= h[2, 2]
+    return h, np.hypot(*(apply_homography(h, src) - dst).T)
+
+
+def _normalise(p: Floats) -> tuple[Floats, Floats]:
+    centre = p.mean(axis=0)
+    scale = np.sqrt(2) / (np.hypot(*(p - centre).T).mean() + 1e-12)
+    t = np.array([[scale, 0, -scale * centre[0]], [0, scale, -scale * centre[1]], [0, 0, 1]])
+    return (p - centre) * scale, t
+
+
+def _dlt(a: Floats, b: Floats, w: Floats) -> Floats:
+    x, y = a.T
+    u, v = b.T
+    zero, one = np.zeros_like(x), np.ones_like(x)
+    rows_u = np.stack([x, y, one, zero, zero, zero, -u * x, -u * y, -u], axis=1)
+    rows_v = np.stack([zero, zero, zero, x, y, one, -v * x, -v * y, -v], axis=1)
+    m = np.concatenate([rows_u, rows_v]) * np.sqrt(np.concatenate([w, w]))[:, None]
+    _, vectors = np.linalg.eigh(m.T @ m)
+    return vectors[:, 0].reshape(3, 3)
+
+
+def fit_affine(src: Floats, dst: Floats, weight: Floats) -> Floats:
+    """Weighted least-squares affine map src -> dst as a (3, 3) matrix."""
+    a = np.column_stack([src, np.ones(len(src))]) * np.sqrt(weight)[:, None]
+    solution, *_ = np.linalg.lstsq(a, dst * np.sqrt(weight)[:, None], rcond=None)
+    return np.vstack([solution.T, [0.0, 0.0, 1.0]])
+
+
+def apply_homography(h: Floats, xy: Floats) -> Floats:
+    """Map (..., 2) points."""
+    p = xy @ h[:, :2].T + h[:, 2]
+    return p[..., :2] / p[..., 2:]
+
+
+@dataclass(frozen=True, eq=False)
+class Spline:
+    """A uniform cubic B-spline field over the plane: ``coefficients`` (rows, columns, k)."""
+
+    origin: Floats
+    spacing: float
+    coefficients: Floats
+
+    def at_grid(self, x: Floats, y: Floats) -> Floats:
+        """Values (len(y), len(x), k) on a rectangular grid; constant beyond the knots."""
+        rows, columns, _ = self.coefficients.shape
+        bx = _dense_basis((x - self.origin[0]) / self.spacing, columns)
+        by = _dense_basis((y - self.origin[1]) / self.spacing, rows)
+        return np.einsum("ij,jkc,lk->ilc", by, self.coefficients, bx, optimize=True)
+
+
+def fit_spline(
+    xy: Floats,
+    values: Floats,
+    weight: Floats,
+    *,
+    box: tuple[float, float, float, float],
+    spacing: float,
+    stiffness: float,
+    robust: float | None = None,
+) -> Spline:
+    """Smoothing cubic B-spline through scattered values (n, k), as Eilers and Marx (1996) do.
+
+    ``stiffness`` weighs squared second differences of the coefficients against the data of one
+    knot cell; ``robust`` is the residual at which a datum counts half (Cauchy), None for none.
+    """
+    x0, y0, x1, y1 = box
+    columns = int(np.ceil((x1 - x0) / spacing)) + 3
+    rows = int(np.ceil((y1 - y0) / spacing)) + 3
+    origin = np.array([x0, y0])
+    design = _sparse_design((xy - origin) / spacing, rows, columns)
+    per_cell = max(float(weight.sum()) / ((rows - 3) * (columns - 3)), 1e-9)
+    penalty = _roughness(rows, columns) * (stiffness * per_cell)
+    w = weight
+    coefficients = np.zeros((rows * columns, values.shape[1]))
+    for _ in range(1 if robust is None else 4):
+        coefficients = _solve(design, penalty, w, values)
+        if robust is None:
+            break
+        error = np.hypot.reduce(design @ coefficients - values, axis=1)
+        w = weight / (1 + (error / robust) ** 2)
+    return Spline(origin, spacing, coefficients.reshape(rows, columns, -1))
+
+
+def _solve(design: object, penalty: object, w: Floats, values: Floats) -> Floats:
+    from scipy.sparse import diags
+    from scipy.sparse.linalg import splu
+
+    weighted = diags(w) @ design
+    normal = (design.T @ weighted + penalty).tocsc()  # type: ignore[attr-defined]
+    solution: Floats = splu(normal).solve(weighted.T @ values)
+    return solution
+
+
+def _cubic(t: Floats) -> Floats:
+    """The four cubic B-spline weights (..., 4) at the share t of a cell."""
+    return (
+        np.stack([(1 - t) ** 3, 3 * t**3 - 6 * t**2 + 4, -3 * t**3 + 3 * t**2 + 3 * t + 1, t**3], -1)
+        / 6
+    )
+
+
+def _cell(s: Floats, n: int) -> tuple[npt.NDArray[np.int64], Floats]:
+    s = np.clip(s, 0, n - 3 - 1e-9)
+    i = np.floor(s).astype(np.int64)
+    return i, _cubic(s - i)
+
+
+def _dense_basis(s: Floats, n: int) -> Floats:
+    i, w = _cell(s, n)
+    basis = np.zeros((len(s), n))
+    for k in range(4):
+        basis[np.arange(len(s)), i + k] = w[:, k]
+    return basis
+
+
+def _sparse_design(s: Floats, rows: int, columns: int) -> object:
+    from scipy.sparse import csr_matrix
+
+    j, wx = _cell(s[:, 0], columns)
+    i, wy = _cell(s[:, 1], rows)
+    k = np.arange(4)
+    index = (i[:, None, None] + k[None, :, None]) * columns + j[:, None, None] + k[None, None, :]
+    value = wy[:, :, None] * wx[:, None, :]
+    row = np.repeat(np.arange(len(s)), 16)
+    return csr_matrix((value.ravel(), (row, index.ravel())), shape=(len(s), rows * columns))
+
+
+def _roughness(rows: int, columns: int) -> object:
+    from scipy.sparse import diags, identity, kron
+
+    def second(n: int) -> object:
+        return diags([1.0, -2.0, 1.0], [0, 1, 2], shape=(n - 2, n))
+
+    def first(n: int) -> object:
+        return diags([-1.0, 1.0], [0, 1], shape=(n - 1, n))
+
+    dxx = kron(identity(rows), second(columns))
+    dyy = kron(second(rows), identity(columns))
+    dxy = kron(first(rows), first(columns))
+    return dxx.T @ dxx + dyy.T @ dyy + 2 * dxy.T @ dxy + 1e-9 * identity(rows * columns)
