@@ -67,7 +67,8 @@ class Lattice:
     """Points of the image with their position in periods of the lattice.
 
     ``xy`` (n, 2) px, ``uv`` (n, 2) periods, ``weight`` (n,), ``share`` of the tiles reached,
-    ``strength`` their mean peak height, ``period_px`` about one period.
+    ``strength`` their mean peak height, less where the phases fit their neighbours badly,
+    ``period_px`` about one period.
     """
 
     xy: Floats
@@ -287,5 +288,5 @@ def _step(
     if np.abs(error).max() > MAX_PHASE_ERROR:
         return None
     height = min(u[1], v[1])
-    certainty = height * (1 - np.abs(error).max() / 0.5)
-    return (predicted + error, u[0], v[0], height), certainty
+    certainty = height * max(1 - np.abs(error).max() / MAX_PHASE_ERROR, 0.02)
+    return (predicted + error, u[0], v[0], certainty), certainty

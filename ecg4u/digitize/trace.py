@@ -41,6 +41,10 @@ LOCAL_BASELINE_MM = 30.0
 OWN_GROUND_MM = 6.0
 MAX_BLOCK_GAP_MM = 2.0
 MAX_ROW_GAP_MM = 40.0
+MAX_BLOCK_OFF_MM = 22.0
+MIN_BLOCK_MM = 4.0
+MIN_LEAPT_BLOCK_MM = 20.0
+MAX_LEAP_MM = 6.0
 MIN_SHARE_OF_LONGEST_ROW = 0.55
 MIN_ROW_INK = 0.6
 
@@ -411,36 +415,56 @@ def _measure(
             shared &= (bottom - top) > 1.6 * pen
         top = np.where(shared, np.maximum(top, visited_lo - pen / 2), top)
         bottom = np.where(shared, np.minimum(bottom, visited_hi + pen / 2), bottom)
-    centre = centre_line(top, bottom, pen)
-    outside = ~_main_stretch(np.isfinite(top), px_per_mm)
-    for values in (top, bottom, centre, strength):
+    leaps = _leaps(y, top, bottom, px_per_mm)
+    off_mm = np.abs(y - baseline) / px_per_mm
+    outside = ~_main_stretch(np.isfinite(top), leaps, off_mm, px_per_mm)
+    for values in (top, bottom, strength):
         values[outside] = np.nan
+    centre = centre_line(top, bottom, pen)
     return RowPath(baseline, y, top, bottom, centre, strength)
 
 
-def _main_stretch(inked: npt.NDArray[np.bool_], px_per_mm: float) -> npt.NDArray[np.bool_]:
-    """The columns between the ends of a row's trace: stray ink far off either end is left out."""
+def _main_stretch(
+    inked: npt.NDArray[np.bool_], leaps: npt.NDArray[np.bool_], off_mm: Array, px_per_mm: float
+) -> npt.NDArray[np.bool_]:
+    """The columns between the ends of a row's trace: stray ink off either end is left out.
+
+    ``leaps`` marks columns that the path reached by a leap over bare paper; ``off_mm`` is its
+    distance from the row's baseline.
+    """
     columns = np.flatnonzero(inked)
     inside = np.zeros(len(inked), bool)
     if len(columns) == 0:
         return inside
-    blocks = np.split(columns, np.flatnonzero(np.diff(columns) > MAX_BLOCK_GAP_MM * px_per_mm) + 1)
+    leapt = np.cumsum(leaps)[columns]
+    apart = (np.diff(columns) > MAX_BLOCK_GAP_MM * px_per_mm) | (np.diff(leapt) > 0)
+    blocks = np.split(columns, np.flatnonzero(apart) + 1)
     largest = max(range(len(blocks)), key=lambda i: len(blocks[i]))
     first = last = largest
-    while first > 0 and _belongs(blocks[first - 1], blocks[first], px_per_mm):
+
+    def belongs(block: npt.NDArray[np.intp], neighbour: npt.NDArray[np.intp]) -> bool:
+        gap = max(block[0] - neighbour[-1], neighbour[0] - block[-1])
+        near = float(np.median(off_mm[block])) < MAX_BLOCK_OFF_MM
+        long = MIN_BLOCK_MM if gap > 1 and not leaps[block].any() else MIN_LEAPT_BLOCK_MM
+        return near and len(block) > long * px_per_mm and gap < MAX_ROW_GAP_MM * px_per_mm
+
+    while first > 0 and belongs(blocks[first - 1], blocks[first]):
         first -= 1
-    while last < len(blocks) - 1 and _belongs(blocks[last + 1], blocks[last], px_per_mm):
+    while last < len(blocks) - 1 and belongs(blocks[last + 1], blocks[last]):
         last += 1
     inside[blocks[first][0] : blocks[last][-1] + 1] = True
     return inside
 
 
-def _belongs(
-    block: npt.NDArray[np.intp], neighbour: npt.NDArray[np.intp], px_per_mm: float
-) -> bool:
-    """Whether a block of ink goes on where its neighbour ends: long enough and not far away."""
-    gap = max(block[0] - neighbour[-1], neighbour[0] - block[-1])
-    return len(block) > 4 * px_per_mm and gap < MAX_ROW_GAP_MM * px_per_mm
+def _leaps(y: Array, top: Array, bottom: Array, px_per_mm: float) -> npt.NDArray[np.bool_]:
+    """Columns that the path reaches over more than `MAX_LEAP_MM` of bare paper."""
+    before = np.concatenate([y[:1], y[:-1]])
+    low, high = np.minimum(before, y), np.maximum(before, y)
+    inked = np.zeros(len(y))
+    for edge_top, edge_bottom in ((top, bottom), (np.roll(top, 1), np.roll(bottom, 1))):
+        overlap = np.minimum(high, edge_bottom) - np.maximum(low, edge_top)
+        inked += np.nan_to_num(np.clip(overlap, 0, None))
+    return np.asarray(high - low - inked > MAX_LEAP_MM * px_per_mm)
 
 
 def _visited(y: Array) -> tuple[Array, Array]:

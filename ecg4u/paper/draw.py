@@ -1,65 +1,30 @@
 """Draws a record on ECG paper and keeps the exact truth of what was drawn.
 
 Positions are in mm from the page's upper left corner while a page is laid out and in px in the
-result; a pixel's centre has whole-number coordinates. Lines are drawn with sub-pixel endpoints.
+result; a pixel's centre has whole-number coordinates, and px = mm * px_per_mm. Lines are drawn
+on a finer raster with sub-pixel ends and averaged down.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from ecg4u.paper.layouts import PageLayout
-from ecg4u.record import CHEST_LEADS, ECGRecord
+from ecg4u.paper.layouts import PageLayout, Segment
+from ecg4u.paper.style import Colour, PageStyle
+from ecg4u.paper.text import Box, write
+from ecg4u.record import ECGRecord
+
+__all__ = ["DrawnPage", "DrawnSegment", "Labelled", "PageStyle", "draw_page", "page_size_mm"]
 
 Pixels = npt.NDArray[np.uint8]
 Points = npt.NDArray[np.float64]
-Colour = tuple[int, int, int]
 
 SHIFT_BITS = 4
-PULSE_MM = 5.0
-
-
-@dataclass(frozen=True)
-class PageStyle:
-    """How a page looks; lengths in mm, colours RGB.
-
-    ``chest_gain_mm_per_mv`` differs from ``gain_mm_per_mv`` on pages of mixed gain. ``grid`` is
-    ``"1mm"`` (1 and 5 mm lines), ``"5mm"``, ``"dots"`` or ``"none"``.
-    """
-
-    px_per_mm: float = 10.0
-    gain_mm_per_mv: float = 10.0
-    chest_gain_mm_per_mv: float | None = None
-    speed_mm_per_s: float = 25.0
-    margin: tuple[float, float, float, float] = (12.0, 15.0, 10.0, 12.0)
-    """Left, top, right, bottom."""
-    row_pitch: float = 25.0
-    paper: Colour = (255, 250, 246)
-    grid: Literal["1mm", "5mm", "dots", "none"] = "1mm"
-    fine_colour: Colour = (248, 205, 205)
-    coarse_colour: Colour = (238, 160, 160)
-    fine_width: float = 0.10
-    coarse_width: float = 0.18
-    trace_colour: Colour = (20, 20, 25)
-    trace_width: float = 0.30
-    pulse: Literal["left", "right", "none"] = "left"
-    labels: bool = True
-    label_height: float = 3.0
-    label_offset: tuple[float, float] = (1.0, -7.0)
-    """From the start of the segment's baseline to the label's lower left corner."""
-    separators: Literal["none", "ticks"] = "none"
-    header: tuple[str, ...] = ()
-    footer: tuple[str, ...] = ("25 mm/s", "10 mm/mV")
-
-    def gain(self, lead: str) -> float:
-        """mm/mV of a lead."""
-        if lead in CHEST_LEADS and self.chest_gain_mm_per_mv is not None:
-            return self.chest_gain_mm_per_mv
-        return self.gain_mm_per_mv
+PULSE_ROOM_MM = 8.0
+"""Room that a calibration pulse takes beside a row."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,28 +41,31 @@ class DrawnSegment:
     zero_y: float
     xy: Points
     mv: npt.NDArray[np.float64]
-    box: tuple[float, float, float, float]
+    box: Box
 
 
 @dataclass(frozen=True)
 class Labelled:
-    """A lead name and its box, x0, y0, x1, y1 in px."""
+    """A lead's name (in its standard casing) and its box, x0, y0, x1, y1 in px."""
 
     name: str
-    box: tuple[float, float, float, float]
+    box: Box
 
 
 @dataclass(frozen=True, eq=False)
 class DrawnPage:
     """A page and the truth about it; the masks are (H, W) uint8, 255 where the ink is full.
 
-    ``grid_origin`` is the px position of a crossing of two 5-mm lines.
+    ``text`` holds all ink that is neither curve nor pulse: names, words, separators.
+    ``background`` is the page before any ink but the grid's. ``grid_origin`` is the px position
+    of a crossing of two 5-mm lines.
     """
 
     image: Pixels
     trace: Pixels
     text: Pixels
     pulse: Pixels
+    background: Pixels
     segments: tuple[DrawnSegment, ...]
     labels: tuple[Labelled, ...]
     px_per_mm: float
@@ -108,8 +76,10 @@ class DrawnPage:
 def page_size_mm(layout: PageLayout, style: PageStyle) -> tuple[float, float]:
     """Width and height that the layout needs, in whole 5-mm squares."""
     left, top, right, bottom = style.margin
-    pulse = 0.0 if style.pulse == "none" else PULSE_MM * 1.6
-    width = left + pulse + layout.duration_s * style.speed_mm_per_s + right
+    columns = max(len(row) for row in layout.rows)
+    pulses = {"none": 0, "both": 2, "columns": columns}.get(style.pulse, 1)
+    width = left + pulses * PULSE_ROOM_MM + layout.duration_s * style.speed_mm_per_s + right
+    width += (columns - 1) * style.column_gap
     height = top + len(layout.rows) * style.row_pitch + bottom
     return float(np.ceil(width / 5) * 5), float(np.ceil(height / 5) * 5)
 
@@ -127,168 +97,264 @@ def draw_page(record: ECGRecord, layout: PageLayout, style: PageStyle | None = N
     style = style or PageStyle()
     width_mm, height_mm = page_size_mm(layout, style)
     scale = style.px_per_mm
-    shape = int(round(height_mm * scale)), int(round(width_mm * scale))
-    image = np.empty((*shape, 3), np.uint8)
-    image[:] = style.paper
-    _draw_grid(image, style)
-    trace, text, pulse = (np.zeros(shape, np.uint8) for _ in range(3))
+    shape = round(height_mm * scale), round(width_mm * scale)
+    pen = _Pen(shape, style)
+    text = np.zeros(shape, np.uint8)
     segments, labels = [], []
-    left = style.margin[0] + (PULSE_MM * 1.6 if style.pulse == "left" else 0.0)
     for row, content in enumerate(layout.rows):
         zero = style.margin[1] + (row + 0.5) * style.row_pitch
-        x = left
-        for place, part in enumerate(content):
-            drawn = _draw_segment(
-                trace, record, part.lead, row, part.start_s, part.duration_s, (x, zero), style
-            )
-            segments.append(drawn)
-            if style.separators == "ticks" and place:
-                _line(trace, np.array([[x, zero - 2.0], [x, zero + 2.0]]) * scale, 0.5 * scale)
+        for part, x in zip(content, _starts(content, style), strict=True):
+            segments.append(pen.segment(record, part, row, (x, zero)))
             if style.labels:
-                at = (x + style.label_offset[0], zero + style.label_offset[1])
-                labels.append(Labelled(part.lead, _write(text, part.lead, at, style)))
-            x += part.duration_s * style.speed_mm_per_s
-        if style.pulse != "none" and content:
-            start = left - PULSE_MM * 1.6 if style.pulse == "left" else x + 1.0
-            _draw_pulse(pulse, start, zero, style.gain(content[0].lead), style)
-    _write_lines(text, style, height_mm)
+                labels.append(_label(text, part.lead, (x, zero), style))
+        pen.calibrate(content, zero)
+        _separate(text, content, zero, style)
+        if style.joined:
+            pen.join(segments[-len(content) :])
+    _write_words(text, style, height_mm)
+    background = _paper(shape, style)
+    image = background.copy()
+    trace, pulse = pen.masks()
     for mask in (pulse, text, trace):
-        _ink(image, mask, style.trace_colour)
+        lay_ink(image, mask, style.trace_colour)
+    origin = style.grid_offset[0] * scale, style.grid_offset[1] * scale
     return DrawnPage(
-        image, trace, text, pulse, tuple(segments), tuple(labels), scale, (0.0, 0.0), style
+        image, trace, text, pulse, background, tuple(segments), tuple(labels), scale, origin, style
     )
 
 
-def _ink(image: Pixels, mask: Pixels, colour: Colour) -> None:
-    """Lay ink of ``colour`` over the image where the mask says, in place."""
-    rows = np.flatnonzero(mask.any(axis=1))
-    if len(rows) == 0:
-        return
-    window = slice(int(rows[0]), int(rows[-1]) + 1)
-    share = mask[window, :, None].astype(np.float32) / 255
-    mixed = image[window] * (1 - share) + np.array(colour, np.float32) * share
-    image[window] = np.round(mixed).astype(np.uint8)
-
-
-def _line(mask: Pixels, points: Points, width_px: float) -> None:
-    """An anti-aliased polyline of any width, in place; points (n, 2) px."""
+def lay_ink(image: Pixels, mask: Pixels, colour: Colour) -> None:
+    """Lay ink of ``colour`` over the (H, W, 3) image where the (H, W) mask says, in place."""
     import cv2
 
-    fixed = np.round(points * (1 << SHIFT_BITS)).astype(np.int32).reshape(-1, 1, 2)
-    whole = max(1, int(round(width_px)))
-    cv2.polylines(mask, [fixed], False, 255, whole, cv2.LINE_AA, SHIFT_BITS)
-
-
-def _draw_grid(image: Pixels, style: PageStyle) -> None:
-    height, width = image.shape[:2]
-    if style.grid == "none":
+    places = cv2.findNonZero(mask)
+    if places is None:
         return
-    scale = style.px_per_mm
-    kinds = [(5, style.coarse_colour, style.coarse_width)]
-    if style.grid in ("1mm", "dots"):
-        kinds.insert(0, (1, style.fine_colour, style.fine_width))
-    for step, colour, line_mm in kinds:
-        mask = np.zeros((height, width), np.uint8)
-        if style.grid == "dots" and step == 1:
-            ys = np.round(np.arange(0, height, scale)).astype(int)
-            xs = np.round(np.arange(0, width, scale)).astype(int)
-            mask[np.ix_(ys[ys < height], xs[xs < width])] = 255
-        else:
-            _lattice(mask, step * scale, line_mm * scale)
-        _ink(image, mask, colour)
+    x, y = places.reshape(-1, 2).T
+    share = mask[y, x, None].astype(np.float32) / 255
+    mixed = image[y, x] * (1 - share) + np.array(colour, np.float32) * share
+    image[y, x] = np.round(mixed).astype(np.uint8)
 
 
-def _lattice(mask: Pixels, step_px: float, width_px: float) -> None:
-    """Lines along both axes, each pixel inked by the share of it that a line covers, in place."""
-    for axis, length in ((0, mask.shape[0]), (1, mask.shape[1])):
-        at = np.arange(length)
-        centre = np.round(at / step_px) * step_px
-        far = np.abs(at - centre)
-        share = np.clip(width_px / 2 + 0.5 - far, 0, min(1.0, width_px))
-        profile = np.round(255 * share).astype(np.uint8)
-        np.maximum(mask, profile[:, None] if axis == 0 else profile[None], out=mask)
+def _starts(content: tuple[Segment, ...], style: PageStyle) -> list[float]:
+    """Where each segment of a row begins, in mm."""
+    before = style.pulse in ("left", "both", "columns")
+    x = style.margin[0] + (PULSE_ROOM_MM if before else 0.0)
+    starts = []
+    for part in content:
+        starts.append(x)
+        x += part.duration_s * style.speed_mm_per_s + style.column_gap
+        x += PULSE_ROOM_MM if style.pulse == "columns" else 0.0
+    return starts
 
 
-def _draw_segment(
-    mask: Pixels,
-    record: ECGRecord,
-    lead: str,
-    row: int,
-    start_s: float,
-    duration_s: float,
-    origin_mm: tuple[float, float],
-    style: PageStyle,
-) -> DrawnSegment:
-    first = int(round(start_s * record.fs))
-    count = int(round(duration_s * record.fs))
-    mv = np.full(count, np.nan)
-    shown = record.lead(lead)[first : first + count]
-    mv[: len(shown)] = shown
-    x = origin_mm[0] + np.arange(count) / record.fs * style.speed_mm_per_s
-    y = origin_mm[1] - mv * style.gain(lead)
-    xy = np.column_stack([x, y]) * style.px_per_mm
-    for run in _runs(xy):
-        _line(mask, run, style.trace_width * style.px_per_mm)
-    known = xy[np.isfinite(xy[:, 1])]
-    pad = style.trace_width * style.px_per_mm / 2
-    if len(known):
-        low, high = known.min(axis=0) - pad, known.max(axis=0) + pad
-        box = (float(low[0]), float(low[1]), float(high[0]), float(high[1]))
-    else:
-        box = (float(xy[0, 0]), origin_mm[1] * style.px_per_mm) * 2
-    return DrawnSegment(lead, row, start_s, origin_mm[1] * style.px_per_mm, xy, mv, box)
+class _Pen:
+    """Draws curves and pulses on a raster ``over`` times finer than the page."""
+
+    def __init__(self, shape: tuple[int, int], style: PageStyle) -> None:
+        self.style = style
+        self.shape = shape
+        self.over = 1 if style.px_per_mm >= 18 else 2 if style.px_per_mm >= 7 else 4
+        fine = shape[0] * self.over, shape[1] * self.over
+        self.curves = np.zeros(fine, np.uint8)
+        self.pulses = np.zeros(fine, np.uint8)
+
+    def line(self, mask: Pixels, points_px: Points) -> None:
+        """A polyline, (n, 2) in page px."""
+        import cv2
+
+        fine = (points_px + 0.5) * self.over - 0.5
+        fixed = np.round(fine * (1 << SHIFT_BITS)).astype(np.int32).reshape(-1, 1, 2)
+        width = self.style.trace_width * self.style.px_per_mm * self.over
+        cv2.polylines(mask, [fixed], False, 255, max(1, round(width)), cv2.LINE_AA, SHIFT_BITS)
+
+    def segment(
+        self, record: ECGRecord, part: Segment, row: int, origin_mm: tuple[float, float]
+    ) -> DrawnSegment:
+        """Draw one segment whose baseline starts at ``origin_mm``."""
+        style = self.style
+        first, count = round(part.start_s * record.fs), round(part.duration_s * record.fs)
+        mv = np.full(count, np.nan)
+        shown = record.lead(part.lead)[first : first + count]
+        mv[: len(shown)] = shown
+        x = origin_mm[0] + np.arange(count) / record.fs * style.speed_mm_per_s
+        y = origin_mm[1] - mv * style.gain(part.lead)
+        xy = np.column_stack([x, y]) * style.px_per_mm
+        for run in runs(xy):
+            self.line(self.curves, run)
+        zero = origin_mm[1] * style.px_per_mm
+        box = _box(xy, style.trace_width * style.px_per_mm / 2, zero)
+        return DrawnSegment(part.lead, row, part.start_s, zero, xy, mv, box)
+
+    def join(self, segments: list[DrawnSegment]) -> None:
+        """Keep the pen down from each segment of a row to the next."""
+        for before, after in zip(segments, segments[1:], strict=False):
+            step = np.vstack([before.xy[-1], after.xy[0]])
+            if np.isfinite(step).all() and self.style.column_gap == 0:
+                self.line(self.curves, step)
+
+    def calibrate(self, content: tuple[Segment, ...], zero: float) -> None:
+        """The pulses of one row."""
+        style = self.style
+        starts = _starts(content, style)
+        places: list[tuple[float, Segment]] = []
+        if style.pulse in ("left", "both"):
+            places.append((starts[0] - PULSE_ROOM_MM, content[0]))
+        if style.pulse in ("right", "both"):
+            end = starts[-1] + content[-1].duration_s * style.speed_mm_per_s
+            places.append((end, content[-1]))
+        if style.pulse == "columns":
+            places += [(x - PULSE_ROOM_MM, part) for x, part in zip(starts, content, strict=True)]
+        for x, part in places:
+            self.pulse(x, zero, style.gain(part.lead))
+
+    def pulse(self, x: float, zero: float, gain: float) -> None:
+        """1 mV from ``x`` on, with feet; scaled down to the room there is at 50 mm/s."""
+        style = self.style
+        width = min(style.pulse_s * style.speed_mm_per_s, PULSE_ROOM_MM - 2.2)
+        foot = min(style.pulse_foot, (PULSE_ROOM_MM - 0.5 - width) / 2)
+        rise, fall, top = x + 0.2 + foot, x + 0.2 + foot + width, zero - gain
+        corners = [(rise, zero), (rise, top), (fall, top), (fall, zero)]
+        if foot > 0.1:
+            corners = [(x + 0.2, zero), *corners, (fall + foot, zero)]
+        self.line(self.pulses, np.array(corners) * style.px_per_mm)
+
+    def masks(self) -> tuple[Pixels, Pixels]:
+        """The curves and the pulses at the page's resolution."""
+        import cv2
+
+        if self.over == 1:
+            return self.curves, self.pulses
+        size = self.shape[1], self.shape[0]
+        return (
+            cv2.resize(self.curves, size, interpolation=cv2.INTER_AREA),
+            cv2.resize(self.pulses, size, interpolation=cv2.INTER_AREA),
+        )
 
 
-def _runs(xy: Points) -> list[Points]:
-    """Stretches without NaN."""
+def runs(xy: Points) -> list[Points]:
+    """The stretches of a polyline without NaN."""
     known = np.isfinite(xy).all(axis=1)
     edges = np.flatnonzero(np.diff(np.concatenate([[False], known, [False]])))
     return [xy[a:b] for a, b in zip(edges[::2], edges[1::2], strict=True)]
 
 
-def _draw_pulse(mask: Pixels, x: float, zero: float, gain: float, style: PageStyle) -> None:
-    """1 mV for 0.2 s, with a short foot before it."""
-    width = 0.2 * style.speed_mm_per_s
-    top = zero - gain
-    corners = [(x, zero), (x + 1, zero), (x + 1, top), (x + 1 + width, top), (x + 1 + width, zero)]
-    scaled = np.array(corners) * style.px_per_mm
-    _line(mask, scaled, style.trace_width * style.px_per_mm)
+def _box(xy: Points, pad: float, zero: float) -> Box:
+    known = xy[np.isfinite(xy[:, 1])]
+    if len(known) == 0:
+        return float(xy[0, 0]), zero, float(xy[-1, 0]), zero
+    low, high = known.min(axis=0) - pad, known.max(axis=0) + pad
+    return float(low[0]), float(low[1]), float(high[0]), float(high[1])
 
 
-def _write(
-    mask: Pixels, words: str, at_mm: tuple[float, float], style: PageStyle
-) -> tuple[float, float, float, float]:
-    """Write words with their lower left corner at ``at_mm``, in place; returns their box in px."""
-    from PIL import Image, ImageDraw, ImageFont
-
-    size = style.label_height * style.px_per_mm * 1.37
-    font = ImageFont.truetype(_font_path(), max(4.0, size))
-    picture = Image.new("L", (mask.shape[1], int(size * 2)))
-    pen = ImageDraw.Draw(picture)
-    x, y = at_mm[0] * style.px_per_mm, at_mm[1] * style.px_per_mm
-    pen.text((x, size * 1.5), words, fill=255, font=font, anchor="ls")
-    x0, y0, x1, y1 = pen.textbbox((x, size * 1.5), words, font=font, anchor="ls")
-    drawn = np.asarray(picture)
-    top = int(round(y - size * 1.5))
-    lo, hi = max(0, top), min(mask.shape[0], top + drawn.shape[0])
-    if hi > lo:
-        part = mask[lo:hi]
-        np.maximum(part, drawn[lo - top : hi - top], out=part)
-    return float(x0), float(y0 + top), float(x1), float(y1 + top)
+def _label(text: Pixels, lead: str, at_mm: tuple[float, float], style: PageStyle) -> Labelled:
+    scale = style.px_per_mm
+    at = (at_mm[0] + style.label_offset[0]) * scale, (at_mm[1] + style.label_offset[1]) * scale
+    box = write(
+        text,
+        style.printed(lead),
+        at,
+        style.label_height * scale,
+        font=style.label_font,
+        anchor=style.label_anchor,
+        stretch=style.label_stretch,
+        tracking=style.label_tracking * scale,
+    )
+    return Labelled(lead, box)
 
 
-def _font_path() -> str:
-    from importlib.util import find_spec
-    from pathlib import Path
+def _separate(text: Pixels, content: tuple[Segment, ...], zero: float, style: PageStyle) -> None:
+    """Marks where one lead of a row ends and the next begins."""
+    import cv2
 
-    spec = find_spec("matplotlib")
-    assert spec is not None
-    assert spec.origin is not None
-    return str(Path(spec.origin).parent / "mpl-data" / "fonts" / "ttf" / "DejaVuSans.ttf")
+    if style.separators == "none":
+        return
+    scale = style.px_per_mm
+    half = {"ticks": 2.5, "tall": 0.4 * style.row_pitch, "dotted": 0.3 * style.row_pitch}
+    reach = half[style.separators]
+    dashes = np.arange(zero - reach, zero + reach, 1.5) if style.separators == "dotted" else [zero]
+    length = 0.4 if style.separators == "dotted" else reach
+    width = max(1, round(style.trace_width * scale))
+    for x in _starts(content, style)[1:]:
+        for y in dashes:
+            ends = np.array([(x, y - length), (x, y + length)]) * scale * (1 << SHIFT_BITS)
+            low, high = (tuple(int(v) for v in end) for end in np.round(ends))
+            cv2.line(text, low, high, 255, width, cv2.LINE_AA, SHIFT_BITS)
 
 
-def _write_lines(mask: Pixels, style: PageStyle, height_mm: float) -> None:
-    for number, words in enumerate(style.header):
-        _write(mask, words, (4.0, 5.0 + 4.5 * number), style)
-    for number, words in enumerate(style.footer):
-        _write(mask, words, (20.0 + 45.0 * number, height_mm - 3.0), style)
+def _write_words(text: Pixels, style: PageStyle, height_mm: float) -> None:
+    scale, height = style.px_per_mm, style.text_height
+    lines = [(w, 4.0, 1.6 * height * (n + 1), height) for n, w in enumerate(style.header)]
+    lines += [(w, 20.0 + 45.0 * n, height_mm - 3.0, height) for n, w in enumerate(style.footer)]
+    for words, x, y, tall in lines:
+        write(text, words, (x * scale, y * scale), tall * scale, font=style.text_font)
+    for note in style.notes:
+        at = note.x * scale, note.y * scale
+        write(text, note.words, at, note.height * scale, font=note.font)
+
+
+def _paper(shape: tuple[int, int], style: PageStyle) -> Pixels:
+    """Paper with its grid."""
+    import cv2
+
+    image = np.empty((*shape, 3), np.uint8)
+    image[:] = style.paper
+    if style.grid == "none":
+        return image
+    scale = style.px_per_mm
+    left, top, right, bottom = (round(v * scale) for v in style.grid_inset)
+    rows = slice(top, max(top + 1, shape[0] - bottom))
+    columns = slice(left, max(left + 1, shape[1] - right))
+    inside = image[rows, columns]
+    start = style.grid_offset[0] * scale - left, style.grid_offset[1] * scale - top
+    if style.grid != "5mm":
+        fine = _lattice(inside.shape[:2], start, 1.0, style.fine_width, style)
+        ramp = np.linspace(0, 1, 256, dtype=np.float32)[:, None]
+        shades = np.array(style.paper) * (1 - ramp) + np.array(style.fine_colour) * ramp
+        table = np.round(shades).astype(np.uint8)[None]
+        image[rows, columns] = cv2.LUT(cv2.merge([fine, fine, fine]), table)
+    if style.grid != "fine":
+        coarse = _lattice(inside.shape[:2], start, 5.0, style.coarse_width, style)
+        lay_ink(inside, coarse, style.coarse_colour)
+    if style.grid_frame:
+        _frame(inside, style)
+    return image
+
+
+def _frame(inside: Pixels, style: PageStyle) -> None:
+    width = max(1, round(style.coarse_width * style.px_per_mm))
+    for edge in (inside[:width], inside[-width:], inside[:, :width], inside[:, -width:]):
+        edge[:] = style.coarse_colour
+
+
+def _lattice(
+    shape: tuple[int, ...],
+    start: tuple[float, float],
+    step_mm: float,
+    width_mm: float,
+    style: PageStyle,
+) -> Pixels:
+    """Lines along both axes, each pixel inked by the share of it that a line covers."""
+    step, width = step_mm * style.px_per_mm, width_mm * style.px_per_mm
+    dots = style.grid == "dots" and step_mm == 1.0
+    if dots:
+        width = max(1.2, 2.0 * width)
+    across = _profile(np.arange(shape[1]), start[0], step, width)
+    down = _profile(np.arange(shape[0]), start[1], step, width)
+    if dots:
+        return np.minimum(across[None], down[:, None])
+    if style.grid == "dotted" and step_mm == 1.0:
+        period = style.px_per_mm / (3 if style.px_per_mm >= 9 else 2)
+        gaps_x = _profile(np.arange(shape[1]), start[0], period, period / 2)
+        gaps_y = _profile(np.arange(shape[0]), start[1], period, period / 2)
+        lines_x = np.minimum(across[None], gaps_y[:, None])
+        return np.maximum(lines_x, np.minimum(down[:, None], gaps_x[None]))
+    return np.maximum(across[None], down[:, None])
+
+
+def _profile(
+    at: npt.NDArray[np.int64], start: float, step: float, width: float
+) -> npt.NDArray[np.uint8]:
+    centre = start + np.round((at - start) / step) * step
+    share = np.clip(width / 2 + 0.5 - np.abs(at - centre), 0, min(1.0, width))
+    return np.round(255 * share).astype(np.uint8)

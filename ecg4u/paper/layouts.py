@@ -84,6 +84,19 @@ def layout(
     return PageLayout(name or f"{rows}x{columns}" + (f"+{len(rhythm)}" if rhythm else ""), rows_of)
 
 
+def part_of(whole: PageLayout, *, first_row: int = 0, rows: int) -> PageLayout:
+    """The page of which only ``rows`` rows from ``first_row`` on are seen.
+
+    Raises
+    ------
+    ValueError
+        If the layout has no such rows.
+    """
+    if rows < 1 or first_row < 0 or first_row + rows > len(whole.rows):
+        raise ValueError(f"{whole.name} has no rows {first_row} to {first_row + rows}")
+    return PageLayout(f"{whole.name}-part", whole.rows[first_row : first_row + rows])
+
+
 def _named() -> dict[str, PageLayout]:
     strips = {0: (), 1: ("II",), 2: ("II", "V1"), 3: ("II", "V1", "V5")}
     made = [layout(3, 4, rhythm=strips[n]) for n in strips]

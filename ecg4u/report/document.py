@@ -69,13 +69,10 @@ def render(analysis: Analysis, *, title: str | None = None, page_image: bool = T
     said, why = analysis.classification, analysis.explanation
     parts = [
         _top(analysis, why),
+        _page(analysis) if page_image else None,
         sections.section("classes", "The nine classes", sections.classes(said)) if said else None,
         _why(why),
         _measured(why),
-        _page(analysis) if page_image else None,
-        sections.section(
-            "warnings", "Quality and warnings", sections.warnings(warning_lines(analysis))
-        ),
         sections.section("facts", "How it was read", sections.small_print(facts(analysis))),
     ]
     body = join(
@@ -124,6 +121,9 @@ def _top(analysis: Analysis, why: Explanation | None) -> Markup:
         [
             sections.verdict(analysis.classification, why.conflicts if why else ()),
             sections.section("reading", "Reading", sections.reading(why.reading)) if why else None,
+            sections.section(
+                "warnings", "Quality and warnings", sections.warnings(warning_lines(analysis))
+            ),
         ]
     )
     drawn = _figure(analysis, why)

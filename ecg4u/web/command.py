@@ -18,7 +18,7 @@ import click
 )
 @click.option(
     "--timeout",
-    default=60.0,
+    default=120.0,
     show_default=True,
     type=click.FloatRange(1),
     help="Seconds a page may take.",

@@ -12,7 +12,7 @@ class Settings:
     workers: int = 1
     waiting: int = 24
     """Uploads that may wait for a worker; more are told to come back (503)."""
-    timeout_s: float = 60.0
+    timeout_s: float = 120.0
     """A page that takes longer is given up and its worker replaced."""
     memory_mb: int = 6000
     """What one worker may allocate."""

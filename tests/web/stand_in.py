@@ -63,7 +63,23 @@ def work(slot: int, data: bytes, options: Mapping[str, Any]) -> Outcome:
         for n in CLASSES
     ]
     result = {"options": dict(options), "classification": {"verdict": "ok", "results": results}}
-    return Outcome(result, "<!doctype html><title>report</title>", b"PK", b"I,II\n", 0.01)
+    return Outcome(result, report(), b"PK", b"I,II\n", 0.01)
+
+
+def report() -> str:
+    """A report of a made-up record with one sentence that points at the trace."""
+    import numpy as np
+
+    from ecg4u.analysis import Analysis
+    from ecg4u.explain.result import Evidence, Explanation, Features, Sentence
+    from ecg4u.record import ECGRecord
+    from ecg4u.report import render
+
+    signal = np.sin(np.arange(5000)[:, None] / 40) * np.ones(12)
+    place = Evidence("V1", 7.0, 7.4)
+    reading = (Sentence("Rhythm", "Look at V1.", (place,)), Sentence("Rate", "No place."))
+    explanation = Explanation(Features({}, {}, (), ()), (), (), reading, ())
+    return render(Analysis(ECGRecord(signal), explanation=explanation))
 
 
 def warm_up() -> None:
