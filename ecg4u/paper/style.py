@@ -1,0 +1,297 @@
+"""How an ECG page looks, and a sampler of the looks that are met in practice."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import Literal
+
+import numpy as np
+
+from ecg4u.paper.layouts import LAYOUTS, PageLayout, layout, part_of
+from ecg4u.record import CHEST_LEADS, LEADS
+
+Colour = tuple[int, int, int]
+Grid = Literal["1mm", "5mm", "fine", "dots", "dotted", "none"]
+Pulse = Literal["left", "right", "both", "columns", "none"]
+Separators = Literal["none", "ticks", "tall", "dotted"]
+Casing = Literal["standard", "upper", "lower"]
+Anchor = Literal["ls", "ms", "rs"]
+
+FONTS = (
+    "DejaVuSans",
+    "DejaVuSans-Bold",
+    "DejaVuSans-Oblique",
+    "DejaVuSansMono",
+    "DejaVuSansMono-Bold",
+    "DejaVuSerif",
+    "DejaVuSerif-Bold",
+    "STIXGeneral",
+    "STIXGeneralBol",
+    "STIXGeneralItalic",
+    "cmr10",
+    "cmss10",
+    "cmtt10",
+)
+"""Fonts that matplotlib ships, by file name; ``"plotter"`` is a drawer's own stroke font."""
+PLOTTER = "plotter"
+
+
+@dataclass(frozen=True)
+class Note:
+    """A printed line of text; ``x`` and ``y`` (mm from the page's corner) are its lower left."""
+
+    words: str
+    x: float
+    y: float
+    height: float = 3.0
+    font: str = "DejaVuSans"
+
+
+@dataclass(frozen=True)
+class PageStyle:
+    """How a page looks; lengths in mm, colours RGB.
+
+    ``chest_gain_mm_per_mv`` differs from ``gain_mm_per_mv`` on pages of mixed gain. ``grid`` is
+    ``"1mm"`` (1 and 5 mm lines), ``"5mm"``, ``"fine"`` (1 mm lines only), ``"dots"`` (a dot at
+    each mm crossing), ``"dotted"`` (dotted mm lines) or ``"none"``.
+    """
+
+    px_per_mm: float = 10.0
+    gain_mm_per_mv: float = 10.0
+    chest_gain_mm_per_mv: float | None = None
+    speed_mm_per_s: float = 25.0
+    margin: tuple[float, float, float, float] = (12.0, 15.0, 10.0, 12.0)
+    """Left, top, right, bottom."""
+    row_pitch: float = 25.0
+    column_gap: float = 0.0
+    paper: Colour = (255, 250, 246)
+    grid: Grid = "1mm"
+    grid_offset: tuple[float, float] = (0.0, 0.0)
+    grid_inset: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)
+    """Left, top, right, bottom borders that the grid leaves free."""
+    grid_frame: bool = False
+    fine_colour: Colour = (248, 205, 205)
+    coarse_colour: Colour = (238, 160, 160)
+    fine_width: float = 0.10
+    coarse_width: float = 0.18
+    trace_colour: Colour = (20, 20, 25)
+    trace_width: float = 0.30
+    joined: bool = False
+    """Whether the pen stays down between the leads of a row."""
+    pulse: Pulse = "left"
+    pulse_s: float = 0.2
+    pulse_foot: float = 1.0
+    labels: bool = True
+    label_height: float = 3.0
+    """Height of a capital."""
+    label_offset: tuple[float, float] = (1.0, -7.0)
+    """From the start of the segment's baseline to the label's anchor."""
+    label_anchor: Anchor = "ls"
+    label_font: str = "DejaVuSans"
+    label_casing: Casing = "standard"
+    label_stretch: float = 1.0
+    label_tracking: float = 0.0
+    """Width over height against the font's own, and extra space between letters in mm."""
+    separators: Separators = "none"
+    header: tuple[str, ...] = ()
+    footer: tuple[str, ...] = ("25 mm/s", "10 mm/mV")
+    notes: tuple[Note, ...] = ()
+    text_font: str = "DejaVuSans"
+    text_height: float = 3.0
+
+    def gain(self, lead: str) -> float:
+        """mm/mV of a lead."""
+        if lead in CHEST_LEADS and self.chest_gain_mm_per_mv is not None:
+            return self.chest_gain_mm_per_mv
+        return self.gain_mm_per_mv
+
+    def printed(self, lead: str) -> str:
+        """A lead's name as this page prints it."""
+        if self.label_casing == "upper":
+            return lead.upper()
+        return lead.lower() if self.label_casing == "lower" and lead[0] in "aV" else lead
+
+
+_GRID_HUES = MappingProxyType(
+    {
+        "pink": (238, 120, 160),
+        "red": (225, 60, 60),
+        "orange": (240, 140, 70),
+        "green": (70, 165, 95),
+        "blue": (90, 135, 205),
+        "grey": (125, 125, 125),
+        "brown": (160, 120, 95),
+        "black": (25, 25, 25),
+    }
+)
+_HUE_ODDS = (0.26, 0.18, 0.10, 0.07, 0.06, 0.11, 0.06, 0.16)
+_PAPERS: tuple[Colour, ...] = (
+    (255, 255, 255),
+    (255, 250, 246),
+    (250, 246, 238),
+    (255, 235, 238),
+    (252, 222, 226),
+    (240, 240, 236),
+    (246, 230, 212),
+)
+_WORDS = tuple(
+    "Vent. rate 82 BPM|PR interval 160 ms|QRS duration 92 ms|QT/QTc 382/457 ms|P-R-T axes 52 -41 23|"
+    "Normal sinus rhythm|Abnormal ECG|Atrial fibrillation|Left axis deviation|Unconfirmed|"
+    "Nonspecific ST and T wave abnormality|*** Poor data quality ***|ID: 004512873|Male 61 yr|"
+    "Female, 74 years|12-FEB-2009 14:21:07|Room: ER 4|Technician: KL|Test ind: chest pain|"
+    "HR 74/min|P 104 ms|QTc 411 ms|Referred by:|Confirmed by:|Sinus tachycardia|"
+    "Borderline ECG|Height 168 cm  Weight 72 kg|Page 1 of 1|Limb: 10 mm/mV Chest: 10 mm/mV|"
+    "F 50 Hz 0.15-150 Hz|40 Hz|25mm/s 10mm/mV 100Hz 8.0.1 12SL v239|MAC55 009C|LOC 2|"
+    "Speed: 25 mm/sec|Dept: Cardiology|Name:|Date of birth:|BP 132/84 mmHg|I II III V1".split("|")
+)
+
+
+def _mixed(colour: Colour, paper: Colour, share: float) -> Colour:
+    mixed = [round(c * share + p * (1 - share)) for c, p in zip(colour, paper, strict=True)]
+    return mixed[0], mixed[1], mixed[2]
+
+
+def random_style(rng: np.random.Generator, *, px_per_mm: float = 10.0) -> PageStyle:
+    """A page's look, widely sampled: colours, grid, calibration, names, separators, words."""
+    style = replace(PageStyle(px_per_mm=px_per_mm), **_grid_look(rng))
+    style = _random_scale(style, rng)
+    style = _random_ink(style, rng)
+    style = _random_labels(style, rng)
+    return _random_words(style, rng)
+
+
+def _grid_look(rng: np.random.Generator) -> dict[str, object]:
+    hue = list(_GRID_HUES)[int(rng.choice(len(_GRID_HUES), p=_HUE_ODDS))]
+    paper = _PAPERS[int(rng.integers(len(_PAPERS)))]
+    if hue in ("black", "grey", "blue", "green"):
+        paper = _mixed((255, 255, 255), paper, 0.7)
+    base = _GRID_HUES[hue]
+    colour = tuple(int(np.clip(c + rng.normal(0, 14), 0, 235)) for c in base)
+    coarse = rng.uniform(0.75, 1.0) if hue == "black" else rng.uniform(0.25, 1.0)
+    fine = coarse * rng.uniform(0.35, 1.0)
+    kinds: tuple[Grid, ...] = ("1mm", "5mm", "fine", "dots", "dotted", "none")
+    inset = (0.0, 0.0, 0.0, 0.0)
+    framed = rng.random() < 0.2
+    if framed:
+        inset = (*rng.uniform(2, 8, 1), *rng.uniform(8, 30, 1), *rng.uniform(2, 8, 2))
+    coarse_width = rng.uniform(0.1, 0.45)
+    return {
+        "paper": paper,
+        "grid": kinds[int(rng.choice(6, p=(0.56, 0.12, 0.06, 0.08, 0.12, 0.06)))],
+        "grid_offset": tuple(float(v) for v in rng.uniform(0, 5, 2)),
+        "grid_inset": tuple(float(v) for v in inset),
+        "grid_frame": bool(framed and rng.random() < 0.7),
+        "coarse_colour": _mixed((colour[0], colour[1], colour[2]), paper, coarse),
+        "fine_colour": _mixed((colour[0], colour[1], colour[2]), paper, fine),
+        "coarse_width": float(coarse_width),
+        "fine_width": float(rng.uniform(0.06, min(0.25, coarse_width))),
+    }
+
+
+def _random_scale(style: PageStyle, rng: np.random.Generator) -> PageStyle:
+    gain = float(rng.choice((5.0, 10.0, 20.0), p=(0.1, 0.8, 0.1)))
+    chest = gain / 2 if gain > 5 and rng.random() < 0.1 else None
+    margins = rng.uniform((6, 8, 2, 4), (22, 40, 20, 25))
+    return replace(
+        style,
+        gain_mm_per_mv=gain,
+        chest_gain_mm_per_mv=chest,
+        speed_mm_per_s=50.0 if rng.random() < 0.12 else 25.0,
+        margin=tuple(float(v) for v in margins),
+        row_pitch=float(rng.uniform(11, 38) if rng.random() < 0.85 else rng.uniform(8, 14)),
+        column_gap=float(rng.uniform(4, 18)) if rng.random() < 0.2 else 0.0,
+        joined=bool(rng.random() < 0.35),
+        pulse=("left", "right", "both", "columns", "none")[
+            int(rng.choice(5, p=(0.5, 0.12, 0.03, 0.08, 0.27)))
+        ],
+        pulse_s=0.2 if rng.random() < 0.7 else float(rng.uniform(0.08, 0.2)),
+        pulse_foot=float(rng.uniform(0.0, 2.0)),
+    )
+
+
+def _random_ink(style: PageStyle, rng: np.random.Generator) -> PageStyle:
+    dark = rng.integers(0, 70)
+    tint = rng.integers(-10, 26, 3) if rng.random() < 0.6 else np.array((0, 0, 70))
+    colour = np.clip(dark + tint, 0, 150)
+    separators: tuple[Separators, ...] = ("none", "ticks", "tall", "dotted")
+    return replace(
+        style,
+        trace_colour=(int(colour[0]), int(colour[1]), int(colour[2])),
+        trace_width=float(rng.choice((rng.uniform(0.12, 0.35), rng.uniform(0.3, 0.8)))),
+        separators=separators[int(rng.choice(4, p=(0.45, 0.3, 0.1, 0.15)))],
+    )
+
+
+def _random_labels(style: PageStyle, rng: np.random.Generator) -> PageStyle:
+    height = float(rng.uniform(1.6, 4.2))
+    place = rng.choice(("above", "below", "start", "margin"), p=(0.45, 0.3, 0.17, 0.08))
+    anchor: Anchor = "ls"
+    if place == "above":
+        offset = (rng.uniform(-1, 5), -rng.uniform(1.5, max(3.0, style.row_pitch * 0.45)))
+    elif place == "below":
+        offset = (rng.uniform(-1, 4), height + rng.uniform(0.5, max(1.5, style.row_pitch * 0.3)))
+    elif place == "start":
+        offset, anchor = (rng.uniform(-1, 1), height / 2 + rng.normal(0, 1)), "ms"
+    else:
+        offset, anchor = (-rng.uniform(0.5, 2), height / 2), "rs"
+    font = PLOTTER if rng.random() < 0.12 else FONTS[int(rng.integers(len(FONTS)))]
+    casings: tuple[Casing, ...] = ("standard", "upper", "lower")
+    return replace(
+        style,
+        labels=bool(rng.random() > 0.04),
+        label_height=height,
+        label_offset=(float(offset[0]), float(offset[1])),
+        label_anchor=anchor,
+        label_font=font,
+        label_casing=casings[int(rng.choice(3, p=(0.8, 0.17, 0.03)))],
+        label_stretch=float(rng.uniform(0.7, 1.2)),
+        label_tracking=float(rng.uniform(0, 1.2)) if rng.random() < 0.2 else 0.0,
+    )
+
+
+def _random_words(style: PageStyle, rng: np.random.Generator) -> PageStyle:
+    def pick(most: int) -> tuple[str, ...]:
+        return tuple(str(w) for w in rng.choice(_WORDS, int(rng.integers(0, most + 1))))
+
+    height = float(rng.uniform(1.6, 3.6))
+    font = FONTS[int(rng.integers(len(FONTS)))]
+    notes = tuple(
+        Note(words, float(rng.uniform(5, 220)), float(rng.uniform(4, 150)), height, font)
+        for words in pick(2)
+    ) + tuple(
+        Note(words, float(x), 4.0 + 1.5 * height * line, height, font)
+        for x in rng.uniform(60, 200, 2)
+        for line, words in enumerate(pick(4))
+    )
+    chest = style.chest_gain_mm_per_mv
+    gain = f"{style.gain_mm_per_mv:g}{f'-{chest:g}' if chest else ''}"
+    scale = (f"{style.speed_mm_per_s:g} mm/s", f"{gain} mm/mV")
+    if rng.random() < 0.3:
+        scale = (f"{style.speed_mm_per_s:g}mm/s {gain}mm/mV",) + pick(2)
+    return replace(
+        style,
+        header=pick(4),
+        footer=scale if rng.random() < 0.75 else (),
+        notes=notes if rng.random() < 0.6 else (),
+        text_font=font,
+        text_height=height,
+    )
+
+
+def random_layout(rng: np.random.Generator) -> PageLayout:
+    """A layout: mostly the named ones, some in an unusual order, some only part of a page."""
+    names = list(LAYOUTS)
+    odds = np.array([4.0 if name.startswith("3x4") else 1.5 for name in names])
+    chosen = LAYOUTS[names[int(rng.choice(len(names), p=odds / odds.sum()))]]
+    if rng.random() < 0.12:
+        rows, columns = ((3, 4), (6, 2), (12, 1), (4, 3))[int(rng.integers(4))]
+        order = [str(lead) for lead in rng.permutation(LEADS)]
+        strips = [str(lead) for lead in rng.choice(LEADS, int(rng.integers(0, 4)), replace=False)]
+        chosen = layout(rows, columns, order=order, rhythm=strips, name="shuffled")
+    if rng.random() < 0.12 and len(chosen.rows) > 2:
+        keep = int(rng.integers(2, len(chosen.rows)))
+        chosen = part_of(
+            chosen, first_row=int(rng.integers(len(chosen.rows) - keep + 1)), rows=keep
+        )
+    return chosen
