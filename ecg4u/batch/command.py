@@ -78,6 +78,12 @@ _SHOWN_FAILURES = 20
     metavar="OUT",
     help="Say how far the run in OUT is, and rewrite its manifest.",
 )
+@click.option(
+    "--collect",
+    type=click.Path(path_type=Path),
+    metavar="FILE.h5",
+    help="With --status: also put all records done so far into one HDF5 file.",
+)
 @click.option("-q", "--quiet", is_flag=True, help="No progress.")
 def batch(
     inputs: tuple[str, ...],
@@ -96,6 +102,7 @@ def batch(
     deidentify: bool,
     scheduler: str | None,
     status_of: Path | None,
+    collect: Path | None,
     quiet: bool,
 ) -> None:
     """Digitize every page and record in folders, lists (.txt, or - for stdin) and patterns.
@@ -105,6 +112,8 @@ def batch(
     """
     if status_of is not None:
         show_status(status_of)
+        if collect is not None:
+            show_collected(status_of, collect)
         return
     if not inputs or out is None:
         raise UsageError(
@@ -154,7 +163,7 @@ def executor_of(
     """What makes the executor once the path that its workers lock is known."""
     from ecg4u.batch.executors import DaskExecutor, Limits, PoolExecutor, SerialExecutor
 
-    n = jobs if jobs is not None else len(os.sched_getaffinity(0))
+    n = jobs if jobs is not None else n_cores()
 
     def make(lock_path: str) -> Executor:
         limits = Limits(timeout_s, memory_mb, lock_path)
@@ -164,6 +173,13 @@ def executor_of(
         return PoolExecutor(n, limits) if n else SerialExecutor(limits)
 
     return make
+
+
+def n_cores() -> int:
+    """Cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def with_end_on_sigterm() -> None:
@@ -205,6 +221,13 @@ def show_status(out: Path) -> None:
         write_manifest(out)
     except ECG4UError as error:
         click.echo(f"The manifest was not written: {error.message}", err=True)
+
+
+def show_collected(out: Path, path: Path) -> None:
+    """Collect, and say how many records there were."""
+    from ecg4u.batch.collect import collect
+
+    click.echo(f"{'collected':>14} {collect(out, path):>8}")
 
 
 def show_failures(out: Path, *, err: bool) -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from ecg4u import __version__
 from ecg4u.errors import UsageError
 from ecg4u.io.atomic import output_error
 
@@ -79,7 +80,8 @@ class Ledger:
     def _begin(self, options: dict[str, Any]) -> None:
         begun_with = read_options(self.path)
         if begun_with is None:
-            self._write({"type": "run", "schema": SCHEMA, "options": options})
+            run = {"type": "run", "schema": SCHEMA, "ecg4u": __version__, "options": options}
+            self._write(run)
         elif begun_with != options:
             changed = sorted(k for k in options if begun_with.get(k) != options[k])
             raise UsageError(
@@ -136,9 +138,10 @@ class Ledger:
 
     def _mend(self) -> None:
         """End a torn last line, so that what follows stands on lines of its own."""
-        size = os.fstat(self._descriptor).st_size
-        if size and os.pread(self._descriptor, 1, size - 1) != b"\n":
-            os.write(self._descriptor, b"\n")
+        if os.fstat(self._descriptor).st_size:
+            os.lseek(self._descriptor, -1, os.SEEK_END)
+            if os.read(self._descriptor, 1) != b"\n":
+                os.write(self._descriptor, b"\n")
 
     def _wait_for_orphans(self) -> None:
         """Workers of a killed run hold a shared lock until they are gone."""

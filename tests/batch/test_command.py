@@ -9,13 +9,14 @@ import sys
 import time
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
 from ecg4u.batch.command import batch, parse_shard
 from ecg4u.errors import BatchFailuresError, UsageError
-from ecg4u.io import write_record
+from ecg4u.io import read_record, write_record
 from ecg4u.record import ECGRecord
 
 
@@ -62,6 +63,23 @@ def test_deidentified_output_holds_no_name(archive: Path, tmp_path: Path) -> Non
         assert "DOE" not in str(path.relative_to(out))
         if path.is_file():
             assert b"DOE" not in path.read_bytes()
+
+
+def test_all_records_in_one_file(archive: Path, tmp_path: Path) -> None:
+    out, path = tmp_path / "out", tmp_path / "all.h5"
+    invoke(archive, "-o", out, "-j", "0", "--format", "edf")
+    result = invoke("--status", out, "--collect", path)
+    assert result.stdout.splitlines()[-1].split() == ["collected", "4"]
+    with h5py.File(path) as file:
+        names = list(file)
+        assert len(names) == 4
+    for name in names:
+        number = int(name.split("-")[0][-1])
+        expected = np.random.default_rng(number).normal(0, 0.2, (500, 12))
+        assert np.allclose(read_record(path, name=name).p_signal, expected, atol=1.1e-3)
+    first = path.read_bytes()
+    invoke("--status", out, "--collect", path)
+    assert path.read_bytes() == first
 
 
 @pytest.mark.parametrize("text", ["0/3", "4/3", "1", "a/b", "1/0", "-1/2"])

@@ -30,7 +30,6 @@ EXECUTORS = {
     "dask": dask_executor,
 }
 EVERY = pytest.mark.parametrize("name", EXECUTORS)
-ISOLATING = pytest.mark.parametrize("name", ["pool", "dask"])
 
 
 def kinds(executor: Executor, words: list[str]) -> dict[str, str]:
@@ -67,7 +66,7 @@ def test_a_hanging_item_times_out(name: str) -> None:
     assert found == {"hang": "timeout", "a": "A", "b": "B"}
 
 
-@ISOLATING
+@pytest.mark.parametrize("name", ["pool", pytest.param("dask", marks=pytest.mark.slow)])
 def test_crashes_cost_only_their_own_item(name: str) -> None:
     words = ["kill 1", "a", "exit 1", "b", "hang", "c", "kill 2", "kill 3", "d", "e"]
     found = kinds(EXECUTORS[name](Limits(timeout_s=2.0)), words)

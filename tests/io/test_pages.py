@@ -52,7 +52,7 @@ def png_of_zeros(width: int, height: int) -> bytes:
     )
 
 
-def pdf(width_pt: float, height_pt: float, content: bytes = b"") -> bytes:
+def pdf(width_pt: float, height_pt: float, content: bytes = b"", trailer: bytes = b"") -> bytes:
     """A one-page PDF, written by hand."""
     parts = [
         b"<</Type/Catalog/Pages 2 0 R>>",
@@ -67,7 +67,7 @@ def pdf(width_pt: float, height_pt: float, content: bytes = b"") -> bytes:
     start = len(out)
     out += b"xref\n0 5\n0000000000 65535 f \n"
     out += b"".join(b"%010d 00000 n \n" % offset for offset in offsets)
-    return out + b"trailer<</Size 5/Root 1 0 R>>\nstartxref\n%d\n%%%%EOF" % start
+    return out + b"trailer<</Size 5/Root 1 0 R%s>>\nstartxref\n%d\n%%%%EOF" % (trailer, start)
 
 
 FORMATS = {
@@ -203,6 +203,13 @@ def test_vector_pdf_is_drawn_to_scale() -> None:
     assert image.shape == (300, 600, 3)
     assert image[150, 150].tolist() == [255] * 3
     assert image[150, 450].tolist() == [0] * 3
+
+
+def test_a_locked_pdf_says_so() -> None:
+    key = b"<%s>" % (b"5a" * 32)
+    lock = b"/ID[<00><00>]/Encrypt<</Filter/Standard/V 1/R 2/O%s/U%s/P -4>>" % (key, key)
+    with pytest.raises(UnreadableInputError, match="password"):
+        read_pages(pdf(100, 100, trailer=lock))
 
 
 @pytest.mark.parametrize(
