@@ -26,6 +26,8 @@ MAX_SHOWN_S = 30.0
 """Longer recordings are cut here in the figure, which says so."""
 MAX_REACH_MM = 30.0
 """No trace claims more room than this above or below its baseline."""
+TOUCHING_MM = 2.5
+"""Strips of one row may overlap by this before they are moved apart."""
 RHYTHM_SHARE = 0.75
 """A lead known over more of the record than this has a strip of its own."""
 
@@ -109,12 +111,18 @@ def arrange(record: ECGRecord, digitization: Digitization | None = None) -> list
 
 
 def _rows_of_page(digitization: Digitization, shown_s: float) -> list[list[Strip]]:
-    rows: dict[int, list[Strip]] = {}
+    rows: dict[int, list[tuple[float, Strip]]] = {}
     for trace in digitization.traces:
         end = min(trace.start_s + len(trace.signal) / digitization.record.fs, shown_s)
-        if end > trace.start_s:
-            rows.setdefault(trace.row, []).append(Strip(trace.lead, trace.start_s, end))
-    return [sorted(rows[row], key=lambda strip: strip.start_s) for row in sorted(rows)]
+        across = trace.xy[np.isfinite(trace.xy).all(axis=1), 0]
+        if end > trace.start_s and len(across):
+            strip = Strip(trace.lead, trace.start_s, end)
+            rows.setdefault(trace.row, []).append((float(across[0]), strip))
+    return [[strip for _, strip in sorted(rows[row], key=_first_of)] for row in sorted(rows)]
+
+
+def _first_of(pair: tuple[float, Strip]) -> float:
+    return pair[0]
 
 
 def _extent(record: ECGRecord, lead: str) -> tuple[float, float] | None:
@@ -132,21 +140,34 @@ def lay_out(record: ECGRecord, rows: Sequence[Sequence[Strip]]) -> Paper:
     for up, down in reaches:
         baselines.append(float(5 * np.ceil((below + up) / 5)))
         below = baselines[-1] + down
-    height = float(5 * np.ceil((below + 2) / 5))
+    height = float(5 * np.ceil((below + 3) / 5))
+    origin = min((strip.start_s for row in rows for strip in row), default=0.0)
     panels: list[Panel] = []
-    for i, row in enumerate(rows):
-        top = baselines[i] - reaches[i][0] - 0.5
-        bottom = baselines[i] + reaches[i][1] + 0.5
-        first = min(strip.start_s for strip in row)
+    for row, baseline, (up, down) in zip(rows, baselines, reaches, strict=True):
+        places = _places(row, origin)
         panels += [
-            Panel(strip, LEFT_MM + (strip.start_s - first) * MM_PER_S, baselines[i], top, bottom)
-            for strip in row
+            Panel(strip, x, baseline, baseline - up - 0.5, baseline + down + 0.5)
+            for strip, x in zip(row, places, strict=True)
         ]
-    shown = max(
-        (max(s.end_s for s in row) - min(s.start_s for s in row) for row in rows), default=1
+    right = max((panel.x_at(panel.strip.end_s) for panel in panels), default=LEFT_MM)
+    shown = max((strip.end_s for row in rows for strip in row), default=0.0)
+    return Paper(
+        tuple(panels), tuple(baselines), float(np.ceil(right + RIGHT_MM)), height, shown - origin
     )
-    width = LEFT_MM + shown * MM_PER_S + RIGHT_MM
-    return Paper(tuple(panels), tuple(baselines), float(np.ceil(width)), height, shown)
+
+
+def _places(row: Sequence[Strip], origin_s: float) -> list[float]:
+    """Where each strip of a row begins, in mm: by its time, or after the last where times overlap.
+
+    On some pages all columns show the same seconds.
+    """
+    places: list[float] = []
+    edge = -np.inf
+    for strip in row:
+        by_time = LEFT_MM + (strip.start_s - origin_s) * MM_PER_S
+        places.append(by_time if by_time >= edge - TOUCHING_MM else float(edge))
+        edge = places[-1] + (strip.end_s - strip.start_s) * MM_PER_S
+    return places
 
 
 def _reach(record: ECGRecord, row: Sequence[Strip]) -> tuple[float, float]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from ecg4u.report.figure import MM_PER_S, Panel, Paper
+from ecg4u.report.figure import Panel, Paper
 from ecg4u.report.markup import Attribute, Markup, join, number, tag
 
 if TYPE_CHECKING:
@@ -123,19 +124,15 @@ def beat_labels(beats: Sequence[Beat], paper: Paper) -> Markup:
 
 
 def time_axis(paper: Paper) -> Markup:
-    """A tick and its second under each second of the longest strip."""
-    strip = max(paper.panels, key=lambda panel: panel.strip.end_s - panel.strip.start_s)
-    first, last = round(strip.strip.start_s), int(strip.strip.end_s + 1e-6)
-    y = paper.height
+    """The seconds of the record under the lowest row."""
+    lowest = max(paper.baselines, default=0.0)
     return join(
         tag(
             "text",
             f"{second} s",
-            attrs={
-                "class": "second",
-                "x": strip.x + (second - strip.strip.start_s) * MM_PER_S,
-                "y": y - 0.6,
-            },
+            attrs={"class": "second", "x": panel.x_at(second), "y": paper.height - 0.6},
         )
-        for second in range(first, last + 1)
+        for panel in paper.panels
+        if panel.baseline == lowest
+        for second in range(math.ceil(panel.strip.start_s), math.floor(panel.strip.end_s) + 1)
     )

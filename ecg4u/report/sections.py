@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING
@@ -35,6 +36,18 @@ def section(identifier: str, heading: str, *children: Markup | str | None) -> Ma
         *shown,
         attrs={"id": identifier, "aria-labelledby": f"{identifier}-heading"},
     )
+
+
+def _wide(label: str, table: Markup) -> Markup:
+    """A table that may be wider than the screen, to be scrolled sideways by keyboard too."""
+    return tag(
+        "div", table, attrs={"tabindex": "0", "role": "group", "aria-label": label}, cls="wide"
+    )
+
+
+def tied(text: str) -> str:
+    """``text`` with each number bound to its unit, so that no line ends between them."""
+    return re.sub(r"(?<=\d) (?=(?:%|ms|mV|mm|s|px)\b|%)", "\u00a0", text)
 
 
 def notice() -> Markup:
@@ -81,7 +94,7 @@ def _conflicts(conflicts: Sequence[str]) -> Markup | None:
     return tag(
         "div",
         tag("h3", "Look again"),
-        tag("ul", *(tag("li", conflict) for conflict in conflicts)),
+        tag("ul", *(tag("li", tied(conflict)) for conflict in conflicts)),
         cls="conflicts",
     )
 
@@ -112,7 +125,7 @@ def reading(sentences: Sequence[Sentence]) -> Markup:
 
 def _sentence(n: int, sentence: Sentence) -> Markup:
     if not sentence.evidence:
-        return tag("p", sentence.text)
+        return tag("p", tied(sentence.text))
     places = ";".join(
         f"{place.lead or '*'},{number(place.start_s, 3)},{number(place.end_s, 3)}"
         for place in sentence.evidence
@@ -121,7 +134,7 @@ def _sentence(n: int, sentence: Sentence) -> Markup:
         [
             tag(
                 "button",
-                sentence.text,
+                tied(sentence.text),
                 " ",
                 tag("sup", n, attrs={"aria-hidden": "true"}),
                 attrs={
@@ -145,11 +158,11 @@ def classes(opinion: Classification) -> Markup:
     head = tag(
         "tr",
         *(
-            tag("th", text, attrs={"scope": "col"}, cls=cls)
+            tag("th", text, attrs={"scope": "col"}, cls=cls) if text else tag("td")
             for text, cls in (
                 ("Class", ""),
                 ("Probability", "number"),
-                ("", "bar-cell"),
+                ("", ""),
                 ("Threshold", "number"),
                 ("Sensitivity", "number"),
                 ("Specificity", "number"),
@@ -159,10 +172,9 @@ def classes(opinion: Classification) -> Markup:
     )
     return join(
         [
-            tag(
-                "div",
+            _wide(
+                "Probability of each class",
                 tag("table", tag("thead", head), tag("tbody", *map(_class_row, opinion.results))),
-                cls="wide",
             ),
             tag(
                 "p",
@@ -315,10 +327,9 @@ def criteria(rows: Sequence[CriterionResult]) -> Markup:
             for text in ("Class", "Criterion", "Measured here", "Outcome")
         ),
     )
-    return tag(
-        "div",
+    return _wide(
+        "Criteria and what was measured",
         tag("table", tag("thead", head), tag("tbody", *map(_criterion, ordered)), cls="criteria"),
-        cls="wide",
     )
 
 
@@ -353,7 +364,7 @@ def features(rows: Sequence[FeatureRow], leads: LeadTable | None) -> Markup:
         for row in rows
     )
     table = tag("table", tag("tbody", *body), cls="features")
-    return join([tag("div", table, cls="wide"), _lead_table(leads) if leads else None])
+    return join([_wide("Measured features", table), _lead_table(leads) if leads else None])
 
 
 def _lead_table(leads: LeadTable) -> Markup:
@@ -373,7 +384,7 @@ def _lead_table(leads: LeadTable) -> Markup:
     return tag(
         "details",
         tag("summary", "Lead by lead"),
-        tag("div", tag("table", tag("thead", head), tag("tbody", *body)), cls="wide"),
+        _wide("Features of each lead", tag("table", tag("thead", head), tag("tbody", *body))),
         attrs={"open": True},
     )
 
@@ -392,7 +403,7 @@ def small_print(facts: Facts) -> Markup:
 
 def warnings(lines: Sequence[str]) -> Markup:
     """What may be wrong with this reading."""
-    return tag("ul", *(tag("li", line) for line in lines)) if lines else Markup("")
+    return tag("ul", *(tag("li", tied(line)) for line in lines)) if lines else Markup("")
 
 
 def percent(share: float | None) -> str:
@@ -400,7 +411,7 @@ def percent(share: float | None) -> str:
     if share is None:
         return "–"
     if 0 < share < 0.005:
-        return "< 1 %"
+        return "<\u00a01\u00a0%"
     if 0.995 < share < 1:
-        return "> 99 %"
-    return f"{100 * share:.0f} %"
+        return ">\u00a099\u00a0%"
+    return f"{100 * share:.0f}\u00a0%"

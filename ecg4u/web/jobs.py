@@ -92,7 +92,8 @@ class Jobs:
         self._jobs.clear()
         if self._pool is not None:
             self._pool.stop()
-            await asyncio.to_thread(self._pool.join, 10)
+            with contextlib.suppress(TimeoutError):
+                self._pool.join(10)
 
     @property
     def unfinished(self) -> int:

@@ -113,6 +113,7 @@ def digitization(record: ECGRecord, text: str = "") -> Any:
             start_s=2.5 * (i // 3),
             rhythm=False,
             named_by="label",
+            xy=line + np.array([90 * (i // 3), 0]),
             xy_source=line + np.array([90 * (i // 3), 40 * (i % 3)]),
             signal=np.zeros(1250),
             grade="poor" if name == "V3" else "good",

@@ -75,3 +75,17 @@ def test_panels_keep_to_the_paper() -> None:
         for panel in paper.panels:
             assert 0 <= panel.x < panel.x_at(1e9) <= paper.width
             assert 0 <= panel.top < panel.baseline < panel.bottom <= paper.height
+
+
+def test_columns_that_show_the_same_seconds_stand_side_by_side() -> None:
+    record = ECGRecord(made_up.signal(), 500.0)
+    rows = [[figure.Strip("I", 0.0, 5.0), figure.Strip("V1", 0.0, 5.0)]]
+    first, second = figure.lay_out(record, rows).panels
+    assert second.x == pytest.approx(first.x_at(5.0))
+
+
+def test_a_row_without_its_first_lead_stays_in_column() -> None:
+    record = ECGRecord(made_up.signal(), 500.0)
+    rows = [[figure.Strip("aVR", 2.5, 5.0)], [figure.Strip("II", 0.0, 2.5)]]
+    above, below = figure.lay_out(record, rows).panels
+    assert above.x - below.x == pytest.approx(62.5)

@@ -81,6 +81,7 @@ def test_every_class_lead_and_limit_is_there(html: str) -> None:
     text = parse(html).text
     for name in CLASSES:
         assert CLASS_TITLES[name] in text
+    assert "93\u00a0%" in text
     for name in LEADS:
         assert f">{name}</text>" in html
     assert "not a medical device" in text
@@ -132,7 +133,7 @@ def test_unreadable_shows_no_probabilities() -> None:
     said = replace(whole.classification, verdict="unreadable", reasons=("Lead V1 is flat.",))
     text = parse(render(replace(whole, classification=said))).text
     assert "Lead V1 is flat." in text
-    assert "93 %" not in text
+    assert "93\u00a0%" not in text
     assert "None of its nine classes" not in text
 
 
