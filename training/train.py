@@ -2,8 +2,9 @@
 
 Nine classes together, or one against the rest with ``--class AF``. Deterministic for a seed and a
 number of threads; a killed run goes on with ``--resume``. The weights that count are an
-exponential moving average; training ends where the one-cycle schedule ends (no early stopping, so
-the validation split only sets thresholds and calibration, in `training.export`).
+exponential moving average. Training ends with the one-cycle schedule or at ``--stop-after``, an
+epoch chosen on the validation split; that split also sets thresholds and calibration, in
+`training.export`.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from training.evaluate import aurocs, macro, predict
 LABEL_SMOOTHING = 0.01
 GRADIENT_LIMIT = 2.0
 MITDB_WEIGHT = 0.3
+VALIDATE_EVERY = 4
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,7 @@ class Settings:
     data: str
     only: str | None = None
     epochs: int = 40
+    stop_after: int | None = None
     batch: int = 64
     learning_rate: float = 4e-3
     weight_decay: float = 0.03
@@ -122,13 +125,18 @@ class Trainer:
         self.history: list[dict[str, Any]] = []
 
     def fit(self) -> None:
-        """Train to the last epoch, saving after each."""
-        while self.epoch < self.settings.epochs:
+        """Train to the last epoch, saving after each.
+
+        ``stop_after`` ends the run while the schedule's rate is still high: the moving average
+        then stands in for the annealing, which overfits (see ``training/ABLATION.md``).
+        """
+        last = min(self.settings.epochs, self.settings.stop_after or self.settings.epochs)
+        while self.epoch < last:
             started = time.monotonic()
             loss = self._train_epoch()
             self.epoch += 1
             entry: dict[str, Any] = {"epoch": self.epoch, "loss": loss}
-            if self.epoch % 4 == 0 or self.epoch == self.settings.epochs:
+            if self.epoch % VALIDATE_EVERY == 0 or self.epoch == last:
                 entry |= self.validate()
             entry["seconds"] = round(time.monotonic() - started, 1)
             self.history.append(entry)
@@ -202,6 +210,8 @@ class Trainer:
         temporary = self.run / "checkpoint.tmp"
         torch.save(state, temporary)
         os.replace(temporary, self.run / "checkpoint.pt")
+        if self.epoch % VALIDATE_EVERY == 0:
+            torch.save({"average": state["average"]}, self.run / f"epoch-{self.epoch:03d}.pt")
         about = {
             "settings": asdict(self.settings),
             "config": self.network.config.to_dict(),
@@ -244,6 +254,7 @@ def _bar(epoch: int, epochs: int, step: int, steps: int) -> None:
 @click.option("--run", type=click.Path(path_type=Path), required=True, help="Folder of the run.")
 @click.option("--class", "only", type=click.Choice(CLASSES), help="One class against the rest.")
 @click.option("--epochs", default=40)
+@click.option("--stop-after", type=int, help="End after this epoch of the schedule.")
 @click.option("--batch", default=64)
 @click.option("--learning-rate", default=4e-3)
 @click.option("--labels", type=click.Choice(["targets", "reference"]), default="targets")
@@ -255,6 +266,7 @@ def _bar(epoch: int, epochs: int, step: int, steps: int) -> None:
 @click.option("--width", default=32)
 @click.option("--blocks", default="1,1,1,1", help="Residual blocks per stage.")
 @click.option("--dropout", default=0.2)
+@click.option("--weight-decay", default=0.03)
 @click.option("--seed", default=0)
 @click.option("--device", default="cpu", help="cpu, cuda or mps.")
 @click.option("--threads", default=0, help="CPU threads; 0 leaves torch's choice.")
