@@ -14,7 +14,14 @@ from ecg4u.digitize.page import (
     RectifiedPage,
     quarter_turn,
 )
-from ecg4u.digitize.warp import Spline, apply_homography, fit_homography, fit_spline
+from ecg4u.digitize.refine import Refined, refine
+from ecg4u.digitize.warp import (
+    Spline,
+    apply_homography,
+    densify,
+    fit_homography,
+    fit_spline,
+)
 from ecg4u.errors import NotAnECGError
 from ecg4u.io import Page
 
@@ -81,7 +88,7 @@ def rectify(page: Page, *, dpi: float | None = None) -> RectifiedPage:
         raise NotAnECGError("No ECG grid was found on this page.", stage="grid", hint=_HINT)
     flat = flatten(lattice)
     scale_x, scale_y = find_scales(lines, lattice, flat)
-    return _render(page, factor, lattice, flat, scale_x, scale_y)
+    return _render(page, lines, factor, lattice, flat, scale_x, scale_y)
 
 
 def _shrink(image: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[np.uint8], float]:
@@ -165,17 +172,6 @@ def _every(values: Floats, step: int) -> Floats:
     return values[0] + np.arange(n) * (values[1] - values[0]) * step
 
 
-def densify(nodes: Floats, step: int) -> Floats:
-    """Bilinear refinement of (rows, columns, 2) nodes to one value per px."""
-    t = (np.arange(step) / step)[None, :, None]
-    rows, columns, k = nodes.shape
-    wide = nodes[:, :-1, None] * (1 - t) + nodes[:, 1:, None] * t
-    wide = np.concatenate([wide.reshape(rows, -1, k), nodes[:, -1:]], axis=1)
-    t = t.transpose(1, 0, 2)[None]
-    tall = wide[:-1, None] * (1 - t) + wide[1:, None] * t
-    return np.concatenate([tall.reshape(-1, wide.shape[1], k), wide[-1:]], axis=0)
-
-
 def band_power(flat_lines: Image, per_unit: int) -> Power:
     """Frequencies (cycles/unit) and mean log power along x over bands of rows."""
     height, width = flat_lines.shape
@@ -211,7 +207,7 @@ def choose_scale(base: int, fivefold: float, long_side: float) -> Scale:
 def _size_prior(long_mm: float) -> float:
     low, high = PAGE_MM
     beyond = max(np.log(low / long_mm), np.log(long_mm / high), 0.0)
-    return -0.5 * float(beyond / 0.4) ** 2
+    return -0.5 * float(beyond / 0.3) ** 2
 
 
 def _peak(power: Power, f: float) -> float:
@@ -248,7 +244,13 @@ def _fivefold(power: Power, base: int) -> float:
 
 
 def _render(
-    page: Page, factor: float, lattice: Lattice, flat: Flat, scale_x: Scale, scale_y: Scale
+    page: Page,
+    lines: Image,
+    factor: float,
+    lattice: Lattice,
+    flat: Flat,
+    scale_x: Scale,
+    scale_y: Scale,
 ) -> RectifiedPage:
 
     sx, sy = scale_x.mm_per_unit, scale_y.mm_per_unit
@@ -258,9 +260,10 @@ def _render(
     page_units = apply_homography(to_unit, corners)
     low = np.maximum(page_units.min(axis=0), np.array(flat.box[:2]) - 15 / np.array([sx, sy]))
     high = np.minimum(page_units.max(axis=0), np.array(flat.box[2:]) + 15 / np.array([sx, sy]))
-    x_mm = np.arange(np.floor(low[0] * sx), np.ceil(high[0] * sx) + 1)
-    y_mm = np.arange(np.floor(low[1] * sy), np.ceil(high[1] * sy) + 1)
-    nodes = flat.at_grid(x_mm / sx, y_mm / sy) / factor + (0.5 / factor - 0.5)
+    x_mm = np.arange(5 * np.floor(low[0] * sx / 5), np.ceil(high[0] * sx) + 1)
+    y_mm = np.arange(5 * np.floor(low[1] * sy / 5), np.ceil(high[1] * sy) + 1)
+    refined = refine(lines, flat.at_grid(x_mm / sx, y_mm / sy))
+    nodes = refined.nodes / factor + (0.5 / factor - 0.5)
     image, valid = warp_image(page.image, nodes)
     dx = np.median(np.hypot(*np.diff(nodes, axis=1).reshape(-1, 2).T))
     dy = np.median(np.hypot(*np.diff(nodes, axis=0).reshape(-1, 2).T))
@@ -270,7 +273,7 @@ def _render(
         spacing_mm=max(scale_x.spacing_mm, scale_y.spacing_mm),
         scale_from="grid",
         confidence=float(min(1.0, lattice.share)),
-        residual_mm=float("nan"),
+        residual_mm=refined.residual_mm,
         source_px_per_mm=(float(dx), float(dy)),
         turned_deg=float(np.degrees(np.arctan2(direction[1], direction[0]))),
         spacing_inferred=min(scale_x.fivefold, scale_y.fivefold) < 0.7,

@@ -81,10 +81,14 @@ class RectifiedPage:
 
 def interpolate_nodes(nodes: npt.NDArray[np.float64], xy: Points) -> Points:
     """Bilinear interpolation of (rows, columns, 2) nodes `NODE_PX` apart at (n, 2) px."""
+    return interpolate(nodes, xy / NODE_PX)
+
+
+def interpolate(nodes: npt.NDArray[np.float64], at: Points) -> Points:
+    """Bilinear interpolation at (..., 2) node coordinates (column, row), linear beyond them."""
     rows, columns = nodes.shape[:2]
-    scaled = xy / NODE_PX
-    known = np.isfinite(scaled).all(axis=-1)
-    safe = np.where(known[..., None], scaled, 0.0)
+    known = np.isfinite(at).all(axis=-1)
+    safe = np.where(known[..., None], at, 0.0)
     j = np.clip(np.floor(safe[..., 0]).astype(int), 0, columns - 2)
     i = np.clip(np.floor(safe[..., 1]).astype(int), 0, rows - 2)
     tx = (safe[..., 0] - j)[..., None]

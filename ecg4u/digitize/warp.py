@@ -167,3 +167,14 @@ def _roughness(rows: int, columns: int) -> object:
     dyy = kron(second(rows), identity(columns))
     dxy = kron(first(rows), first(columns))
     return dxx.T @ dxx + dyy.T @ dyy + 2 * dxy.T @ dxy + 1e-9 * identity(rows * columns)
+
+
+def densify(nodes: Floats, step: int) -> Floats:
+    """Bilinear refinement of (rows, columns, 2) nodes to one value per px."""
+    t = (np.arange(step) / step)[None, :, None]
+    rows, columns, k = nodes.shape
+    wide = nodes[:, :-1, None] * (1 - t) + nodes[:, 1:, None] * t
+    wide = np.concatenate([wide.reshape(rows, -1, k), nodes[:, -1:]], axis=1)
+    t = t.transpose(1, 0, 2)[None]
+    tall = wide[:-1, None] * (1 - t) + wide[1:, None] * t
+    return np.concatenate([tall.reshape(-1, wide.shape[1], k), wide[-1:]], axis=0)
