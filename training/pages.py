@@ -241,16 +241,16 @@ def _place(rng: np.random.Generator, page: TrainingPage, size: int) -> Points:
 def _taken(layer: Pixels, way: Floats, fill: int | tuple[int, int, int]) -> Pixels:
     import cv2
 
-    low = np.floor(way.min(axis=(0, 1))).astype(int) - 2
-    high = np.ceil(way.max(axis=(0, 1))).astype(int) + 3
+    x, y = np.ascontiguousarray(way[..., 0]), np.ascontiguousarray(way[..., 1])
+    low = int(x.min()) - 2, int(y.min()) - 2
+    high = int(x.max()) + 3, int(y.max()) + 3
     x0, y0 = np.clip(low, 0, (layer.shape[1] - 1, layer.shape[0] - 1))
     part = layer[y0 : max(y0 + 1, high[1]), x0 : max(x0 + 1, high[0])]
-    at = way - np.array([x0, y0], np.float32)
     value = fill if isinstance(fill, tuple) else (fill,)
     taken = cv2.remap(
         part,
-        np.ascontiguousarray(at[..., 0]),
-        np.ascontiguousarray(at[..., 1]),
+        x - np.float32(x0),
+        y - np.float32(y0),
         cv2.INTER_LINEAR,
         borderMode=cv2.BORDER_CONSTANT,
         borderValue=value,
@@ -271,8 +271,13 @@ def _enlarged(image: Pixels, size: int, rng: np.random.Generator) -> Pixels:
 def _curves(page: TrainingPage, warp: _Warp) -> tuple[Points, ...]:
     reach = warp.size / CROP_PX_PER_MM * 0.75 + 3
     near = []
+    scale = page.drawn.px_per_mm
     for segment in page.drawn.segments:
-        mm = segment.xy / page.drawn.px_per_mm
+        x0, y0, x1, y1 = (value / scale for value in segment.box)
+        away = max(x0 - warp.centre[0], warp.centre[0] - x1, y0 - warp.centre[1])
+        if max(away, warp.centre[1] - y1) > reach:
+            continue
+        mm = segment.xy / scale
         inside = np.abs(mm[:, 0] - warp.centre[0]) < reach
         for run in runs(mm[inside]):
             curve = warp.to_crop(run)
