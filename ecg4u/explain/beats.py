@@ -25,6 +25,7 @@ MAX_SHIFT_S = 0.024
 ALIKE = 0.85
 """Beats correlating at least so much share a shape (checked on MIT-BIH beats)."""
 
+EDGE_S = 0.3
 THROUGHOUT = 0.85
 """A lead known over this share of all complexes runs through the record."""
 
@@ -74,8 +75,24 @@ def find_beats(signal: FloatArray, probability: FloatArray) -> QRSList:
     shapes, masks = _shapes(signal, r)
     alike = _alike(shapes, masks)
     usual = _dominant(alike, edges[:, 1] - edges[:, 0])
-    # Beats of the usual shape are tied to their median; the others keep their own peak.
-    return QRSList(r, edges[:, 0], edges[:, 1], _to_usual(alike, usual), usual)
+    similarity = _to_usual(alike, usual)
+    real = ~_cut_off(signal, r, usual)
+    return QRSList(
+        r[real], edges[real, 0], edges[real, 1], similarity[real], usual[real]
+    )
+
+
+def _cut_off(signal: FloatArray, r: FloatArray, usual: BoolArray) -> BoolArray:
+    """Strange complexes at either end that are too near the next: a T wave cut in two looks so."""
+    shown = np.flatnonzero(np.isfinite(signal).any(axis=1))
+    doubtful = np.zeros(len(r), dtype=bool)
+    if len(r) < 4:
+        return doubtful
+    rr = np.diff(r)
+    for at, gap, edge in ((0, rr[0], r[0] - shown[0]), (-1, rr[-1], shown[-1] - r[-1])):
+        near_edge = edge < EDGE_S * FS_HZ
+        doubtful[at] = not usual[at] and near_edge and gap < 0.75 * np.median(rr)
+    return doubtful
 
 
 def anchors(signal: FloatArray, edges: FloatArray) -> BoolArray:

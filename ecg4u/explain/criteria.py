@@ -22,7 +22,7 @@ ESC_AF = "ESC 2020 (AF)"
 ACC_2018 = "ACC/AHA/HRS 2018 (bradycardia)"
 
 IRREGULAR = 0.08
-"""Median successive RR change over median RR; fitted on the training split, not published."""
+"""Median successive RR change over median RR; chosen on the validation split, not published."""
 CONTIGUOUS = (
     ("V1", "V2"), ("V2", "V3"), ("V3", "V4"), ("V4", "V5"), ("V5", "V6"),
     ("II", "aVF"), ("aVF", "III"), ("I", "aVL"),
@@ -177,9 +177,14 @@ def _broad_r(features: Features, lead: str) -> tuple[bool, str] | None:
     notches = features.lead_value(lead, "notches")
     if area is None or slur is None or notches is None:
         return None
-    shape = "notched" if notches else "slurred" if slur else "smooth"
-    positive = area > 0
-    return positive and shape != "smooth", f"{shape} R" if positive else "net negative"
+    if area <= 0:
+        return False, "net negative"
+    late = features.lead_value(lead, "r_peak_time")
+    if notches or slur:
+        return True, f"{'notched' if notches else 'slurred'} R"
+    if late is not None and late > 60:
+        return True, f"slow R, peak at {late:.0f} ms"
+    return False, "smooth R"
 
 
 def _no_q(features: Features, lead: str) -> tuple[bool, str] | None:
@@ -331,7 +336,7 @@ CRITERIA: tuple[Criterion, ...] = (
     Criterion("RBBB", "Wide S", AHA_2009, "S longer than R or > 40 ms in I or V6",
               _in_leads(("I", "V6"), _wide_s, need="any")),
     Criterion("PAC", "Early narrow beat", "Surawicz & Knilans, Chou's ECG, 6th ed.",
-              "RR < 88 % of the usual, usual QRS shape", _ectopics("PAC")),
+              "RR < 85 % of the usual, usual QRS shape", _ectopics("PAC")),
     Criterion("PVC", "Early wide beat", "Surawicz & Knilans, Chou's ECG, 6th ed.",
               "other shape, >= 120 ms or 25 ms wider than usual", _ectopics("PVC")),
     Criterion("STD", "ST depression", UDMI_4,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -14,16 +14,18 @@ from ecg4u.explain.signals import FS_HZ
 from ecg4u.explain.waves import Wave, find_waves
 from ecg4u.record import LEADS
 
-METHOD_SD_MS: Mapping[str, float] = {"P on": 12, "P off": 12, "QRS on": 9, "QRS off": 10, "T off": 20}
+METHOD_SD_MS: Mapping[str, float] = {"P on": 17, "P off": 15, "QRS on": 9, "QRS off": 10, "T off": 21}
 """Spread of the boundaries against cardiologists on LUDB's validation split."""
 METHOD_SD_MV = 0.02
-EARLY = 0.88
+EARLY = 0.85
 """A beat closer to the one before than this share of the usual RR is early."""
 WIDE_MS = 120.0
 WIDER_MS = 25.0
 """An ectopic ventricular beat is this much wider than the usual one, or `WIDE_MS` wide."""
 ALIKE_PVC = 0.75
-IRREGULAR_THROUGHOUT = 0.1
+UNLIKE = 0.4
+ON_TIME = 0.95
+"""A wide beat that comes on time must be quite unlike the usual one to be ventricular."""
 P_WINDOW_S = (0.28, 0.07)
 FloatArray = npt.NDArray[np.float64]
 
@@ -63,7 +65,6 @@ def classify_beats(beats: QRSList) -> tuple[Beat, ...]:
     width = 1000 * (beats.offset - beats.onset) / FS_HZ
     usual_width = float(np.median(width[beats.usual])) if beats.usual.any() else 100.0
     out = []
-    irregular = _irregular(rr, beats.usual)
     for i in range(len(beats)):
         around = _usual_rr(rr, beats.usual, i)
         early = float(rr[i - 1] / around) if i > 0 and around else None
@@ -72,11 +73,12 @@ def classify_beats(beats: QRSList) -> tuple[Beat, ...]:
         strange = not beats.usual[i] and similarity < ALIKE_PVC
         wide = width[i] >= WIDE_MS or width[i] >= usual_width + WIDER_MS
         kind = "usual"
-        if strange and wide and (early is None or early < 1.15):
+        odd = similarity < UNLIKE or (early is not None and early < ON_TIME)
+        if strange and wide and odd and (early is None or early < 1.15):
             kind = "PVC"
         elif strange or np.isnan(similarity):
             kind = "other"
-        elif early is not None and early < EARLY and not irregular and _lone(rr, i, around):
+        elif early is not None and early < EARLY and _lone(rr, i, around):
             kind = "PAC"
         out.append(
             Beat(
@@ -127,15 +129,13 @@ def usual_changes(rr: FloatArray, usual: npt.NDArray[np.bool_]) -> FloatArray:
     return np.abs(np.diff(spans))[pairs] / np.median(spans[gaps == common])
 
 
-def _irregular(rr: FloatArray, usual: npt.NDArray[np.bool_]) -> bool:
-    """RR so irregular throughout that "early" means nothing (as in fibrillation)."""
-    changes = usual_changes(rr, usual)
-    return len(changes) >= 4 and float(np.median(changes)) > IRREGULAR_THROUGHOUT
-
-
 def _lone(rr: FloatArray, i: int, around: float | None) -> bool:
-    """Whether the beat before came in time, so that this one is early and not the rhythm faster."""
-    return around is None or i < 2 or rr[i - 2] > EARLY * around
+    """Whether the beats beside came in time: this one is early, and not the rhythm faster."""
+    if around is None:
+        return True
+    before = i < 2 or rr[i - 2] > EARLY * around
+    after = i >= len(rr) or rr[i] > 0.92 * around
+    return bool(before and after)
 
 
 def boundaries(median: MedianBeat) -> dict[str, tuple[float, ...]]:
@@ -193,7 +193,7 @@ def joint(measured: Measured, name: str) -> tuple[float | None, float, int]:
 
 def features(signal: FloatArray, measured: Measured) -> Features:
     """All features of an ECG from its `Measured` intermediate results."""
-    from ecg4u.explain.global_features import global_features, nothing_measured
+    from ecg4u.explain.global_features import P_PRESENT, global_features, nothing_measured
     from ecg4u.explain.lead_features import lead_features, nothing
 
     if measured.median is None:
@@ -204,4 +204,10 @@ def features(signal: FloatArray, measured: Measured) -> Features:
     waves_s = {name: None if at is None else at / 1000 for name, (at, _, _) in waves_ms.items()}
     leads = {lead: lead_features(measured, lead, waves_s) for lead in LEADS}
     rr = tuple(float(v) for v in np.diff(measured.beats.r) / FS_HZ)
-    return Features(global_features(measured, leads), leads, measured.kinds, rr, waves_s)
+    found = global_features(measured, leads)
+    kinds = measured.kinds
+    if found["p_presence"].value is not None and found["p_presence"].value < P_PRESENT:
+        # Without P waves "early" means nothing: fibrillation is irregular throughout.
+        kinds = tuple(replace(b, kind="usual") if b.kind == "PAC" else b for b in kinds)
+        found["pac"] = replace(found["pac"], value=0.0)
+    return Features(found, leads, kinds, rr, waves_s)

@@ -1,0 +1,160 @@
+"""Do the attributions say what the network does? Deletion, pointing, randomisation, stability.
+
+Every measure works on a `Game` (one window of a record divided among players) and an order or a
+vector of values over its players.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ecg4u.explain.attribution import BoolArray, FloatArray, Game
+from ecg4u.record import CLASSES
+
+if TYPE_CHECKING:
+    import torch
+
+IntArray = npt.NDArray[np.int64]
+
+
+def deletion_auc(game: Game, orders: list[IntArray], class_name: str) -> FloatArray:
+    """Area under the log-odds as players are hidden in each of ``orders``, most important first.
+
+    Scaled so that 1 is the whole record and 0 the record with all hidden; lower is better. NaN
+    where hiding everything does not lower the log-odds.
+    """
+    count = len(game.players)
+    steps = np.arange(count + 1)
+    kept = np.stack([np.argsort(order)[None] >= steps[:, None] for order in orders])
+    unique, back = np.unique(kept.reshape(-1, count), axis=0, return_inverse=True)
+    worth = game.values(unique)[:, CLASSES.index(class_name)][back].reshape(len(orders), -1)
+    whole, nothing = worth[0, 0], worth[0, -1]
+    if whole <= nothing:
+        return np.full(len(orders), np.nan)
+    scaled = (worth - nothing) / (whole - nothing)
+    return np.trapezoid(scaled, dx=1 / count, axis=1)
+
+
+def energy_order(game: Game) -> IntArray:
+    """Players by the energy of what they hide (mV squared), largest first."""
+    return descending(_summed(game, game.channels[:12].astype(float) ** 2))
+
+
+def gradient_order(game: Game, class_name: str) -> IntArray:
+    """Players by the sum of |input x gradient| (Shrikumar et al. 2016), largest first."""
+    import torch
+
+    x = torch.from_numpy(game.channels[None].copy()).requires_grad_()
+    score = sum(net(x)[0, CLASSES.index(class_name)] for net in members(game))
+    (gradient,) = torch.autograd.grad(score, x)
+    product = (gradient * x).detach().numpy()[0, :12]
+    return descending(_summed(game, np.abs(product).astype(float)))
+
+
+def grad_cam_order(game: Game, class_name: str) -> IntArray:
+    """Players by Grad-CAM (Selvaraju et al. 2017) of the last convolution, largest first.
+
+    Grad-CAM has no leads: within a moment the leads share its weight by their energy.
+    """
+    import torch
+
+    x = torch.from_numpy(game.channels[None].copy())
+    cam = np.zeros(game.channels.shape[1])
+    for net in members(game):
+        kept: list[torch.Tensor] = []
+        handle = net.body.register_forward_hook(lambda _m, _i, out, kept=kept: kept.append(out))
+        try:
+            score = net(x)[0, CLASSES.index(class_name)]
+            (gradient,) = torch.autograd.grad(score, kept[0])
+        finally:
+            handle.remove()
+        weighed = torch.relu((gradient.mean(dim=2, keepdim=True) * kept[0]).sum(dim=1))[0]
+        coarse = weighed.detach().numpy().astype(float)
+        at = (np.arange(len(cam)) + 0.5) / len(cam) * len(coarse) - 0.5
+        cam += np.interp(at, np.arange(len(coarse)), coarse)
+    energy = game.channels[:12].astype(float) ** 2
+    share = energy / np.maximum(energy.sum(axis=0, keepdims=True), 1e-9)
+    return descending(_summed(game, cam[None] * share))
+
+
+def members(game: Game) -> list[Any]:
+    """The networks behind a game's classifier, for measures that need gradients."""
+    return list(game.classifier._members)  # type: ignore[attr-defined]
+
+
+def _summed(game: Game, weights: FloatArray) -> FloatArray:
+    shown = game.owner >= 0
+    return np.bincount(
+        game.owner[shown], weights=weights[shown], minlength=len(game.players)
+    ).astype(float)
+
+
+def descending(values: FloatArray) -> IntArray:
+    """Players from the largest value to the smallest; ties in the order of the players."""
+    return np.argsort(-np.asarray(values), kind="stable")
+
+
+def mass_inside(game: Game, values: FloatArray, inside: BoolArray) -> tuple[float, float]:
+    """Share of the positive attribution on players that touch ``inside`` (t,), and by chance.
+
+    Chance is the share of shown samples that belong to those players.
+    """
+    touching = np.array(
+        [bool(((game.owner == p) & inside[None]).any()) for p in range(len(game.players))]
+    )
+    positive = np.maximum(values, 0)
+    sizes = _summed(game, np.ones(game.owner.shape))
+    if positive.sum() <= 0:
+        return float("nan"), float(sizes[touching].sum() / sizes.sum())
+    return (
+        float(positive[touching].sum() / positive.sum()),
+        float(sizes[touching].sum() / sizes.sum()),
+    )
+
+
+def points_at(game: Game, values: FloatArray, inside: BoolArray) -> bool:
+    """Whether the player with the largest value touches ``inside`` (t,)."""
+    return bool(((game.owner == int(np.argmax(values))) & inside[None]).any())
+
+
+def rank_correlation(a: FloatArray, b: FloatArray) -> float:
+    """Spearman's rank correlation; 0 where one side is constant."""
+    ranks = [np.argsort(np.argsort(v, kind="stable"), kind="stable").astype(float) for v in (a, b)]
+    if np.ptp(a) == 0 or np.ptp(b) == 0:
+        return 0.0
+    return float(np.corrcoef(ranks[0], ranks[1])[0, 1])
+
+
+def randomised(classifier: Any, *, seed: int = 0) -> Any:
+    """A copy of a classifier whose networks have freshly drawn weights (Adebayo et al. 2018)."""
+    import copy
+
+    import torch
+
+    other = copy.copy(classifier)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        other._members = [_redrawn(net) for net in classifier._members]
+    return other
+
+
+def _redrawn(network: Any) -> Any:
+    import copy
+
+    fresh = copy.deepcopy(network)
+    for module in fresh.modules():
+        if hasattr(module, "reset_parameters"):
+            module.reset_parameters()
+    return fresh.eval()
+
+
+def single(classifier: Any, member: int) -> Any:
+    """A classifier that consists of one network of the ensemble only."""
+    import copy
+
+    other = copy.copy(classifier)
+    other._members = [classifier._members[member]]
+    return other

@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from ecg4u.explain.criteria import CRITERIA, Patient, evaluate, st_limits
+from ecg4u.explain.places import Places
+from ecg4u.explain.result import Beat, Feature, Features, LeadFeatures
+from ecg4u.record import CLASSES, LEADS
+
+NORMAL = {
+    "rate": 70.0, "pr": 160.0, "qrs": 90.0, "axis": 45.0, "p_axis": 50.0, "qtc_bazett": 410.0,
+    "p_presence": 0.98, "rr_change": 0.02,
+}  # fmt: skip
+LEAD = {
+    "qrs_area": 20.0, "r": 0.8, "s": -0.2, "s_ms": 20.0, "rsr": 0.0, "notches": 0.0,
+    "slurred": 0.0, "r_peak_time": 40.0, "j": 0.0, "st60": 0.0, "st_slope": 0.0,
+}  # fmt: skip
+
+
+def features(leads: dict[str, dict[str, float]] | None = None, **values: float | None) -> Features:
+    found = {
+        name: Feature(name, value) if value is not None else Feature.unknown(name, "not shown")
+        for name, value in (NORMAL | values).items()
+    }
+    per_lead = {}
+    for lead in LEADS:
+        own = LEAD | ({"qrs_area": -20.0} if lead in ("V1", "V2", "aVR") else {})
+        own = own | (leads or {}).get(lead, {})
+        per_lead[lead] = LeadFeatures(lead, 5, {k: Feature(k, v) for k, v in own.items()})
+    beats = tuple(Beat(t, t - 0.04, t + 0.05, "usual", 1.0, 1.0, 1.0) for t in range(1, 9))
+    waves = {"P on": -0.2, "P off": -0.1, "QRS on": -0.04, "QRS off": 0.05, "T off": 0.36}
+    return Features(found, per_lead, beats, (1.0,) * 7, waves)
+
+
+def decide(found: Features, patient: Patient | None = None) -> dict[str, str]:
+    places = Places(np.ones((5000, 12), dtype=bool), found)
+    results = evaluate(found, patient or Patient(), places)
+    return {row.class_name: row.outcome for row in results if row.decides}
+
+
+def test_every_class_has_criteria_with_source_and_threshold():
+    assert {c.class_name for c in CRITERIA} == set(CLASSES)
+    assert all(c.source and c.threshold for c in CRITERIA)
+
+
+def test_normal_values_meet_normal_only():
+    assert decide(features()) == {c: "met" if c == "Normal" else "not met" for c in CLASSES}
+
+
+@pytest.mark.parametrize(
+    ("pr", "outcome"), [(199.0, "not met"), (200.0, "not met"), (201.0, "met"), (None, "cannot tell")]
+)
+def test_first_degree_block_is_pr_above_200(pr, outcome):
+    assert decide(features(pr=pr))["I-AVB"] == outcome
+
+
+@pytest.mark.parametrize(
+    ("score", "change", "outcome"),
+    [(0.1, 0.2, "met"), (0.9, 0.2, "not met"), (0.1, 0.01, "not met"), (0.1, None, "cannot tell")],
+)
+def test_fibrillation_needs_no_p_and_irregular_rr(score, change, outcome):
+    assert decide(features(p_presence=score, rr_change=change))["AF"] == outcome
+
+
+@pytest.mark.parametrize(("width", "outcome"), [(119.0, "not met"), (120.0, "met")])
+def test_right_bundle_branch_block(width, outcome):
+    leads = {"V1": {"rsr": 1.0, "r_prime": 0.6}, "I": {"s_ms": 60.0}}
+    assert decide(features(leads, qrs=width))["RBBB"] == outcome
+
+
+def test_left_bundle_branch_block_and_what_it_forbids():
+    leads = {lead: {"slurred": 1.0, "r_peak_time": 80.0, "j": -0.2, "st60": -0.2}
+             for lead in ("I", "aVL", "V5", "V6")}  # fmt: skip
+    decided = decide(features(leads, qrs=150.0))
+    assert decided["LBBB"] == "met"
+    assert decided["STD"] == "cannot tell"
+
+
+@pytest.mark.parametrize(
+    ("lead", "patient", "limits"),
+    [
+        ("II", Patient(), (0.1, 0.1)),
+        ("V2", Patient(30, "M"), (0.25, 0.25)),
+        ("V2", Patient(40, "M"), (0.2, 0.2)),
+        ("V3", Patient(70, "F"), (0.15, 0.15)),
+        ("V3", Patient(None, "M"), (0.2, 0.25)),
+        ("V3", Patient(), (0.15, 0.25)),
+        ("V3", Patient(30, None), (0.15, 0.25)),
+        ("V3", Patient(60, None), (0.15, 0.2)),
+    ],
+)
+def test_st_elevation_limits_depend_on_sex_and_age(lead, patient, limits):
+    assert st_limits(lead, patient) == limits
+
+
+@pytest.mark.parametrize(
+    ("raised", "patient", "outcome"),
+    [
+        ({"II": 0.1, "aVF": 0.12}, Patient(), "met"),
+        ({"II": 0.2}, Patient(), "not met"),
+        ({"V2": 0.18, "V3": 0.18}, Patient(60, "F"), "met"),
+        ({"V2": 0.18, "V3": 0.18}, Patient(60, "M"), "not met"),
+        ({"V2": 0.18, "V3": 0.18}, Patient(), "cannot tell"),
+        ({"V2": 0.22, "V3": 0.22}, Patient(35, "M"), "not met"),
+    ],
+)
+def test_st_elevation_needs_two_contiguous_leads(raised, patient, outcome):
+    leads = {lead: {"j": value, "st60": value} for lead, value in raised.items()}
+    assert decide(features(leads), patient)["STE"] == outcome
+
+
+@pytest.mark.parametrize(
+    ("slope", "outcome"), [(-1.0, "met"), (0.0, "met"), (2.0, "not met")]
+)
+def test_st_depression_is_horizontal_or_downsloping(slope, outcome):
+    low = {"j": -0.08, "st60": -0.08, "st_slope": slope}
+    assert decide(features({"V5": low, "V6": low}))["STD"] == outcome
