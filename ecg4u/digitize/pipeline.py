@@ -125,7 +125,7 @@ def find_ink(rectified: RectifiedPage, *, network: bool) -> InkMap:
 
 
 def _rows(ink: InkMap, px_per_mm: float) -> tuple[RowPath, ...]:
-    paths = trace_rows(ink.trace, px_per_mm)
+    paths = trace_rows(ink.trace, px_per_mm, ink.text)
     lengths = [path.extent[1] - path.extent[0] for path in paths]
     if not paths or max(lengths) < MIN_ROW_MM * px_per_mm:
         raise NotAnECGError(

@@ -45,6 +45,8 @@ MAX_BLOCK_OFF_MM = 22.0
 MIN_BLOCK_MM = 4.0
 MIN_LEAPT_BLOCK_MM = 20.0
 MAX_LEAP_MM = 6.0
+PEN_PERCENTILE = 20
+"""Noise and steep strokes thicken the ink of a column; its thinnest fifth is the pen."""
 MIN_SHARE_OF_LONGEST_ROW = 0.55
 MIN_ROW_INK = 0.6
 
@@ -223,7 +225,11 @@ def _explained(trace: FloatArray, paths: Array) -> npt.NDArray[np.bool_]:
 
 
 def _left_over(
-    trace: FloatArray, paths: Array, claims: FloatArray, px_per_mm: float
+    trace: FloatArray,
+    paths: Array,
+    claims: FloatArray,
+    near_text: npt.NDArray[np.bool_],
+    px_per_mm: float,
 ) -> tuple[FloatArray, list[tuple[int, int]]]:
     """Claims that send each spike which no row explains to the row that was on its way to it.
 
@@ -244,6 +250,9 @@ def _left_over(
         x0, y0, w, h = (int(v) for v in stats[component, :4])
         if h < MIN_SPIKE_MM * TRACK_PX_PER_MM or w > 8 * px_per_mm:
             continue
+        inside = label[y0 : y0 + h, x0 : x0 + w] == component
+        if near_text[y0 : y0 + h, x0 : x0 + w][inside].mean() > 0.5:
+            continue
         columns = slice(max(0, x0 - 6), x0 + w + 6)
         near = paths[:, columns]
         touching = ((near > y0 - reach) & (near < y0 + h + reach)).any(axis=1)
@@ -252,7 +261,6 @@ def _left_over(
         excursion = np.abs(near - base[:, columns]).max(axis=1)
         owner = int(np.argmax(np.where(touching, excursion, -1.0)))
         down = y0 + h / 2 > float(np.median(base[owner, columns]))
-        inside = label[y0 : y0 + h, x0 : x0 + w] == component
         tip = inside[-3:] if down else inside[:3]
         column = int(np.median(np.flatnonzero(tip.any(axis=0))))
         claims[owner, :, x0 + column] += FORCED_COST
@@ -276,11 +284,16 @@ def _merged(stretches: list[tuple[int, int]]) -> list[tuple[int, int]]:
 
 
 def _explain_spikes(
-    trace: FloatArray, baselines: Array, paths: Array, claims: FloatArray, px_per_mm: float
+    trace: FloatArray,
+    baselines: Array,
+    paths: Array,
+    claims: FloatArray,
+    near_text: npt.NDArray[np.bool_],
+    px_per_mm: float,
 ) -> Array:
     """Follow the rows anew wherever a spike was left over, until none is."""
     for _ in range(SPIKE_ROUNDS):
-        claims, stretches = _left_over(trace, paths, claims, px_per_mm)
+        claims, stretches = _left_over(trace, paths, claims, near_text, px_per_mm)
         for start, stop in stretches:
             window = slice(start, stop)
             ends = paths[:, max(start - 1, 0)], paths[:, stop - 1]
@@ -306,7 +319,9 @@ def _drop_doubles(baselines: Array, paths: Array, px_per_mm: float) -> npt.NDArr
     return keep
 
 
-def trace_rows(trace: FloatArray, px_per_mm: float) -> tuple[RowPath, ...]:
+def trace_rows(
+    trace: FloatArray, px_per_mm: float, text: FloatArray | None = None
+) -> tuple[RowPath, ...]:
     """Find the rows of a page and the curve of each, top to bottom."""
     import cv2
 
@@ -325,7 +340,12 @@ def trace_rows(trace: FloatArray, px_per_mm: float) -> tuple[RowPath, ...]:
         baselines, paths, claims = baselines[keep], paths[keep], claims[keep]
     else:
         claims = np.zeros((1, *small.shape), np.float32)
-    paths = _explain_spikes(small, baselines, paths, claims, px_per_mm)
+    near_text = np.zeros(small.shape, bool)
+    if text is not None:
+        reach = np.ones((int(0.6 * px_per_mm), int(3.0 * px_per_mm)), np.uint8)
+        spread = cv2.dilate((text > INK_LEVEL).astype(np.uint8), reach)
+        near_text = cv2.resize(spread, small.shape[::-1], interpolation=cv2.INTER_NEAREST) > 0
+    paths = _explain_spikes(small, baselines, paths, claims, near_text, px_per_mm)
     full = (paths + 0.5) / scale - 0.5
     rows = [
         _measure(trace, full, row, float(baselines[row] / scale), px_per_mm)
@@ -404,7 +424,7 @@ def _measure(
     """Edges and centre line of one row; ink that other rows run through is shared out."""
     y = paths[row]
     top, bottom, strength = _edges(trace, y, int(SNAP_MM * px_per_mm))
-    thickness = np.nanmedian(bottom - top) if np.isfinite(top).any() else 0.0
+    thickness = np.nanpercentile(bottom - top, PEN_PERCENTILE) if np.isfinite(top).any() else 0.0
     pen = float(np.clip(thickness, 0.1 * px_per_mm, 1.2 * px_per_mm))
     visited_lo, visited_hi = _visited(y)
     for other in range(len(paths)):

@@ -198,7 +198,6 @@ def _group(record: ECGRecord, counts: Any, gain: float) -> Any:
     from pydicom.sequence import Sequence
 
     group = Dataset()
-    group.MultiplexGroupTimeOffset = "0"
     group.WaveformOriginality = "DERIVED" if record.provenance.kind == "digitized" else "ORIGINAL"
     group.NumberOfWaveformChannels = len(LEADS)
     group.NumberOfWaveformSamples = record.n_samples
