@@ -163,7 +163,7 @@ def sample(lines: Image, flat: Flat, x: Floats, y: Floats) -> Image:
 
     step = max(1, round(8 * len(x) / (flat.box[2] - flat.box[0]) / 8))
     coarse = flat.at_grid(_every(x, step), _every(y, step))
-    dense = densify(coarse, step)[: len(y), : len(x)].astype(np.float32)
+    dense = densify(coarse, step)[: len(y), : len(x)]
     return cv2.remap(lines, dense, None, cv2.INTER_LINEAR, borderValue=0.0)
 
 
@@ -287,7 +287,7 @@ def warp_image(
     """Draw a source image on the rectified page; outside the source, its median colour."""
     import cv2
 
-    dense = densify(nodes, NODE_PX).astype(np.float32)
+    dense = densify(nodes, NODE_PX)
     h, w = image.shape[:2]
     valid = (dense[..., 0] > -0.5) & (dense[..., 0] < w - 0.5)
     valid &= (dense[..., 1] > -0.5) & (dense[..., 1] < h - 0.5)

@@ -43,14 +43,15 @@ class Peaks:
         """The highest peak near a frequency vector, as (f, height, phase), or None."""
         if not len(self.f):
             return None
-        best = None
-        for sign in (1.0, -1.0):
-            off = np.hypot(*(sign * self.f - f).T) / np.hypot(*f)
-            score = np.where(off < tolerance, self.height * (1 - 0.5 * off / tolerance), -np.inf)
-            i = int(np.argmax(score))
-            if np.isfinite(score[i]) and (best is None or score[i] > best[0]):
-                best = (score[i], sign * self.f[i], float(self.height[i]), sign * self.phase[i])
-        return None if best is None else (best[1], best[2], float(best[3]))
+        ahead = np.where(self.f @ f < 0, -1.0, 1.0)
+        dx = ahead * self.f[:, 0] - f[0]
+        dy = ahead * self.f[:, 1] - f[1]
+        off = np.sqrt((dx * dx + dy * dy) / (f @ f))
+        score = np.where(off < tolerance, self.height * (1 - 0.5 * off / tolerance), 0.0)
+        i = int(score.argmax())
+        if score[i] <= 0.0:
+            return None
+        return ahead[i] * self.f[i], float(self.height[i]), float(ahead[i] * self.phase[i])
 
 
 @dataclass(frozen=True, eq=False)

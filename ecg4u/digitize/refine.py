@@ -81,7 +81,7 @@ def flat_lines(lines: Image, nodes: Floats) -> Image:
     """The line response on the flattened page at `SAMPLES_PER_MM`."""
     import cv2
 
-    dense = densify(nodes, SAMPLES_PER_MM).astype(np.float32)
+    dense = densify(nodes, SAMPLES_PER_MM)
     return cv2.remap(lines, dense, None, cv2.INTER_LINEAR, borderValue=0.0)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -101,7 +102,7 @@ def fit_spline(
     penalty = _roughness(rows, columns) * (stiffness * per_cell)
     w = weight
     coefficients = np.zeros((rows * columns, values.shape[1]))
-    for _ in range(1 if robust is None else 4):
+    for _ in range(1 if robust is None else 3):
         coefficients = _solve(design, penalty, w, values)
         if robust is None:
             break
@@ -110,22 +111,21 @@ def fit_spline(
     return Spline(origin, spacing, coefficients.reshape(rows, columns, -1))
 
 
-def _solve(design: object, penalty: object, w: Floats, values: Floats) -> Floats:
+def _solve(design: Any, penalty: Any, w: Floats, values: Floats) -> Floats:
     from scipy.sparse import diags
     from scipy.sparse.linalg import splu
 
     weighted = diags(w) @ design
-    normal = (design.T @ weighted + penalty).tocsc()  # type: ignore[attr-defined]
-    solution: Floats = splu(normal).solve(weighted.T @ values)
+    normal = (design.T @ weighted + penalty).tocsc()
+    solution: Floats = splu(normal, permc_spec="MMD_AT_PLUS_A", options={"SymmetricMode": True}).solve(weighted.T @ values)
     return solution
 
 
 def _cubic(t: Floats) -> Floats:
     """The four cubic B-spline weights (..., 4) at the share t of a cell."""
-    return (
-        np.stack([(1 - t) ** 3, 3 * t**3 - 6 * t**2 + 4, -3 * t**3 + 3 * t**2 + 3 * t + 1, t**3], -1)
-        / 6
-    )
+    u = 1 - t
+    weights = [u**3, 3 * t**3 - 6 * t**2 + 4, 3 * u**3 - 6 * u**2 + 4, t**3]
+    return np.stack(weights, axis=-1) / 6
 
 
 def _cell(s: Floats, n: int) -> tuple[npt.NDArray[np.int64], Floats]:
@@ -142,7 +142,7 @@ def _dense_basis(s: Floats, n: int) -> Floats:
     return basis
 
 
-def _sparse_design(s: Floats, rows: int, columns: int) -> object:
+def _sparse_design(s: Floats, rows: int, columns: int) -> Any:
     from scipy.sparse import csr_matrix
 
     j, wx = _cell(s[:, 0], columns)
@@ -154,13 +154,13 @@ def _sparse_design(s: Floats, rows: int, columns: int) -> object:
     return csr_matrix((value.ravel(), (row, index.ravel())), shape=(len(s), rows * columns))
 
 
-def _roughness(rows: int, columns: int) -> object:
+def _roughness(rows: int, columns: int) -> Any:
     from scipy.sparse import diags, identity, kron
 
-    def second(n: int) -> object:
+    def second(n: int) -> Any:
         return diags([1.0, -2.0, 1.0], [0, 1, 2], shape=(n - 2, n))
 
-    def first(n: int) -> object:
+    def first(n: int) -> Any:
         return diags([-1.0, 1.0], [0, 1], shape=(n - 1, n))
 
     dxx = kron(identity(rows), second(columns))
@@ -169,12 +169,25 @@ def _roughness(rows: int, columns: int) -> object:
     return dxx.T @ dxx + dyy.T @ dyy + 2 * dxy.T @ dxy + 1e-9 * identity(rows * columns)
 
 
-def densify(nodes: Floats, step: int) -> Floats:
-    """Bilinear refinement of (rows, columns, 2) nodes to one value per px."""
-    t = (np.arange(step) / step)[None, :, None]
-    rows, columns, k = nodes.shape
-    wide = nodes[:, :-1, None] * (1 - t) + nodes[:, 1:, None] * t
-    wide = np.concatenate([wide.reshape(rows, -1, k), nodes[:, -1:]], axis=1)
-    t = t.transpose(1, 0, 2)[None]
-    tall = wide[:-1, None] * (1 - t) + wide[1:, None] * t
-    return np.concatenate([tall.reshape(-1, wide.shape[1], k), wide[-1:]], axis=0)
+def densify(nodes: Floats, step: int) -> npt.NDArray[np.float32]:
+    """Bilinear refinement of (rows, columns, 2) nodes to one value per px; ``step`` >= 1."""
+    import cv2
+
+    rows, columns = ((n - 1) * step + 1 for n in nodes.shape[:2])
+    fine = nodes.astype(np.float32)
+    while step % 2 == 0:
+        fine = _halved(_halved(fine).transpose(1, 0, 2)).transpose(1, 0, 2)
+        step //= 2
+    if step > 1:
+        # cv2.resize aligns pixel centres: with an odd step, nodes land on whole pixels.
+        fine = cv2.resize(np.ascontiguousarray(fine), None, fx=step, fy=step)
+    first = step // 2
+    return np.ascontiguousarray(fine[first : first + rows, first : first + columns])
+
+
+def _halved(nodes: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Nodes with their midpoints along the first axis."""
+    out = np.empty((2 * len(nodes) - 1, *nodes.shape[1:]), nodes.dtype)
+    out[::2] = nodes
+    out[1::2] = 0.5 * (nodes[:-1] + nodes[1:])
+    return out
