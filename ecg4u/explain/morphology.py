@@ -103,7 +103,7 @@ def _turns(values: FloatArray, floor: float) -> list[int]:
     last = high if direction > 0 else low
     if direction and 0 < last < len(values) - 1:
         found.append(last)
-    return [i for i in found if 0 < i]
+    return [i for i in found if i > 0]
 
 
 def _is_peak(turn: Deflection, turns: list[Deflection]) -> bool:

@@ -1,0 +1,167 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from conftest import as_3x4, train
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from ecg4u.errors import UsageError
+from ecg4u.explain import explain
+from ecg4u.explain import faithfulness as f
+from ecg4u.explain.attribution import attribute, exact, games, permutations, solve
+from ecg4u.model import prepare
+from ecg4u.record import CLASSES, ECGRecord
+
+
+class Linear:
+    """Log-odds that are linear in what is shown: class k weighs lead k % 12's energy."""
+
+    def log_odds(self, inputs):
+        energy = (inputs[:, :12].astype(float) ** 2).sum(axis=2)
+        return np.stack([energy[:, k % 12] - 1.0 for k in range(9)], axis=1)
+
+
+class Curved:
+    """Log-odds with interactions between leads, moments and masks."""
+
+    def log_odds(self, inputs):
+        leads, masks = inputs[:, :12].astype(float), inputs[:, 12:].astype(float)
+        a = np.tanh((leads**2).sum(axis=2) / 30) @ np.linspace(-1, 2, 12)
+        b = np.tanh(leads[:, :, :300].sum(axis=(1, 2)) / 50) * masks.mean(axis=(1, 2))
+        return np.outer(a * (1 + b), np.linspace(1, 2, 9)) - 2
+
+
+def game_of(record, kind, classifier):
+    prepared = prepare(record)
+    found = games(prepared.windows()[0], 0.0, prepared.fs, classifier, None)
+    return next(game for game in found if game.kind == kind)
+
+
+def test_a_linear_network_gives_each_lead_its_own_part(sinus):
+    game = game_of(sinus, "leads", Linear())
+    solved = solve(game)
+    energy = (game.channels[:12].astype(float) ** 2).sum(axis=1)
+    for k in range(9):
+        expected = np.zeros(12)
+        expected[k] = energy[k]
+        assert solved.values[:, k] == pytest.approx(expected, rel=1e-5, abs=1e-5)
+    assert solved.base == pytest.approx([-1.0] * 9)
+
+
+def test_permutations_converge_to_the_exact_values(sinus):
+    page = as_3x4(sinus)
+    signal = page.p_signal.copy()
+    signal[:, 6:] = np.nan
+    game = game_of(ECGRecord(signal), "leads", Curved())
+    assert len(game.players) == 6
+    truth = exact(game)
+    many = permutations(game, np.random.default_rng(0), 200)
+    assert truth.method == "exact"
+    assert many.values == pytest.approx(truth.values, abs=0.03)
+    close = np.abs(many.values - truth.values) < 5 * many.errors + 1e-6
+    assert close.mean() > 0.9
+
+
+@pytest.mark.slow
+def test_the_exact_values_agree_with_shap(sinus):
+    shap = pytest.importorskip("shap")
+    signal = as_3x4(sinus).p_signal.copy()
+    signal[:, 5:] = np.nan
+    game = game_of(ECGRecord(signal), "leads", Curved())
+    count = len(game.players)
+    worth = lambda kept: game.values(np.asarray(kept, bool))[:, 0]  # noqa: E731
+    theirs = shap.ExactExplainer(worth, np.zeros((1, count)))(np.ones((1, count))).values[0]
+    assert exact(game).values[:, 0] == pytest.approx(theirs, abs=1e-6)
+
+
+@settings(max_examples=10, deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    hidden=st.sets(st.integers(0, 11), max_size=11),
+    start=st.integers(0, 900),
+    kind=st.sampled_from(["leads", "windows", "blocks"]),
+    seed=st.integers(0, 5),
+)
+def test_values_add_up_whatever_is_shown(sinus, hidden, start, kind, seed):
+    signal = sinus.p_signal.copy()
+    signal[:, sorted(hidden)] = np.nan
+    signal[:start] = np.nan
+    solved = solve(game_of(ECGRecord(signal), kind, Curved()), seed=seed)
+    gap = solved.base + solved.values.sum(axis=0) - solved.total
+    assert np.abs(gap).max() < 1e-4
+
+
+def test_only_what_the_page_shows_is_a_player(sinus):
+    page = as_3x4(sinus)
+    for kind in ("leads", "windows", "blocks"):
+        game = game_of(page, kind, Curved())
+        assert ((game.owner >= 0) == (game.channels[12:] > 0)).all()
+        for player in game.players:
+            if player.lead is not None:
+                a, b = (round(x * page.fs) for x in (player.start_s, player.end_s))
+                assert np.isfinite(page.lead(player.lead)[a:b]).mean() > 0.98
+        assert len(game.players) <= 60
+
+
+def test_hiding_is_what_training_does(sinus):
+    game = game_of(sinus, "leads", Curved())
+    kept = np.ones((1, 12), dtype=bool)
+    kept[0, 3] = False
+    inputs = game._inputs(np.concatenate([kept, [[False]]], axis=1))
+    signal = sinus.p_signal.copy()
+    signal[:, 3] = np.nan
+    assert inputs[0] == pytest.approx(prepare(ECGRecord(signal)).windows()[0], abs=1e-6)
+
+
+def test_nothing_shown_gives_no_players():
+    empty = ECGRecord(np.full((5000, 12), np.nan))
+    assert attribute(empty, ["AF"], classifier=Curved()) == ()
+
+
+def test_long_records_are_attributed_where_the_class_is_likeliest():
+    record = train(duration_s=25.0)
+    signal = record.p_signal.copy()
+    signal[:10000] *= 0.3
+    found = attribute(ECGRecord(signal), ["Normal"], classifier=Linear())
+    assert min(p.start_s for a in found for p in a.players) >= 10.0
+
+
+def test_explain_attributes_the_classes_asked_for(sinus):
+    result = explain(sinus, classes=["AF", "PVC"], classifier=Curved())
+    assert [a.class_name for a in result.attributions] == ["AF"] * 4 + ["PVC"] * 4
+    for a in result.attributions:
+        assert a.base_value + sum(a.values) == pytest.approx(a.total, abs=1e-4)
+        assert len(a.values) == len(a.errors) == len(a.players)
+    again = explain(sinus, classes=["AF", "PVC"], classifier=Curved())
+    assert again.to_dict() == result.to_dict()
+
+
+def test_unknown_class_is_a_usage_error(sinus):
+    with pytest.raises(UsageError):
+        explain(sinus, classes=["XYZ"])
+
+
+def test_deletion_in_the_right_order_falls_faster(sinus):
+    game = game_of(sinus, "leads", Curved())
+    values = exact(game).values[:, 0] if len(game.players) <= 7 else solve(game).values[:, 0]
+    best = f.descending(values)
+    good, bad = f.deletion_auc(game, [best, best[::-1]], CLASSES[0])
+    assert good < bad
+
+
+def test_mass_inside_counts_positive_values_only(sinus):
+    game = game_of(sinus, "windows", Curved())
+    inside = np.zeros(1000, dtype=bool)
+    inside[110:140] = True
+    values = np.full(20, -1.0)
+    values[2], values[9] = 3.0, 1.0
+    share, chance = f.mass_inside(game, values, inside)
+    assert (share, chance) == pytest.approx((0.75, 0.05))
+    assert f.points_at(game, values, inside)
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "expected"), [([1, 2, 3], [10, 20, 30], 1), ([1, 2, 3], [3, 2, 1], -1)]
+)
+def test_rank_correlation(a, b, expected):
+    assert f.rank_correlation(np.array(a), np.array(b)) == pytest.approx(expected)
