@@ -11,6 +11,7 @@ from typing import Annotated, Any
 from fastapi import FastAPI, File, Form, Query, Request, Response, UploadFile
 from fastapi.exceptions import RequestValidationError
 from fastapi.middleware.cors import CORSMiddleware
+from fastapi.middleware.trustedhost import TrustedHostMiddleware
 from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse
 from starlette.exceptions import HTTPException
 
@@ -106,6 +107,8 @@ def create_app(
             allow_headers=["Authorization", "Content-Type"],
             expose_headers=["Location", "Retry-After"],
         )
+    if limits.hosts:
+        app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(limits.hosts))
     app.add_middleware(Guard, settings=limits, metrics=counted)
     return app
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import click
 
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+"""A page on another site cannot reach a service here under a name of its own making."""
+
 
 @click.command()
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
@@ -85,10 +88,11 @@ def serve(
         keep_s=60 * keep_minutes,
         token=token,
         cors_origins=cors,
+        hosts=LOOPBACK if host in LOOPBACK else (),
     )
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(message)s")
     logging.getLogger("ecg4u.web").setLevel(logging.INFO)
-    if host not in ("127.0.0.1", "::1", "localhost") and token is None:
+    if host not in LOOPBACK and token is None:
         click.echo("Anyone who reaches this address can use it: consider --token.", err=True)
     click.echo(f"ecg4u: http://{host}:{port}", err=True)
     uvicorn.run(

@@ -27,3 +27,5 @@ class Settings:
     token: str | None = None
     """If set, every request but the page itself and /health needs it as a bearer token."""
     cors_origins: tuple[str, ...] = ()
+    hosts: tuple[str, ...] = ()
+    """If given, the only names by which the service answers: other sites' names are refused."""

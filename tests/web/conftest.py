@@ -13,7 +13,7 @@ from ecg4u.web.settings import Settings
 
 SETTINGS = Settings(
     waiting=3,
-    timeout_s=2.0,
+    timeout_s=60.0,
     memory_mb=1500,
     max_upload_bytes=200_000,
     keep_s=60.0,

@@ -17,7 +17,7 @@ from ecg4u.errors import NotAnECGError, UnreadableInputError
 from ecg4u.record import CLASSES
 from ecg4u.web.worker import Outcome
 
-ACTS = ("answer", "refuse", "hang", "die", "break", "hog", "slow")
+ACTS = ("answer", "refuse", "hang", "die", "break", "hog", "slow", "report")
 PLANTED = "DOE^JANE 1950-01-01 +52.0907N"
 """A name, a date and a place that must come out nowhere."""
 
@@ -63,7 +63,8 @@ def work(slot: int, data: bytes, options: Mapping[str, Any]) -> Outcome:
         for n in CLASSES
     ]
     result = {"options": dict(options), "classification": {"verdict": "ok", "results": results}}
-    return Outcome(result, report(), b"PK", b"I,II\n", 0.01)
+    words = report() if act == "report" else "<!doctype html><title>report</title>"
+    return Outcome(result, words, b"PK", b"I,II\n", 0.01)
 
 
 def report() -> str:

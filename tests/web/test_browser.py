@@ -50,7 +50,7 @@ def browser(request: pytest.FixtureRequest) -> Iterator[Chromium]:
         yield browser
 
 
-def page_file(folder: Path, act: str = "answer") -> Path:
+def page_file(folder: Path, act: str = "report") -> Path:
     path = folder / "page.png"
     path.write_bytes(stand_in.page(act))
     return path
