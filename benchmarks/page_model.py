@@ -1,0 +1,79 @@
+"""Contact sheet of the page model: drawn pages, then the same page under worse and worse cameras.
+
+python -m benchmarks.page_model ../shared/ecg docs/img/page_model.png
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from ecg4u.paper.camera import Photo, photograph, random_camera
+from ecg4u.paper.draw import draw_page
+from ecg4u.paper.style import random_layout, random_style
+from training.pages import PageSampler
+
+Pixels = npt.NDArray[np.uint8]
+TILE = (330, 240)
+"""Width and height in px."""
+COLUMNS = 4
+DRAWN_PX_PER_MM = 6.0
+PHOTO_PX_PER_MM = 5.0
+
+
+def fit(image: Pixels) -> Pixels:
+    """The image made to fit a tile, on grey."""
+    picture = Image.fromarray(image)
+    picture.thumbnail(TILE, Image.Resampling.LANCZOS)
+    tile = Image.new("RGB", (TILE[0] + 4, TILE[1] + 4), (120, 120, 120))
+    tile.paste(picture, ((tile.width - picture.width) // 2, (tile.height - picture.height) // 2))
+    return np.asarray(tile)
+
+
+def truth(photo: Photo) -> Pixels:
+    """A photograph's masks in colour: curve red, text green, pulse blue."""
+    ink = np.stack([photo.trace, photo.text, photo.pulse], axis=-1)
+    white = 255 - np.clip(ink.sum(axis=2, keepdims=True, dtype=np.int32), 0, 255)
+    return np.maximum(ink, white.astype(np.uint8))
+
+
+def sheet(records: Path, seed: int, rows: int) -> Pixels:
+    """Tiles row by row: drawn pages, then photographs, the last one beside its truth."""
+    sampler = PageSampler(records, seed=seed)
+    rng = np.random.default_rng(seed)
+    pages = [
+        draw_page(
+            sampler.record(), random_layout(rng), random_style(rng, px_per_mm=DRAWN_PX_PER_MM)
+        )
+        for _ in range(COLUMNS * rows)
+    ]
+    tiles = [fit(page.image) for page in pages[: 2 * COLUMNS]]
+    photos = []
+    severities = np.linspace(0.1, 1.0, COLUMNS * (rows - 2) - 1)
+    for page, severity in zip(pages[2 * COLUMNS :], severities, strict=False):
+        camera = random_camera(rng, float(severity), px_per_mm=PHOTO_PX_PER_MM)
+        photos.append(photograph(page, camera))
+    tiles += [fit(photo.image) for photo in photos] + [fit(truth(photos[-1]))]
+    lines = [np.hstack(tiles[i : i + COLUMNS]) for i in range(0, len(tiles), COLUMNS)]
+    return np.vstack(lines)
+
+
+def main() -> None:
+    """Write the sheet."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("records", type=Path)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--rows", type=int, default=6)
+    options = parser.parse_args()
+    picture = Image.fromarray(sheet(options.records, options.seed, options.rows))
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    picture.quantize(96).save(options.out, optimize=True)
+
+
+if __name__ == "__main__":
+    main()
