@@ -1,0 +1,254 @@
+"""Reader of the twelve lead names: a small network for a closed set, trained on drawn crops.
+
+A crop is a window around a word, seen with what surrounds it: a lone ``I`` differs from the edge
+of a pulse or a separator only by what it is joined to. The reader says how sure it is; which name
+belongs to which trace is decided later, together with the layout.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from ecg4u.digitize.result import FloatArray, Label
+from ecg4u.record import LEADS
+
+if TYPE_CHECKING:
+    from torch import nn
+
+Pixels = npt.NDArray[np.uint8]
+Box = tuple[float, float, float, float]
+
+PX_PER_MM = 10.0
+WINDOW = (24, 56)
+"""Height and width of what the network sees, in its own px."""
+WINDOW_OF_LETTER = 1.7
+"""Height of the window against that of the word."""
+LETTER_MM = (1.0, 6.0)
+WORD_MM = 11.0
+INK = 0.35
+MIN_PROBABILITY = 0.3
+BATCH = 256
+WEIGHTS = Path(__file__).with_name("weights") / "names.safetensors"
+
+
+@dataclass(frozen=True)
+class Name:
+    """A crop as read: one of the twelve names or None, and the probability of that answer."""
+
+    name: str | None
+    probability: float
+
+
+def read_names(crops: Sequence[Pixels]) -> list[Name]:
+    """Read a batch of crops.
+
+    Parameters
+    ----------
+    crops : sequence of (h, w) uint8 grey, dark on light
+        Windows around single words; any size, best about `WINDOW_OF_LETTER` words high.
+    """
+    return [_best(row) for row in probabilities(crops)]
+
+
+def probabilities(crops: Sequence[Pixels]) -> FloatArray:
+    """(n, 13) float32: the probabilities of `LEADS`, in their order, and of "none"."""
+    import torch
+
+    net, temperature = _reader()
+    parts = [np.zeros((0, len(LEADS) + 1), np.float32)]
+    with torch.inference_mode():
+        for first in range(0, len(crops), BATCH):
+            batch = np.stack([normalise(crop) for crop in crops[first : first + BATCH]])
+            out = net(torch.from_numpy(batch)[:, None]) / temperature
+            parts.append(out.softmax(dim=1).numpy())
+    return np.concatenate(parts)
+
+
+def find_labels(image: Pixels, text_prob: FloatArray | None = None) -> list[Label]:
+    """Find and read the lead names on a rectified page.
+
+    Parameters
+    ----------
+    image : (H, W, 3) uint8 RGB at 10 px/mm
+    text_prob : (H, W) float32 or None
+        Text map; None to look for anything dark of the size of letters.
+
+    Returns
+    -------
+    list of Label
+        In reading order of their boxes; no two overlap by more than half.
+    """
+    from ecg4u.digitize.ink import darkness, remove_grid
+
+    dark = darkness(image, PX_PER_MM)
+    seen = np.asarray(np.clip((1.0 - dark) * 255, 0, 255), np.uint8)
+    if text_prob is None:
+        ink = remove_grid(dark, PX_PER_MM)
+        text_prob = ink / max(0.15, float(np.percentile(ink, 99.3)))
+    boxes = word_boxes(text_prob > INK)
+    rows = probabilities([window(seen, box) for box in boxes])
+    found = []
+    for box, row in zip(boxes, rows, strict=True):
+        best = int(row[: len(LEADS)].argmax())
+        if row[best] >= MIN_PROBABILITY:
+            found.append(Label(LEADS[best], float(row[best]), box))
+    return sorted(_without_doubles(found), key=lambda label: (label.box[1], label.box[0]))
+
+
+def word_boxes(mask: npt.NDArray[np.bool_]) -> list[Box]:
+    """Boxes (x0, y0, x1, y1 px) of letter-sized ink, joined to words, and of its parts."""
+    import cv2
+
+    _, _, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
+    letters = []
+    for x, y, width, height, _area in stats[1:]:
+        low, high = LETTER_MM[0] * PX_PER_MM, LETTER_MM[1] * PX_PER_MM
+        if low <= height <= high and width <= WORD_MM * PX_PER_MM:
+            letters.append((float(x), float(y), float(x + width), float(y + height)))
+    letters.sort()
+    words: list[list[Box]] = []
+    for letter in letters:
+        home = next((word for word in reversed(words[-40:]) if _joins(word[-1], letter)), None)
+        if home is None:
+            words.append([letter])
+        else:
+            home.append(letter)
+    boxes = {_around(word) for word in words}
+    boxes |= {word[0] for word in words if len(word) > 1}
+    return sorted(box for box in boxes if box[2] - box[0] <= WORD_MM * PX_PER_MM)
+
+
+def window(grey: Pixels, box: Box) -> Pixels:
+    """The window around a word's box, of `WINDOW`'s shape; beyond the page it repeats the edge."""
+    import cv2
+
+    height, width = WINDOW
+    x0, y0, x1, y1 = box
+    scale = WINDOW_OF_LETTER * max(y1 - y0, 10.0) / height
+    scale = max(scale, (x1 - x0) * 1.1 / width)
+    matrix = np.array(
+        [
+            (scale, 0.0, (x0 + x1) / 2 - scale * (width - 1) / 2),
+            (0.0, scale, (y0 + y1) / 2 - scale * (height - 1) / 2),
+        ]
+    )
+    if scale > 1.4:
+        grey, matrix = _halved(grey, matrix, box, scale)
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    taken = cv2.warpAffine(
+        grey, matrix, (width, height), flags=flags, borderMode=cv2.BORDER_REPLICATE
+    )
+    return np.asarray(taken, np.uint8)
+
+
+def normalise(crop: Pixels) -> FloatArray:
+    """A crop as the network sees it: `WINDOW` in shape, paper 0 and the darkest ink 1."""
+    import cv2
+
+    height, width = WINDOW
+    if crop.shape != WINDOW:
+        scale = min(height / crop.shape[0], width / crop.shape[1])
+        size = max(1, round(crop.shape[1] * scale)), max(1, round(crop.shape[0] * scale))
+        crop = cv2.resize(crop, size, interpolation=cv2.INTER_AREA)
+        left, top = (width - size[0]) // 2, (height - size[1]) // 2
+        paper = float(np.percentile(crop, 80))
+        crop = cv2.copyMakeBorder(
+            crop,
+            top,
+            height - size[1] - top,
+            left,
+            width - size[0] - left,
+            cv2.BORDER_CONSTANT,
+            value=paper,
+        )
+    paper, ink = (float(value) for value in np.percentile(crop, (80, 1)))
+    return np.clip((paper - crop.astype(np.float32)) / max(paper - ink, 8.0), -0.3, 1.2)
+
+
+def build() -> nn.Module:
+    """The network: (n, 1, 24, 56) -> (n, 13) log-odds; about 45,000 weights."""
+    from torch import nn
+
+    def block(into: int, out: int) -> list[nn.Module]:
+        return [
+            nn.Conv2d(into, out, 3, padding=1, bias=False),
+            nn.BatchNorm2d(out),
+            nn.ReLU(),
+            nn.MaxPool2d(2),
+        ]
+
+    return nn.Sequential(
+        *block(1, 16),
+        *block(16, 32),
+        *block(32, 64),
+        nn.Flatten(),
+        nn.Dropout(0.1),
+        nn.Linear(64 * 3 * 7, len(LEADS) + 1),
+    )
+
+
+@lru_cache(maxsize=1)
+def _reader() -> tuple[nn.Module, float]:
+    import json
+
+    from safetensors.torch import load_file
+
+    net = build()
+    net.load_state_dict(load_file(WEIGHTS))
+    card = json.loads(WEIGHTS.with_suffix(".json").read_text())
+    return net.eval(), float(card["temperature"])
+
+
+def _best(row: FloatArray) -> Name:
+    best = int(row.argmax())
+    return Name(LEADS[best] if best < len(LEADS) else None, float(row[best]))
+
+
+def _halved(
+    grey: Pixels, matrix: npt.NDArray[np.float64], box: Box, scale: float
+) -> tuple[Pixels, npt.NDArray[np.float64]]:
+    """Part of the page blurred for the reduction to come, with the matrix to go with it."""
+    import cv2
+
+    x0, y0, x1, y1 = box
+    reach = 1.2 * scale * WINDOW[1]
+    left, top = max(0, int(x0 - reach)), max(0, int(y0 - reach))
+    part = grey[top : int(y1 + reach) + 1, left : int(x1 + reach) + 1]
+    moved = matrix - np.array([(0.0, 0.0, left), (0.0, 0.0, top)])
+    return np.asarray(cv2.GaussianBlur(part, (0, 0), 0.4 * scale), np.uint8), moved
+
+
+def _joins(left: Box, right: Box) -> bool:
+    """Whether ``right`` is the letter after ``left`` in a word."""
+    tall = max(left[3] - left[1], right[3] - right[1])
+    overlap = min(left[3], right[3]) - max(left[1], right[1])
+    return bool(right[0] - left[2] < 0.55 * tall and overlap > 0.45 * tall)
+
+
+def _around(word: Sequence[Box]) -> Box:
+    corners = np.array(word)
+    low, high = corners.min(axis=0), corners.max(axis=0)
+    return float(low[0]), float(low[1]), float(high[2]), float(high[3])
+
+
+def _without_doubles(labels: Sequence[Label]) -> list[Label]:
+    kept: list[Label] = []
+    for label in sorted(labels, key=lambda one: -one.probability):
+        if all(_shared(label.box, other.box) < 0.5 for other in kept):
+            kept.append(label)
+    return kept
+
+
+def _shared(a: Box, b: Box) -> float:
+    """Overlap of two boxes as a share of the smaller."""
+    width = min(a[2], b[2]) - max(a[0], b[0])
+    height = min(a[3], b[3]) - max(a[1], b[1])
+    least = min((box[2] - box[0]) * (box[3] - box[1]) for box in (a, b))
+    return max(0.0, width) * max(0.0, height) / max(least, 1e-9)

@@ -1,0 +1,388 @@
+"""Train the reader of the twelve lead names on crops drawn in many fonts.
+
+    python -m training.train_names --steps 1200 --seed 0 --checkpoint cache/names.pt
+
+Goes on from the checkpoint where there is one. Fonts are those found in ``--fonts`` (the Debian
+packages fonts-dejavu, -liberation, -freefont-ttf, -urw-base35, -roboto-unhinted, -lato,
+-open-sans, -hack, -inconsolata, -courier-prime) and OpenCV's plotter strokes. Every fifth font
+is kept for validation only.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from ecg4u.digitize.names import WEIGHTS, WINDOW, build, normalise, window
+from ecg4u.record import LEADS
+
+Pixels = npt.NDArray[np.uint8]
+Box = tuple[float, float, float, float]
+
+FONT_FAMILIES = (
+    "DejaVu", "Liberation", "Free", "Nimbus", "P052", "C059", "URW", "Roboto", "Lato-",
+    "OpenSans", "Hack", "Inconsolata", "Courier", "NotoSans-", "NotoSerif-", "NotoSansMono-",
+)  # fmt: skip
+HERSHEY = (0, 2, 3, 4)
+NONE = len(LEADS)
+SCENE = (110, 220)
+BATCH = 64
+VALIDATION = 1500
+OTHER_WORDS = (
+    "25mm/s", "10mm/mV", "mm/mV", "50mm/s", "ID:", "Name:", "Age", "Sex", "Hz", "150Hz", "0.05",
+    "25", "10", "mV", "mm/s", "V", "aV", "a", "VR", "VL", "VF", "R", "F", "L", "1", "2", "3", "4",
+    "5", "6", "12", "36", "60", "82", "V7", "V8", "V9", "V3R", "V4R", "H", "T", "P", "QRS", "QT",
+    "PR", "ms", "bpm", "BPM", "ECG", "kg", "cm", "Male", "yrs", "Date", ":", "/", "(", ")", "+",
+    "-", "T1", "M", "N", "W", "A", "IV", "F50", "LP", "AC", "x1", "x1.0", "S", "O", "o", "~40",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Face:
+    """A TrueType file, or one of OpenCV's stroke fonts by its number."""
+
+    path: str | int
+
+
+def find_faces(folder: Path) -> list[Face]:
+    """Fonts of `FONT_FAMILIES` under a folder, sorted by name, and the stroke fonts."""
+    files = sorted(
+        {
+            path.name: path
+            for path in folder.rglob("*")
+            if path.suffix in (".ttf", ".otf") and path.name.startswith(FONT_FAMILIES)
+        }.items()
+    )
+    kept = [Face(str(path)) for name, path in files if "Condensed" not in name]
+    strokes = [Face(number) for number in HERSHEY]
+    return kept[::5] + strokes[:1] + [f for i, f in enumerate(kept) if i % 5] + strokes[1:]
+
+
+def split_faces(faces: list[Face]) -> tuple[list[Face], list[Face]]:
+    """Faces for training and, first in the list, every fifth for validation."""
+    held = len(range(0, len(faces) - len(HERSHEY), 5))
+    return faces[held:], faces[:held]
+
+
+@lru_cache(maxsize=2048)
+def _loaded(path: str, size: int):  # type: ignore[no-untyped-def]
+    from PIL import ImageFont
+
+    return ImageFont.truetype(path, size)
+
+
+def _word(words: str, face: Face, tall: int, rng: np.random.Generator) -> Pixels:
+    """The words' ink, 0..255, cut to size; capitals about ``tall`` px high."""
+    import cv2
+    from PIL import Image, ImageDraw
+
+    if isinstance(face.path, int):
+        scale = tall * 2 / 21.0
+        pen = max(1, round(tall * 2 * rng.uniform(0.07, 0.2)))
+        (width, high), drop = cv2.getTextSize(words, face.path, scale, pen)
+        canvas = np.zeros((high + drop + 4 * pen + 8, width + 4 * pen + 8), np.uint8)
+        at = 2 * pen + 4, high + 2 * pen + 2
+        cv2.putText(canvas, words, at, face.path, scale, 255, pen, cv2.LINE_AA)
+        size = canvas.shape[1] // 2, canvas.shape[0] // 2
+        canvas = cv2.resize(canvas, size, interpolation=cv2.INTER_AREA)
+    else:
+        font = _loaded(face.path, max(6, round(tall / 0.72)))
+        left, top, right, bottom = font.getbbox(words)
+        picture = Image.new("L", (int(right - left) + 4, int(bottom - top) + 4))
+        ImageDraw.Draw(picture).text((2 - left, 2 - top), words, fill=255, font=font)
+        canvas = np.asarray(picture)
+    if rng.random() < 0.35:
+        width = max(1, round(canvas.shape[1] * rng.uniform(0.75, 1.3)))
+        canvas = cv2.resize(canvas, (width, canvas.shape[0]), interpolation=cv2.INTER_AREA)
+    rows, columns = np.flatnonzero(canvas.any(axis=1)), np.flatnonzero(canvas.any(axis=0))
+    if not len(rows):
+        return np.zeros((tall, 2), np.uint8)
+    return np.asarray(canvas[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1])
+
+
+def _spelling(name: str, rng: np.random.Generator) -> str:
+    if name.startswith("a") and rng.random() < 0.3:
+        return str(rng.choice([name.upper(), "av" + name[2], "aV" + name[2].lower(), name.lower()]))
+    if name.startswith("V") and rng.random() < 0.1:
+        return name.lower()
+    if name in ("II", "III") and rng.random() < 0.25:
+        return " ".join(name)
+    return name
+
+
+def _trace(scene: Pixels, rng: np.random.Generator, through: tuple[float, float]) -> None:
+    """Lay a piece of a trace over the scene, near a place."""
+    import cv2
+
+    x = np.linspace(0, SCENE[1], 90)
+    period = rng.uniform(50, 240)
+    phase = (x - through[0]) / period - np.round((x - through[0]) / period) + rng.uniform(-0.5, 0.5)
+    y = rng.normal(0, 1.5) + rng.uniform(-40, 40) * np.exp(-((phase * period / 2.5) ** 2))
+    y = y + rng.uniform(-8, 12) * np.exp(-(((phase * period - 25) / 9) ** 2))
+    points = np.stack([x, through[1] + y], axis=1)
+    width = int(rng.integers(1, 6))
+    fixed = (points * 16).astype(np.int32)[:, None]
+    cv2.polylines(scene, [fixed], False, int(rng.integers(150, 256)), width, cv2.LINE_AA, 4)
+
+
+def _grid(rng: np.random.Generator) -> Pixels:
+    scene = np.zeros(SCENE, np.uint8)
+    step, depth = float(rng.choice([10.0, 50.0], p=[0.75, 0.25])), int(rng.integers(20, 190))
+    first = rng.uniform(0, step, 2)
+    width = 1 + int(rng.random() < 0.3)
+    for axis in (0, 1):
+        for place in np.arange(first[axis], SCENE[axis], step):
+            lines = scene if axis == 0 else scene.T
+            at = int(place)
+            lines[at : at + width] = np.maximum(lines[at : at + width], depth)
+    if rng.random() < 0.3:
+        scene[rng.random(SCENE) < 0.5] = 0
+    return scene
+
+
+def scene(rng: np.random.Generator, faces: list[Face]) -> tuple[Pixels, Box, int]:
+    """A piece of page at 10 px/mm with one thing at its middle.
+
+    Returns
+    -------
+    image, box, label
+        (110, 220) uint8 grey, the thing's box, and its place in `LEADS` (12: none).
+    """
+    import cv2
+
+    ink = _grid(rng) if rng.random() < 0.7 else np.zeros(SCENE, np.uint8)
+    face = faces[int(rng.integers(len(faces)))]
+    tall = round(float(np.exp(rng.uniform(*np.log((14, 50))))))
+    middle = (SCENE[1] / 2, SCENE[0] / 2)
+    label = int(rng.integers(NONE)) if rng.random() < 0.68 else NONE
+    strength = int(rng.integers(170, 256))
+    if label < NONE:
+        if rng.random() < 0.15:
+            label = 0
+        word = _word(_spelling(LEADS[label], rng), face, tall, rng)
+        box = _lay(ink, word, middle, strength)
+        if rng.random() < 0.4:
+            away = middle[1] + rng.choice((-1, 1)) * (word.shape[0] * rng.uniform(0.15, 1.2))
+            _trace(ink, rng, (middle[0] + rng.uniform(-60, 60), away))
+        if rng.random() < 0.1:
+            side = middle[0] - word.shape[1] / 2 - rng.uniform(8, 20)
+            cv2.line(ink, (int(side), 20), (int(side), 90), strength, int(rng.integers(1, 5)))
+    else:
+        box = _nothing(ink, face, tall, strength, rng)
+    if rng.random() < 0.8:
+        turned = cv2.getRotationMatrix2D(middle, float(rng.normal(0, 2.2)), 1.0)
+        ink = cv2.warpAffine(ink, turned, SCENE[::-1], flags=cv2.INTER_LINEAR)
+    return _taken(ink, rng), box, label
+
+
+def _lay(ink: Pixels, word: Pixels, middle: tuple[float, float], strength: int) -> Box:
+    height, width = min(word.shape[0], SCENE[0]), min(word.shape[1], SCENE[1])
+    x, y = int(middle[0] - width / 2), int(middle[1] - height / 2)
+    part = ink[y : y + height, x : x + width]
+    shade = (word[:height, :width].astype(np.uint16) * strength // 255).astype(np.uint8)
+    np.maximum(part, shade, out=part)
+    return float(x), float(y), float(x + width), float(y + height)
+
+
+def _nothing(
+    ink: Pixels, face: Face, tall: int, strength: int, rng: np.random.Generator
+) -> Box:
+    """Something that is no lead name: another word, a trace, a pulse, a separator, dirt."""
+    import cv2
+
+    middle = (SCENE[1] / 2, SCENE[0] / 2)
+    kind = rng.random()
+    if kind < 0.5:
+        word = str(rng.choice(OTHER_WORDS))
+        if rng.random() < 0.3:
+            letters = np.array(list("abcdefghijklmnopqrstuwxyzABCDEFGHJKLMNOPQRSTUWXYZ0123456789:./"))
+            word = "".join(rng.choice(letters, int(rng.integers(1, 6))))
+        return _lay(ink, _word(word, face, min(tall, 36), rng), middle, strength)
+    x, y, pen = int(middle[0]), int(middle[1]), int(rng.integers(1, 6))
+    high = int(rng.integers(10, 50))
+    if kind < 0.72:
+        _trace(ink, rng, (middle[0] + rng.uniform(-12, 12), middle[1] + rng.uniform(-15, 15)))
+    elif kind < 0.85:
+        wide, up = int(rng.integers(12, 60)), int(rng.choice([50, 100]))
+        top = y - int(rng.uniform(0, up))
+        corners = np.array([(x - 60, top + up), (x, top + up), (x, top), (x + wide, top),
+                            (x + wide, top + up), (x + wide + 60, top + up)])  # fmt: skip
+        if rng.random() < 0.5:
+            corners[:, 0] -= wide
+        cv2.polylines(ink, [corners.astype(np.int32)[:, None]], False, strength, pen, cv2.LINE_AA)
+    elif kind < 0.93:
+        long = int(rng.integers(25, 110))
+        cv2.line(ink, (x, y - long // 2), (x, y + long // 2), strength, pen, cv2.LINE_AA)
+        _trace(ink, rng, (middle[0], middle[1] + rng.uniform(-long, long) / 2))
+    else:
+        for _ in range(int(rng.integers(1, 6))):
+            ends = rng.normal(0, 14, (2, 2)) + middle
+            first, last = (tuple(int(v) for v in end) for end in ends)
+            cv2.line(ink, first, last, strength, pen, cv2.LINE_AA)
+    wide = int(rng.integers(2, 40))
+    return x - wide / 2, y - high / 2, x + wide / 2, y + high / 2
+
+
+def _taken(ink: Pixels, rng: np.random.Generator) -> Pixels:
+    """The scene through paper, light and camera: faded, shaded, low resolution, noise, JPEG."""
+    import cv2
+
+    if rng.random() < 0.5:
+        share = rng.uniform(0.3, 1.0)
+        size = max(8, round(SCENE[1] * share)), max(8, round(SCENE[0] * share))
+        ink = cv2.resize(ink, size, interpolation=cv2.INTER_AREA)
+        ink = cv2.resize(ink, SCENE[::-1], interpolation=cv2.INTER_CUBIC)
+    if rng.random() < 0.5:
+        ink = cv2.GaussianBlur(ink, (0, 0), rng.uniform(0.4, 2.2))
+    paper = rng.uniform(140, 255)
+    fade = rng.uniform(0.2, 1.0) if rng.random() < 0.5 else 1.0
+    slope = np.linspace(-1, 1, SCENE[1], dtype=np.float32) * rng.uniform(-15, 15)
+    image = (paper + slope) * (1.0 - fade * 0.92 * ink.astype(np.float32) / 255.0)
+    if rng.random() < 0.6:
+        image = image + rng.standard_normal(SCENE, np.float32) * rng.uniform(0, 10) * fade
+    grey = np.clip(image, 0, 255).astype(np.uint8)
+    if rng.random() < 0.1:
+        grey = np.where(grey > paper * (1 - 0.4 * fade), 255, 0).astype(np.uint8)
+    if rng.random() < 0.4:
+        _, data = cv2.imencode(".jpg", grey, [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(25, 95))])
+        grey = cv2.imdecode(data, cv2.IMREAD_GRAYSCALE)
+    return np.asarray(grey, np.uint8)
+
+
+def sample(rng: np.random.Generator, faces: list[Face]) -> tuple[npt.NDArray[np.float32], int]:
+    """One normalised crop and its label."""
+    image, (x0, y0, x1, y1), label = scene(rng, faces)
+    tall = y1 - y0
+    grow = rng.normal(0.03, 0.05, 4) * tall
+    box = (x0 - grow[0], y0 - grow[1], x1 + grow[2], y1 + grow[3])
+    if rng.random() < 0.15:
+        margin = rng.uniform(0.05, 0.4) * tall
+        left, top = max(0, int(x0 - margin)), max(0, int(y0 - margin))
+        cut = image[top : int(y1 + margin) + 1, left : int(x1 + margin) + 1]
+        if min(cut.shape) >= 4:
+            return normalise(cut), label
+    return normalise(window(image, box)), label
+
+
+def main() -> None:
+    """Train, calibrate on held-out fonts and write the weights with their card."""
+    import torch
+    from safetensors.torch import save_file
+
+    options = _options()
+    torch.set_num_threads(options.threads)
+    torch.manual_seed(options.seed)
+    train_faces, valid_faces = split_faces(find_faces(options.fonts))
+    net = build()
+    optimiser = torch.optim.AdamW(net.parameters(), lr=3e-3, weight_decay=1e-3)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 4e-3, total_steps=options.steps + 1)
+    step, losses = 0, []
+    if options.checkpoint.exists():
+        kept = torch.load(options.checkpoint, weights_only=True)
+        net.load_state_dict(kept["net"])
+        optimiser.load_state_dict(kept["optimiser"])
+        schedule.load_state_dict(kept["schedule"])
+        step, losses = kept["step"], kept["losses"]
+    last_kept = time.monotonic()
+    while step < options.steps:
+        rng = np.random.default_rng((options.seed, step))
+        crops, labels = _batch(rng, train_faces, BATCH)
+        net.train()
+        loss = torch.nn.functional.cross_entropy(net(crops), labels, label_smoothing=0.02)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        schedule.step()
+        step += 1
+        losses.append(float(loss))
+        if time.monotonic() - last_kept > 30 or step == options.steps:
+            options.checkpoint.parent.mkdir(parents=True, exist_ok=True)
+            state = {"net": net.state_dict(), "optimiser": optimiser.state_dict()}
+            torch.save(
+                {**state, "schedule": schedule.state_dict(), "step": step, "losses": losses},
+                options.checkpoint,
+            )
+            last_kept = time.monotonic()
+            print(step, round(float(np.mean(losses[-50:])), 4), flush=True)
+    card = _evaluate(net, valid_faces) | {
+        "what": "lead-name reader (ecg4u.digitize.names)",
+        "command": f"python -m training.train_names --steps {options.steps} --seed {options.seed}",
+        "seed": options.seed,
+        "steps": step,
+        "batch": BATCH,
+        "last_losses": [round(value, 4) for value in losses[-5:]],
+        "data": "crops drawn by training/train_names.py; no page image was used",
+        "fonts": {"train": len(train_faces), "valid": len(valid_faces)},
+        "font_licences": "DejaVu (Bitstream Vera), Liberation, Noto, Lato, Open Sans, Inconsolata, "
+        "Courier Prime, Hack (OFL / Apache-2.0 / MIT), GNU FreeFont (GPL-3 with font exception), "
+        "URW base 35 (AGPL-3 with font exception); only pictures of their letters were used",
+        "window": list(WINDOW),
+        "code": "ecg4u 0.1.0",
+    }
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    save_file({key: value.contiguous() for key, value in net.state_dict().items()}, options.out)
+    options.out.with_suffix(".json").write_text(json.dumps(card, indent=1) + "\n")
+    print(json.dumps(card, indent=1))
+
+
+def _batch(rng: np.random.Generator, faces: list[Face], count: int):  # type: ignore[no-untyped-def]
+    import torch
+
+    pairs = [sample(rng, faces) for _ in range(count)]
+    crops = torch.from_numpy(np.stack([crop for crop, _ in pairs])[:, None])
+    return crops, torch.tensor([label for _, label in pairs])
+
+
+def _evaluate(net, faces: list[Face]) -> dict[str, object]:  # type: ignore[no-untyped-def]
+    """Temperature and accuracy on crops in fonts that training never saw."""
+    import torch
+
+    crops, labels = _batch(np.random.default_rng(10_000_019), faces, VALIDATION)
+    net.eval()
+    with torch.inference_mode():
+        out = net(crops)
+    half = VALIDATION // 2
+    losses = {
+        t: float(torch.nn.functional.cross_entropy(out[:half] / t, labels[:half]))
+        for t in (0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.2, 1.5, 2.0)
+    }
+    temperature = min(losses, key=lambda t: losses[t])
+    best, truth = out[half:].argmax(dim=1), labels[half:]
+    named = truth < NONE
+    return {
+        "temperature": temperature,
+        "validation": {
+            "n": int(len(truth)),
+            "fonts": "unseen in training",
+            "accuracy": round(float((best == truth).float().mean()), 4),
+            "names_read": round(float((best == truth)[named].float().mean()), 4),
+            "wrong_name": round(float(((best != truth) & (best < NONE))[named].float().mean()), 4),
+            "none_kept_none": round(float((best == truth)[~named].float().mean()), 4),
+            "by_class": {
+                name: round(float((best == truth)[truth == i].float().mean()), 3)
+                for i, name in enumerate((*LEADS, "none"))
+            },
+        },
+    }
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("--fonts", type=Path, default=Path("/usr/share/fonts"))
+    parser.add_argument("--steps", type=int, default=1200)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--checkpoint", type=Path, default=Path("cache/names.pt"))
+    parser.add_argument("--out", type=Path, default=WEIGHTS)
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

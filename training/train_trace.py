@@ -1,0 +1,195 @@
+"""Train the trace network on pages that `ecg4u.paper` draws from the train split.
+
+    python -m training.train_trace ../shared/ecg --steps 4000 --seed 0 --checkpoint cache/trace.pt
+
+Goes on from the checkpoint where there is one, and writes the weights (a moving average over
+steps) with their card at every checkpoint. The same options give the same weights however often
+the run was interrupted: pages are drawn from the seed and the number of their group.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ecg4u.digitize.network import CHANNELS, WEIGHTS, build, normalise
+from training.pages import Crop, PageSampler
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+CROP_PX = 192
+PAGES_PER_GROUP = 4
+CROPS_PER_PAGE = 16
+BATCH = 8
+STEPS_PER_GROUP = PAGES_PER_GROUP * CROPS_PER_PAGE // BATCH
+PEAK_RATE = 4e-3
+WARM_STEPS = 40
+AVERAGE = 0.98
+NEAR_TRACE = 2.0
+VALIDATION_PAGES = 8
+
+
+def group(sampler: PageSampler, seed: int, number: int, pages: int) -> tuple[Tensor, Tensor]:
+    """Crops of a few pages, shuffled: inputs (n, 3, S, S) and truth (n, 3, S, S) in 0..1."""
+    import torch
+
+    sampler.rng = np.random.default_rng((seed, number))
+    crops: list[Crop] = []
+    for _ in range(pages):
+        page = sampler.page()
+        crops += [sampler.crop(page) for _ in range(CROPS_PER_PAGE)]
+    order = sampler.rng.permutation(len(crops))
+    images = np.stack([normalise(crops[i].image) for i in order])
+    truth = np.stack(
+        [np.stack([crops[i].trace, crops[i].text, crops[i].pulse]) for i in order]
+    )
+    return torch.from_numpy(images), torch.from_numpy(truth).float() / 255
+
+
+def loss_of(logits: Tensor, truth: Tensor) -> Tensor:
+    """Cross-entropy, heavier near the ink where gaps between strokes are decided, and Dice."""
+    from torch.nn import functional
+
+    near = functional.max_pool2d(truth.amax(dim=1, keepdim=True), 9, 1, 4)
+    cross = functional.binary_cross_entropy_with_logits(logits, truth, reduction="none")
+    cross = (cross * (1 + NEAR_TRACE * near)).mean()
+    likely = logits.sigmoid()
+    shared = 2 * (likely * truth).sum(dim=(0, 2, 3)) + 20
+    dice = shared / (likely.square().sum(dim=(0, 2, 3)) + truth.square().sum(dim=(0, 2, 3)) + 20)
+    return cross + 0.5 * (1 - dice).mean()
+
+
+def rate_at(step: int, steps: int) -> float:
+    """Learning rate: a short rise, then a cosine to nearly nothing."""
+    if step < WARM_STEPS:
+        return PEAK_RATE * (step + 1) / WARM_STEPS
+    share = min(1.0, (step - WARM_STEPS) / max(1, steps - WARM_STEPS))
+    return PEAK_RATE * (0.01 + 0.99 * 0.5 * (1 + float(np.cos(np.pi * share))))
+
+
+def average_into(kept: dict[str, Tensor], net: nn.Module, step: int) -> None:
+    """Moving average of the weights, short at the start."""
+    share = min(AVERAGE, (step + 1) / (step + 10))
+    for key, value in net.state_dict().items():
+        if value.is_floating_point():
+            kept[key].mul_(share).add_(value, alpha=1 - share)
+        else:
+            kept[key].copy_(value)
+
+
+def evaluate(net: nn.Module, records: Path, pages: int = VALIDATION_PAGES) -> dict[str, object]:
+    """Overlap with the truth on crops of the valid split's recordings, at probability 0.5."""
+    import torch
+
+    sampler = PageSampler(records, "valid", sizes=(CROP_PX, CROP_PX))
+    images, truth = group(sampler, 77, 0, pages)
+    net.eval()
+    with torch.inference_mode():
+        found = torch.cat([net(part) for part in images.split(BATCH)]) > 0
+    there = truth > 0.5
+    both = (found & there).sum(dim=(0, 2, 3)).double()
+    only_found, only_there = found.sum(dim=(0, 2, 3)), there.sum(dim=(0, 2, 3))
+    measures = {
+        "iou": both / (only_found + only_there - both).clamp(min=1),
+        "precision": both / only_found.clamp(min=1),
+        "recall": both / only_there.clamp(min=1),
+    }
+    named = {
+        key: {name: round(float(v), 4) for name, v in zip(CHANNELS, values, strict=True)}
+        for key, values in measures.items()
+    }
+    return {"crops": len(images), "crop_px": CROP_PX, "pages": pages, **named}
+
+
+def main() -> None:
+    """Train from the checkpoint on, if there is one; write weights and card."""
+    import torch
+
+    options = _options()
+    torch.set_num_threads(options.threads)
+    torch.manual_seed(options.seed)
+    net = build()
+    average = {key: value.clone() for key, value in net.state_dict().items()}
+    optimiser = torch.optim.AdamW(net.parameters(), lr=PEAK_RATE, weight_decay=1e-3)
+    step = 0
+    losses: list[float] = []
+    if options.checkpoint.exists():
+        kept = torch.load(options.checkpoint, weights_only=True)
+        net.load_state_dict(kept["net"])
+        optimiser.load_state_dict(kept["optimiser"])
+        average, step, losses = kept["average"], kept["step"], kept["losses"]
+    sampler = PageSampler(options.records, "train", sizes=(CROP_PX, CROP_PX))
+    last_kept = time.monotonic()
+    while step < options.steps:
+        images, truth = group(sampler, options.seed, step // STEPS_PER_GROUP, PAGES_PER_GROUP)
+        net.train()
+        for first in range(0, len(images), BATCH):
+            for part in optimiser.param_groups:
+                part["lr"] = rate_at(step, options.steps)
+            loss = loss_of(net(images[first : first + BATCH]), truth[first : first + BATCH])
+            optimiser.zero_grad()
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(net.parameters(), 2.0)
+            optimiser.step()
+            average_into(average, net, step)
+            losses.append(float(loss))
+            step += 1
+        print(step, round(float(np.mean(losses[-STEPS_PER_GROUP:])), 4), flush=True)
+        if time.monotonic() - last_kept > 60 or step >= options.steps:
+            options.checkpoint.parent.mkdir(parents=True, exist_ok=True)
+            state = {"net": net.state_dict(), "optimiser": optimiser.state_dict()}
+            torch.save({**state, "average": average, "step": step, "losses": losses},
+                       options.checkpoint)  # fmt: skip
+            last_kept = time.monotonic()
+    export(options, average, step, losses)
+
+
+def export(
+    options: argparse.Namespace, average: dict[str, Tensor], step: int, losses: list[float]
+) -> None:
+    """Write the averaged weights and a card that says what they are and how good."""
+    from safetensors.torch import save_file
+
+    net = build()
+    net.load_state_dict(average)
+    card = {
+        "what": "trace network (ecg4u.digitize.network)",
+        "command": f"python -m training.train_trace RECORDS --steps {options.steps} "
+        f"--seed {options.seed}",
+        "seed": options.seed,
+        "steps_planned": options.steps,
+        "steps": step,
+        "batch": BATCH,
+        "losses_every_group": [round(v, 4) for v in losses[STEPS_PER_GROUP - 1 :: STEPS_PER_GROUP]],
+        "data": "pages drawn by ecg4u.paper from the train split; no page image was used",
+        "data_licences": "PTB-XL, CPSC-2018, CPSC-Extra, Georgia, PTB, Chapman-Ningbo CC BY 4.0; "
+        "LUDB ODC-By 1.0",
+        "weights": sum(value.numel() for value in net.parameters()),
+        "code": "ecg4u 0.1.0",
+        "validation": evaluate(net, options.records),
+    }
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    save_file({key: value.contiguous() for key, value in net.state_dict().items()}, options.out)
+    options.out.with_suffix(".json").write_text(json.dumps(card, indent=1) + "\n")
+    print(json.dumps(card["validation"]))
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("records", type=Path)
+    parser.add_argument("--steps", type=int, default=4000)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--checkpoint", type=Path, default=Path("cache/trace.pt"))
+    parser.add_argument("--out", type=Path, default=WEIGHTS)
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
