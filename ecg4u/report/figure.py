@@ -68,6 +68,7 @@ class Paper:
     width: float
     height: float
     shown_s: float
+    origin_s: float
 
     def covering(self, lead: str | None, start_s: float, end_s: float) -> list[Panel]:
         """The panels that show some of ``lead`` (any lead if None) between the two times."""
@@ -152,7 +153,12 @@ def lay_out(record: ECGRecord, rows: Sequence[Sequence[Strip]]) -> Paper:
     right = max((panel.x_at(panel.strip.end_s) for panel in panels), default=LEFT_MM)
     shown = max((strip.end_s for row in rows for strip in row), default=0.0)
     return Paper(
-        tuple(panels), tuple(baselines), float(np.ceil(right + RIGHT_MM)), height, shown - origin
+        tuple(panels),
+        tuple(baselines),
+        float(np.ceil(right + RIGHT_MM)),
+        height,
+        shown - origin,
+        origin,
     )
 
 
@@ -229,6 +235,7 @@ def traces(record: ECGRecord, paper: Paper) -> Markup:
             tag(
                 "text",
                 panel.strip.lead,
+                _own_seconds(panel, paper),
                 attrs={"class": "lead", "x": panel.x + 1.2, "y": panel.baseline - 6.5},
             ),
             attrs={
@@ -243,6 +250,14 @@ def traces(record: ECGRecord, paper: Paper) -> Markup:
         )
         for panel in paper.panels
     )
+
+
+def _own_seconds(panel: Panel, paper: Paper) -> Markup | None:
+    """Where its seconds are not those under the figure: the second at which the panel begins."""
+    by_time = LEFT_MM + (panel.strip.start_s - paper.origin_s) * MM_PER_S
+    if abs(panel.x - by_time) <= TOUCHING_MM:
+        return None
+    return tag("tspan", f" from {number(panel.strip.start_s, 1)} s", cls="own-seconds")
 
 
 def _separator(panel: Panel) -> Markup | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib import resources
@@ -185,7 +184,11 @@ def _add_state(app: FastAPI, queue: Jobs, metrics: Metrics) -> None:
             return JSONResponse({"status": "ready"})
         return JSONResponse({"status": "warming up"}, 503, headers={"Retry-After": "5"})
 
-    @app.get("/metrics", summary="Counters in the Prometheus text format")
+    @app.get(
+        "/metrics",
+        response_class=PlainTextResponse,
+        summary="Counters in the Prometheus text format",
+    )
     async def show_metrics() -> PlainTextResponse:
         gauges = {"pages_unfinished": float(queue.unfinished), "results_kept": float(queue.kept)}
         return PlainTextResponse(metrics.exposition(gauges))
@@ -232,7 +235,12 @@ def _add_results(app: FastAPI, queue: Jobs) -> None:
     async def result(identifier: str) -> JSONResponse:
         return await _answer(queue, queue.get(identifier), wait=False)
 
-    @app.delete("/v1/ecg/{identifier}", status_code=204, summary="Delete page and result now")
+    @app.delete(
+        "/v1/ecg/{identifier}",
+        status_code=204,
+        responses=PROBLEMS,
+        summary="Delete page and result now",
+    )
     async def delete(identifier: str) -> Response:
         queue.forget(identifier)
         return Response(status_code=204)
@@ -294,8 +302,3 @@ async def _answer(queue: Jobs, job: Job, *, wait: bool) -> JSONResponse:
 
 def _location(job: Job) -> dict[str, str]:
     return {"Location": f"/v1/ecg/{job.id}"}
-
-
-def openapi_json() -> str:
-    """The OpenAPI document as text."""
-    return json.dumps(create_app().openapi(), indent=1) + "\n"

@@ -80,8 +80,10 @@ def test_panels_keep_to_the_paper() -> None:
 def test_columns_that_show_the_same_seconds_stand_side_by_side() -> None:
     record = ECGRecord(made_up.signal(), 500.0)
     rows = [[figure.Strip("I", 0.0, 5.0), figure.Strip("V1", 0.0, 5.0)]]
-    first, second = figure.lay_out(record, rows).panels
+    paper = figure.lay_out(record, rows)
+    first, second = paper.panels
     assert second.x == pytest.approx(first.x_at(5.0))
+    assert figure.traces(record, paper).count("from 0 s") == 1
 
 
 def test_a_row_without_its_first_lead_stays_in_column() -> None:
