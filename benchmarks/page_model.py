@@ -72,7 +72,7 @@ def main() -> None:
     options = parser.parse_args()
     picture = Image.fromarray(sheet(options.records, options.seed, options.rows))
     options.out.parent.mkdir(parents=True, exist_ok=True)
-    picture.quantize(96).save(options.out, optimize=True)
+    picture.quantize(192).save(options.out, optimize=True)
 
 
 if __name__ == "__main__":

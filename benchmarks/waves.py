@@ -90,7 +90,7 @@ def as_3x4(record: ECGRecord) -> ECGRecord:
     return ECGRecord(shown, record.fs, age=record.age, sex=record.sex)
 
 
-def annotations(data: Path) -> dict[tuple[str, str], list[tuple[str, float, float]]]:
+def cardiologists(data: Path) -> dict[tuple[str, str], list[tuple[str, float, float]]]:
     """(record, lead) to its waves: name, onset, offset in 500-Hz samples (NaN if not marked)."""
     found: dict[tuple[str, str], list[tuple[str, float, float]]] = defaultdict(list)
     with gzip.open(data / "ludb_waves.csv.gz", "rt", newline="") as file:
@@ -104,7 +104,7 @@ def boundary_errors(
     data: Path, split: str
 ) -> tuple[dict[str, FloatArray], dict[str, tuple[int, int]], FloatArray]:
     """Errors in ms per boundary, (found, annotated) counts, and QRS widths (ours, theirs)."""
-    marked = annotations(data)
+    marked = cardiologists(data)
     errors: dict[str, list[float]] = defaultdict(list)
     counts: dict[str, list[int]] = defaultdict(lambda: [0, 0])
     widths = []

@@ -93,7 +93,8 @@ def _command(index: int, member: dict[str, Any]) -> str:
     blocks = ",".join(str(b) for b in s["blocks"])
     return (
         f"python -m training.train --data cache/ecg.h5 --run runs/{index} --labels {s['labels']} "
-        f"--epochs {s['epochs']} --stop-after {member['epochs_trained']} --width {s['width']} --blocks {blocks} --seed {s['seed']} "
+        f"--epochs {s['epochs']} --stop-after {member['epochs_trained']} --width {s['width']} "
+        f"--blocks {blocks} --seed {s['seed']} "
         f"--dropout {s['dropout']} --weight-decay {s['weight_decay']} "
         f"--precision {s['precision']} --threads 1"
     )

@@ -134,7 +134,7 @@ class PageSampler:
         if soft > 0.5:
             import cv2
 
-            image = cv2.GaussianBlur(image, (0, 0), soft)
+            image = np.asarray(cv2.GaussianBlur(image, (0, 0), soft), np.uint8)
         return TrainingPage(drawn, image, marks, native, severity, camera.sensor, fill)
 
     def crop(self, page: TrainingPage) -> Crop:

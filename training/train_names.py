@@ -301,7 +301,7 @@ def main() -> None:
         optimiser.step()
         schedule.step()
         step += 1
-        losses.append(float(loss))
+        losses.append(float(loss.detach()))
         if time.monotonic() - last_kept > 30 or step == options.steps:
             options.checkpoint.parent.mkdir(parents=True, exist_ok=True)
             state = {"net": net.state_dict(), "optimiser": optimiser.state_dict()}

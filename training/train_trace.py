@@ -2,8 +2,8 @@
 
     python -m training.train_trace ../shared/ecg --steps 4000 --seed 0 --checkpoint cache/trace.pt
 
-Goes on from the checkpoint where there is one, and writes the weights (a moving average over
-steps) with their card at every checkpoint. The same options give the same weights however often
+Goes on from the checkpoint where there is one; at the end it writes the weights (a moving average
+over steps) with their card. To export a run before its end, give ``--stop-at 0``. The same options give the same weights however often
 the run was interrupted: pages are drawn from the seed and the number of their group.
 """
 
@@ -126,7 +126,8 @@ def main() -> None:
         average, step, losses = kept["average"], kept["step"], kept["losses"]
     sampler = PageSampler(options.records, "train", sizes=(CROP_PX, CROP_PX))
     last_kept = time.monotonic()
-    while step < options.steps:
+    last = options.steps if options.stop_at is None else options.stop_at
+    while step < last:
         images, truth = group(sampler, options.seed, step // STEPS_PER_GROUP, PAGES_PER_GROUP)
         net.train()
         for first in range(0, len(images), BATCH):
@@ -138,10 +139,10 @@ def main() -> None:
             torch.nn.utils.clip_grad_norm_(net.parameters(), 2.0)
             optimiser.step()
             average_into(average, net, step)
-            losses.append(float(loss))
+            losses.append(float(loss.detach()))
             step += 1
         print(step, round(float(np.mean(losses[-STEPS_PER_GROUP:])), 4), flush=True)
-        if time.monotonic() - last_kept > 60 or step >= options.steps:
+        if time.monotonic() - last_kept > 60 or step >= last:
             options.checkpoint.parent.mkdir(parents=True, exist_ok=True)
             state = {"net": net.state_dict(), "optimiser": optimiser.state_dict()}
             torch.save({**state, "average": average, "step": step, "losses": losses},
@@ -184,6 +185,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("records", type=Path)
     parser.add_argument("--steps", type=int, default=4000)
+    parser.add_argument("--stop-at", type=int, help="stop within the schedule of --steps")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--checkpoint", type=Path, default=Path("cache/trace.pt"))

@@ -12,7 +12,8 @@ from ecg4u.digitize.result import FloatArray, InkMap
 
 BACKGROUND_MM = 6.0
 GRID_LINE_MM = 50.0
-MIN_CONTRAST = 0.15
+MIN_CONTRAST = 0.08
+STROKE_REACH_MM = 18.0
 
 
 def darkness(image: np.ndarray, px_per_mm: float) -> FloatArray:
@@ -49,6 +50,37 @@ def remove_grid(dark: FloatArray, px_per_mm: float) -> FloatArray:
     return np.clip(dark - 1.2 * np.clip(grid, 0, None), 0.0, 1.0)
 
 
+def _stroke_darkness(ink: FloatArray, px_per_mm: float) -> FloatArray:
+    """How dark a full stroke is hereabouts, (H, W).
+
+    Read off the ridges of wide pieces of ink, so that bold print does not make a faint trace
+    vanish; smoothed over `STROKE_REACH_MM`, so that fading and shadows are followed.
+    """
+    import cv2
+
+    rough = max(float(np.percentile(ink, 99.3)), MIN_CONTRAST)
+    mask = (ink > 0.25 * rough).astype(np.uint8)
+    _, label, stats, _ = cv2.connectedComponentsWithStats(mask)
+    wide = stats[:, cv2.CC_STAT_WIDTH] > 5.0 * px_per_mm
+    wide[0] = False
+    column_max = cv2.dilate(ink, np.ones((3, 1), np.uint8))
+    ridge = wide[label] & (ink >= column_max)
+    if ridge.sum() < 200:
+        return np.full_like(ink, rough)
+    usual = float(np.percentile(ink[ridge], 40))
+    small = (-(-ink.shape[0] // 8), -(-ink.shape[1] // 8))
+    weight = cv2.resize(ridge.astype(np.float32), small[::-1], interpolation=cv2.INTER_AREA)
+    total = cv2.resize(
+        np.where(ridge, ink, 0).astype(np.float32), small[::-1], interpolation=cv2.INTER_AREA
+    )
+    sigma = STROKE_REACH_MM * px_per_mm / 8
+    prior = 0.05 * float(weight.mean()) + 1e-9
+    total = cv2.GaussianBlur(total, (0, 0), sigma) + prior * usual
+    weight = cv2.GaussianBlur(weight, (0, 0), sigma) + prior
+    local = cv2.resize(0.9 * total / weight, ink.shape[::-1], interpolation=cv2.INTER_LINEAR)
+    return np.clip(local, max(MIN_CONTRAST, 0.45 * usual), 1.3 * usual + MIN_CONTRAST)
+
+
 def _letters(trace: FloatArray, px_per_mm: float) -> np.ndarray:
     """Components as small as letters, (H, W) bool: taller than a pen stroke, cut off on all sides."""
     import cv2
@@ -66,8 +98,7 @@ def classical_ink(image: np.ndarray, px_per_mm: float) -> InkMap:
 
     ink = remove_grid(darkness(image, px_per_mm), px_per_mm)
     ink = cv2.GaussianBlur(ink, (0, 0), 0.08 * px_per_mm)
-    strong = float(np.percentile(ink, 99.3))
-    trace = np.clip(ink / max(strong, MIN_CONTRAST), 0.0, 1.0).astype(np.float32)
+    trace = np.clip(ink / _stroke_darkness(ink, px_per_mm), 0.0, 1.0).astype(np.float32)
     letters = _letters(trace, px_per_mm)
     return InkMap(
         trace=np.where(letters, np.float32(0), trace),

@@ -28,6 +28,7 @@ from ecg4u.io import Page
 from ecg4u.record import ECGRecord, Provenance
 
 MIN_ROW_MM = 35.0
+EDGE_MM = 0.8
 
 
 @dataclass
@@ -121,7 +122,17 @@ def find_ink(rectified: RectifiedPage, *, network: bool) -> InkMap:
     """Ink map of a rectified page, from the trace network or the classical rules."""
     from ecg4u.digitize.ink import classical_ink
 
-    return classical_ink(rectified.image, rectified.px_per_mm)
+    return _inside(classical_ink(rectified.image, rectified.px_per_mm), rectified)
+
+
+def _inside(ink: InkMap, rectified: RectifiedPage) -> InkMap:
+    """The ink map without what lies at or beyond the paper's edge."""
+    import cv2
+
+    reach = 2 * int(EDGE_MM * rectified.px_per_mm) + 1
+    padded = np.pad(rectified.valid.astype(np.uint8), 1)
+    inner = cv2.erode(padded, np.ones((reach, reach), np.uint8))[1:-1, 1:-1].astype(np.float32)
+    return InkMap(ink.trace * inner, ink.text * inner, ink.pulse * inner)
 
 
 def _rows(ink: InkMap, px_per_mm: float) -> tuple[RowPath, ...]:

@@ -114,7 +114,7 @@ def _gap_length(known_x: Array, at: Array) -> Array:
 
 def _activity(signal: Array, fs: float) -> Array:
     """Steepness of a signal smoothed over 60 ms; QRS complexes stand out. NaN counts as 0."""
-    slope = np.abs(np.gradient(np.nan_to_num(signal)))
+    slope = np.abs(np.diff(np.nan_to_num(signal), prepend=0.0, append=0.0))
     width = max(1, int(0.06 * fs))
     return np.convolve(slope, np.ones(width) / width, mode="same")
 

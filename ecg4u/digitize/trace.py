@@ -49,6 +49,7 @@ PEN_PERCENTILE = 20
 """Noise and steep strokes thicken the ink of a column; its thinnest fifth is the pen."""
 MIN_SHARE_OF_LONGEST_ROW = 0.55
 MIN_ROW_INK = 0.6
+MIN_ROW_STD_MM = 0.1
 
 
 @dataclass(frozen=True, eq=False)
@@ -351,7 +352,7 @@ def trace_rows(
         _measure(trace, full, row, float(baselines[row] / scale), px_per_mm)
         for row in range(len(full))
     ]
-    return _plausible(rows)
+    return _plausible(rows, px_per_mm)
 
 
 def _parted(trace: FloatArray, px_per_mm: float) -> FloatArray:
@@ -362,10 +363,13 @@ def _parted(trace: FloatArray, px_per_mm: float) -> FloatArray:
     return np.clip(1.6 * trace - 0.6 * around, 0.0, 1.0)
 
 
-def _plausible(rows: list[RowPath]) -> tuple[RowPath, ...]:
-    """Rows that are long and mostly inked; headers and frames are neither."""
+def _plausible(rows: list[RowPath], px_per_mm: float) -> tuple[RowPath, ...]:
+    """Rows that are long, mostly inked and not a ruled line; headers and frames are none of it."""
+    if not rows:
+        return ()
+    rows = [row for row in rows if np.nanstd(row.centre) > MIN_ROW_STD_MM * px_per_mm]
     lengths = [row.extent[1] - row.extent[0] + 1 for row in rows]
-    longest = max(lengths)
+    longest = max(lengths, default=0)
     return tuple(
         row
         for row, length in zip(rows, lengths, strict=True)

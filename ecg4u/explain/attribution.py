@@ -11,7 +11,7 @@ compares it with `shap.PermutationExplainer` and `shap.ExactExplainer`, which ag
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import factorial
 from typing import TYPE_CHECKING, Literal, Protocol
 
@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ecg4u.errors import ECG4UError
-from ecg4u.explain.result import Attribution, Features, Player
+from ecg4u.explain.result import Attribution, Features, Player, PlayerKind
 from ecg4u.record import CLASSES, LEADS
 
 if TYPE_CHECKING:
@@ -30,11 +30,10 @@ MAX_BLOCKS = 60
 BLOCK_LENGTHS_S = (0.5, 1.0, 1.25, 2.5, 5.0, 10.0)
 MAX_EXACT = 7
 """Up to so many players every coalition is evaluated (2 ** 7 = 128)."""
-PAIRS = {"leads": 8, "windows": 8, "blocks": 5}
+PAIRS = {"leads": 8, "windows": 6, "beats": 6, "blocks": 4}
 """Antithetic pairs of permutations per kind of player."""
 ADDITIVITY_TOLERANCE = 1e-4
 
-Kind = Literal["leads", "windows", "blocks", "waves"]
 FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
 
@@ -58,7 +57,7 @@ class Game:
     channels: npt.NDArray[np.float32]
     owner: npt.NDArray[np.int64]
     players: tuple[Player, ...]
-    kind: Kind
+    kind: PlayerKind
     classifier: LogOdds
     baseline: Literal["hidden", "flat"] = "hidden"
 
@@ -97,7 +96,7 @@ def attribute(
     classifier: LogOdds | None = None,
     seed: int = 0,
 ) -> tuple[Attribution, ...]:
-    """Attributions of each class over leads, 0.5-s windows, lead x time blocks and waves.
+    """Attributions of each class over leads, 0.5-s windows, beats, lead x time blocks and waves.
 
     A record longer than 10 s is attributed in the window where the class's log-odds is highest.
 
@@ -141,16 +140,15 @@ def games(
     shown = channels[12:] > 0
     if not shown.any():
         return []
-    divisions: list[tuple[Kind, npt.NDArray[np.int64], tuple[Player, ...]]] = [
+    divisions: list[tuple[PlayerKind, npt.NDArray[np.int64], tuple[Player, ...]]] = [
         ("leads", *by_lead(shown, start_s, fs)),
         ("windows", *by_window(shown, start_s, fs)),
         ("blocks", *by_block(shown, start_s, fs)),
     ]
     if features is not None and features.waves_s.get("QRS on") is not None:
+        divisions.append(("beats", *by_beat(shown, start_s, fs, features)))
         divisions.append(("waves", *by_wave(shown, start_s, fs, features)))
-    return [
-        Game(channels, owner, players, kind, classifier) for kind, owner, players in divisions
-    ]
+    return [Game(channels, owner, players, kind, classifier) for kind, owner, players in divisions]
 
 
 def by_lead(
@@ -168,10 +166,28 @@ def by_window(
     return _number(np.where(shown, slot[None], -1), start_s, fs, joint=True)
 
 
+def by_beat(
+    shown: BoolArray, start_s: float, fs: float, features: Features
+) -> tuple[npt.NDArray[np.int64], tuple[Player, ...]]:
+    """One player per beat, from 40 % of its RR interval before the R peak to that of the next."""
+    r = np.array([b.r_s for b in features.beats])
+    edges = r[1:] - 0.4 * np.diff(r)
+    time_s = start_s + np.arange(shown.shape[1]) / fs
+    slot = np.searchsorted(edges, time_s, side="right")
+    owner, players = _number(np.where(shown, slot[None], -1), start_s, fs, joint=True)
+    used = np.unique(np.where(shown, slot[None], -1))
+    named = []
+    for player, index in zip(players, used[used >= 0], strict=True):
+        kind = features.beats[index].kind
+        word = kind if kind in ("PVC", "PAC") else "beat"
+        named.append(replace(player, label=f"{word} at {r[index]:.1f} s"))
+    return owner, tuple(named)
+
+
 def by_block(
     shown: BoolArray, start_s: float, fs: float, *, most: int = MAX_BLOCKS
 ) -> tuple[npt.NDArray[np.int64], tuple[Player, ...]]:
-    """One player per lead and stretch of time, the shortest stretch with at most ``most`` players."""
+    """One player per lead and stretch of time, as short as at most ``most`` players allow."""
     for length_s in BLOCK_LENGTHS_S:
         slot = (np.arange(shown.shape[1]) / (length_s * fs) + 1e-9).astype(int)
         raw = np.where(shown, slot[None] + np.arange(12)[:, None] * (slot[-1] + 1), -1)

@@ -77,9 +77,7 @@ def find_beats(signal: FloatArray, probability: FloatArray) -> QRSList:
     usual = _dominant(alike, edges[:, 1] - edges[:, 0])
     similarity = _to_usual(alike, usual)
     real = ~_cut_off(signal, r, usual)
-    return QRSList(
-        r[real], edges[real, 0], edges[real, 1], similarity[real], usual[real]
-    )
+    return QRSList(r[real], edges[real, 0], edges[real, 1], similarity[real], usual[real])
 
 
 def _cut_off(signal: FloatArray, r: FloatArray, usual: BoolArray) -> BoolArray:
@@ -145,9 +143,9 @@ def cut(signal: FloatArray, centre: FloatArray, before_s: float, after_s: float)
 
 
 def _shapes(signal: FloatArray, r: FloatArray) -> tuple[FloatArray, BoolArray]:
-    """QRS shapes at 250 Hz with room for shifts: (beats, samples, leads) and known (beats, leads)."""
+    """QRS shapes at 250 Hz, with room for shifts, (beats, samples, leads); known (beats, leads)."""
     parts = cut(signal, r, SHAPE_BEFORE_S + MAX_SHIFT_S, SHAPE_AFTER_S + MAX_SHIFT_S)[:, ::2]
-    known = np.isfinite(parts).all(axis=1)
+    known = np.asarray(np.isfinite(parts).all(axis=1))
     return np.where(known[:, None], parts, 0.0), known
 
 
@@ -240,7 +238,7 @@ def median_beat(
     parts = cut(signal - level, r, BEFORE_S, AFTER_S)
     waves = cut(probability, r, BEFORE_S, AFTER_S)
     core = slice(round((BEFORE_S - 0.1) * FS_HZ), round((BEFORE_S + 0.1) * FS_HZ))
-    whole = np.isfinite(parts[:, core]).all(axis=1)
+    whole = np.asarray(np.isfinite(parts[:, core]).all(axis=1))
     parts = np.where(whole[:, None], parts, np.nan)
     counts = whole.sum(axis=0)
     middle = _nanmedian(parts)
@@ -261,7 +259,8 @@ def _aligned(signal: FloatArray, r: FloatArray) -> FloatArray:
     """Shift each beat by up to 40 ms so that it fits the median of all best."""
     for _ in range(2):
         wide = cut(signal, r, 0.12, 0.14)
-        wide = np.where(np.isfinite(wide).all(axis=1)[:, None], wide, np.nan)
+        complete = np.asarray(np.isfinite(wide).all(axis=1))
+        wide = np.where(complete[:, None], wide, np.nan)
         pattern = _nanmedian(wide)
         shifts = np.arange(-20, 21)
         rise = np.diff(pattern, axis=0)[20:-20]

@@ -28,7 +28,9 @@ def conflicts(
         if result.positive and decides.outcome == "not met":
             failed = [c for c in rows if not c.decides and c.outcome == "not met"]
             why = "; ".join(f"{inside(c.name)}: {c.numbers}" for c in failed) or decides.numbers
-            out.append(f"The network says {title}, but the measurements do not ({why}): look again.")
+            out.append(
+                f"The network says {title}, but the measurements do not ({why}): look again."
+            )
         elif not result.positive and decides.outcome == "met" and result.name != "Normal":
             met = [c for c in rows if not c.decides and c.outcome == "met"]
             why = "; ".join(f"{inside(c.name)}: {c.numbers}" for c in met)

@@ -93,9 +93,7 @@ def compare(name: str, sign: str, limit: float, *, first: str = "", last: str = 
         digits = 2 if abs(limit) < 5 else 0
         met = _COMPARE[sign](feature.value, limit)
         seen = places.any_wave(first, last) if first else places.strip()
-        return Finding(
-            "met" if met else "not met", f"{label} {describe(feature, digits)}", seen
-        )
+        return Finding("met" if met else "not met", f"{label} {describe(feature, digits)}", seen)
 
     return rule
 
@@ -287,10 +285,13 @@ def _pairs(
         return Finding("cannot tell", "no two contiguous leads could be measured")
     best = max(value for _, _, value in both)
     hits = list(dict.fromkeys(x for a, b, v in both if v == best and best > 0 for x in (a, b)))
-    shown = hits or sorted(
-        (lead for lead in states if states[lead] is not None),
-        key=lambda lead: -abs(features.lead_value(lead, level) or 0.0),
-    )[:2]
+    shown = (
+        hits
+        or sorted(
+            (lead for lead in states if states[lead] is not None),
+            key=lambda lead: -abs(features.lead_value(lead, level) or 0.0),
+        )[:2]
+    )
     word = "J" if level == "j" else "ST60"
     numbers = ", ".join(f"{x} {word} {features.lead_value(x, level):+.2f} mV" for x in shown)
     seen = tuple(p for x in shown for p in places.wave(x, "QRS off", "T off"))

@@ -59,8 +59,8 @@ def rhythm_features(measured: Measured) -> dict[str, Feature]:
     out: dict[str, Feature] = {"beats": Feature("beats", float(len(beats)))}
     if len(rr) == 0:
         reason = "only one beat is shown"
-        for name, unit in (("rate", "/min"), ("rr_irregularity", ""), ("rr_change", ""), ("rr_range", "s")):
-            out[name] = Feature.unknown(name, reason, unit)
+        for name in ("rate", "rr_irregularity", "rr_change", "rr_range"):
+            out[name] = Feature.unknown(name, reason, UNITS[name])
     else:
         mean = float(rr.mean())
         error = 60 / mean**2 * float(rr.std()) / np.sqrt(len(rr))

@@ -7,7 +7,15 @@ from collections.abc import Mapping
 import numpy as np
 
 from ecg4u.explain.measure import METHOD_SD_MV, NO_LEAD, Measured
-from ecg4u.explain.morphology import QRSShape, STShape, pq_level, qrs_shape, slurred, st_shape
+from ecg4u.explain.morphology import (
+    Deflection,
+    QRSShape,
+    STShape,
+    pq_level,
+    qrs_shape,
+    slurred,
+    st_shape,
+)
 from ecg4u.explain.result import Feature, LeadFeatures
 from ecg4u.explain.signals import FS_HZ
 from ecg4u.explain.titles import FEATURES as FEATURE_TITLES
@@ -46,7 +54,9 @@ def lead_features(
 
 
 def nothing(lead: str, reason: str, count: int = 0) -> LeadFeatures:
-    unknown = {name: Feature.unknown(FEATURE_TITLES[name], reason, unit) for name, unit in UNITS.items()}
+    unknown = {
+        name: Feature.unknown(FEATURE_TITLES[name], reason, unit) for name, unit in UNITS.items()
+    }
     return LeadFeatures(lead, count, unknown)
 
 
@@ -58,16 +68,20 @@ def _feature(name: str, value: float | None, noise: float) -> Feature:
     return Feature(FEATURE_TITLES[name], float(value), unit, sd)
 
 
+def _mv(turn: Deflection | None) -> float | None:
+    return None if turn is None else turn.mv
+
+
 def _qrs_values(
     shape: QRSShape, beat: np.ndarray, start: float, end: float
 ) -> dict[str, float | None]:
     last_r = shape.r_prime or shape.r
     return {
-        "q": shape.q and shape.q.mv,
-        "r": shape.r and shape.r.mv,
-        "s": shape.s and shape.s.mv,
-        "r_prime": shape.r_prime and shape.r_prime.mv,
-        "r_peak_time": last_r and last_r.time_ms,
+        "q": _mv(shape.q),
+        "r": _mv(shape.r),
+        "s": _mv(shape.s),
+        "r_prime": _mv(shape.r_prime),
+        "r_peak_time": None if last_r is None else last_r.time_ms,
         "s_ms": shape.s_ms,
         "notches": float(shape.notches),
         "slurred": float(slurred(beat, start, end)),

@@ -14,7 +14,9 @@ from ecg4u.explain.signals import FS_HZ
 from ecg4u.explain.waves import Wave, find_waves
 from ecg4u.record import LEADS
 
-METHOD_SD_MS: Mapping[str, float] = {"P on": 17, "P off": 15, "QRS on": 9, "QRS off": 10, "T off": 21}
+METHOD_SD_MS: Mapping[str, float] = {
+    "P on": 17, "P off": 15, "QRS on": 9, "QRS off": 10, "T off": 21,
+}  # fmt: skip
 """Spread of the boundaries against cardiologists on LUDB's validation split."""
 METHOD_SD_MV = 0.02
 EARLY = 0.85
@@ -142,7 +144,7 @@ def _lone(rr: FloatArray, i: int, around: float | None) -> bool:
 
 
 def boundaries(median: MedianBeat) -> dict[str, tuple[float, ...]]:
-    """Wave boundaries of the median beat in each lead, in (fractional) samples; NaN if not found."""
+    """Wave boundaries of each lead's median beat in (fractional) samples; NaN if not found."""
     names = ("P on", "P off", "QRS on", "QRS off", "T on", "T off")
     found: dict[str, list[float]] = {name: [] for name in names}
     for lead in range(len(LEADS)):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from ecg4u.explain.criteria import IRREGULAR, describe
@@ -90,8 +90,11 @@ def _p_waves(features: Features, places: Places) -> Iterator[Sentence]:
         )
         return
     axis = features.value("p_axis")
-    sinus = "" if axis is None else f", P axis {axis:.0f}°" + (
-        " as in sinus rhythm" if -15 <= axis <= 90 else ", unusual for sinus rhythm"
+    sinus = (
+        ""
+        if axis is None
+        else f", P axis {axis:.0f}°"
+        + (" as in sinus rhythm" if -15 <= axis <= 90 else ", unusual for sinus rhythm")
     )
     yield Sentence(
         "Rhythm",
@@ -212,9 +215,7 @@ def _st_t(
         if row.outcome == "met":
             beyond = True
             doubt = "" if decides is None or decides.outcome == "met" else f", {decides.numbers}"
-            yield Sentence(
-                "ST-T", f"The ST segment is {verb}: {row.numbers}{doubt}.", row.evidence
-            )
+            yield Sentence("ST-T", f"The ST segment is {verb}: {row.numbers}{doubt}.", row.evidence)
     if not beyond:
         largest = max(
             (lead for lead in LEADS if levels[lead] is not None),
@@ -246,9 +247,7 @@ def _t_waves(features: Features, places: Places) -> Iterator[Sentence]:
         yield Sentence("ST-T", f"T is upright in {listed(measured)}.")
 
 
-def _decision(
-    criteria: tuple[CriterionResult, ...], class_name: str
-) -> CriterionResult | None:
+def _decision(criteria: tuple[CriterionResult, ...], class_name: str) -> CriterionResult | None:
     return next((c for c in criteria if c.class_name == class_name and c.decides), None)
 
 
@@ -289,11 +288,11 @@ def _why(
     criteria: tuple[CriterionResult, ...],
 ) -> Iterator[Sentence]:
     """Where the network looked, next to what the criteria say of the same class."""
-    mine: Mapping[str, Attribution] = {a.kind: a for a in attributions if a.class_name == class_name}
+    mine = {a.kind: a for a in attributions if a.class_name == class_name}
     parts: list[str] = []
     evidence: list[Evidence] = []
-    for kind, word in (("leads", "most by"), ("windows", "by the stretch")):
-        attribution = mine.get(kind)
+    moments = mine.get("beats") or mine.get("windows")
+    for attribution, word in ((mine.get("leads"), "most by"), (moments, "by the")):
         if attribution is None:
             continue
         order = sorted(range(len(attribution.values)), key=lambda i: -attribution.values[i])

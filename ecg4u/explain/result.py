@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 Outcome = Literal["met", "not met", "cannot tell"]
 BeatKind = Literal["usual", "PAC", "PVC", "other"]
+PlayerKind = Literal["leads", "windows", "beats", "blocks", "waves"]
 Section = Literal["Rate", "Rhythm", "Axis", "Intervals", "QRS", "ST-T", "Conclusion"]
 
 
@@ -126,7 +127,7 @@ class Attribution:
     """
 
     class_name: str
-    kind: Literal["leads", "windows", "blocks", "waves"]
+    kind: PlayerKind
     players: tuple[Player, ...]
     values: tuple[float, ...]
     errors: tuple[float, ...]

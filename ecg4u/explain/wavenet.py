@@ -45,8 +45,7 @@ def build() -> torch.nn.Module:
                 block(a, b) for a, b in zip((2, *WIDTHS[:-1]), WIDTHS, strict=True)
             )
             self.up = nn.ModuleList(
-                block(a + b, b)
-                for a, b in zip(WIDTHS[:0:-1], WIDTHS[-2::-1], strict=True)
+                block(a + b, b) for a, b in zip(WIDTHS[:0:-1], WIDTHS[-2::-1], strict=True)
             )
             self.head = nn.Conv1d(WIDTHS[0], 1 + len(WAVES), 1)
 

@@ -173,15 +173,15 @@ def _random_wear(rng: np.random.Generator, severity: float, scan: bool) -> Wear:
 
 def _random_light(rng: np.random.Generator, severity: float, scan: bool) -> Light:
     warm = rng.normal(0, 0.10) * severity
-    level = rng.uniform(1 - 0.45 * severity, 1.03)
+    level = rng.uniform(1 - 0.3 * severity, 1.03)
     if scan:
         return Light(slope=float(rng.uniform(0, 0.15 * severity)), relief=0.2)
     return Light(
-        slope=float(rng.uniform(0, 0.7 * severity)),
+        slope=float(rng.uniform(0, 0.5 * severity)),
         shadows=int(rng.poisson(1.2 * severity)),
         shadow_depth=float(rng.uniform(0.1, 0.6)),
         glares=int(rng.random() < 0.12 * severity),
-        relief=float(rng.uniform(0.5, 3.0)),
+        relief=float(rng.uniform(1.0, 6.0)),
         colour=(
             float(level * (1 + warm)),
             float(level * rng.normal(1, 0.02)),
@@ -213,17 +213,19 @@ def photograph(drawn: DrawnPage, camera: Camera) -> Photo:
     way = _pixel_way(view, (width, height), drawn.px_per_mm)
     soft = 0.45 * drawn.px_per_mm / camera.px_per_mm
     if soft > 0.5:
-        image = cv2.GaussianBlur(image, (0, 0), soft)
+        image = np.asarray(cv2.GaussianBlur(image, (0, 0), soft), np.uint8)
 
     def seen(layer: Pixels) -> Pixels:
         return np.asarray(cv2.remap(layer, way[0], way[1], cv2.INTER_LINEAR), np.uint8)
 
     def seen_mask(layer: Pixels) -> Pixels:
-        return seen(cv2.GaussianBlur(layer, (0, 0), soft) if soft > 0.5 else layer)
+        softer = cv2.GaussianBlur(layer, (0, 0), soft) if soft > 0.5 else layer
+        return seen(np.asarray(softer, np.uint8))
 
     rng = np.random.default_rng((camera.seed, 2))
     paper = seen(np.full(drawn.trace.shape, 255, np.uint8))
-    shown = cv2.remap(image, way[0], way[1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    edge = cv2.BORDER_REPLICATE
+    shown = np.asarray(cv2.remap(image, *way, cv2.INTER_LINEAR, borderMode=edge), np.uint8)
     if int(paper.min()) < 255:
         shown = _laid_on(_desk(rng, (height, width), camera), shown, paper)
     if camera.vignette:

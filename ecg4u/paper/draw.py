@@ -8,6 +8,7 @@ on a finer raster with sub-pixel ends and averaged down.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -188,7 +189,7 @@ class _Pen:
 
     def join(self, segments: list[DrawnSegment]) -> None:
         """Keep the pen down from each segment of a row to the next."""
-        for before, after in zip(segments, segments[1:], strict=False):
+        for before, after in pairwise(segments):
             step = np.vstack([before.xy[-1], after.xy[0]])
             if np.isfinite(step).all() and self.style.column_gap == 0:
                 self.line(self.curves, step)
@@ -227,8 +228,8 @@ class _Pen:
             return self.curves, self.pulses
         size = self.shape[1], self.shape[0]
         return (
-            cv2.resize(self.curves, size, interpolation=cv2.INTER_AREA),
-            cv2.resize(self.pulses, size, interpolation=cv2.INTER_AREA),
+            np.asarray(cv2.resize(self.curves, size, interpolation=cv2.INTER_AREA), np.uint8),
+            np.asarray(cv2.resize(self.pulses, size, interpolation=cv2.INTER_AREA), np.uint8),
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -47,7 +48,7 @@ def random_sensor(rng: np.random.Generator, severity: float) -> Sensor:
         sharpen=float(rng.uniform(0, 1.2)) if rng.random() < 0.5 else 0.0,
         contrast=float(rng.uniform(1 - 0.35 * severity, 1 + 0.3 * severity)),
         brightness=float(rng.normal(0, 14 * severity)),
-        gamma=float(np.exp(rng.normal(0, 0.25 * severity))),
+        gamma=float(np.exp(rng.normal(0, 0.15 * severity))),
         tones="bw" if bw else "grey" if grey else "colour",
         threshold=float(rng.uniform(0.4, 0.75)),
         screen_period=float(rng.uniform(2.1, 5.0)) if screen else 0.0,
@@ -60,7 +61,7 @@ def sense(image: Pixels, sensor: Sensor, rng: np.random.Generator) -> Pixels:
     """The picture as the sensor stores it; (h, w, 3) uint8 in and out."""
     import cv2
 
-    out = image
+    out: npt.NDArray[Any] = image
     if sensor.screen_period:
         out = _screen(out, sensor, rng)
     if sensor.blur > 0.15:
@@ -76,7 +77,7 @@ def sense(image: Pixels, sensor: Sensor, rng: np.random.Generator) -> Pixels:
         out = _without_colour(out, sensor)
     if sensor.jpeg:
         _, packed = cv2.imencode(".jpg", out, [cv2.IMWRITE_JPEG_QUALITY, sensor.jpeg])
-        out = cv2.imdecode(packed, cv2.IMREAD_COLOR)
+        out = np.asarray(cv2.imdecode(packed, cv2.IMREAD_COLOR))
     return np.asarray(out, np.uint8)
 
 
@@ -89,17 +90,17 @@ def _tone_curve(sensor: Sensor) -> Pixels:
 def _noisy(image: Pixels, sensor: Sensor, rng: np.random.Generator) -> Pixels:
     import cv2
 
-    out = image
+    out: npt.NDArray[Any] = image
     if sensor.noise > 0.5:
         seed = int(rng.integers(2**31))
         cv2.setRNGSeed(seed)
         grain = np.empty(image.shape[:2], np.int16)
-        cv2.randn(grain, 0, sensor.noise)
+        cv2.randn(grain, np.zeros(1), np.array([sensor.noise]))
         out = cv2.add(out, cv2.merge([grain, grain, grain]), dtype=cv2.CV_8U)
     if sensor.chroma_noise > 0.5:
         cv2.setRNGSeed(int(rng.integers(2**31)))
         grain = np.empty(((image.shape[0] + 1) // 2, (image.shape[1] + 1) // 2, 3), np.int16)
-        cv2.randn(grain, 0, sensor.chroma_noise)
+        cv2.randn(grain, np.zeros(3), np.full(3, sensor.chroma_noise))
         grown = cv2.resize(grain, (image.shape[1], image.shape[0]))
         out = cv2.add(out, grown, dtype=cv2.CV_8U)
     return np.asarray(out, np.uint8)

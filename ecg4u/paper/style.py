@@ -135,15 +135,47 @@ _PAPERS: tuple[Colour, ...] = (
     (240, 240, 236),
     (246, 230, 212),
 )
-_WORDS = tuple(
-    "Vent. rate 82 BPM|PR interval 160 ms|QRS duration 92 ms|QT/QTc 382/457 ms|P-R-T axes 52 -41 23|"
-    "Normal sinus rhythm|Abnormal ECG|Atrial fibrillation|Left axis deviation|Unconfirmed|"
-    "Nonspecific ST and T wave abnormality|*** Poor data quality ***|ID: 004512873|Male 61 yr|"
-    "Female, 74 years|12-FEB-2009 14:21:07|Room: ER 4|Technician: KL|Test ind: chest pain|"
-    "HR 74/min|P 104 ms|QTc 411 ms|Referred by:|Confirmed by:|Sinus tachycardia|"
-    "Borderline ECG|Height 168 cm  Weight 72 kg|Page 1 of 1|Limb: 10 mm/mV Chest: 10 mm/mV|"
-    "F 50 Hz 0.15-150 Hz|40 Hz|25mm/s 10mm/mV 100Hz 8.0.1 12SL v239|MAC55 009C|LOC 2|"
-    "Speed: 25 mm/sec|Dept: Cardiology|Name:|Date of birth:|BP 132/84 mmHg|I II III V1".split("|")
+_WORDS = (
+    "Vent. rate 82 BPM",
+    "PR interval 160 ms",
+    "QRS duration 92 ms",
+    "QT/QTc 382/457 ms",
+    "P-R-T axes 52 -41 23",
+    "Normal sinus rhythm",
+    "Abnormal ECG",
+    "Atrial fibrillation",
+    "Left axis deviation",
+    "Unconfirmed",
+    "Nonspecific ST and T wave abnormality",
+    "*** Poor data quality ***",
+    "ID: 004512873",
+    "Male 61 yr",
+    "Female, 74 years",
+    "12-FEB-2009 14:21:07",
+    "Room: ER 4",
+    "Technician: KL",
+    "Test ind: chest pain",
+    "HR 74/min",
+    "P 104 ms",
+    "QTc 411 ms",
+    "Referred by:",
+    "Confirmed by:",
+    "Sinus tachycardia",
+    "Borderline ECG",
+    "Height 168 cm  Weight 72 kg",
+    "Page 1 of 1",
+    "Limb: 10 mm/mV Chest: 10 mm/mV",
+    "F 50 Hz 0.15-150 Hz",
+    "40 Hz",
+    "25mm/s 10mm/mV 100Hz 8.0.1 12SL v239",
+    "MAC55 009C",
+    "LOC 2",
+    "Speed: 25 mm/sec",
+    "Dept: Cardiology",
+    "Name:",
+    "Date of birth:",
+    "BP 132/84 mmHg",
+    "I II III V1",
 )
 
 
@@ -154,51 +186,52 @@ def _mixed(colour: Colour, paper: Colour, share: float) -> Colour:
 
 def random_style(rng: np.random.Generator, *, px_per_mm: float = 10.0) -> PageStyle:
     """A page's look, widely sampled: colours, grid, calibration, names, separators, words."""
-    style = replace(PageStyle(px_per_mm=px_per_mm), **_grid_look(rng))
+    style = _random_grid(PageStyle(px_per_mm=px_per_mm), rng)
     style = _random_scale(style, rng)
     style = _random_ink(style, rng)
     style = _random_labels(style, rng)
     return _random_words(style, rng)
 
 
-def _grid_look(rng: np.random.Generator) -> dict[str, object]:
+def _random_grid(style: PageStyle, rng: np.random.Generator) -> PageStyle:
     hue = list(_GRID_HUES)[int(rng.choice(len(_GRID_HUES), p=_HUE_ODDS))]
     paper = _PAPERS[int(rng.integers(len(_PAPERS)))]
     if hue in ("black", "grey", "blue", "green"):
         paper = _mixed((255, 255, 255), paper, 0.7)
     base = _GRID_HUES[hue]
-    colour = tuple(int(np.clip(c + rng.normal(0, 14), 0, 235)) for c in base)
+    red, green, blue = (int(np.clip(c + rng.normal(0, 14), 0, 235)) for c in base)
+    colour = red, green, blue
     coarse = rng.uniform(0.75, 1.0) if hue == "black" else rng.uniform(0.25, 1.0)
     fine = coarse * rng.uniform(0.35, 1.0)
     kinds: tuple[Grid, ...] = ("1mm", "5mm", "fine", "dots", "dotted", "none")
-    inset = (0.0, 0.0, 0.0, 0.0)
     framed = rng.random() < 0.2
-    if framed:
-        inset = (*rng.uniform(2, 8, 1), *rng.uniform(8, 30, 1), *rng.uniform(2, 8, 2))
-    coarse_width = rng.uniform(0.1, 0.45)
-    return {
-        "paper": paper,
-        "grid": kinds[int(rng.choice(6, p=(0.56, 0.12, 0.06, 0.08, 0.12, 0.06)))],
-        "grid_offset": tuple(float(v) for v in rng.uniform(0, 5, 2)),
-        "grid_inset": tuple(float(v) for v in inset),
-        "grid_frame": bool(framed and rng.random() < 0.7),
-        "coarse_colour": _mixed((colour[0], colour[1], colour[2]), paper, coarse),
-        "fine_colour": _mixed((colour[0], colour[1], colour[2]), paper, fine),
-        "coarse_width": float(coarse_width),
-        "fine_width": float(rng.uniform(0.06, min(0.25, coarse_width))),
-    }
+    left, top, right, bottom = map(float, rng.uniform((2, 8, 2, 2), (8, 30, 8, 8)) * framed)
+    coarse_width = float(rng.uniform(0.1, 0.45))
+    offset_x, offset_y = map(float, rng.uniform(0, 5, 2))
+    return replace(
+        style,
+        paper=paper,
+        grid=kinds[int(rng.choice(6, p=(0.56, 0.12, 0.06, 0.08, 0.12, 0.06)))],
+        grid_offset=(offset_x, offset_y),
+        grid_inset=(left, top, right, bottom),
+        grid_frame=bool(framed and rng.random() < 0.7),
+        coarse_colour=_mixed(colour, paper, float(coarse)),
+        fine_colour=_mixed(colour, paper, float(fine)),
+        coarse_width=coarse_width,
+        fine_width=float(rng.uniform(0.06, min(0.25, coarse_width))),
+    )
 
 
 def _random_scale(style: PageStyle, rng: np.random.Generator) -> PageStyle:
     gain = float(rng.choice((5.0, 10.0, 20.0), p=(0.1, 0.8, 0.1)))
     chest = gain / 2 if gain > 5 and rng.random() < 0.1 else None
-    margins = rng.uniform((6, 8, 2, 4), (22, 40, 20, 25))
+    left, top, right, bottom = map(float, rng.uniform((6, 8, 2, 4), (22, 40, 20, 25)))
     return replace(
         style,
         gain_mm_per_mv=gain,
         chest_gain_mm_per_mv=chest,
         speed_mm_per_s=50.0 if rng.random() < 0.12 else 25.0,
-        margin=tuple(float(v) for v in margins),
+        margin=(left, top, right, bottom),
         row_pitch=float(rng.uniform(11, 38) if rng.random() < 0.85 else rng.uniform(8, 14)),
         column_gap=float(rng.uniform(4, 18)) if rng.random() < 0.2 else 0.0,
         joined=bool(rng.random() < 0.35),
@@ -266,9 +299,9 @@ def _random_words(style: PageStyle, rng: np.random.Generator) -> PageStyle:
     )
     chest = style.chest_gain_mm_per_mv
     gain = f"{style.gain_mm_per_mv:g}{f'-{chest:g}' if chest else ''}"
-    scale = (f"{style.speed_mm_per_s:g} mm/s", f"{gain} mm/mV")
+    scale: tuple[str, ...] = (f"{style.speed_mm_per_s:g} mm/s", f"{gain} mm/mV")
     if rng.random() < 0.3:
-        scale = (f"{style.speed_mm_per_s:g}mm/s {gain}mm/mV",) + pick(2)
+        scale = (f"{style.speed_mm_per_s:g}mm/s {gain}mm/mV", *pick(2))
     return replace(
         style,
         header=pick(4),

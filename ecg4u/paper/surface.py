@@ -23,8 +23,8 @@ EDGE_MM = 40.0
 class Wear:
     """What a page has been through; all 0 is a fresh page.
 
-    ``folds`` and ``crumples`` count creases; ``crease_mm`` is the relief's height. ``fading`` (0..1)
-    is how pale the ink has become in places, ``breaks`` (0..1) how much of it is missing,
+    ``folds`` and ``crumples`` count creases; ``crease_mm`` is the relief's height. ``fading``
+    (0..1) is how pale the ink has become in places, ``breaks`` (0..1) how much of it is missing,
     ``stains`` and ``scribbles`` count blots and pen strokes.
     """
 
@@ -61,7 +61,7 @@ class Relief:
     def slopes(self) -> tuple[Field, Field]:
         """dz/dx and dz/dy."""
         dy, dx = np.gradient(self.height, self.step_mm)
-        return dx.astype(np.float32), dy.astype(np.float32)
+        return np.asarray(dx, np.float32), np.asarray(dy, np.float32)
 
 
 def smooth_noise(
@@ -151,7 +151,7 @@ def _worn_ink(drawn: DrawnPage, wear: Wear, rng: np.random.Generator) -> Pixels:
 
     shape = drawn.trace.shape
     step = max(2, round(drawn.px_per_mm / 4))
-    coarse = shape[0] // step + 1, shape[1] // step + 1
+    coarse = int(shape[0] // step + 1), int(shape[1] // step + 1)
     hold = np.ones(coarse, np.float32)
     if wear.fading:
         broad = smooth_noise(rng, coarse, 60 * 4.0)
@@ -176,10 +176,10 @@ def _scribble(rng: np.random.Generator, drawn: DrawnPage) -> Pixels:
     n = int(rng.integers(12, 60))
     t = np.linspace(0, n / 4, n * 12)
     kind = rng.random()
-    size = rng.uniform(1.2, 4.0) * scale
+    size = rng.uniform(1.0, 3.5) * scale
     if kind < 0.6:
         wobble = np.repeat(rng.uniform(0.4, 1.2, n), 12)
-        x = t * size * 0.5 + size * 0.5 * np.cos(6 * t) * wobble
+        x = t * size * 0.8 + size * 0.35 * np.cos(6 * t) * wobble
         y = size * np.sin(6 * t + rng.uniform(0, 1)) * wobble
     elif kind < 0.85:
         reach = rng.uniform(4, 25) * scale
@@ -194,7 +194,7 @@ def _scribble(rng: np.random.Generator, drawn: DrawnPage) -> Pixels:
     points = np.column_stack(
         [x * np.cos(turn) - y * np.sin(turn), x * np.sin(turn) + y * np.cos(turn)]
     )
-    width = max(1, round(rng.uniform(0.25, 0.8) * scale))
+    width = max(1, round(rng.uniform(0.2, 0.6) * scale))
     fixed = np.round((points + start) * 16).astype(np.int32).reshape(-1, 1, 2)
     cv2.polylines(mask, [fixed], False, 255, width, cv2.LINE_AA, 4)
     return mask
@@ -279,7 +279,7 @@ def sample_field(field: Field, xy_mm: Points, step_mm: float = FIELD_STEP_MM) ->
         )
         for first in range(0, len(at), limit)
     ]
-    return np.concatenate(out)[:, 0]
+    return np.asarray(np.concatenate(out)[:, 0], np.float32)
 
 
 def lit(image: Pixels, field: Field, px_per_mm: float) -> Pixels:

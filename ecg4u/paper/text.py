@@ -51,7 +51,8 @@ def write(
         import cv2
 
         width = max(1, round(picture.shape[1] * stretch))
-        picture = cv2.resize(picture, (width, picture.shape[0]), interpolation=cv2.INTER_AREA)
+        size = width, picture.shape[0]
+        picture = np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8)
     share = {"ls": 0.0, "ms": 0.5, "rs": 1.0}[anchor]
     x = round(at[0] - share * picture.shape[1])
     y = round(at[1]) - baseline
@@ -107,7 +108,8 @@ def _stroked(words: str, height: float, font: str, tracking: int) -> tuple[Pixel
     baseline = tall + 3 * over + pen
     cv2.putText(canvas, words, (3 * over, baseline), face, scale, 255, pen, cv2.LINE_AA)
     size = max(1, canvas.shape[1] // over), max(1, canvas.shape[0] // over)
-    return cv2.resize(canvas, size, interpolation=cv2.INTER_AREA), round(baseline / over)
+    fine = cv2.resize(canvas, size, interpolation=cv2.INTER_AREA)
+    return np.asarray(fine, np.uint8), round(baseline / over)
 
 
 @lru_cache(maxsize=64)

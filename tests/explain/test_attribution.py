@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ecg4u.errors import UsageError
-from ecg4u.explain import explain
+from ecg4u.explain import explain, measure_features
 from ecg4u.explain import faithfulness as f
 from ecg4u.explain.attribution import attribute, exact, games, permutations, solve
 from ecg4u.model import prepare
@@ -103,6 +103,16 @@ def test_only_what_the_page_shows_is_a_player(sinus):
         assert len(game.players) <= 60
 
 
+def test_beats_are_players_of_their_own(sinus):
+    prepared = prepare(sinus)
+    features = measure_features(sinus)
+    found = games(prepared.windows()[0], 0.0, prepared.fs, Curved(), features)
+    game = next(g for g in found if g.kind == "beats")
+    assert len(game.players) == len(features.beats)
+    for player, beat in zip(game.players, features.beats, strict=True):
+        assert player.start_s < beat.r_s < player.end_s
+
+
 def test_hiding_is_what_training_does(sinus):
     game = game_of(sinus, "leads", Curved())
     kept = np.ones((1, 12), dtype=bool)
@@ -128,7 +138,7 @@ def test_long_records_are_attributed_where_the_class_is_likeliest():
 
 def test_explain_attributes_the_classes_asked_for(sinus):
     result = explain(sinus, classes=["AF", "PVC"], classifier=Curved())
-    assert [a.class_name for a in result.attributions] == ["AF"] * 4 + ["PVC"] * 4
+    assert [a.class_name for a in result.attributions] == ["AF"] * 5 + ["PVC"] * 5
     for a in result.attributions:
         assert a.base_value + sum(a.values) == pytest.approx(a.total, abs=1e-4)
         assert len(a.values) == len(a.errors) == len(a.players)

@@ -49,7 +49,8 @@ def test_normal_values_meet_normal_only():
 
 
 @pytest.mark.parametrize(
-    ("pr", "outcome"), [(199.0, "not met"), (200.0, "not met"), (201.0, "met"), (None, "cannot tell")]
+    ("pr", "outcome"),
+    [(199.0, "not met"), (200.0, "not met"), (201.0, "met"), (None, "cannot tell")],
 )
 def test_first_degree_block_is_pr_above_200(pr, outcome):
     assert decide(features(pr=pr))["I-AVB"] == outcome
@@ -110,9 +111,7 @@ def test_st_elevation_needs_two_contiguous_leads(raised, patient, outcome):
     assert decide(features(leads), patient)["STE"] == outcome
 
 
-@pytest.mark.parametrize(
-    ("slope", "outcome"), [(-1.0, "met"), (0.0, "met"), (2.0, "not met")]
-)
+@pytest.mark.parametrize(("slope", "outcome"), [(-1.0, "met"), (0.0, "met"), (2.0, "not met")])
 def test_st_depression_is_horizontal_or_downsloping(slope, outcome):
     low = {"j": -0.08, "st60": -0.08, "st_slope": slope}
     assert decide(features({"V5": low, "V6": low}))["STD"] == outcome

@@ -55,7 +55,7 @@ def test_curves_lie_on_the_warped_ink(page: DrawnPage) -> None:
 
 def test_a_wrong_map_is_noticed(page: DrawnPage) -> None:
     photo = photograph(page, CRUMPLED)
-    moved = tuple(replace(s, xy=s.xy + (0.0, 1.5)) for s in photo.segments)
+    moved = tuple(replace(s, xy=s.xy + np.array([0.0, 1.5])) for s in photo.segments)
     assert distance_to_curve(replace(photo, segments=moved)) > 0.8
 
 
