@@ -185,8 +185,9 @@ def injected_lines(data: Path, split: str, most: int, kind: str) -> list[str]:
         hits.append(f.points_at(game, values, inside))
     return (
         [
-            f"- {kind}: one PVC injected into normal recordings, and found: mass inside {np.mean(mass):.3f}, "
-            f"chance {np.mean(chance):.3f}; pointing game {np.mean(hits):.3f} (n = {len(mass)})"
+            f"- {kind}: one PVC put into normal recordings, found: mass inside "
+            f"{np.mean(mass):.3f}, chance {np.mean(chance):.3f}; pointing game "
+            f"{np.mean(hits):.3f} (n = {len(mass)})"
         ]
         if mass
         else ["- injected PVCs were not found by the network"]

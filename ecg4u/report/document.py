@@ -217,7 +217,7 @@ def _figure(analysis: Analysis, why: Explanation | None) -> Markup:
 
 def _pictured(attributions: Sequence[Attribution]) -> list[Attribution]:
     """One attribution a class for the bands: of lead and time where there is one."""
-    rank = ("leads", "waves", "windows", "blocks")
+    rank = ("leads", "waves", "beats", "windows", "blocks")
     finest: dict[str, Attribution] = {}
     for view in attributions:
         held = finest.get(view.class_name)

@@ -20,6 +20,7 @@ MAX_BARS = 12
 KINDS = {
     "leads": "By lead",
     "waves": "By wave",
+    "beats": "By beat",
     "windows": "By time",
     "blocks": "By lead and time, the strongest",
 }
