@@ -72,7 +72,7 @@ def sense(image: Pixels, sensor: Sensor, rng: np.random.Generator) -> Pixels:
         soft = cv2.GaussianBlur(out, (0, 0), 1.2)
         out = cv2.addWeighted(out, 1 + sensor.sharpen, soft, -sensor.sharpen, 0)
     out = cv2.LUT(out, _tone_curve(sensor))
-    out = _noisy(out, sensor, rng)
+    out = _noisy(np.asarray(out, np.uint8), sensor, rng)
     if sensor.tones != "colour":
         out = _without_colour(out, sensor)
     if sensor.jpeg:

@@ -171,8 +171,9 @@ def _scribble(rng: np.random.Generator, drawn: DrawnPage) -> Pixels:
     import cv2
 
     scale = drawn.px_per_mm
-    mask = np.zeros(drawn.trace.shape, np.uint8)
-    start = rng.uniform((0, 0), (mask.shape[1], mask.shape[0]))
+    height, width = drawn.trace.shape
+    mask = np.zeros((height, width), np.uint8)
+    start = rng.uniform((0, 0), (width, height))
     n = int(rng.integers(12, 60))
     t = np.linspace(0, n / 4, n * 12)
     kind = rng.random()
@@ -194,9 +195,9 @@ def _scribble(rng: np.random.Generator, drawn: DrawnPage) -> Pixels:
     points = np.column_stack(
         [x * np.cos(turn) - y * np.sin(turn), x * np.sin(turn) + y * np.cos(turn)]
     )
-    width = max(1, round(rng.uniform(0.2, 0.6) * scale))
+    pen = max(1, round(rng.uniform(0.2, 0.6) * scale))
     fixed = np.round((points + start) * 16).astype(np.int32).reshape(-1, 1, 2)
-    cv2.polylines(mask, [fixed], False, 255, width, cv2.LINE_AA, 4)
+    cv2.polylines(mask, [fixed], False, 255, pen, cv2.LINE_AA, 4)
     return mask
 
 
