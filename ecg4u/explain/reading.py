@@ -307,7 +307,12 @@ def _why(
     if not parts:
         return
     decides = _decision(criteria, class_name)
-    beside = f"; measured: {decides.outcome} ({decides.numbers})" if decides else ""
+    verdicts = {"met": "agree", "not met": "disagree", "cannot tell": "cannot tell"}
+    beside = (
+        f"; the measured criteria {verdicts[decides.outcome]} ({decides.numbers})"
+        if decides
+        else ""
+    )
     yield Sentence(
         "Conclusion",
         f"For {CLASS_TITLES[class_name]} the network was moved {' and '.join(parts)} in "
