@@ -71,7 +71,7 @@ class Jobs:
         """Start the workers and warm them up in the background."""
         from pebble import ProcessPool
 
-        threads = max(1, (os.cpu_count() or 1) // self._settings.workers)
+        threads = max(1, (os.cpu_count() or 1) // (2 * self._settings.workers))
         self._pool = ProcessPool(
             max_workers=self._settings.workers,
             initializer=worker.start,
