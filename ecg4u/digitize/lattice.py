@@ -277,7 +277,8 @@ def _grow(
     rows, columns = len(tiles.peaks), len(tiles.peaks[0])
     done: dict[tuple[int, int], tuple[Floats, Floats, Floats, float]] = {}
     u, v = tiles.peaks[seed[0]][seed[1]].near(fu, 0.2), tiles.peaks[seed[0]][seed[1]].near(fv, 0.2)
-    assert u is not None and v is not None
+    assert u is not None
+    assert v is not None
     start = (np.array([u[2], v[2]]), u[0], v[0], min(u[1], v[1]))
     queue: list[tuple[float, int, tuple[int, int], tuple[Floats, Floats, Floats, float]]] = []
     heapq.heappush(queue, (-start[3], 0, seed, start))

@@ -1,4 +1,4 @@
-"""`RectifiedPage`: the paper upright, flat and at one scale, with a map back to the source image."""
+"""`RectifiedPage`: the paper upright, flat and at one scale, with a map to the source image."""
 
 from __future__ import annotations
 

@@ -158,9 +158,11 @@ def _offsets(local: npt.NDArray[np.complex128], stage: Pass) -> Offsets:
     best = np.argmax(score, axis=-1)
     peak = np.take_along_axis(score, best[..., None], axis=-1)[..., 0]
     match = np.clip(peak / energy, 0.0, 1.0)
-    contrast = np.clip(peak / (np.median(peak[match > 0.5]) + 1e-9), 0.0, 1.0) if (
-        match > 0.5
-    ).any() else np.zeros_like(peak)
+    contrast = (
+        np.clip(peak / (np.median(peak[match > 0.5]) + 1e-9), 0.0, 1.0)
+        if (match > 0.5).any()
+        else np.zeros_like(peak)
+    )
     edge = (best == 0) | (best == len(shifts) - 1)
     return Offsets(_vertex(score, best, shifts), match, np.where(edge, 0.0, match**2 * contrast))
 

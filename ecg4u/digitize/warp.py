@@ -117,7 +117,8 @@ def _solve(design: Any, penalty: Any, w: Floats, values: Floats) -> Floats:
 
     weighted = diags(w) @ design
     normal = (design.T @ weighted + penalty).tocsc()
-    solution: Floats = splu(normal, permc_spec="MMD_AT_PLUS_A", options={"SymmetricMode": True}).solve(weighted.T @ values)
+    factors = splu(normal, permc_spec="MMD_AT_PLUS_A", options={"SymmetricMode": True})
+    solution: Floats = factors.solve(weighted.T @ values)
     return solution
 
 
