@@ -42,6 +42,7 @@ OTHER_WORDS = (
     "PR", "ms", "bpm", "BPM", "ECG", "kg", "cm", "Male", "yrs", "Date", ":", "/", "(", ")", "+",
     "-", "T1", "M", "N", "W", "A", "IV", "F50", "LP", "AC", "x1", "x1.0", "S", "O", "o", "~40",
 )  # fmt: skip
+LETTERS = "abcdefghijklmnopqrstuwxyzABCDEFGHJKLMNOPQRSTUWXYZ0123456789:./"
 
 
 @dataclass(frozen=True)
@@ -191,9 +192,7 @@ def _lay(ink: Pixels, word: Pixels, middle: tuple[float, float], strength: int) 
     return float(x), float(y), float(x + width), float(y + height)
 
 
-def _nothing(
-    ink: Pixels, face: Face, tall: int, strength: int, rng: np.random.Generator
-) -> Box:
+def _nothing(ink: Pixels, face: Face, tall: int, strength: int, rng: np.random.Generator) -> Box:
     """Something that is no lead name: another word, a trace, a pulse, a separator, dirt."""
     import cv2
 
@@ -202,8 +201,7 @@ def _nothing(
     if kind < 0.5:
         word = str(rng.choice(OTHER_WORDS))
         if rng.random() < 0.3:
-            letters = np.array(list("abcdefghijklmnopqrstuwxyzABCDEFGHJKLMNOPQRSTUWXYZ0123456789:./"))
-            word = "".join(rng.choice(letters, int(rng.integers(1, 6))))
+            word = "".join(rng.choice(np.array(list(LETTERS)), int(rng.integers(1, 6))))
         return _lay(ink, _word(word, face, min(tall, 36), rng), middle, strength)
     x, y, pen = int(middle[0]), int(middle[1]), int(rng.integers(1, 6))
     high = int(rng.integers(10, 50))

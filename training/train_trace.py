@@ -3,8 +3,9 @@
     python -m training.train_trace ../shared/ecg --steps 4000 --seed 0 --checkpoint cache/trace.pt
 
 Goes on from the checkpoint where there is one; at the end it writes the weights (a moving average
-over steps) with their card. To export a run before its end, give ``--stop-at 0``. The same options give the same weights however often
-the run was interrupted: pages are drawn from the seed and the number of their group.
+over steps) with their card; ``--stop-at 0`` does so for a run before its end. The same options
+give the same weights however often the run was interrupted: pages are drawn from the seed and the
+number of their group.
 """
 
 from __future__ import annotations
@@ -46,9 +47,7 @@ def group(sampler: PageSampler, seed: int, number: int, pages: int) -> tuple[Ten
         crops += [sampler.crop(page) for _ in range(CROPS_PER_PAGE)]
     order = sampler.rng.permutation(len(crops))
     images = np.stack([normalise(crops[i].image) for i in order])
-    truth = np.stack(
-        [np.stack([crops[i].trace, crops[i].text, crops[i].pulse]) for i in order]
-    )
+    truth = np.stack([np.stack([crops[i].trace, crops[i].text, crops[i].pulse]) for i in order])
     return torch.from_numpy(images), torch.from_numpy(truth).float() / 255
 
 

@@ -8,7 +8,7 @@ belongs to which trace is decided later, together with the layout.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -34,6 +34,13 @@ LETTER_MM = (1.0, 6.0)
 WORD_MM = 11.0
 INK = 0.35
 MIN_PROBABILITY = 0.3
+SURE = 0.8
+SURE_BESIDE = 0.75
+OUT_OF_LINE = 0.35
+ALIGNED_MM = 3.0
+WORD_WIDTHS = (0.25, 0.75, 1.3, 2.1)
+"""Widths of I, of II and III, of V1 to V6 and of aVR to aVF against their height."""
+SHIFTS = (-0.15, 0.0, 0.15)
 BATCH = 256
 WEIGHTS = Path(__file__).with_name("weights") / "names.safetensors"
 
@@ -93,13 +100,11 @@ def find_labels(image: Pixels, text_prob: FloatArray | None = None) -> list[Labe
         ink = remove_grid(dark, PX_PER_MM)
         text_prob = ink / max(0.15, float(np.percentile(ink, 99.3)))
     boxes = word_boxes(text_prob > INK)
-    rows = probabilities([window(seen, box) for box in boxes])
-    found = []
-    for box, row in zip(boxes, rows, strict=True):
-        best = int(row[: len(LEADS)].argmax())
-        if row[best] >= MIN_PROBABILITY:
-            found.append(Label(LEADS[best], float(row[best]), box))
-    return sorted(_without_doubles(found), key=lambda label: (label.box[1], label.box[0]))
+    found = _read(seen, boxes, MIN_PROBABILITY)
+    found += _read(seen, _boxes_in_line(found), SURE_BESIDE)
+    return sorted(
+        _plausible(_without_doubles(found)), key=lambda label: (label.box[1], label.box[0])
+    )
 
 
 def word_boxes(mask: npt.NDArray[np.bool_]) -> list[Box]:
@@ -192,6 +197,99 @@ def build() -> nn.Module:
         nn.Dropout(0.1),
         nn.Linear(64 * 3 * 7, len(LEADS) + 1),
     )
+
+
+def _read(seen: Pixels, boxes: Sequence[Box], least: float) -> list[Label]:
+    rows = probabilities([window(seen, box) for box in boxes])
+    best = rows[:, : len(LEADS)].argmax(axis=1)
+    return [
+        Label(LEADS[name], float(row[name]), box)
+        for box, row, name in zip(boxes, rows, best, strict=True)
+        if row[name] >= least
+    ]
+
+
+def _sure(labels: Sequence[Label]) -> list[Label]:
+    """Names that are sure and of like height; a lone I, which much resembles, is never sure."""
+    sure = [label for label in labels if label.probability >= SURE and label.name != "I"]
+    if not sure:
+        return []
+    tall = float(np.median([_height(label) for label in sure]))
+    return [label for label in sure if 0.7 < _height(label) / tall < 1.4]
+
+
+def _height(label: Label) -> float:
+    return label.box[3] - label.box[1]
+
+
+def _plausible(labels: Sequence[Label]) -> list[Label]:
+    """Without names whose letters are of another size; an I out of line with the rest counts less.
+
+    Pieces of traces and grid lines look like an I; names of one page are set in one size and
+    their starts stand above one another.
+    """
+    sure = _sure(labels)
+    if len(sure) < 3:
+        return list(labels)
+    tall = float(np.median([_height(label) for label in sure]))
+    kept = []
+    for label in labels:
+        if not 0.65 < _height(label) / tall < 1.5:
+            continue
+        aligned = any(
+            abs(label.box[0] - one.box[0]) < ALIGNED_MM * PX_PER_MM
+            for one in sure
+            if one.name in ("II", "III")
+        )
+        if label.name == "I" and not aligned:
+            label = replace(label, probability=label.probability * OUT_OF_LINE)
+        if label.probability >= MIN_PROBABILITY:
+            kept.append(label)
+    return kept
+
+
+def _boxes_in_line(labels: Sequence[Label]) -> list[Box]:
+    """Where names are to be expected: in a row with one sure name and in a column with another.
+
+    Names that touch a trace or a separator make no component of their own and are found so.
+    """
+    sure = _sure(labels)
+    if len(sure) < 3:
+        return []
+    tall = float(np.median([_height(label) for label in sure]))
+    near = ALIGNED_MM * PX_PER_MM
+    lines = _clusters([label.centre[1] for label in sure], near)
+    columns = _clusters([label.box[0] for label in sure], near)
+    boxes = []
+    for y in lines:
+        for x in columns:
+            taken = any(
+                abs(one.centre[1] - y) < near and abs(one.box[0] - x) < near for one in sure
+            )
+            if not taken:
+                boxes += _boxes_at(x, y, tall)
+    return boxes
+
+
+def _boxes_at(left: float, middle: float, tall: float) -> list[Box]:
+    return [
+        (
+            left + across * tall,
+            middle + (down - 0.5) * tall,
+            left + (across + wide) * tall,
+            middle + (down + 0.5) * tall,
+        )
+        for wide in WORD_WIDTHS
+        for across in SHIFTS
+        for down in SHIFTS
+    ]
+
+
+def _clusters(values: Sequence[float], near: float) -> list[float]:
+    """Middles of runs of values less than ``near`` apart."""
+    ordered = np.sort(np.asarray(values, np.float64))
+    parts = np.split(ordered, np.flatnonzero(np.diff(ordered) > near) + 1)
+    return [float(np.median(part)) for part in parts if len(part)]
 
 
 @lru_cache(maxsize=1)
