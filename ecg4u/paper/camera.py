@@ -161,7 +161,7 @@ def _random_wear(rng: np.random.Generator, severity: float, scan: bool) -> Wear:
     bent = 0.15 if scan else 1.0
     return Wear(
         folds=int(rng.poisson(1.3 * severity)),
-        crumples=int(rng.poisson(14 * severity)) if rng.random() < 0.5 * severity else 0,
+        crumples=int(rng.poisson(28 * severity)) if rng.random() < 0.5 * severity else 0,
         crease_mm=float(rng.uniform(0.5, 4.0)) * severity * bent,
         curl_mm=float(rng.normal(0, 9)) * severity * bent,
         fading=float(rng.uniform(0, 0.75)) if rng.random() < 0.35 else 0.0,

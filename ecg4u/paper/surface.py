@@ -17,6 +17,8 @@ Field = npt.NDArray[np.float32]
 FIELD_STEP_MM = 2.0
 EDGE_MM = 40.0
 """How far the fields of a sheet go on beyond its edges."""
+STRONGEST_SHADING = 0.12
+"""Spread of brightness over the most crumpled sheet; judged by eye on photographs."""
 
 
 @dataclass(frozen=True)
@@ -116,13 +118,15 @@ def _fold(rng: np.random.Generator, u: Field, v: Field) -> Field:
 def _crumple(rng: np.random.Generator, x: Field, y: Field, size_mm: tuple[float, float]) -> Field:
     """A short crease that runs out: a ridge under a soft bump."""
     centre = rng.uniform(0, size_mm[0]), rng.uniform(0, size_mm[1])
-    turn, reach = rng.uniform(0, np.pi), rng.uniform(15, 90)
+    turn, reach = rng.uniform(0, np.pi), rng.uniform(8, 80)
     along = (x - centre[0]) * np.cos(turn) + (y - centre[1]) * np.sin(turn)
     across = -(x - centre[0]) * np.sin(turn) + (y - centre[1]) * np.cos(turn)
     across = across + rng.normal(0, 0.003) * along**2
     bump = np.exp(-((along / reach) ** 2) - (across / (reach * rng.uniform(0.3, 0.9))) ** 2)
     ridge = 1 - np.sqrt(across**2 + 0.6**2) / reach
-    return np.asarray(bump * ridge * rng.choice((-1.0, 1.0)) * rng.uniform(0.3, 1.0), np.float32)
+    return np.asarray(
+        bump * ridge * rng.choice((-1.0, 1.0)) * rng.uniform(0.3, 1.0) * reach / 45, np.float32
+    )
 
 
 def wear_page(drawn: DrawnPage, wear: Wear, rng: np.random.Generator) -> tuple[Pixels, Pixels]:
@@ -237,7 +241,8 @@ def light_field(
     bright = bright - light.slope * 0.15 * smooth_noise(rng, (shape[0], shape[1]), 60)
     dx, dy = relief.slopes()
     tilt = dx * np.cos(turn) + dy * np.sin(turn)
-    bright = bright * np.clip(1 - light.relief * tilt, 0.45, 1.25)
+    strength = min(light.relief, STRONGEST_SHADING / (float(tilt.std()) + 1e-6))
+    bright = bright * np.clip(1 - strength * tilt, 0.6, 1.2)
     field = bright[..., None] * np.array(light.colour, np.float32)
     for _ in range(light.shadows):
         shade = _shadow(rng, xx, yy)[..., None] * light.shadow_depth * rng.uniform(0.5, 1.0)
