@@ -24,7 +24,7 @@ def legacy_results(result: Mapping[str, Any]) -> dict[str, Any]:
     Beyond the two old fields each entry has ``probability``, ``threshold`` and ``reason``.
     """
     found = result.get("classification") or {}
-    rows = {row["name"]: row for row in found.get("results", ())}
+    rows = {row["name"]: row for row in found.get("classes", ())}
     return {
         "results": [
             {

@@ -14,6 +14,7 @@ from typing import Any
 from PIL import Image
 
 from ecg4u.errors import NotAnECGError, UnreadableInputError
+from ecg4u.model import Classification, ClassResult
 from ecg4u.record import CLASSES
 from ecg4u.web.worker import Outcome
 
@@ -53,16 +54,11 @@ def work(slot: int, data: bytes, options: Mapping[str, Any]) -> Outcome:
         bytearray(3_000_000_000)
     if act == "slow":
         time.sleep(0.3)
-    results = [
-        {
-            "name": n,
-            "probability": 0.9 if n == "AF" else 0.1,
-            "threshold": 0.5,
-            "positive": n == "AF",
-        }
-        for n in CLASSES
-    ]
-    result = {"options": dict(options), "classification": {"verdict": "ok", "results": results}}
+    rows = tuple(
+        ClassResult(n, 0.9 if n == "AF" else 0.1, 0.5, n == "AF", 0.9, 0.9) for n in CLASSES
+    )
+    said = Classification(rows, "ok", (), "stand-in")
+    result = {"options": dict(options), "classification": said.to_dict()}
     words = report() if act == "report" else "<!doctype html><title>report</title>"
     return Outcome(result, words, b"PK", b"I,II\n", 0.01)
 
