@@ -89,11 +89,11 @@ def redigitized(recording: Recording) -> ECGRecord:
     """The recording drawn as a 3x4 page with a rhythm strip, and digitized again."""
     import io
 
-    from ecg4u.paper.draw import PageStyle, draw_page
-    from ecg4u.paper.layouts import LAYOUTS
     from PIL import Image
 
     from ecg4u.digitize import digitize
+    from ecg4u.paper.draw import PageStyle, draw_page
+    from ecg4u.paper.layouts import LAYOUTS
 
     signal = recording.signal.T.astype(np.float64)[: round(10 * recording.fs)]
     drawn = draw_page(
