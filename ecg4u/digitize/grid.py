@@ -311,6 +311,7 @@ def _gridded(refined: Refined) -> Mask:
     rows, columns = refined.nodes.shape[:2]
     spots = (refined.support > MATCH).astype(np.uint8)
     spots = cv2.morphologyEx(spots, cv2.MORPH_CLOSE, np.ones((5, 5), np.uint8))
+    spots = cv2.morphologyEx(spots, cv2.MORPH_OPEN, np.ones((5, 5), np.uint8))
     fine = np.kron(spots, np.ones((5, 5), np.uint8))
     fine = np.pad(fine, ((0, 5), (0, 5)), mode="edge")[2:, 2:]
     mask = np.zeros((rows, columns), np.uint8)

@@ -37,15 +37,22 @@ def darkness(image: np.ndarray, px_per_mm: float) -> FloatArray:
     return np.clip(1.0 - ratio, 0.0, 1.0)
 
 
-def remove_grid(dark: FloatArray, px_per_mm: float) -> FloatArray:
-    """Subtract what runs straight along the page's axes for several centimetres."""
+def remove_grid(dark: FloatArray, px_per_mm: float, valid: np.ndarray | None = None) -> FloatArray:
+    """Subtract what runs straight along the page's axes for several centimetres.
+
+    ``valid`` (H, W) is False beyond the paper, which then does not count.
+    """
     import cv2
 
     length = int(GRID_LINE_MM * px_per_mm) | 1
-    capped = np.minimum(dark, np.float32(0.6))
-    along_x = cv2.blur(capped, (length, 1))
-    along_y = cv2.blur(capped, (1, length))
-    base = np.minimum(cv2.blur(capped, (length, length)), np.minimum(along_x, along_y))
+    share = np.ones_like(dark) if valid is None else valid.astype(np.float32)
+    capped = np.minimum(dark, np.float32(0.6)) * share
+
+    def mean(size: tuple[int, int]) -> FloatArray:
+        return np.asarray(cv2.blur(capped, size) / np.maximum(cv2.blur(share, size), 0.05))
+
+    along_x, along_y = mean((length, 1)), mean((1, length))
+    base = np.minimum(mean((length, length)), np.minimum(along_x, along_y))
     grid = np.maximum(along_x, along_y) - 0.5 * base
     return np.clip(dark - 1.2 * np.clip(grid, 0, None), 0.0, 1.0)
 
@@ -92,11 +99,11 @@ def _letters(trace: FloatArray, px_per_mm: float) -> np.ndarray:
     return np.asarray(small[label])
 
 
-def classical_ink(image: np.ndarray, px_per_mm: float) -> InkMap:
+def classical_ink(image: np.ndarray, px_per_mm: float, valid: np.ndarray | None = None) -> InkMap:
     """Ink map without a network; the pulse is left for the later stages to find."""
     import cv2
 
-    ink = remove_grid(darkness(image, px_per_mm), px_per_mm)
+    ink = remove_grid(darkness(image, px_per_mm), px_per_mm, valid)
     ink = cv2.GaussianBlur(ink, (0, 0), 0.08 * px_per_mm)
     trace = np.clip(ink / _stroke_darkness(ink, px_per_mm), 0.0, 1.0).astype(np.float32)
     letters = _letters(trace, px_per_mm)

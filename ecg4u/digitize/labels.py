@@ -8,4 +8,6 @@ from ecg4u.digitize.result import InkMap, Label
 
 def read_labels(rectified: RectifiedPage, ink: InkMap) -> tuple[Label, ...]:
     """The lead names that can be read, each with its probability and box in rectified px."""
-    return ()
+    from ecg4u.digitize.names import find_labels
+
+    return tuple(find_labels(rectified.image))

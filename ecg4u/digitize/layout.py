@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -30,6 +30,10 @@ LABEL_BEFORE_MM = 14.0
 LABEL_AFTER_MM = 18.0
 ROW_REACH_MM = 16.0
 NOMINAL_TOLERANCE = 0.02
+PITCH_TOLERANCE = 0.05
+SURE = 0.8
+UNLABELLED_COST = 1.2
+GUESS_TOLERANCE = 0.08
 """A row this near to its nominal 10 s is taken to be 10 s; its ends are known to about 0.3 mm."""
 
 
@@ -98,7 +102,11 @@ def _boundaries(
     px_per_mm: float,
     speed: float,
 ) -> Array:
-    """Column edges (columns + 1,) in px."""
+    """Column edges (columns + 1,) in px.
+
+    Columns are equally wide; how wide, the row's length says, unless the names that were read
+    stand at another regular distance (a page cut off at the right, say).
+    """
     rows = spans[: geometry.rows]
     x0 = float(np.median([s[0] for s in rows]))
     x1 = float(np.median([s[1] for s in rows]))
@@ -106,7 +114,28 @@ def _boundaries(
     if abs((x1 - x0) / nominal - 1) < NOMINAL_TOLERANCE:
         x0 = (x0 + x1 - nominal) / 2
         x1 = x0 + nominal
-    return np.linspace(x0, x1, geometry.columns + 1)
+    width = (x1 - x0) / geometry.columns
+    pitch = _label_pitch(geometry.columns, labels)
+    if pitch is not None and abs(pitch / width - 1) > PITCH_TOLERANCE:
+        usual = nominal / geometry.columns
+        width = usual if abs(pitch / usual - 1) < PITCH_TOLERANCE else pitch
+    return x0 + width * np.arange(geometry.columns + 1)
+
+
+def _label_pitch(columns: int, labels: Sequence[Label]) -> float | None:
+    """Distance (px) between the columns of names, from names that stand in the same rows."""
+    if columns < 2:
+        return None
+    order = {name: LEADS.index(name) * columns // len(LEADS) for name in LEADS}
+    sure = [label for label in labels if label.probability > SURE]
+    steps = []
+    for a in sure:
+        for b in sure:
+            apart = order[b.name] - order[a.name]
+            level = abs(a.centre[1] - b.centre[1]) < 0.6 * (a.box[3] - a.box[1])
+            if apart > 0 and level and b.box[0] > a.box[0]:
+                steps.append((b.box[0] - a.box[0]) / apart)
+    return float(np.median(steps)) if len(steps) >= 3 else None
 
 
 def _cell_of(
@@ -174,21 +203,29 @@ def _explanations(geometry: _Geometry, scores: Array) -> list[tuple[float, list[
     """Possible namings of the cells with their total score."""
     cell_scores = scores[: geometry.cells]
     total = []
-    for order, prior in ((LEADS, PRIOR_STANDARD), (CABRERA, PRIOR_CABRERA)):
+    orders = ((LEADS, PRIOR_STANDARD), (CABRERA, PRIOR_CABRERA))
+    for order, prior in orders if geometry.cells == len(LEADS) else ():
         names = _standard(geometry, order)
         total.append((prior + _agreement(cell_scores, names), names))
-    if geometry.cells == len(LEADS):
-        names, free = _assign(cell_scores)
-        total.append((free, names))
+    names, free = _assign(cell_scores)
+    unread = [cell for cell, name in enumerate(names) if cell_scores[cell].max() <= 0.5]
+    if geometry.cells != len(LEADS) or len(unread) > 1:
+        for cell in unread:
+            names[cell] = ""
+    if len(unread) < geometry.cells:
+        total.append((free - UNLABELLED_COST * len(unread), names))
     return total
 
 
 def _agreement(scores: Array, names: Sequence[str]) -> float:
     """Score of given names: what agrees counts for, a stronger other name counts against."""
+    labelled = int((scores.max(axis=1) > 0.5).sum())
     value = 0.0
     for cell, name in enumerate(names):
         own = scores[cell, LEADS.index(name)] if name in LEADS else 0.0
         value += own - 0.8 * max(0.0, float(scores[cell].max()) - own)
+        if labelled >= 3 and scores[cell].max() <= 0.5:
+            value -= UNLABELLED_COST
     return value
 
 
@@ -211,8 +248,8 @@ def find_layout(
     spans = signal_span(paths, pulses)
     baselines = [path.baseline for path in paths]
     best: tuple[float, _Geometry, list[str], Array, Array] | None = None
-    options = [g for g in GEOMETRIES if g.rows + g.rhythm == len(paths)]
-    for geometry in options or [g for g in PARTIAL if g.rows == len(paths)]:
+    options = [g for g in (*GEOMETRIES, *PARTIAL) if g.rows + g.rhythm == len(paths)]
+    for geometry in options:
         edges = _boundaries(geometry, spans, labels, px_per_mm, speed_mm_per_s)
         for below in (True, False):
             scores = _label_scores(geometry, edges, baselines, labels, px_per_mm, below)
@@ -223,7 +260,12 @@ def find_layout(
     if best is None:
         return Layout("unknown", (), 0.0, ("The arrangement of the leads was not recognised.",))
     _, geometry, names, scores, edges = best
-    return _build(geometry, names, scores, edges, spans, speed_mm_per_s, px_per_mm)
+    warnings = _doubts(geometry, names, scores, edges, px_per_mm, speed_mm_per_s)
+    if warnings is None:
+        return Layout(geometry.name, (), 0.0, ("The names of the leads could not be read.",))
+    return replace(
+        _build(geometry, names, scores, edges, spans, speed_mm_per_s, px_per_mm), warnings=warnings
+    )
 
 
 def _clip(
@@ -234,6 +276,32 @@ def _clip(
         x0 if span[0] - x0 < slack else span[0],
         x1 if x1 - span[1] < slack else span[1],
     )
+
+
+def _doubts(
+    geometry: _Geometry,
+    names: Sequence[str],
+    scores: Array,
+    edges: Array,
+    px_per_mm: float,
+    speed: float,
+) -> tuple[str, ...] | None:
+    """What is doubtful about the names; None where they would be mere guesses."""
+    read = [n for cell, n in enumerate(names) if n and _named_by(scores[cell], n)[0] == "label"]
+    nominal = COLUMN_S[geometry.columns] * speed * px_per_mm
+    if not read and abs((edges[1] - edges[0]) / nominal - 1) > GUESS_TOLERANCE:
+        return None
+    doubts = []
+    for cell, name in enumerate(names):
+        rival = int(scores[cell].argmax())
+        own = scores[cell, LEADS.index(name)] if name else 0.0
+        if name and scores[cell, rival] > own + 1.0:
+            doubts.append(f"A name that reads {LEADS[rival]} stands where {name} is expected.")
+    if len(read) < len([n for n in names if n]) / 3:
+        doubts.append(
+            f"Only {len(read)} lead names could be read; the others follow the usual order."
+        )
+    return tuple(doubts)
 
 
 def _named_by(scores: Array, name: str) -> tuple[NamedBy, float]:

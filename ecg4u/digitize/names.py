@@ -36,7 +36,9 @@ INK = 0.35
 MIN_PROBABILITY = 0.3
 SURE = 0.8
 SURE_BESIDE = 0.75
+SURE_WIDENED = 0.88
 OUT_OF_LINE = 0.35
+LETTER_TALL_MM = 1.5
 ALIGNED_MM = 3.0
 WORD_WIDTHS = (0.25, 0.75, 1.3, 2.1)
 """Widths of I, of II and III, of V1 to V6 and of aVR to aVF against their height."""
@@ -101,6 +103,8 @@ def find_labels(image: Pixels, text_prob: FloatArray | None = None) -> list[Labe
         text_prob = ink / max(0.15, float(np.percentile(ink, 99.3)))
     boxes = word_boxes(text_prob > INK)
     found = _read(seen, boxes, MIN_PROBABILITY)
+    wider = _read(seen, [wide for box in boxes for wide in _widened(box)], SURE_WIDENED)
+    found += [label for label in wider if "V" in label.name]
     found += _read(seen, _boxes_in_line(found), SURE_BESIDE)
     return sorted(
         _plausible(_without_doubles(found)), key=lambda label: (label.box[1], label.box[0])
@@ -283,6 +287,16 @@ def _boxes_at(left: float, middle: float, tall: float) -> list[Box]:
         for across in SHIFTS
         for down in SHIFTS
     ]
+
+
+def _widened(box: Box) -> list[Box]:
+    """Words that a letter may be part of when its neighbours touch a trace."""
+    x0, y0, x1, y1 = box
+    tall = y1 - y0
+    if tall < LETTER_TALL_MM * PX_PER_MM or x1 - x0 > 1.5 * tall:
+        return []
+    reach = ((0.0, 0.8), (0.75, 0.0), (0.7, 0.75), (0.0, 1.5), (1.5, 0.0))
+    return [(x0 - left * tall, y0, x1 + right * tall, y1) for left, right in reach]
 
 
 def _clusters(values: Sequence[float], near: float) -> list[float]:

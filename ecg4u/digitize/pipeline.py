@@ -122,7 +122,7 @@ def find_ink(rectified: RectifiedPage, *, network: bool) -> InkMap:
     """Ink map of a rectified page, from the trace network or the classical rules."""
     from ecg4u.digitize.ink import classical_ink
 
-    return _inside(classical_ink(rectified.image, rectified.px_per_mm), rectified)
+    return _inside(classical_ink(rectified.image, rectified.px_per_mm, rectified.valid), rectified)
 
 
 def _inside(ink: InkMap, rectified: RectifiedPage) -> InkMap:

@@ -12,7 +12,7 @@ so that peaks are not clipped.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -41,15 +41,16 @@ LOCAL_BASELINE_MM = 30.0
 OWN_GROUND_MM = 6.0
 MAX_BLOCK_GAP_MM = 2.0
 MAX_ROW_GAP_MM = 40.0
-MAX_BLOCK_OFF_MM = 22.0
+MAX_BLOCK_OFF_MM = 14.0
 MIN_BLOCK_MM = 4.0
-MIN_LEAPT_BLOCK_MM = 20.0
 MAX_LEAP_MM = 6.0
 PEN_PERCENTILE = 20
 """Noise and steep strokes thicken the ink of a column; its thinnest fifth is the pen."""
 MIN_SHARE_OF_LONGEST_ROW = 0.55
 MIN_ROW_INK = 0.6
 MIN_ROW_STD_MM = 0.1
+MAX_ROW_STD_MM = 10.0
+ROW_END_SLACK_MM = 4.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -364,18 +365,28 @@ def _parted(trace: FloatArray, px_per_mm: float) -> FloatArray:
 
 
 def _plausible(rows: list[RowPath], px_per_mm: float) -> tuple[RowPath, ...]:
-    """Rows that are long, mostly inked and not a ruled line; headers and frames are none of it."""
-    if not rows:
-        return ()
+    """Rows that cover the stretch that most rows share; headers, frames and strays do not.
+
+    What a row shows beyond that stretch is left out.
+    """
     rows = [row for row in rows if np.nanstd(row.centre) > MIN_ROW_STD_MM * px_per_mm]
-    lengths = [row.extent[1] - row.extent[0] + 1 for row in rows]
-    longest = max(lengths, default=0)
-    return tuple(
-        row
-        for row, length in zip(rows, lengths, strict=True)
-        if length >= MIN_SHARE_OF_LONGEST_ROW * longest
-        and np.isfinite(row.centre).sum() >= MIN_ROW_INK * length
-    )
+    longest = max((row.extent[1] - row.extent[0] for row in rows), default=0)
+    long = [r for r in rows if r.extent[1] - r.extent[0] >= MIN_SHARE_OF_LONGEST_ROW * longest]
+    if not long:
+        return ()
+    slack = ROW_END_SLACK_MM * px_per_mm
+    first = float(np.median([row.extent[0] for row in long])) - slack
+    last = float(np.median([row.extent[1] for row in long])) + slack
+    kept = []
+    for row in long:
+        columns = np.arange(len(row.centre))
+        inside = (columns >= first) & (columns <= last)
+        centre = np.where(inside, row.centre, np.nan)
+        known = centre[np.isfinite(centre)]
+        covered = len(known) / max(last - first - 2 * slack, 1.0)
+        if covered >= MIN_ROW_INK and np.std(known) < MAX_ROW_STD_MM * px_per_mm:
+            kept.append(replace(row, centre=centre))
+    return tuple(kept)
 
 
 def _edges(trace: FloatArray, y: Array, snap: int) -> tuple[Array, Array, Array]:
@@ -464,19 +475,20 @@ def _main_stretch(
     apart = (np.diff(columns) > MAX_BLOCK_GAP_MM * px_per_mm) | (np.diff(leapt) > 0)
     blocks = np.split(columns, np.flatnonzero(apart) + 1)
     largest = max(range(len(blocks)), key=lambda i: len(blocks[i]))
-    first = last = largest
+    first, last = int(blocks[largest][0]), int(blocks[largest][-1])
 
-    def belongs(block: npt.NDArray[np.intp], neighbour: npt.NDArray[np.intp]) -> bool:
-        gap = max(block[0] - neighbour[-1], neighbour[0] - block[-1])
+    def belongs(block: npt.NDArray[np.intp], gap: int) -> bool:
         near = float(np.median(off_mm[block])) < MAX_BLOCK_OFF_MM
-        long = MIN_BLOCK_MM if gap > 1 and not leaps[block].any() else MIN_LEAPT_BLOCK_MM
-        return near and len(block) > long * px_per_mm and gap < MAX_ROW_GAP_MM * px_per_mm
+        long = len(block) > (MIN_BLOCK_MM if gap > 2 else 0.5) * px_per_mm
+        return near and long and gap < MAX_ROW_GAP_MM * px_per_mm
 
-    while first > 0 and belongs(blocks[first - 1], blocks[first]):
-        first -= 1
-    while last < len(blocks) - 1 and belongs(blocks[last + 1], blocks[last]):
-        last += 1
-    inside[blocks[first][0] : blocks[last][-1] + 1] = True
+    for block in blocks[:largest][::-1]:
+        if belongs(block, first - int(block[-1])):
+            first = int(block[0])
+    for block in blocks[largest + 1 :]:
+        if belongs(block, int(block[0]) - last):
+            last = int(block[-1])
+    inside[first : last + 1] = True
     return inside
 
 
