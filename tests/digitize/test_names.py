@@ -1,0 +1,77 @@
+"""The reader of lead names, with the weights that ship."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from ecg4u.digitize.names import find_labels, probabilities, read_names, window
+from ecg4u.paper.text import write
+from ecg4u.record import LEADS
+
+GREY = np.uint8(235)
+
+
+def page_with(words: list[tuple[str, float, float]], height: float = 28) -> np.ndarray:
+    """A pale page of 400 x 900 px at 10 px/mm with words and a 5 mm grid."""
+    mask = np.zeros((400, 900), np.uint8)
+    for text, x, y in words:
+        write(mask, text, (x, y), height)
+    page = np.full((400, 900, 3), GREY, np.uint8)
+    page[::50] = page[:, ::50] = (240, 190, 190)
+    return np.where(mask[..., None] > 100, np.uint8(30), page)
+
+
+@pytest.mark.parametrize("name", LEADS)
+@pytest.mark.parametrize("height", [18, 28, 42])
+def test_each_name_is_read_in_a_common_font(name: str, height: float) -> None:
+    mask = np.zeros((120, 240), np.uint8)
+    box = write(mask, name, (90, 80), height)
+    (read,) = read_names([window(GREY - (mask * 0.8).astype(np.uint8), box)])
+    assert read.name == name
+    assert read.probability > 0.5
+
+
+@pytest.mark.parametrize("word", ["25mm/s", "Name:", "150Hz", "82"])
+def test_other_words_are_no_names(word: str) -> None:
+    mask = np.zeros((120, 240), np.uint8)
+    box = write(mask, word, (60, 80), 26)
+    (read,) = read_names([window(GREY - (mask * 0.8).astype(np.uint8), box)])
+    assert read.name is None
+
+
+def test_noise_is_no_name() -> None:
+    rng = np.random.default_rng(3)
+    crops = [rng.integers(150, 255, (40, 80)).astype(np.uint8) for _ in range(50)]
+    named = [read for read in read_names(crops) if read.name is not None]
+    assert len(named) <= 2
+
+
+def test_probabilities_sum_to_one_and_repeat() -> None:
+    crops = [np.full((30, 50), 200, np.uint8), np.eye(24, 56, dtype=np.uint8) * 255]
+    first = probabilities(crops)
+    np.testing.assert_allclose(first.sum(axis=1), 1, atol=1e-5)
+    assert np.array_equal(first, probabilities(crops))
+    assert probabilities([]).shape == (0, 13)
+
+
+def test_names_are_found_where_they_stand() -> None:
+    words = [("II", 60, 100), ("aVL", 400, 100), ("V2", 700, 100), ("V3", 700, 250)]
+    labels = find_labels(page_with(words))
+    found = {label.name: label.centre for label in labels if label.probability > 0.5}
+    for name, x, y in words:
+        assert abs(found[name][0] - x) < 60
+        assert abs(found[name][1] - (y - 14)) < 8
+
+
+def test_a_name_that_touches_a_line_is_found_from_its_row_and_column() -> None:
+    words = [("aVR", 400, 100), ("V1", 700, 100), ("aVL", 400, 250), ("V2", 700, 250)]
+    page = page_with(words)
+    page[200:300, 696:700] = 30
+    page[262:266, 600:900] = 30
+    page[228:266, 800:804] = 30
+    assert "V2" in {label.name for label in find_labels(page)}
+
+
+def test_an_empty_page_has_no_names() -> None:
+    assert find_labels(page_with([])) == []
