@@ -234,7 +234,7 @@ def main(ecg: Path, split: str, drawn: int, repeats: int, weights: Path | None, 
         "# Classifier",
         "",
         f"`{classifier.card['id']}` on the `{split}` split ({len(recordings)} recordings); "
-        f"`python -m benchmarks.classify --split {split}"
+        f"`python -m benchmarks.classify --split {split} --repeats {repeats}"
         + (f" --drawn {drawn}`." if drawn else "`."),
         "n is the number of positives; [low, high] the 95 % bootstrap interval over recordings; "
         "thresholds and calibration come from the validation split; ECE: expected calibration "
