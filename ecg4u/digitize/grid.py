@@ -45,6 +45,8 @@ PAGE_MM = (120.0, 330.0)
 MAX_PAGE_MM = 600.0
 MARGIN_MM = 40.0
 """How far beyond the grid the page is drawn, for headers and footers."""
+MIN_COMB = 8
+"""Fewest periods of the coarsest comb across a page; rows and beats repeat more seldom."""
 FIVEFOLD = 0.7
 """Rise (log power) of every fifth harmonic from which 1 mm lines are taken as seen."""
 PAPER_COLOUR = 14.0
@@ -168,7 +170,7 @@ def find_scale(lines: Image, lattice: Lattice, flat: Flat) -> Scale:
     flat_lines = sample(lines, flat, x, y)
     long_side = max(x1 - x0, y1 - y0)
     powers = (band_power(flat_lines, per_unit), band_power(flat_lines.T, per_unit))
-    base = _base_period(powers)
+    base = _base_period(powers, long_side)
     fivefold = float(np.mean([_fivefold(power, base) for power in powers]))
     return choose_scale(base, fivefold, long_side)
 
@@ -238,12 +240,16 @@ def _peak(power: Power, f: float) -> float:
     return float(np.log(near / np.median(around)))
 
 
-def _base_period(powers: tuple[Power, Power]) -> int:
+def _base_period(powers: tuple[Power, Power], long_side: float) -> int:
     """How many periods of the lattice found make one of the coarsest comb of lines."""
     scores = {1: 0.0}
     for m, least in ((2, 2.5), (3, 2.5), (4, 2.5), (5, 1.3), (10, 1.6)):
+        if long_side / m < MIN_COMB:
+            continue
         heights = [[_peak(power, j / m) for j in range(1, m)] for power in powers]
-        scores[m] = float(np.mean([np.median(np.minimum(h, 5.0)) for h in heights])) - least
+        clear = [float(np.median(np.minimum(h, 5.0))) for h in heights]
+        # Beats repeat along x too: what is seen in one direction alone is no grid.
+        scores[m] = min(float(np.mean(clear)), min(clear) + 1.0) - least
     best = max(scores.values())
     return max(m for m, score in scores.items() if score >= 0.6 * best)
 
