@@ -32,8 +32,13 @@ PAPER_PX = 60
 WEIGHTS = Path(__file__).with_name("weights") / "trace.safetensors"
 
 
+def available() -> bool:
+    """Whether trained weights are installed; without them only the classical ink map can serve."""
+    return WEIGHTS.exists()
+
+
 def ink(image: Pixels) -> InkMap:
-    """Ink map of a rectified page.
+    """Ink map of a rectified page; ask `available` first.
 
     Parameters
     ----------

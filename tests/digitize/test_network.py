@@ -1,0 +1,84 @@
+"""The trace network, with the weights that ship, on drawn pages."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from ecg4u.digitize.network import (
+    CHANNELS,
+    OVERLAP_PX,
+    TILE_PX,
+    available,
+    build,
+    ink,
+    normalise,
+)
+from ecg4u.paper.draw import DrawnPage, draw_page
+from ecg4u.paper.layouts import LAYOUTS
+from ecg4u.paper.style import PageStyle
+from ecg4u.record import ECGRecord
+
+trained = pytest.mark.skipif(not available(), reason="the trace network's weights do not ship yet")
+
+RECALL, PRECISION = 0.8, 0.6
+
+
+@pytest.fixture(scope="module")
+def drawn() -> DrawnPage:
+    """A clean 3x4 page of beat-like bumps at 10 px/mm."""
+    time = np.arange(5000) / 500
+    beat = np.exp(-(((time % 0.8) - 0.4) ** 2) / 0.0004)
+    wave = 0.2 * np.exp(-(((time % 0.8) - 0.65) ** 2) / 0.003)
+    signal = np.stack([(beat + wave) * (0.4 + 0.1 * lead) for lead in range(12)], axis=1)
+    return draw_page(ECGRecord(signal), LAYOUTS["3x4+1"], PageStyle(px_per_mm=10.0))
+
+
+@trained
+def test_the_trace_is_found_on_a_clean_page(drawn: DrawnPage) -> None:
+    found = ink(drawn.image).trace > 0.5
+    there = drawn.trace > 127
+    both = (found & there).sum()
+    assert both / there.sum() > RECALL
+    assert both / found.sum() > PRECISION
+
+
+@trained
+def test_shapes_range_and_repetition(drawn: DrawnPage) -> None:
+    image = drawn.image[:301, :517]
+    first, second = ink(image), ink(image)
+    for channel in CHANNELS:
+        values = getattr(first, channel)
+        assert values.shape == (301, 517)
+        assert values.dtype == np.float32
+        assert 0 <= values.min() <= values.max() <= 1
+        assert np.array_equal(values, getattr(second, channel))
+
+
+@trained
+def test_tiles_leave_no_seam(drawn: DrawnPage) -> None:
+    seam = TILE_PX - OVERLAP_PX // 2
+    page = drawn.image[500:800]
+    whole = ink(page).trace
+    around = ink(page[:, seam - 400 : seam + 400]).trace
+    apart = np.abs(whole[:, seam - 40 : seam + 40] - around[:, 360:440])
+    assert apart.mean() < 0.02
+
+
+@trained
+def test_blank_paper_has_no_ink() -> None:
+    assert ink(np.full((320, 320, 3), 230, np.uint8)).trace.max() < 0.5
+
+
+def test_normalising_takes_out_light_and_turns_screens_over() -> None:
+    page = np.full((240, 240, 3), 200, np.uint8)
+    page[:, 118:122] = 40
+    shade = np.linspace(0.6, 1.0, 240)[None, :, None]
+    lit = normalise((page * shade).astype(np.uint8))
+    assert np.abs(lit - normalise(page))[:, 20:220, 20:220].max() < 0.1
+    screen = normalise(255 - page)
+    assert screen[:, 120, 120].min() > 0.5
+
+
+def test_the_network_is_small() -> None:
+    assert sum(value.numel() for value in build().parameters()) < 400_000
