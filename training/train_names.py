@@ -16,6 +16,7 @@ import time
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -23,7 +24,7 @@ import numpy.typing as npt
 from ecg4u.digitize.names import WEIGHTS, WINDOW, build, normalise, window
 from ecg4u.record import LEADS
 
-Pixels = npt.NDArray[np.uint8]
+Pixels = npt.NDArray[Any]
 Box = tuple[float, float, float, float]
 
 FONT_FAMILIES = (
@@ -88,7 +89,7 @@ def _word(words: str, face: Face, tall: int, rng: np.random.Generator) -> Pixels
         scale = tall * 2 / 21.0
         pen = max(1, round(tall * 2 * rng.uniform(0.07, 0.2)))
         (width, high), drop = cv2.getTextSize(words, face.path, scale, pen)
-        canvas = np.zeros((high + drop + 4 * pen + 8, width + 4 * pen + 8), np.uint8)
+        canvas: Pixels = np.zeros((high + drop + 4 * pen + 8, width + 4 * pen + 8), np.uint8)
         at = 2 * pen + 4, high + 2 * pen + 2
         cv2.putText(canvas, words, at, face.path, scale, 255, pen, cv2.LINE_AA)
         size = canvas.shape[1] // 2, canvas.shape[0] // 2
@@ -158,7 +159,7 @@ def scene(rng: np.random.Generator, faces: list[Face]) -> tuple[Pixels, Box, int
     """
     import cv2
 
-    ink = _grid(rng) if rng.random() < 0.7 else np.zeros(SCENE, np.uint8)
+    ink: Pixels = _grid(rng) if rng.random() < 0.7 else np.zeros(SCENE, np.uint8)
     face = faces[int(rng.integers(len(faces)))]
     tall = round(float(np.exp(rng.uniform(*np.log((14, 50))))))
     middle = (SCENE[1] / 2, SCENE[0] / 2)
@@ -245,12 +246,12 @@ def _taken(ink: Pixels, rng: np.random.Generator) -> Pixels:
     image = (paper + slope) * (1.0 - fade * 0.92 * ink.astype(np.float32) / 255.0)
     if rng.random() < 0.6:
         image = image + rng.standard_normal(SCENE, np.float32) * rng.uniform(0, 10) * fade
-    grey = np.clip(image, 0, 255).astype(np.uint8)
+    grey: Pixels = np.clip(image, 0, 255).astype(np.uint8)
     if rng.random() < 0.1:
         grey = np.where(grey > paper * (1 - 0.4 * fade), 255, 0).astype(np.uint8)
     if rng.random() < 0.4:
         _, data = cv2.imencode(".jpg", grey, [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(25, 95))])
-        grey = cv2.imdecode(data, cv2.IMREAD_GRAYSCALE)
+        grey = np.asarray(cv2.imdecode(data, cv2.IMREAD_GRAYSCALE))
     return np.asarray(grey, np.uint8)
 
 

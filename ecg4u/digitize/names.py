@@ -165,18 +165,11 @@ def normalise(crop: Pixels) -> FloatArray:
     if crop.shape != WINDOW:
         scale = min(height / crop.shape[0], width / crop.shape[1])
         size = max(1, round(crop.shape[1] * scale)), max(1, round(crop.shape[0] * scale))
-        crop = cv2.resize(crop, size, interpolation=cv2.INTER_AREA)
+        crop = np.asarray(cv2.resize(crop, size, interpolation=cv2.INTER_AREA), np.uint8)
         left, top = (width - size[0]) // 2, (height - size[1]) // 2
         paper = float(np.percentile(crop, 80))
-        crop = cv2.copyMakeBorder(
-            crop,
-            top,
-            height - size[1] - top,
-            left,
-            width - size[0] - left,
-            cv2.BORDER_CONSTANT,
-            value=paper,
-        )
+        below, right = height - size[1] - top, width - size[0] - left
+        crop = np.pad(crop, ((top, below), (left, right)), constant_values=round(paper))
     paper, ink = (float(value) for value in np.percentile(crop, (80, 1)))
     return np.clip((paper - crop.astype(np.float32)) / max(paper - ink, 8.0), -0.3, 1.2)
 
