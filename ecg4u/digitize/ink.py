@@ -6,6 +6,8 @@ benchmark's ablation.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from ecg4u.digitize.result import FloatArray, InkMap
@@ -14,6 +16,7 @@ BACKGROUND_MM = 6.0
 GRID_LINE_MM = 50.0
 MIN_CONTRAST = 0.08
 STROKE_REACH_MM = 18.0
+BROKEN_MM = 1.5
 
 
 def darkness(image: np.ndarray, px_per_mm: float) -> FloatArray:
@@ -88,27 +91,52 @@ def _stroke_darkness(ink: FloatArray, px_per_mm: float) -> FloatArray:
     return np.clip(local, max(MIN_CONTRAST, 0.45 * usual), 1.3 * usual + MIN_CONTRAST)
 
 
-def _letters(trace: FloatArray, px_per_mm: float) -> np.ndarray:
-    """Components as small as letters, (H, W) bool: taller than a pen stroke, cut off on all sides."""
+def _letters(
+    trace: FloatArray, px_per_mm: float, boxes: Sequence[tuple[float, float, float, float]]
+) -> np.ndarray:
+    """Components as small as letters, (H, W) bool: taller than a pen stroke, cut off on all sides.
+
+    What a longer piece of ink goes on to at the same height is a stretch of a broken trace, unless
+    it lies in one of the ``boxes`` (x0, y0, x1, y1 px) in which a name was read.
+    """
     import cv2
 
-    _, label, stats, _ = cv2.connectedComponentsWithStats((trace > 0.4).astype(np.uint8))
+    mask = (trace > 0.4).astype(np.uint8)
+    count, label, stats, _ = cv2.connectedComponentsWithStats(mask)
     size_mm = stats[:, [cv2.CC_STAT_WIDTH, cv2.CC_STAT_HEIGHT]] / px_per_mm
     small = (size_mm[:, 0] < 5.5) & (size_mm[:, 1] < 6.5) & (size_mm[:, 1] > 0.9)
     small[0] = False
-    return np.asarray(small[label])
+    wide = size_mm[:, 0] > 6.0
+    wide[0] = False
+    reach = np.ones((3, 2 * int(BROKEN_MM * px_per_mm) + 1), np.uint8)
+    beside = cv2.dilate(wide[label].astype(np.uint8), reach)
+    touched = np.bincount(label[beside > 0], minlength=count) > 0
+    named = np.zeros(count, bool)
+    for x0, y0, x1, y1 in boxes:
+        window = label[max(0, int(y0) - 3) : int(y1) + 4, max(0, int(x0) - 3) : int(x1) + 4]
+        inside = np.bincount(window.ravel(), minlength=count)
+        named |= inside > 0.9 * stats[:, cv2.CC_STAT_AREA]
+    return np.asarray((small & (named | ~touched))[label])
 
 
-def classical_ink(image: np.ndarray, px_per_mm: float, valid: np.ndarray | None = None) -> InkMap:
+def classical_ink(
+    image: np.ndarray,
+    px_per_mm: float,
+    valid: np.ndarray | None = None,
+    boxes: Sequence[tuple[float, float, float, float]] = (),
+) -> InkMap:
     """Ink map without a network; the pulse is left for the later stages to find."""
     import cv2
 
     ink = remove_grid(darkness(image, px_per_mm), px_per_mm, valid)
     ink = cv2.GaussianBlur(ink, (0, 0), 0.08 * px_per_mm)
     trace = np.clip(ink / _stroke_darkness(ink, px_per_mm), 0.0, 1.0).astype(np.float32)
-    letters = _letters(trace, px_per_mm)
+    letters = _letters(trace, px_per_mm, boxes)
+    text = np.where(letters, trace, np.float32(0))
+    for x0, y0, x1, y1 in boxes:
+        text[max(0, int(y0)) : int(y1) + 1, max(0, int(x0)) : int(x1) + 1] = 1.0
     return InkMap(
         trace=np.where(letters, np.float32(0), trace),
-        text=np.where(letters, trace, np.float32(0)),
+        text=text,
         pulse=np.zeros_like(trace),
     )

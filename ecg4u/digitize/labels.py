@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from ecg4u.digitize.page import RectifiedPage
-from ecg4u.digitize.result import InkMap, Label
+from ecg4u.digitize.result import Label
 
 
-def read_labels(rectified: RectifiedPage, ink: InkMap) -> tuple[Label, ...]:
+def read_labels(rectified: RectifiedPage) -> tuple[Label, ...]:
     """The lead names that can be read, each with its probability and box in rectified px."""
     from ecg4u.digitize.names import find_labels
 

@@ -33,6 +33,8 @@ NOMINAL_TOLERANCE = 0.02
 PITCH_TOLERANCE = 0.05
 SURE = 0.8
 UNLABELLED_COST = 1.2
+STROKE_NAME_WEIGHT = 0.35
+"""A lone upright stroke is often no name: separators, pulses and QRS complexes look like I."""
 GUESS_TOLERANCE = 0.08
 """A row this near to its nominal 10 s is taken to be 10 s; its ends are known to about 0.3 mm."""
 
@@ -184,6 +186,7 @@ def _label_scores(
             continue
         probability = min(label.probability, 0.995)
         gain = math.log((probability + MISREAD) / (MISREAD * 2))
+        gain *= STROKE_NAME_WEIGHT if label.name == "I" else 1.0
         scores[cell, LEADS.index(label.name)] += max(gain, 0.0)
     return scores
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -14,7 +14,7 @@ from ecg4u.digitize.labels import read_labels
 from ecg4u.digitize.layout import find_layout
 from ecg4u.digitize.page import RectifiedPage
 from ecg4u.digitize.quality import check_einthoven, grade_segment, worst
-from ecg4u.digitize.result import Calibration, Digitization, InkMap, Layout, Trace
+from ecg4u.digitize.result import Calibration, Digitization, InkMap, Label, Layout, Trace
 from ecg4u.digitize.signal import (
     SegmentSignal,
     assemble,
@@ -29,6 +29,7 @@ from ecg4u.record import ECGRecord, Provenance
 
 MIN_ROW_MM = 35.0
 EDGE_MM = 0.8
+SURE_LABEL = 0.6
 
 
 @dataclass
@@ -72,12 +73,12 @@ def digitize_page(
     clock = _Clock()
     with clock.stage("rectify"):
         rectified = rectify(page)
+    with clock.stage("labels"):
+        labels = read_labels(rectified)
     with clock.stage("ink"):
-        ink = find_ink(rectified, network=network)
+        ink = find_ink(rectified, labels, network=network)
     with clock.stage("rows"):
         paths = _rows(ink, rectified.px_per_mm)
-    with clock.stage("labels"):
-        labels = read_labels(rectified, ink)
     with clock.stage("layout"):
         pulses = find_pulses(paths, rectified.px_per_mm)
         calibration = calibrate(
@@ -118,11 +119,18 @@ def digitize_page(
     )
 
 
-def find_ink(rectified: RectifiedPage, *, network: bool) -> InkMap:
-    """Ink map of a rectified page, from the trace network or the classical rules."""
+def find_ink(
+    rectified: RectifiedPage, labels: Sequence[Label] = (), *, network: bool = False
+) -> InkMap:
+    """Ink map of a rectified page, from the trace network or the classical rules.
+
+    Small pieces of ink in the boxes of ``labels`` are text.
+    """
     from ecg4u.digitize.ink import classical_ink
 
-    return _inside(classical_ink(rectified.image, rectified.px_per_mm, rectified.valid), rectified)
+    boxes = [label.box for label in labels if label.probability > SURE_LABEL]
+    ink = classical_ink(rectified.image, rectified.px_per_mm, rectified.valid, boxes)
+    return _inside(ink, rectified)
 
 
 def _inside(ink: InkMap, rectified: RectifiedPage) -> InkMap:

@@ -16,7 +16,8 @@ Array = npt.NDArray[np.float64]
 GOOD_COVERAGE = 0.95
 FAIR_COVERAGE = 0.75
 GOOD_CONFIDENCE = 0.75
-EINTHOVEN_LIMIT_MV = 0.08
+EINTHOVEN_LIMIT_MV = 0.1
+EINTHOVEN_LIMIT_SHARE = 0.7
 GRADES: tuple[Grade, ...] = ("good", "fair", "poor", "missing")
 
 
@@ -60,16 +61,16 @@ def einthoven_residuals(signal: Array) -> dict[str, float]:
 
 
 def check_einthoven(signal: Array) -> tuple[str, ...]:
-    """Warnings where the limb leads contradict each other."""
-    warnings = []
+    """A warning where the limb leads contradict each other."""
     scale = np.nanstd(signal[:, :6]) if np.isfinite(signal[:, :6]).any() else 0.0
-    for name, residual in einthoven_residuals(signal).items():
-        if residual > max(EINTHOVEN_LIMIT_MV, 0.6 * scale):
-            warnings.append(
-                f"The limb leads contradict each other ({name}: {residual:.2f} mV): "
-                "a lead may be misnamed or misread."
-            )
-    return tuple(warnings)
+    limit = max(EINTHOVEN_LIMIT_MV, EINTHOVEN_LIMIT_SHARE * float(scale))
+    broken = {k: v for k, v in einthoven_residuals(signal).items() if v > limit}
+    if not broken:
+        return ()
+    which = ", ".join(f"{name} {residual:.2f} mV" for name, residual in broken.items())
+    return (
+        f"The limb leads contradict each other ({which}): a lead may be misnamed or misread.",
+    )
 
 
 def worst(grades: Sequence[Grade]) -> Grade:

@@ -27,7 +27,7 @@ FAINT_LEVEL = 0.2
 MIN_ROW_PITCH_MM = 6.0
 GAP_COST = 1.0
 TRAVEL_ON_INK = 0.005
-TRAVEL_ON_PAPER = 0.12
+TRAVEL_ON_PAPER = 0.3
 STRAY_PER_MM = 0.004
 OTHERS_ROW_COST = 1.5
 FORCED_COST = 30.0
@@ -49,7 +49,8 @@ PEN_PERCENTILE = 20
 MIN_SHARE_OF_LONGEST_ROW = 0.55
 MIN_ROW_INK = 0.6
 MIN_ROW_STD_MM = 0.1
-MAX_ROW_STD_MM = 10.0
+MAX_STRAY_MM = 22.0
+MAX_SHARED = 0.3
 ROW_END_SLACK_MM = 4.0
 
 
@@ -314,7 +315,7 @@ def _drop_doubles(baselines: Array, paths: Array, px_per_mm: float) -> npt.NDArr
         for j in range(i):
             if keep[i] and keep[j]:
                 together = np.mean(np.abs(paths[i] - paths[j]) < 0.6 * px_per_mm)
-                if together > 0.45:
+                if together > MAX_SHARED:
                     near_i = np.mean(np.abs(paths[i] - baselines[i]))
                     near_j = np.mean(np.abs(paths[j] - baselines[j]))
                     keep[i if near_i >= near_j else j] = False
@@ -384,7 +385,8 @@ def _plausible(rows: list[RowPath], px_per_mm: float) -> tuple[RowPath, ...]:
         centre = np.where(inside, row.centre, np.nan)
         known = centre[np.isfinite(centre)]
         covered = len(known) / max(last - first - 2 * slack, 1.0)
-        if covered >= MIN_ROW_INK and np.std(known) < MAX_ROW_STD_MM * px_per_mm:
+        strays = np.percentile(np.abs(known - row.baseline), 90) if len(known) else np.inf
+        if covered >= MIN_ROW_INK and strays < MAX_STRAY_MM * px_per_mm:
             kept.append(replace(row, centre=centre))
     return tuple(kept)
 
