@@ -44,9 +44,9 @@ def group_of(path: Path) -> str:
     return path.parent.name
 
 
-def score_page(job: tuple[Path, Path, str, bool]) -> PageScore:
+def score_page(job: tuple[Path, Path, str]) -> PageScore:
     """Digitize one page and score every lead that its truth shows."""
-    image, truth_path, half, network = job
+    image, truth_path, half = job
     from ecg4u.digitize.pipeline import digitize_page
     from ecg4u.errors import ECG4UError
     from ecg4u.io import read_page
@@ -60,7 +60,7 @@ def score_page(job: tuple[Path, Path, str, bool]) -> PageScore:
     refused = layout = ""
     estimate = np.full_like(reference, np.nan)
     try:
-        result = digitize_page(read_page(image), network=network)
+        result = digitize_page(read_page(image))
         layout = result.layout.name
         estimate = np.column_stack(
             [resample(result.record.lead(name), result.record.fs, fs) for name in names]
@@ -106,7 +106,7 @@ def _rightly_named(reference: np.ndarray, estimate: np.ndarray, names: list[str]
     return right
 
 
-def jobs_of(folder: Path, network: bool, only: str) -> list[tuple[Path, Path, str, bool]]:
+def jobs_of(folder: Path, only: str) -> list[tuple[Path, Path, str]]:
     """Every image with a truth below ``folder``, with its half."""
     groups: dict[str, list[Path]] = {}
     for truth in sorted(folder.glob("*/*.npz")):
@@ -120,7 +120,7 @@ def jobs_of(folder: Path, network: bool, only: str) -> list[tuple[Path, Path, st
             if only and only not in group and only not in image.name:
                 continue
             half = "dev" if place % 2 == 0 else "held-out"
-            jobs.append((image, image.with_suffix(".npz"), half, network))
+            jobs.append((image, image.with_suffix(".npz"), half))
     return jobs
 
 
@@ -154,10 +154,9 @@ def main() -> None:
     parser.add_argument("--out", type=Path)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--only", default="", help="part of a group's or file's name")
-    parser.add_argument("--classical", action="store_true", help="without the trace network")
     parser.add_argument("--pages", type=Path, help="write a CSV with a row per page")
     args = parser.parse_args()
-    jobs = jobs_of(args.images, not args.classical, args.only)
+    jobs = jobs_of(args.images, args.only)
     with ProcessPoolExecutor(args.workers) as pool:
         pages = list(pool.map(score_page, jobs))
     lines = [HEADER]

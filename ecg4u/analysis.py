@@ -106,7 +106,6 @@ def analyse(
     explain: bool = True,
     gain_mm_per_mv: float | None = None,
     speed_mm_per_s: float | None = None,
-    network: bool = True,
     seed: int = 0,
     progress: Callable[[str], None] | None = None,
 ) -> Analysis:
@@ -122,8 +121,6 @@ def analyse(
         What to do beyond the signals; ``explain`` needs ``classify``.
     gain_mm_per_mv, speed_mm_per_s
         What is printed on the page, where the user knows it.
-    network
-        Use the trace network of the digitizer.
     seed
         Of the Shapley estimates.
     progress
@@ -158,7 +155,6 @@ def analyse(
             loaded,
             gain_mm_per_mv=gain_mm_per_mv,
             speed_mm_per_s=speed_mm_per_s,
-            network=network,
         )
         record = digitization.record
         lap("digitize")

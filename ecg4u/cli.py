@@ -64,7 +64,6 @@ def _page_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--page", default=1, show_default=True, help="Page of a PDF or TIFF."),
         click.option("--gain", type=click.FloatRange(1, 80), help="mm/mV, if you know it."),
         click.option("--speed", type=click.FloatRange(5, 200), help="mm/s, if you know it."),
-        click.option("--classical", is_flag=True, help="Digitize without the trace network."),
     ):
         command = option(command)
     return command
@@ -75,7 +74,6 @@ def _analyse(
     page: int,
     gain: float | None,
     speed: float | None,
-    classical: bool,
     *,
     classify: bool = True,
     explain: bool = True,
@@ -87,7 +85,6 @@ def _analyse(
         page=page,
         gain_mm_per_mv=gain,
         speed_mm_per_s=speed,
-        network=not classical,
         classify=classify,
         explain=explain,
     )
@@ -117,12 +114,11 @@ def digitize(
     page: int,
     gain: float | None,
     speed: float | None,
-    classical: bool,
 ) -> None:
     """Turn a page into signals; prints what was found as JSON."""
     from ecg4u.io import write_atomically, write_record
 
-    analysis = _analyse(source, page, gain, speed, classical, classify=False, explain=False)
+    analysis = _analyse(source, page, gain, speed, classify=False, explain=False)
     written = write_record(analysis.record, out or source.with_suffix(""), format=format_)
     if overlay is not None:
         from ecg4u.digitize.overlay import overlay_png
@@ -143,10 +139,9 @@ def classify(
     page: int,
     gain: float | None,
     speed: float | None,
-    classical: bool,
 ) -> None:
     """The nine classes of a page or record, with probability and threshold."""
-    analysis = _analyse(source, page, gain, speed, classical, explain=False)
+    analysis = _analyse(source, page, gain, speed, explain=False)
     said = analysis.classification
     assert said is not None
     if as_json:
@@ -171,10 +166,9 @@ def explain(
     page: int,
     gain: float | None,
     speed: float | None,
-    classical: bool,
 ) -> None:
     """The reading of a page or record in words, with the numbers behind it."""
-    analysis = _analyse(source, page, gain, speed, classical)
+    analysis = _analyse(source, page, gain, speed)
     if as_json:
         _print_json(analysis.to_dict())
         return
@@ -208,12 +202,11 @@ def report(
     page: int,
     gain: float | None,
     speed: float | None,
-    classical: bool,
 ) -> None:
     """Signals, result.json and report.html of one page or record."""
     from ecg4u.report import write
 
-    analysis = _analyse(source, page, gain, speed, classical)
+    analysis = _analyse(source, page, gain, speed)
     for path in write(analysis, out, formats):
         click.echo(str(path))
     click.echo(NOTICE, err=True)

@@ -13,13 +13,18 @@ from ecg4u._callable import make_callable
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from ecg4u.digitize.result import Digitization
     from ecg4u.record import ECGRecord
 
 __all__ = ["digitize", "digitize_page"]
 
 
-def digitize(source: str | Path | bytes, *, page: int = 1, **options: Any) -> ECGRecord:
+def digitize(
+    source: str | Path | bytes,
+    *,
+    page: int = 1,
+    gain_mm_per_mv: float | None = None,
+    speed_mm_per_s: float | None = None,
+) -> ECGRecord:
     """Read a page of ECG paper.
 
     Parameters
@@ -27,8 +32,8 @@ def digitize(source: str | Path | bytes, *, page: int = 1, **options: Any) -> EC
     source : path or bytes of an image or PDF file.
     page : int
         Which page of a file with several, from 1.
-    options
-        As `digitize_page` takes them.
+    gain_mm_per_mv, speed_mm_per_s : float or None
+        What is printed on the page, where you know it; None to find out or assume.
 
     Returns
     -------
@@ -42,7 +47,11 @@ def digitize(source: str | Path | bytes, *, page: int = 1, **options: Any) -> EC
     from ecg4u.digitize.pipeline import digitize_page
     from ecg4u.io import read_page
 
-    return digitize_page(read_page(source, page=page), **options).record
+    return digitize_page(
+        read_page(source, page=page),
+        gain_mm_per_mv=gain_mm_per_mv,
+        speed_mm_per_s=speed_mm_per_s,
+    ).record
 
 
 def __getattr__(name: str) -> Any:

@@ -202,7 +202,8 @@ def band_power(flat_lines: Image, per_unit: int) -> Power:
     padded = 4 * width
     spectrum = np.abs(np.fft.rfft((rows - rows.mean(axis=1, keepdims=True)) * window, padded)) ** 2
     power = spectrum.mean(axis=0) + 1e-9
-    return np.fft.rfftfreq(padded, 1 / per_unit), power
+    frequencies = np.asarray(np.fft.rfftfreq(padded, 1 / per_unit), dtype=np.float64)
+    return frequencies, np.asarray(power, dtype=np.float64)
 
 
 def choose_scale(base: int, fivefold: float, long_side: float) -> Scale:
@@ -298,8 +299,9 @@ def _first_nodes(flat: Flat, scale: Scale, shape: tuple[int, ...]) -> Floats:
     """Nodes 1 mm apart in work px over the lattice and a margin, no further than the image."""
     mm = scale.mm_per_unit
     h, w = shape
-    corners = np.array([[0, 0], [w, 0], [w, h], [0, h]], float)
-    corners = apply_homography(np.linalg.inv(flat.homography), corners) * mm
+    corners = np.array([[0, 0], [w, 0], [w, h], [0, h]], np.float64)
+    back = np.asarray(np.linalg.inv(flat.homography), dtype=np.float64)
+    corners = apply_homography(back, corners) * mm
     box = np.array(flat.box).reshape(2, 2) * mm
     low = np.maximum(corners.min(axis=0), box[0] - MARGIN_MM)
     high = np.minimum(corners.max(axis=0), box[1] + MARGIN_MM)

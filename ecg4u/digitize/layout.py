@@ -121,7 +121,7 @@ def _boundaries(
     if pitch is not None and abs(pitch / width - 1) > PITCH_TOLERANCE:
         usual = nominal / geometry.columns
         width = usual if abs(pitch / usual - 1) < PITCH_TOLERANCE else pitch
-    return x0 + width * np.arange(geometry.columns + 1)
+    return np.asarray(x0 + width * np.arange(geometry.columns + 1), dtype=np.float64)
 
 
 def _label_pitch(columns: int, labels: Sequence[Label]) -> float | None:

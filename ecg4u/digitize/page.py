@@ -87,7 +87,7 @@ def interpolate_nodes(nodes: npt.NDArray[np.float64], xy: Points) -> Points:
 def interpolate(nodes: npt.NDArray[np.float64], at: Points) -> Points:
     """Bilinear interpolation at (..., 2) node coordinates (column, row), linear beyond them."""
     rows, columns = nodes.shape[:2]
-    known = np.isfinite(at).all(axis=-1)
+    known = np.asarray(np.isfinite(at).all(axis=-1))
     safe = np.where(known[..., None], at, 0.0)
     j = np.clip(np.floor(safe[..., 0]).astype(int), 0, columns - 2)
     i = np.clip(np.floor(safe[..., 1]).astype(int), 0, rows - 2)

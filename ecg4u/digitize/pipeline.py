@@ -48,7 +48,6 @@ def digitize_page(
     *,
     gain_mm_per_mv: float | None = None,
     speed_mm_per_s: float | None = None,
-    network: bool = True,
 ) -> Digitization:
     """Digitize one page.
 
@@ -58,8 +57,6 @@ def digitize_page(
         As `ecg4u.io.read_page` gives it.
     gain_mm_per_mv, speed_mm_per_s : float or None
         What is printed on the page, where the user knows it; None to find out or assume.
-    network : bool
-        Use the trace network; False for the classical ink map alone.
 
     Raises
     ------
@@ -76,7 +73,7 @@ def digitize_page(
     with clock.stage("labels"):
         labels = read_labels(rectified)
     with clock.stage("ink"):
-        ink = find_ink(rectified, labels, network=network)
+        ink = find_ink(rectified, labels)
     with clock.stage("rows"):
         paths = _rows(ink, rectified.px_per_mm)
     with clock.stage("layout"):
@@ -119,10 +116,8 @@ def digitize_page(
     )
 
 
-def find_ink(
-    rectified: RectifiedPage, labels: Sequence[Label] = (), *, network: bool = False
-) -> InkMap:
-    """Ink map of a rectified page, from the trace network or the classical rules.
+def find_ink(rectified: RectifiedPage, labels: Sequence[Label] = ()) -> InkMap:
+    """Ink map of a rectified page.
 
     Small pieces of ink in the boxes of ``labels`` are text.
     """

@@ -68,9 +68,7 @@ def check_einthoven(signal: Array) -> tuple[str, ...]:
     if not broken:
         return ()
     which = ", ".join(f"{name} {residual:.2f} mV" for name, residual in broken.items())
-    return (
-        f"The limb leads contradict each other ({which}): a lead may be misnamed or misread.",
-    )
+    return (f"The limb leads contradict each other ({which}): a lead may be misnamed or misread.",)
 
 
 def worst(grades: Sequence[Grade]) -> Grade:

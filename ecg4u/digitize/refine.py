@@ -103,7 +103,8 @@ def harmonics(flat: Image, stage: Pass) -> npt.NDArray[np.complex128]:
     waves = np.exp(-2j * np.pi * HARMONICS[:, None] * mm_x[None, :] / PERIOD_MM)
     kernel = (window[:, None, :] * waves[None, :, :]).reshape(-1, len(mm_x)).T
     out = bands.astype(np.float64) @ kernel
-    return out.reshape(len(points_y), len(points_x), len(HARMONICS))
+    shaped = out.reshape(len(points_y), len(points_x), len(HARMONICS))
+    return np.asarray(shaped, dtype=np.complex128)
 
 
 def _scores(
@@ -202,7 +203,7 @@ def _moved(nodes: Floats, x: Offsets, y: Offsets, stage: Pass) -> Floats:
             stiffness=0.05,
             robust=0.12,
         )
-        at[..., axis] += spline.at_grid(np.arange(columns, dtype=float), np.arange(rows) * 1.0)[
-            ..., 0
-        ]
+        at[..., axis] += spline.at_grid(
+            np.arange(columns, dtype=np.float64), np.arange(rows, dtype=np.float64)
+        )[..., 0]
     return interpolate(nodes, at)

@@ -1,0 +1,85 @@
+"""The installed command, as a user calls it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import wfdb
+
+DATA = Path(__file__).parents[1] / "data"
+PAGE = DATA / "pages" / "A00347.png"
+RECORD = DATA / "records" / "ptbxl_00427"
+
+
+def _ecg4u(*args: str | Path) -> subprocess.CompletedProcess[str]:
+    command = Path(sys.executable).with_name("ecg4u")
+    return subprocess.run(
+        [str(command), *map(str, args)], capture_output=True, text=True, check=False
+    )
+
+
+def test_report_leaves_signals_result_and_page(tmp_path: Path) -> None:
+    done = _ecg4u("report", PAGE, "-o", tmp_path, "--format", "wfdb", "--format", "csv")
+    assert done.returncode == 0, done.stderr
+    result = json.loads((tmp_path / "result.json").read_text())
+    assert result["schema"] == "ecg4u.result/1"
+    assert len(result["classification"]["classes"]) == 9
+    assert result["explanation"]["reading"]
+    assert result["digitization"]["calibration"]["gain_from"] == "pulse"
+    html = (tmp_path / "report.html").read_text()
+    assert "not a medical device" in html.lower()
+    record = wfdb.rdrecord(str(tmp_path / "signals"))
+    assert record.fs == 500
+    assert record.sig_name[0] == "I"
+    assert (tmp_path / "signals.csv").stat().st_size > 1000
+
+
+def test_digitize_prints_json_and_draws_the_overlay(tmp_path: Path) -> None:
+    done = _ecg4u("digitize", PAGE, "-o", tmp_path / "x", "--overlay", tmp_path / "o.png")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["digitization"]["layout"]["name"] == "3x4+1"
+    assert (tmp_path / "o.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("verb", ["classify", "explain"])
+def test_classify_and_explain_take_a_record_file(verb: str) -> None:
+    done = _ecg4u(verb, RECORD.with_suffix(".hea"))
+    assert done.returncode == 0, done.stderr
+    assert len(done.stdout.splitlines()) > 5
+
+
+def test_info_names_the_weights() -> None:
+    done = _ecg4u("info")
+    assert done.returncode == 0, done.stderr
+    assert "ecg4u" in json.loads(done.stdout)["versions"]
+
+
+@pytest.mark.parametrize(
+    ("content", "code"), [(None, 3), (b"", 3), (b"\x89PNG\r\n\x1a\n half", 3), (b"hello", 3)]
+)
+def test_bad_input_is_one_line_a_remedy_and_its_code(
+    tmp_path: Path, content: bytes | None, code: int
+) -> None:
+    path = tmp_path / "page.png"
+    if content is not None:
+        path.write_bytes(content)
+    done = _ecg4u("report", path, "-o", tmp_path / "out")
+    assert done.returncode == code
+    assert done.stderr.startswith("error: ")
+    assert "Traceback" not in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 2
+
+
+def test_wrong_usage_is_two() -> None:
+    assert _ecg4u("report").returncode == 2
+    assert _ecg4u("nonsense").returncode == 2
+
+
+def test_help_lists_every_command() -> None:
+    done = _ecg4u("--help")
+    for verb in ("digitize", "classify", "explain", "report", "info", "batch", "serve"):
+        assert verb in done.stdout

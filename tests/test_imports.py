@@ -1,0 +1,79 @@
+"""A room imports only rooms below it, and nothing heavy is loaded before it is used."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOMS = (
+    "errors",
+    "record",
+    "_callable",
+    "paper",
+    "io",
+    "digitize",
+    "model",
+    "explain",
+    "analysis",
+    "report",
+    "batch",
+    "web",
+    "cli",
+)
+PACKAGE = Path(__file__).parents[1] / "ecg4u"
+HEAVY = ("torch", "cv2", "scipy", "shap", "neurokit2", "matplotlib", "pandas", "skimage")
+
+
+def _room(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def _imports(path: Path) -> set[str]:
+    """Rooms that a file imports when it runs; what only type checkers see does not count."""
+    tree = ast.parse(path.read_text())
+    hidden = {
+        id(inner)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
+        for inner in ast.walk(node)
+    }
+    found = set()
+    for node in ast.walk(tree):
+        if id(node) in hidden:
+            continue
+        names = []
+        if isinstance(node, ast.ImportFrom) and node.module:
+            names = [node.module]
+        elif isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        for name in names:
+            parts = name.split(".")
+            assert parts[0] != "training", f"{path} imports training"
+            if parts[0] == "ecg4u" and len(parts) > 1:
+                found.add(parts[1])
+    return found
+
+
+FILES = sorted(
+    path for path in PACKAGE.rglob("*.py") if path.name != "__init__.py" or path.parent != PACKAGE
+)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_a_room_imports_only_rooms_below(path: Path) -> None:
+    room = _room(path)
+    above = {other for other in _imports(path) if ROOMS.index(other) > ROOMS.index(room)}
+    if room == "cli":
+        above -= {"batch", "web"}
+    assert not above, f"{room} imports {above}"
+
+
+@pytest.mark.parametrize("module", ["ecg4u", "ecg4u.cli", "ecg4u.digitize", "ecg4u.explain"])
+def test_nothing_heavy_is_loaded_by_an_import(module: str) -> None:
+    code = f"import sys, {module}; print([m for m in {HEAVY!r} if m in sys.modules])"
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert out.stdout.strip() == "[]"
