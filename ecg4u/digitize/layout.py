@@ -33,6 +33,9 @@ NOMINAL_TOLERANCE = 0.02
 PITCH_TOLERANCE = 0.05
 SURE = 0.8
 UNLABELLED_COST = 1.2
+UNUSUAL_ORDER_COST = 6.0
+"""An order that no machine prints by default needs several names read to be believed."""
+RHYTHM_PRIOR = {"II": 1.5, "V1": 1.0, "V5": 0.5, "aVR": -2.0, "aVL": -2.0, "aVF": -2.0}
 STROKE_NAME_WEIGHT = 0.35
 """A lone upright stroke is often no name: separators, pulses and QRS complexes look like I."""
 GUESS_TOLERANCE = 0.08
@@ -216,7 +219,8 @@ def _explanations(geometry: _Geometry, scores: Array) -> list[tuple[float, list[
         for cell in unread:
             names[cell] = ""
     if len(unread) < geometry.cells:
-        total.append((free - UNLABELLED_COST * len(unread), names))
+        unusual = UNUSUAL_ORDER_COST if geometry.cells == len(LEADS) else 0.0
+        total.append((free - unusual - UNLABELLED_COST * len(unread), names))
     return total
 
 
@@ -340,7 +344,8 @@ def _build(
         row = geometry.rows + strip
         strip_scores = scores[geometry.cells + strip]
         if strip_scores.max() > 0.5:
-            name = LEADS[int(strip_scores.argmax())]
+            usual = np.array([RHYTHM_PRIOR.get(lead, 0.0) for lead in LEADS])
+            name = LEADS[int((strip_scores + usual).argmax())]
         else:
             name = "II" if geometry.rhythm == 1 else ("V1", "II", "V5")[strip]
         named_by, probability = _named_by(strip_scores, name)

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import numpy as np
+import numpy.typing as npt
 
 from ecg4u.digitize.calibration import Pulse, calibrate, find_pulses
 from ecg4u.digitize.labels import read_labels
@@ -25,7 +26,7 @@ from ecg4u.digitize.signal import (
 from ecg4u.digitize.trace import RowPath, trace_rows
 from ecg4u.errors import NotAnECGError, PoorQualityError
 from ecg4u.io import Page
-from ecg4u.record import ECGRecord, Provenance
+from ecg4u.record import LEADS, ECGRecord, Provenance
 
 MIN_ROW_MM = 35.0
 EDGE_MM = 0.8
@@ -94,7 +95,12 @@ def digitize_page(
     with clock.stage("signals"):
         layout, parts = _signals(paths, pulses, layout, calibration, rectified.px_per_mm)
         signal, confidence = assemble(parts)
-    warnings = (*layout.warnings, *calibration.warnings, *check_einthoven(signal))
+    warnings = (
+        *layout.warnings,
+        *calibration.warnings,
+        *_missing(signal),
+        *check_einthoven(signal),
+    )
     traces = tuple(_trace(part, rectified) for part in parts)
     grade = worst([trace.grade for trace in traces])
     record = ECGRecord(
@@ -192,6 +198,12 @@ def _trace(part: SegmentSignal, rectified: RectifiedPage) -> Trace:
         grade,
         reasons,
     )
+
+
+def _missing(signal: npt.NDArray[np.float64]) -> tuple[str, ...]:
+    """A warning that names the leads of which nothing was found."""
+    empty = [lead for lead, n in zip(LEADS, np.isfinite(signal).sum(axis=0), strict=True) if n == 0]
+    return (f"Nothing was found of {', '.join(empty)}.",) if empty else ()
 
 
 def _inferred(calibration: Calibration, layout: Layout) -> tuple[str, ...]:
