@@ -31,6 +31,10 @@ from ecg4u.record import LEADS, ECGRecord, Provenance
 MIN_ROW_MM = 35.0
 EDGE_MM = 0.8
 SURE_LABEL = 0.6
+NEVER_TWICE = ("aVR", "aVL", "aVF", "V2", "V3", "V4", "V6")
+SURE_TWICE = 0.9
+TWICE_APART_MM = 20.0
+MIN_TWICE = 4
 
 
 @dataclass
@@ -73,6 +77,7 @@ def digitize_page(
         rectified = rectify(page)
     with clock.stage("labels"):
         labels = read_labels(rectified)
+        _refuse_two_ecgs(labels, rectified.px_per_mm)
     with clock.stage("ink"):
         ink = find_ink(rectified, labels)
     with clock.stage("rows"):
@@ -120,6 +125,23 @@ def digitize_page(
         warnings,
         clock.seconds,
     )
+
+
+def _refuse_two_ecgs(labels: Sequence[Label], px_per_mm: float) -> None:
+    """Refuse a page on which names that no rhythm strip repeats stand twice."""
+    twice = set()
+    sure = [x for x in labels if x.name in NEVER_TWICE and x.probability > SURE_TWICE]
+    for first in sure:
+        for second in sure:
+            apart = np.hypot(*np.subtract(first.centre, second.centre)) / px_per_mm
+            if first.name == second.name and apart > TWICE_APART_MM:
+                twice.add(first.name)
+    if len(twice) >= MIN_TWICE:
+        raise PoorQualityError(
+            "The image seems to hold two ECGs: the same lead names stand on it twice.",
+            stage="labels",
+            hint="Crop the image to one ECG and give each by itself.",
+        )
 
 
 def find_ink(rectified: RectifiedPage, labels: Sequence[Label] = ()) -> InkMap:

@@ -13,7 +13,7 @@ from ecg4u.digitize.pipeline import digitize_page
 from ecg4u.digitize.result import Digitization
 from ecg4u.errors import ECG4UError, NotAnECGError, PoorQualityError, UnreadableInputError
 from ecg4u.io import Page, read_page, read_record
-from ecg4u.paper import LAYOUTS, PageStyle, draw_page
+from ecg4u.paper import LAYOUTS, PageStyle, draw_page, layout
 from ecg4u.record import LEADS, ECGRecord
 
 DATA = Path(__file__).parents[2] / "data"
@@ -24,10 +24,10 @@ def scanned() -> Digitization:
     return digitize_page(read_page(DATA / "pages" / "A00347.png"))
 
 
-def _drawn(layout: str, gain: float = 10.0) -> tuple[ECGRecord, Page]:
+def _drawn(name: str, gain: float = 10.0) -> tuple[ECGRecord, Page]:
     record = read_record(DATA / "records" / "ptbxl_00427")
     style = PageStyle(px_per_mm=8.0, gain_mm_per_mv=gain, row_pitch=45.0)
-    image = draw_page(record, LAYOUTS[layout], style).image
+    image = draw_page(record, LAYOUTS[name], style).image
     from PIL import Image
 
     stream = io.BytesIO()
@@ -71,15 +71,15 @@ def test_source_polylines_lie_on_dark_ink(scanned: Digitization) -> None:
     assert np.mean(image[xy[:, 1], xy[:, 0]] < 150) > 0.85
 
 
-@pytest.mark.parametrize(("layout", "gain"), [("3x4+1", 10.0), ("3x4+1", 5.0), ("6x2", 10.0)])
-def test_what_is_drawn_is_read_back(layout: str, gain: float) -> None:
-    record, page = _drawn(layout, gain)
+@pytest.mark.parametrize(("name", "gain"), [("3x4+1", 10.0), ("3x4+1", 5.0), ("6x2", 10.0)])
+def test_what_is_drawn_is_read_back(name: str, gain: float) -> None:
+    record, page = _drawn(name, gain)
     result = digitize_page(page)
     assert result.calibration.gain_mm_per_mv == gain
     shown = [s.lead for s in result.layout.segments]
     assert set(shown) == set(LEADS)
     good = 0
-    for segment in LAYOUTS[layout].rows:
+    for segment in LAYOUTS[name].rows:
         for part in segment:
             first, count = int(part.start_s * 500), int(part.duration_s * 500)
             reference = np.full(5000, np.nan)
@@ -105,6 +105,22 @@ def test_description_is_plain(scanned: Digitization) -> None:
     described = scanned.to_dict()
     assert described["leads"]["V1"]["coverage"] == pytest.approx(0.25, abs=0.02)
     assert described["grid"]["scale_from"] == "grid"
+
+
+def test_a_page_of_three_leads_is_a_partial_result_that_says_so() -> None:
+    record = read_record(DATA / "records" / "ptbxl_00427")
+    three = layout(3, 1, order=("I", "II", "III"))
+    result = digitize_page(_page(draw_page(record, three, PageStyle(px_per_mm=8.0)).image))
+    assert {trace.lead for trace in result.traces} == {"I", "II", "III"}
+    assert any("Nothing was found of aVR" in warning for warning in result.warnings)
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+def test_two_ecgs_in_one_image_are_refused(axis: int) -> None:
+    record = read_record(DATA / "records" / "ptbxl_00427")
+    one = draw_page(record, LAYOUTS["3x4+1"], PageStyle(px_per_mm=8.0)).image
+    with pytest.raises(PoorQualityError, match="two ECGs"):
+        digitize_page(_page(np.concatenate([one, one], axis=axis)))
 
 
 def _page(image: np.ndarray) -> Page:
