@@ -132,6 +132,21 @@ def find_pulses(paths: tuple[RowPath, ...], px_per_mm: float) -> tuple[Pulse, ..
     return _consistent(tuple(pulses), len(paths), px_per_mm)
 
 
+def inner_pulses(
+    paths: tuple[RowPath, ...], edges: tuple[float, ...], px_per_mm: float
+) -> tuple[Pulse, ...]:
+    """Calibration pulses just after the inner column edges (px), in two rows or more."""
+    found = []
+    for row, path in enumerate(paths):
+        for edge in edges:
+            lo, hi = int(edge - 4 * px_per_mm), int(edge + 14 * px_per_mm)
+            for start, stop in _plateaus(path, max(lo, 0), min(hi, len(path.top)), px_per_mm):
+                pulse = _pulse_at(path, row, start, stop, "left", px_per_mm)
+                if pulse is not None and _standard_gain(pulse.height_mm(px_per_mm)):
+                    found.append(pulse)
+    return _consistent(tuple(found), len(paths), px_per_mm)
+
+
 def _consistent(pulses: tuple[Pulse, ...], n_rows: int, px_per_mm: float) -> tuple[Pulse, ...]:
     """Pulses stand below one another; a shape met once on a page of several rows is a wave."""
     best: list[Pulse] = []

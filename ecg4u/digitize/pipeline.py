@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from ecg4u.digitize.calibration import Pulse, calibrate, find_pulses
+from ecg4u.digitize.calibration import Pulse, calibrate, find_pulses, inner_pulses
 from ecg4u.digitize.labels import read_labels
 from ecg4u.digitize.layout import find_layout
 from ecg4u.digitize.page import RectifiedPage
@@ -30,6 +30,8 @@ from ecg4u.record import LEADS, ECGRecord, Provenance
 
 MIN_ROW_MM = 35.0
 EDGE_MM = 0.8
+COLUMN_REACH_MM = 12.0
+COLUMN_DOUBT_MM = 3.0
 SURE_LABEL = 0.6
 NEVER_TWICE = ("aVR", "aVL", "aVF", "V2", "V3", "V4", "V6")
 SURE_TWICE = 0.9
@@ -104,6 +106,7 @@ def digitize_page(
         *layout.warnings,
         *calibration.warnings,
         *_missing(signal),
+        *_column_doubts(paths, layout, labels, rectified.px_per_mm),
         *check_einthoven(signal),
     )
     traces = tuple(_trace(part, rectified) for part in parts)
@@ -220,6 +223,29 @@ def _trace(part: SegmentSignal, rectified: RectifiedPage) -> Trace:
         grade,
         reasons,
     )
+
+
+def _column_doubts(
+    paths: tuple[RowPath, ...], layout: Layout, labels: Sequence[Label], px_per_mm: float
+) -> tuple[str, ...]:
+    """Warnings where the columns' edges do not fit the names or hold pulses of their own."""
+    doubts = []
+    inner = [s for s in layout.segments if s.start_s > 0.5 and not s.rhythm]
+    edges = tuple(sorted({round(s.x0) * 1.0 for s in inner}))
+    if inner_pulses(paths, edges, px_per_mm):
+        doubts.append("Columns begin with calibration pulses of their own, left in the signal.")
+    offsets = [
+        (label.box[0] - s.x0) / px_per_mm
+        for s in inner
+        for label in labels
+        if label.name == s.lead and abs(label.box[0] - s.x0) < COLUMN_REACH_MM * px_per_mm
+    ]
+    if len(offsets) >= 3 and abs(np.median(offsets)) > COLUMN_DOUBT_MM:
+        doubts.append(
+            f"The names stand {np.median(offsets):.0f} mm from where their columns were cut: "
+            "the ends of the leads may belong to their neighbours."
+        )
+    return tuple(doubts)
 
 
 def _missing(signal: npt.NDArray[np.float64]) -> tuple[str, ...]:
