@@ -30,7 +30,7 @@ from ecg4u.record import LEADS, ECGRecord, Provenance
 
 MIN_ROW_MM = 35.0
 EDGE_MM = 0.8
-COLUMN_REACH_MM = 12.0
+COLUMN_REACH_MM = 20.0
 COLUMN_DOUBT_MM = 3.0
 SURE_LABEL = 0.6
 NEVER_TWICE = ("aVR", "aVL", "aVF", "V2", "V3", "V4", "V6")
