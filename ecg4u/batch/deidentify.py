@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from ecg4u.paper.draw import runs
+
 if TYPE_CHECKING:
     from ecg4u.analysis import Analysis
     from ecg4u.digitize.result import Digitization
@@ -54,14 +56,7 @@ def keep_near(
 
     mask = np.zeros(image.shape[:2], np.uint8)
     for line in lines:
-        for run in _runs(line):
+        for run in runs(line):
             points = np.rint(run).astype(np.int32).reshape(-1, 1, 2)
             cv2.polylines(mask, [points], False, 1, thickness=max(1, round(width_px)))
     return np.where(mask[:, :, None] > 0, image, np.uint8(_WHITE))
-
-
-def _runs(line: npt.NDArray[np.float64]) -> list[npt.NDArray[np.float64]]:
-    """Stretches of a polyline between its NaN gaps."""
-    known = np.isfinite(line).all(axis=1)
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], known, [False]])))
-    return [line[first:last] for first, last in zip(edges[::2], edges[1::2], strict=True)]

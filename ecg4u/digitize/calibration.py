@@ -13,9 +13,7 @@ from ecg4u.digitize.trace import RowPath
 Array = npt.NDArray[np.float64]
 
 PULSE_MV = 1.0
-PULSE_S = 0.2
 STANDARD_GAINS_MM_PER_MV = (5.0, 10.0, 20.0)
-STANDARD_SPEEDS_MM_PER_S = (25.0, 50.0)
 GAIN_TOLERANCE = 0.09
 SEARCH_MM = 32.0
 PLATEAU_MM = (1.8, 11.5)
@@ -170,7 +168,7 @@ def calibrate(
     """Gain and speed, each with where it comes from.
 
     A given value wins, but a pulse that contradicts it is reported. Without pulse 10 mm/mV is
-    assumed; 25 mm/s is assumed unless the pulse is twice as wide as it should be at that speed.
+    assumed; paper speed is not read from the page, so 25 mm/s is assumed unless given.
     """
     warnings: list[str] = []
     gain, gain_from = 10.0, "assumed"

@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ecg4u.digitize.result import Digitization
+from ecg4u.paper.draw import runs
 
 COLOURS = ((0, 114, 178), (213, 94, 0), (0, 158, 115), (160, 64, 138))
 """Okabe and Ito's blue, vermilion, green and (darkened) purple."""
@@ -21,7 +22,7 @@ def overlay(digitization: Digitization) -> npt.NDArray[np.uint8]:
     width = max(1, round(max(image.shape[:2]) / 1100))
     for number, trace in enumerate(digitization.traces):
         colour = COLOURS[number % len(COLOURS)]
-        for run in _runs(trace.xy_source):
+        for run in runs(trace.xy_source):
             points = np.round(run * 8).astype(np.int32).reshape(-1, 1, 2)
             cv2.polylines(canvas, [points], False, colour, width, cv2.LINE_AA, 3)
         known = trace.xy_source[np.isfinite(trace.xy_source[:, 1])]
@@ -40,10 +41,3 @@ def overlay_png(digitization: Digitization) -> bytes:
 
     _, data = cv2.imencode(".png", overlay(digitization)[:, :, ::-1])
     return bytes(data.tobytes())
-
-
-def _runs(xy: npt.NDArray[np.float64]) -> list[npt.NDArray[np.float64]]:
-    """Stretches without NaN."""
-    known = np.isfinite(xy).all(axis=1)
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], known, [False]])))
-    return [xy[a:b] for a, b in zip(edges[::2], edges[1::2], strict=True)]
