@@ -77,6 +77,13 @@ class PoorQualityError(ECG4UError):
     code = "poor_quality"
 
 
+class SidecarError(ECG4UError):
+    """A sidecar (the page's findings, perhaps edited) that is broken or of another page."""
+
+    exit_code = 3
+    code = "bad_sidecar"
+
+
 class OutputError(ECG4UError):
     """The result cannot be written."""
 

@@ -91,7 +91,7 @@ def segment_signal(
         empty = np.full(n, np.nan)
         return SegmentSignal(segment, empty, np.zeros(n), np.column_stack([x, y]))
     level = zero_level(path, pulse)
-    millivolts = (level - y) / (px_per_mm * calibration.gain_mm_per_mv)
+    millivolts = (level - y) / (px_per_mm * calibration.gain_for(segment.lead))
     signal = np.interp(at, x[known], millivolts[known])
     strength = np.nan_to_num(path.ink[x0 : x0 + len(y)])
     confidence = np.interp(at, x, np.where(known, np.clip(strength, 0, 1), BRIDGED_CONFIDENCE))
