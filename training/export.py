@@ -23,7 +23,7 @@ import torch
 from torch import Tensor, nn
 
 from ecg4u.model.classifier import CARD_NAME
-from ecg4u.model.network import ECGNet, NetworkConfig
+from ecg4u.model.networks import Network, build
 from ecg4u.model.prepare import MODEL_FS_HZ, WINDOW_S
 from ecg4u.record import CLASSES
 from training.calibrate import Calibration, best_f1_threshold, operating_point, platt
@@ -47,7 +47,7 @@ SOURCES = {
 class Ensemble(nn.Module):
     """The mean of the members' logits over the nine classes."""
 
-    def __init__(self, members: list[ECGNet], outputs: int) -> None:
+    def __init__(self, members: list[Network], outputs: int) -> None:
         super().__init__()
         self.members = nn.ModuleList(members)
         self.outputs = outputs
@@ -57,14 +57,14 @@ class Ensemble(nn.Module):
         return torch.stack([net(x)[:, : self.outputs] for net in self.members]).mean(dim=0)
 
 
-def member(run: Path, outputs: int) -> tuple[ECGNet, dict[str, Any]]:
+def member(run: Path, outputs: int) -> tuple[Network, dict[str, Any]]:
     """A run's averaged weights, rounded to float16 as they ship, without its auxiliary heads."""
     about = json.loads((run / "run.json").read_text())
     state = torch.load(run / "checkpoint.pt", map_location="cpu", weights_only=True)["average"]
     for key in ("head.weight", "head.bias"):
         state[key] = state[key][:outputs]
     half = {k: v.half().float() if v.is_floating_point() else v for k, v in state.items()}
-    network = ECGNet(NetworkConfig.from_dict({**about["config"], "outputs": outputs}))
+    network = build({**about["config"], "outputs": outputs})
     network.load_state_dict(half)
     return network.eval(), about
 
@@ -135,7 +135,7 @@ def _code_version() -> str:
         return "unknown"
 
 
-def write_members(members: list[ECGNet], abouts: list[dict[str, Any]], out: Path) -> list[Any]:
+def write_members(members: list[Network], abouts: list[dict[str, Any]], out: Path) -> list[Any]:
     """One float16 safetensors file a network; returns their entries for the card."""
     from safetensors.torch import save_file
 

@@ -25,16 +25,18 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from ecg4u.model.network import ECGNet, NetworkConfig
+from ecg4u.model.networks import Network, build
 from ecg4u.record import CLASSES
 from training.augment import FULL, Augmentation, augment, mixed
 from training.dataset import Data, class_columns, load, sampling_weights
 from training.evaluate import aurocs, macro, predict
+from training.physiology import Physiology, changed
 
 LABEL_SMOOTHING = 0.01
 GRADIENT_LIMIT = 2.0
 MITDB_WEIGHT = 0.3
-VALIDATE_EVERY = 4
+VALIDATE_EVERY = 2
+VALIDATION_LAYOUTS = ("full", "3x4+1")
 
 
 @dataclass(frozen=True)
@@ -51,9 +53,11 @@ class Settings:
     ema_decay: float = 0.995
     rare_power: float = 0.5
     auxiliary_weight: float = 0.3
+    network: str = "residual"
     labels: str = "targets"
     mitdb: bool = True
     mixup: bool = True
+    physiology: float = 0.0
     layouts: bool = True
     width: int = 32
     blocks: tuple[int, ...] = (1, 1, 1, 1)
@@ -91,6 +95,21 @@ def epoch_order(
     return shuffled[: len(shuffled) // size * size]
 
 
+def network_for(settings: Settings, outputs: int) -> Network:
+    """A fresh network of the settings' kind."""
+    if settings.network == "beats":
+        return build({"kind": "beats", "outputs": outputs, "dropout": settings.dropout})
+    return build(
+        {
+            "outputs": outputs,
+            "width": settings.width,
+            "blocks": settings.blocks,
+            "kernel": settings.kernel,
+            "dropout": settings.dropout,
+        }
+    )
+
+
 class Trainer:
     """One run: network, its moving average, optimizer and schedule, and where they are saved."""
 
@@ -103,14 +122,7 @@ class Trainer:
         extra = data.auxiliary if settings.auxiliary_weight and not settings.only else None
         self.main = main
         self.targets = main if extra is None else np.concatenate([main, extra], axis=1)
-        config = NetworkConfig(
-            outputs=self.targets.shape[1],
-            width=settings.width,
-            blocks=settings.blocks,
-            kernel=settings.kernel,
-            dropout=settings.dropout,
-        )
-        self.network = ECGNet(config).to(device)
+        self.network = network_for(settings, self.targets.shape[1]).to(device)
         self.average = copy.deepcopy(self.network).eval()
         self.optimizer = torch.optim.AdamW(
             self.network.parameters(), settings.learning_rate, weight_decay=settings.weight_decay
@@ -140,6 +152,7 @@ class Trainer:
                 entry |= self.validate()
             entry["seconds"] = round(time.monotonic() - started, 1)
             self.history.append(entry)
+            self._keep_best()
             self.save()
             _say("\r" + json.dumps({k: _short(v) for k, v in entry.items()}))
 
@@ -158,6 +171,9 @@ class Trainer:
     def _step(self, rows: npt.NDArray[np.int64], rng: np.random.Generator) -> float:
         leads, masks = (part.to(self.device) for part in self.data.batch(rows))
         y = torch.from_numpy(self.targets[self.data.owner[rows]]).to(self.device)
+        if self.settings.physiology and not self.settings.only:
+            share = self.settings.physiology
+            leads, masks, y = changed(leads, masks, y, rng, Physiology(share, share, share / 2))
         x = augment(leads, masks, rng, self.augmentation)
         if self.settings.mixup and rng.random() < self.augmentation.mixup:
             x, y = mixed(x, y, rng)
@@ -187,7 +203,7 @@ class Trainer:
     def validate(self) -> dict[str, Any]:
         """AUROC per class of the averaged weights on the validation split, two layouts."""
         found: dict[str, Any] = {}
-        for layout in ("full", "3x4+1"):
+        for layout in VALIDATION_LAYOUTS:
             predictions = predict(
                 self.average, self.data, "valid", layout, classes=self.classes, device=self.device
             )
@@ -196,6 +212,13 @@ class Trainer:
             each = aurocs(self.data.reference, predictions, self.classes)
             found[layout] = {**each, "macro": macro(each)}
         return found
+
+    def _keep_best(self) -> None:
+        """Save the averaged weights as ``best.pt`` if no epoch before validated as well."""
+        scores = {h["epoch"]: validation_score(h) for h in self.history if "full" in h}
+        if scores and max(scores, key=lambda epoch: scores[epoch]) == self.epoch:
+            self.run.mkdir(parents=True, exist_ok=True)
+            _write({"average": self.average.state_dict(), "epoch": self.epoch}, self.run, "best")
 
     def save(self) -> None:
         """Write the checkpoint and the history, each at once or not at all."""
@@ -207,11 +230,7 @@ class Trainer:
             "optimizer": self.optimizer.state_dict(),
             "schedule": self.schedule.state_dict(),
         }
-        temporary = self.run / "checkpoint.tmp"
-        torch.save(state, temporary)
-        os.replace(temporary, self.run / "checkpoint.pt")
-        if self.epoch % VALIDATE_EVERY == 0:
-            torch.save({"average": state["average"]}, self.run / f"epoch-{self.epoch:03d}.pt")
+        _write(state, self.run, "checkpoint")
         about = {
             "settings": asdict(self.settings),
             "config": self.network.config.to_dict(),
@@ -230,6 +249,17 @@ class Trainer:
             getattr(self, name).load_state_dict(state[name])
         self.epoch = state["epoch"]
         self.history = json.loads((self.run / "run.json").read_text())["history"]
+
+
+def validation_score(entry: dict[str, Any]) -> float:
+    """The mean of the layouts' macro AUROC: what early stopping goes by."""
+    return float(np.mean([entry[layout]["macro"] for layout in VALIDATION_LAYOUTS]))
+
+
+def _write(state: dict[str, Any], run: Path, name: str) -> None:
+    temporary = run / f"{name}.tmp"
+    torch.save(state, temporary)
+    os.replace(temporary, run / f"{name}.pt")
 
 
 def _say(text: str) -> None:
@@ -257,9 +287,11 @@ def _bar(epoch: int, epochs: int, step: int, steps: int) -> None:
 @click.option("--stop-after", type=int, help="End after this epoch of the schedule.")
 @click.option("--batch", default=64)
 @click.option("--learning-rate", default=4e-3)
+@click.option("--network", type=click.Choice(["residual", "beats"]), default="residual")
 @click.option("--labels", type=click.Choice(["targets", "reference"]), default="targets")
 @click.option("--mitdb/--no-mitdb", default=True)
 @click.option("--mixup/--no-mixup", default=True)
+@click.option("--physiology", default=0.0, help="Share of early beats made; and of long PR.")
 @click.option("--layouts/--no-layouts", default=True, help="Augment, with pages' masks, or not.")
 @click.option("--auxiliary-weight", default=0.3)
 @click.option("--rare-power", default=0.5)

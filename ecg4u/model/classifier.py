@@ -222,7 +222,7 @@ def _load(folder: Path, card: Mapping[str, Any], device: str) -> list[torch.nn.M
     try:
         from safetensors.torch import load_file
 
-        from ecg4u.model.network import ECGNet, NetworkConfig
+        from ecg4u.model.networks import build
     except ImportError as error:
         raise MissingDependencyError(
             "classifying needs torch and safetensors",
@@ -231,7 +231,7 @@ def _load(folder: Path, card: Mapping[str, Any], device: str) -> list[torch.nn.M
         ) from error
     members: list[torch.nn.Module] = []
     for member in card["members"]:
-        network = ECGNet(NetworkConfig.from_dict(member["config"]))
+        network = build(member["config"])
         try:
             state = load_file(folder / member["file"])
             network.load_state_dict({k: v.float() if v.is_floating_point() else v

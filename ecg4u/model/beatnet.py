@@ -1,0 +1,200 @@
+"""A second look at the same input: the beats laid over one another, and their rhythm.
+
+What a long convolution has to learn about PR, QRS and ST, a median beat shows at fixed places, with
+the noise averaged away; what it has to learn about early and late beats, a row of RR intervals and
+of beats' likeness to the median beat shows. Everything is computed from the (n, 24, t) input inside
+`BeatNet.forward`, so that masks, Shapley values and averaging with `ECGNet` work as for any network
+of the ensemble.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ecg4u.model.network import ResidualBlock
+
+MAX_BEATS = 32
+BEFORE, AFTER = 40, 56
+"""Samples (100 Hz) of a beat before and from its R peak on."""
+REFRACTORY = 20
+SMOOTHING = 7
+PEAK_LEVEL = 0.35
+P_WINDOW, QRS_WINDOW, T_WINDOW = slice(12, 33), slice(32, 50), slice(52, 86)
+BEAT_NUMBERS, RHYTHM_NUMBERS = 12, 6
+EPSILON = 1e-4
+
+
+@dataclass(frozen=True)
+class BeatConfig:
+    """Everything needed to rebuild the network; stored in the weights' card."""
+
+    kind: str = "beats"
+    outputs: int = 9
+    width: int = 48
+    kernel: int = 7
+    hidden: int = 96
+    dropout: float = 0.4
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain values."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> BeatConfig:
+        """The inverse of `to_dict`."""
+        return cls(**values)
+
+
+def find_beats(leads: Tensor, masks: Tensor) -> tuple[Tensor, Tensor]:
+    """(n, 12, t) mV and masks -> (n, `MAX_BEATS`) R samples in order of time, and which are real.
+
+    Each lead's squared slope over its own mean, averaged over the leads known at that time and
+    smoothed over 70 ms; its local maxima above `PEAK_LEVEL` of its 98th percentile (square roots).
+    """
+    both = masks[..., 1:] * masks[..., :-1]
+    energy = leads.diff(dim=2).square() * both
+    own = energy.sum(2, keepdim=True) / both.sum(2, keepdim=True).clamp(min=1)
+    energy = (energy / own.clamp(min=1e-8)).sum(1) / both.sum(1).clamp(min=1)
+    pooled = nn.functional.avg_pool1d(
+        energy[:, None], SMOOTHING, 1, SMOOTHING // 2, count_include_pad=False
+    )
+    slope = pooled[:, 0].sqrt()
+    level = PEAK_LEVEL * torch.quantile(slope, 0.98, dim=1, keepdim=True)
+    highest = nn.functional.max_pool1d(slope[:, None], 2 * REFRACTORY + 1, 1, REFRACTORY)[:, 0]
+    peak = (slope == highest) & (slope > level) & (slope > 0)
+    samples = torch.arange(slope.shape[1], device=leads.device)
+    late = slope.shape[1]
+    order = torch.where(peak, samples, late)
+    first = torch.topk(order, min(MAX_BEATS, late), dim=1, largest=False, sorted=True).values
+    return first.clamp(max=late - 1), first < late
+
+
+def cut_beats(x: Tensor, at: Tensor) -> Tensor:
+    """(n, c, t) around (n, k) samples -> (n, k, c, BEFORE + AFTER), zero beyond the ends."""
+    padded = nn.functional.pad(x, (BEFORE, AFTER)).transpose(1, 2)
+    offsets = torch.arange(BEFORE + AFTER, device=x.device)
+    rows = torch.arange(len(x), device=x.device)[:, None, None]
+    return padded[rows, at[..., None] + offsets].transpose(2, 3)
+
+
+def median_beat(beats: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
+    """(n, k, 12, t) beats and what is known of them -> (n, 12, t) median and mean deviation."""
+    middle = torch.where(known > 0, beats, torch.nan).nanmedian(dim=1).values
+    middle = torch.nan_to_num(middle)
+    count = known.sum(1)
+    offset = ((beats - middle[:, None]) * known).sum(3, keepdim=True)
+    offset = offset / known.sum(3, keepdim=True).clamp(min=1)
+    spread = ((beats - middle[:, None] - offset).abs() * known).sum(1) / count.clamp(min=1)
+    return middle, spread
+
+
+def _alike(beats: Tensor, middle: Tensor, known: Tensor, window: slice) -> tuple[Tensor, Tensor]:
+    """(n, k): correlation with the median beat in a window, and the log ratio of their energy."""
+    known = known[..., window]
+    count = known.sum(3, keepdim=True).clamp(min=1)
+    one = beats[..., window] * known
+    other = middle[:, None, :, window] * known
+    one = (one - one.sum(3, keepdim=True) / count) * known
+    other = (other - other.sum(3, keepdim=True) / count) * known
+    energy, usual = one.square().sum((2, 3)), other.square().sum((2, 3))
+    likeness = (one * other).sum((2, 3)) / (energy * usual + EPSILON**2).sqrt()
+    return likeness, ((energy + EPSILON) / (usual + EPSILON)).log().clamp(-3, 3)
+
+
+def rhythm(at: Tensor, real: Tensor) -> tuple[Tensor, Tensor]:
+    """R samples -> (n, k, 5) of each beat's intervals, (n, `RHYTHM_NUMBERS`) of all of them.
+
+    A beat's: the interval before and after over the median less 1, the interval before in s, and
+    whether each is there.
+    """
+    interval = at.diff(dim=1).float() / 100
+    there = (real[:, 1:] & real[:, :-1]).float()
+    usual = torch.where(there > 0, interval, torch.nan).nanmedian(dim=1, keepdim=True).values
+    usual = torch.nan_to_num(usual, nan=0.8)
+    relative = ((interval / usual - 1) * there).clamp(-1, 1.5)
+    before, after = (
+        nn.functional.pad(relative, (1, 0)),
+        nn.functional.pad(relative, (0, 1)),
+    )
+    seconds = nn.functional.pad(interval * there, (1, 0)).clamp(max=3)
+    has_before = nn.functional.pad(there, (1, 0))
+    has_after = nn.functional.pad(there, (0, 1))
+    count = there.sum(1).clamp(min=1)
+    change = relative.diff(dim=1) * there[:, 1:] * there[:, :-1]
+    pairs = (there[:, 1:] * there[:, :-1]).sum(1).clamp(min=1)
+    whole = torch.stack(
+        [
+            usual[:, 0],
+            (relative.square().sum(1) / count + EPSILON).sqrt(),
+            (change.square().sum(1) / pairs + EPSILON).sqrt(),
+            change.abs().sum(1) / pairs,
+            relative.amin(1),
+            relative.amax(1),
+        ],
+        dim=1,
+    )
+    return torch.stack([before, after, seconds, has_before, has_after], dim=2), whole
+
+
+class BeatNet(nn.Module):
+    """(n, 24, t) millivolts and masks at 100 Hz -> (n, outputs) logits."""
+
+    def __init__(self, config: BeatConfig) -> None:
+        super().__init__()
+        self.config = config
+        width = config.width
+        self.shape = nn.Sequential(
+            nn.Conv1d(36, width, config.kernel, 1, config.kernel // 2, bias=False),
+            nn.BatchNorm1d(width),
+            nn.ReLU(),
+            ResidualBlock(width, width, 2, config.kernel),
+            ResidualBlock(width, 2 * width, 2, config.kernel),
+        )
+        self.places = nn.Sequential(
+            nn.Flatten(),
+            nn.Dropout(config.dropout),
+            nn.Linear(2 * width * ((BEFORE + AFTER) // 4), config.hidden),
+            nn.ReLU(),
+        )
+        self.order = nn.Sequential(
+            nn.Conv1d(BEAT_NUMBERS, 32, 5, padding=2),
+            nn.ReLU(),
+            nn.Conv1d(32, 48, 3, padding=1),
+            nn.ReLU(),
+        )
+        self.dropout = nn.Dropout(config.dropout)
+        self.joined = nn.Sequential(
+            nn.Linear(config.hidden + 96 + RHYTHM_NUMBERS, config.hidden),
+            nn.ReLU(),
+            nn.Dropout(config.dropout),
+        )
+        self.head = nn.Linear(config.hidden, config.outputs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(n, 24, t) -> (n, outputs) logits."""
+        leads, masks = x.float().chunk(2, dim=1)
+        leads = leads * masks
+        at, real = find_beats(leads.detach(), masks)
+        if self.training:
+            at = (at + torch.randint_like(at, -2, 3)).clamp(0, x.shape[2] - 1)
+        known = cut_beats(masks, at) * real[:, :, None, None]
+        beats = cut_beats(leads, at) * known
+        middle, spread = median_beat(beats, known)
+        share = known.sum(1) / real.sum(1).clamp(min=1)[:, None, None]
+        shape = self.places(self.shape(torch.cat([middle, spread, share], dim=1)))
+        intervals, whole = rhythm(at, real)
+        alike = [
+            part
+            for window in (P_WINDOW, QRS_WINDOW, T_WINDOW)
+            for part in _alike(beats, middle, known, window)
+        ]
+        numbers = torch.cat([intervals, torch.stack([*alike, real.float()], dim=2)], dim=2)
+        numbers = numbers * real[..., None]
+        order = self.order(numbers.transpose(1, 2)) * real[:, None]
+        mean = order.sum(2) / real.sum(1).clamp(min=1)[:, None]
+        together = torch.cat([shape, self.dropout(torch.cat([mean, order.amax(2)], 1)), whole], 1)
+        return self.head(self.joined(together))
