@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from ecg4u.record import CHEST_LEADS
+
 if TYPE_CHECKING:
     from ecg4u.digitize.page import RectifiedPage
+    from ecg4u.digitize.sidecar import Sidecar
     from ecg4u.io import Page
     from ecg4u.record import ECGRecord
 
@@ -77,7 +80,8 @@ class Calibration:
     """Scale of the signals and where it comes from.
 
     ``gain_from`` / ``speed_from`` is ``"pulse"``, ``"text"``, ``"layout"``, ``"user"`` or
-    ``"assumed"``.
+    ``"assumed"``. ``chest_gain_mm_per_mv`` (and where it comes from) is that of V1 to V6 where it
+    differs from the limb leads'; use `gain_for`.
     """
 
     gain_mm_per_mv: float = 10.0
@@ -87,6 +91,18 @@ class Calibration:
     pulse_height_mm: float | None = None
     pulse_width_mm: float | None = None
     warnings: tuple[str, ...] = ()
+    chest_gain_mm_per_mv: float | None = None
+    chest_gain_from: str | None = None
+
+    def gain_for(self, lead: str) -> float:
+        """Gain of a lead in mm/mV."""
+        chest = self.chest_gain_mm_per_mv
+        return chest if chest is not None and lead in CHEST_LEADS else self.gain_mm_per_mv
+
+    def gain_from_for(self, lead: str) -> str:
+        """Where the gain of a lead comes from."""
+        chest = self.chest_gain_from if self.chest_gain_mm_per_mv is not None else None
+        return chest if chest is not None and lead in CHEST_LEADS else self.gain_from
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,6 +141,16 @@ class Digitization:
     grade: Grade
     warnings: tuple[str, ...] = ()
     timings_s: Mapping[str, float] = field(default_factory=dict)
+    basis: Sidecar | None = None
+
+    def sidecar(self) -> dict[str, Any]:
+        """What was found, for a person to correct: schema ``ecg4u.page/1``; see docs/sidecar.md."""
+        return {} if self.basis is None else self.basis.to_dict()
+
+    @property
+    def corrections(self) -> tuple[str, ...]:
+        """What a person corrected by hand, in words."""
+        return () if self.basis is None else self.basis.corrections
 
     def to_dict(self) -> dict[str, Any]:
         """The page part of ``result.json``: page, grid, calibration, layout, leads, warnings."""
