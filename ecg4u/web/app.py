@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib import resources
@@ -13,6 +14,7 @@ from fastapi.middleware.cors import CORSMiddleware
 from fastapi.middleware.trustedhost import TrustedHostMiddleware
 from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from ecg4u import __version__
 from ecg4u.report.document import csp_hash, script, style
@@ -21,7 +23,16 @@ from ecg4u.web.jobs import Job, Jobs
 from ecg4u.web.legacy import legacy_results
 from ecg4u.web.metrics import Metrics
 from ecg4u.web.options import AnalysisOptions, Correction
-from ecg4u.web.problems import BAD_REQUEST, EMPTY, INTERNAL, TOO_LARGE, WRONG_TYPE, Problem
+from ecg4u.web.problems import (
+    BAD_REQUEST,
+    EMPTY,
+    INTERNAL,
+    NOTHING_TO_CORRECT,
+    TOO_LARGE,
+    UNKNOWN_ID,
+    WRONG_TYPE,
+    Problem,
+)
 from ecg4u.web.settings import Settings
 from ecg4u.web.sniff import is_page
 
@@ -48,6 +59,8 @@ STATIC = {
     "icon-192.png": "image/png",
     "icon-512.png": "image/png",
 }
+KEPT = ("page", "explain")
+"""Options of the first reading that hold for a corrected one; the rest is in the sidecar."""
 PRIVATE = {"Cache-Control": "no-store"}
 
 
@@ -98,6 +111,7 @@ def create_app(
     _add_state(app, queue, counted)
     _add_uploads(app, queue, limits)
     _add_results(app, queue)
+    app.state.drain = queue.drain
     if limits.cors_origins:
         app.add_middleware(
             CORSMiddleware,
@@ -123,14 +137,26 @@ def _add_problems(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def http(request: Request, error: HTTPException) -> JSONResponse:
+        headers = dict(error.headers or {})
+        if error.status_code == 405:
+            headers["Allow"] = ", ".join(_methods_at(app, request))
         words = {404: "There is nothing here.", 405: "This cannot be done here."}
         message = words.get(error.status_code, "The request cannot be read.")
         problem = Problem(error.status_code, "http", message, "See /openapi.json.")
-        return JSONResponse(problem.to_dict(), error.status_code, headers=error.headers)
+        return JSONResponse(problem.to_dict(), error.status_code, headers=headers)
 
     @app.exception_handler(Exception)
     async def unknown(request: Request, error: Exception) -> JSONResponse:
         return JSONResponse(INTERNAL.to_dict(), INTERNAL.status)
+
+
+def _methods_at(app: FastAPI, request: Request) -> list[str]:
+    """The methods that a path answers, over all routes that match it."""
+    methods: set[str] = set()
+    for route in app.routes:
+        if route.matches(request.scope)[0] is not Match.NONE:
+            methods |= getattr(route, "methods", None) or set()
+    return sorted(methods)
 
 
 def _add_page(app: FastAPI) -> None:
@@ -198,7 +224,7 @@ def _add_uploads(app: FastAPI, queue: Jobs, limits: Settings) -> None:
     @app.post("/predict", responses=PROBLEMS, summary="Classes, in the first ECG4U's form")
     async def predict(image: Upload) -> JSONResponse:
         job = queue.submit(await _read(image, limits), AnalysisOptions().to_analysis())
-        result = await _result(job)
+        result = json.loads((await _outcome(job)).result)
         return JSONResponse(legacy_results(result), headers={**PRIVATE, **_location(job)})
 
     @app.post(
@@ -210,7 +236,7 @@ def _add_uploads(app: FastAPI, queue: Jobs, limits: Settings) -> None:
         image: Upload,
         options: Annotated[str, Form(description="AnalysisOptions as JSON")] = "{}",
         wait: Annotated[bool, Query(description="Answer when the result is there")] = True,
-    ) -> JSONResponse:
+    ) -> Response:
         chosen = AnalysisOptions.from_json(options)
         job = queue.submit(await _read(image, limits), chosen.to_analysis())
         return await _answer(queue, job, wait=wait)
@@ -218,12 +244,16 @@ def _add_uploads(app: FastAPI, queue: Jobs, limits: Settings) -> None:
     @app.post(
         "/v1/ecg/{identifier}/correct",
         responses={**PROBLEMS, 202: {"description": "Taken in; ask at Location"}},
-        summary="The same page once more, with what the user knows better",
+        summary="The page once more, from where the user knows better",
     )
-    async def correct(identifier: str, correction: Correction, wait: bool = True) -> JSONResponse:
+    async def correct(identifier: str, correction: Correction, wait: bool = True) -> Response:
         earlier = queue.get(identifier)
-        chosen = {**earlier.options, **correction.to_analysis()}
-        return await _answer(queue, queue.submit(earlier.source, chosen), wait=wait)
+        made = await _outcome(earlier)
+        if not made.sidecar:
+            raise NOTHING_TO_CORRECT
+        said = {"sidecar": made.sidecar, "correction": correction.to_corrected()}
+        kept = {name: earlier.options[name] for name in KEPT if name in earlier.options}
+        return await _answer(queue, queue.submit(earlier.source, {**kept, **said}), wait=wait)
 
 
 def _add_results(app: FastAPI, queue: Jobs) -> None:
@@ -232,7 +262,7 @@ def _add_results(app: FastAPI, queue: Jobs) -> None:
         responses={**PROBLEMS, 202: {"description": "Not finished yet"}},
         summary="result.json, or how far it has come",
     )
-    async def result(identifier: str) -> JSONResponse:
+    async def result(identifier: str) -> Response:
         return await _answer(queue, queue.get(identifier), wait=False)
 
     @app.delete(
@@ -263,6 +293,31 @@ def _add_results(app: FastAPI, queue: Jobs) -> None:
         made = await _outcome(queue.get(identifier))
         return _download(made.signals_csv, "text/csv; charset=utf-8", "ecg-signals.csv")
 
+    @app.get(
+        "/v1/ecg/{identifier}/page",
+        responses=PROBLEMS,
+        summary="The page's corners, scale and segments, to show them and have them corrected",
+    )
+    async def page(identifier: str) -> Response:
+        made = await _outcome(queue.get(identifier))
+        return Response(_there(made.view), media_type="application/json", headers=PRIVATE)
+
+    @app.get("/v1/ecg/{identifier}/page.webp", responses=PROBLEMS, response_class=Response)
+    async def page_picture(identifier: str) -> Response:
+        made = await _outcome(queue.get(identifier))
+        return Response(_there(made.picture), media_type="image/webp", headers=PRIVATE)
+
+    @app.get("/v1/ecg/{identifier}/sidecar.json", responses=PROBLEMS, response_class=Response)
+    async def sidecar(identifier: str) -> Response:
+        made = await _outcome(queue.get(identifier))
+        return _download(_there(made.sidecar), "application/json", "ecg-page.json")
+
+
+def _there(part: bytes) -> bytes:
+    if not part:
+        raise UNKNOWN_ID
+    return part
+
 
 def _download(data: bytes, media_type: str, name: str) -> Response:
     headers = {"Content-Disposition": f'attachment; filename="{name}"', **PRIVATE}
@@ -288,16 +343,13 @@ async def _outcome(job: Job) -> Any:
     return job.outcome
 
 
-async def _result(job: Job) -> dict[str, Any]:
-    return dict((await _outcome(job)).result)
-
-
-async def _answer(queue: Jobs, job: Job, *, wait: bool) -> JSONResponse:
+async def _answer(queue: Jobs, job: Job, *, wait: bool) -> Response:
     headers = {**PRIVATE, **_location(job)}
     if not wait and not job.finished.is_set():
         state = {"id": job.id, "state": "running", "stage": queue.stage(job)}
         return JSONResponse(state, 202, headers={**headers, "Retry-After": "1"})
-    return JSONResponse(await _result(job), headers=headers)
+    made = await _outcome(job)
+    return Response(made.result, media_type="application/json", headers=headers)
 
 
 def _location(job: Job) -> dict[str, str]:

@@ -72,6 +72,7 @@ def serve(
         import uvicorn
 
         from ecg4u.web.app import create_app
+        from ecg4u.web.server import ImpatientProtocol, Server
         from ecg4u.web.settings import Settings
     except ImportError:
         raise MissingDependencyError(
@@ -95,13 +96,17 @@ def serve(
     if host not in LOOPBACK and token is None:
         click.echo("Anyone who reaches this address can use it: consider --token.", err=True)
     click.echo(f"ecg4u: http://{host}:{port}", err=True)
-    uvicorn.run(
-        create_app(settings),
+    app = create_app(settings)
+    config = uvicorn.Config(
+        app,
         host=host,
         port=port,
+        http=ImpatientProtocol,
+        ws="none",
         access_log=False,
         log_level="warning",
         server_header=False,
-        timeout_graceful_shutdown=10,
+        timeout_graceful_shutdown=round(settings.stop_s) + 5,
         timeout_keep_alive=10,
     )
+    Server(config, app.state.drain).run()

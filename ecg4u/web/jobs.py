@@ -7,17 +7,21 @@ import contextlib
 import multiprocessing
 import os
 import secrets
+import shutil
+import tempfile
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from ecg4u.web import worker
 from ecg4u.web.metrics import Metrics
-from ecg4u.web.problems import UNKNOWN_ID, Problem, problem_of
+from ecg4u.web.problems import STOPPING, UNKNOWN_ID, Problem, problem_of
 from ecg4u.web.settings import Settings
 
 ID_BYTES = 18
+FOLDER_PREFIX = "ecg4u-serve-"
 Work = Callable[[int, bytes, Mapping[str, Any]], worker.Outcome]
 
 
@@ -33,15 +37,13 @@ class Job:
     ended: float | None = None
     outcome: worker.Outcome | None = None
     problem: Problem | None = None
+    future: Any = None
     finished: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
     def n_bytes(self) -> int:
         """What the job holds in memory."""
-        made = self.outcome
-        return len(self.source) + (
-            len(made.report) + len(made.signals_zip) + len(made.signals_csv) if made else 0
-        )
+        return len(self.source) + (self.outcome.n_bytes if self.outcome else 0)
 
 
 class Jobs:
@@ -65,35 +67,60 @@ class Jobs:
         self._board = self._context.RawArray("B", settings.workers + settings.waiting)
         self._free = list(range(len(self._board)))
         self._pool: Any = None
+        self._folder = ""
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stopping = False
         self.ready = False
 
     def open(self) -> None:
         """Start the workers and warm them up in the background."""
         from pebble import ProcessPool
 
+        self._loop = asyncio.get_running_loop()
+        self._folder = tempfile.mkdtemp(prefix=FOLDER_PREFIX)
         threads = max(1, (os.cpu_count() or 1) // (2 * self._settings.workers))
         self._pool = ProcessPool(
             max_workers=self._settings.workers,
             initializer=worker.start,
-            initargs=(self._board, self._settings.memory_mb, threads),
+            initargs=(self._board, self._settings.memory_mb, threads, self._folder),
             context=self._context,
         )
         self._keep(asyncio.create_task(self._warm()))
         self._keep(asyncio.create_task(self._forget_in_time()))
 
+    def drain(self) -> None:
+        """Take nothing more in: who waits is told to come back, who is being served may finish.
+
+        May be called from a signal handler.
+        """
+        self._stopping = True
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._send_away)
+
     async def close(self) -> None:
-        """Stop at once; whoever waits is told to come back."""
+        """Stop at once; whoever still waits is told to come back."""
+        self._stopping = True
         for task in list(self._tasks):
             task.cancel()
-        for job in self._jobs.values():
-            if not job.finished.is_set():
-                job.problem = _busy(10)
-                job.finished.set()
+        self._give_up()
         self._jobs.clear()
         if self._pool is not None:
             self._pool.stop()
             with contextlib.suppress(TimeoutError):
                 self._pool.join(10)
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _send_away(self) -> None:
+        for job in self._jobs.values():
+            if job.future is not None and not job.future.running():
+                job.future.cancel()
+        asyncio.get_running_loop().call_later(self._settings.stop_s, self._give_up)
+
+    def _give_up(self) -> None:
+        for job in self._jobs.values():
+            if not job.finished.is_set():
+                job.problem = STOPPING
+                job.finished.set()
 
     @property
     def unfinished(self) -> int:
@@ -113,6 +140,8 @@ class Jobs:
         Problem
             503 if too many wait already.
         """
+        if self._stopping:
+            raise STOPPING
         if not self._free or self._pool is None:
             raise _busy(self._retry_after_s())
         job = Job(secrets.token_urlsafe(ID_BYTES), source, dict(options), self._free.pop())
@@ -160,21 +189,24 @@ class Jobs:
     async def _run(self, job: Job) -> None:
         begun = time.perf_counter()
         try:
-            future = self._pool.schedule(
+            job.future = self._pool.schedule(
                 self._work,
                 args=[job.slot, job.source, job.options],
                 timeout=self._settings.timeout_s,
             )
-            outcome: worker.Outcome = await asyncio.wrap_future(future)
+            outcome: worker.Outcome = await asyncio.wrap_future(job.future)
             job.outcome = outcome
             self._metrics.analysed("ok", outcome.seconds)
         except asyncio.CancelledError:
-            raise
+            job.problem = STOPPING
+            if not job.future.cancelled():
+                raise
         except Exception as error:
             job.problem = problem_of(error)
             self._metrics.analysed(job.problem.code, time.perf_counter() - begun)
         finally:
             job.ended = time.monotonic()
+            job.future = None
             self._free.append(job.slot)
             job.finished.set()
             self._trim()
@@ -184,7 +216,11 @@ class Jobs:
             (job for job in self._jobs.values() if job.ended is not None),
             key=lambda job: job.ended or 0.0,
         )
-        for job in done[: max(0, len(done) - self._settings.keep_results)]:
+        held = sum(job.n_bytes for job in done)
+        for i, job in enumerate(done[:-1]):
+            if len(done) - i <= self._settings.keep_results and held <= self._settings.keep_bytes:
+                break
+            held -= job.n_bytes
             self._jobs.pop(job.id, None)
 
     async def _forget_in_time(self) -> None:
@@ -194,6 +230,15 @@ class Jobs:
             for job in list(self._jobs.values()):
                 if job.ended is not None and now - job.ended > self._settings.keep_s:
                     self._jobs.pop(job.id, None)
+            await asyncio.to_thread(_sweep, Path(self._folder), 2 * self._settings.timeout_s)
+
+
+def _sweep(folder: Path, older_than_s: float) -> None:
+    """Delete what a worker that was killed left in the private folder."""
+    with contextlib.suppress(OSError):
+        for left in folder.iterdir():
+            if time.time() - left.stat().st_mtime > older_than_s:
+                shutil.rmtree(left, ignore_errors=True)
 
 
 def _busy(retry_after_s: int) -> Problem:

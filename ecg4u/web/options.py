@@ -2,31 +2,92 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ecg4u.web.problems import Problem
 
+Gain = Annotated[float, Field(ge=1, le=80)]
+Speed = Annotated[float, Field(ge=5, le=200)]
+Pixel = Annotated[float, Field(ge=-100_000, le=100_000)]
+Point = tuple[Pixel, Pixel]
+SegmentId = Annotated[str, Field(min_length=1, max_length=20)]
+Lead = Literal["I", "II", "III", "aVR", "aVL", "aVF", "V1", "V2", "V3", "V4", "V5", "V6"]
+MAX_SEGMENTS = 64
+MAX_POINTS = 20_000
 
-class Correction(BaseModel):
-    """What is printed on the page, where the user knows it better than the machine."""
 
+class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    gain_mm_per_mv: float | None = Field(default=None, ge=1, le=80, description="e.g. 5, 10 or 20")
-    speed_mm_per_s: float | None = Field(default=None, ge=5, le=200, description="e.g. 25 or 50")
+
+class GainByGroup(_Strict):
+    """Where the limb and the chest leads are printed at different gains."""
+
+    limb: Gain | None = None
+    chest: Gain | None = None
+
+
+class Redrawn(_Strict):
+    """A stretch of a trace as the user sees it."""
+
+    segment: SegmentId
+    points: Annotated[list[Point | None], Field(min_length=2, max_length=MAX_POINTS)] | None = (
+        Field(description="Px of the page's image; null in the list is a gap, null alone blanks")
+    )
+    x: Point | None = Field(
+        default=None, description="The span that is replaced; from first to last point if not given"
+    )
+
+
+class Correction(_Strict):
+    """What is printed on the page, where the user knows it better than the machine.
+
+    Segments are those of ``/v1/ecg/{identifier}/page``.
+    """
+
+    gain_mm_per_mv: Gain | GainByGroup | None = None
+    speed_mm_per_s: Speed | None = None
+    names: dict[SegmentId, Lead | None] = Field(
+        default_factory=dict,
+        max_length=MAX_SEGMENTS,
+        description="The right lead of a segment; null leaves it out",
+    )
+    start_s: dict[SegmentId, Annotated[float, Field(ge=0, le=120)]] = Field(
+        default_factory=dict, max_length=MAX_SEGMENTS, description="When a segment begins"
+    )
+    layout: Annotated[str, Field(max_length=40)] | None = Field(
+        default=None, description="e.g. 3x4+1; the rows are cut and named by it"
+    )
+    corners: tuple[Point, Point, Point, Point] | None = Field(
+        default=None,
+        description="Top left, top right, bottom right, bottom left of the upright page, in px",
+    )
+    redraw: list[Redrawn] = Field(default_factory=list, max_length=200)
+
+    def to_corrected(self) -> dict[str, Any]:
+        """As keyword arguments of `Sidecar.corrected`; only what was said."""
+        said = self.model_dump(exclude_defaults=True)
+        words = {"gain_mm_per_mv": "gain", "speed_mm_per_s": "speed"}
+        if isinstance(said.get("gain_mm_per_mv"), dict):
+            said["gain_mm_per_mv"] = {
+                group: gain for group, gain in said["gain_mm_per_mv"].items() if gain is not None
+            }
+        return {words.get(name, name): value for name, value in said.items()}
+
+
+class AnalysisOptions(_Strict):
+    """How to analyse a page."""
+
+    gain_mm_per_mv: Gain | None = Field(default=None, description="If known: e.g. 5, 10 or 20")
+    speed_mm_per_s: Speed | None = Field(default=None, description="If known: e.g. 25 or 50")
+    page: int = Field(default=1, ge=1, le=1000, description="Which page of a PDF")
+    explain: bool = Field(default=True, description="False: classes without reasons, sooner")
 
     def to_analysis(self) -> dict[str, Any]:
         """As keyword arguments of `ecg4u.analysis.analyse`; only what was said."""
         return self.model_dump(exclude_none=True)
-
-
-class AnalysisOptions(Correction):
-    """How to analyse a page."""
-
-    page: int = Field(default=1, ge=1, le=1000, description="Which page of a PDF")
-    explain: bool = Field(default=True, description="False: classes without reasons, sooner")
 
     @classmethod
     def from_json(cls, text: str) -> AnalysisOptions:

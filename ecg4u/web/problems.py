@@ -11,6 +11,7 @@ STATUS_OF_CODE = {
     "unreadable_input": 422,
     "not_an_ecg": 422,
     "poor_quality": 422,
+    "bad_sidecar": 422,
     "missing_dependency": 415,
 }
 
@@ -92,6 +93,19 @@ BAD_REQUEST = Problem(
     "usage",
     "The request is not as this service expects it.",
     "Send the page as the multipart file 'image'; see /openapi.json.",
+)
+NOTHING_TO_CORRECT = Problem(
+    422,
+    "nothing_to_correct",
+    "This page could not be read, so there is nothing on it to correct.",
+    "Crop or turn the picture and send it again.",
+)
+STOPPING = Problem(
+    503,
+    "stopping",
+    "The service is being stopped or started anew.",
+    "Send the page again in a minute.",
+    retry_after_s=30,
 )
 
 

@@ -22,6 +22,10 @@ class Settings:
     keep_s: float = 900.0
     """How long a result stays in memory after it was made."""
     keep_results: int = 64
+    keep_bytes: int = 80_000_000
+    """Results beyond so many, or so much memory, are forgotten sooner, the oldest first."""
+    stop_s: float = 20.0
+    """How long the page that is being read may go on after the service was told to stop."""
     uploads_per_minute: int = 60
     """From one address."""
     token: str | None = None

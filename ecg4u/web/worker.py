@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ecg4u.web.pageview import page_view, picture
+
 if TYPE_CHECKING:
     from ctypes import Array, c_ubyte
 
@@ -25,11 +27,24 @@ ZIP_TIME = (1980, 1, 1, 0, 0, 0)
 class Outcome:
     """All that is kept of an analysis."""
 
-    result: Mapping[str, Any]
-    report: str
+    result: bytes
+    """``result.json``."""
+    report: bytes
+    """HTML."""
     signals_zip: bytes
     signals_csv: bytes
     seconds: float
+    sidecar: bytes = b""
+    """What was found on the page, as JSON; empty where there is no page."""
+    view: bytes = b""
+    """What the page needs to show it and have it corrected, as JSON; see `page_view`."""
+    picture: bytes = b""
+    """The page as WebP, upright and without anything that its file said."""
+
+    @property
+    def n_bytes(self) -> int:
+        """What it holds in memory."""
+        return sum(len(part) for part in vars(self).values() if isinstance(part, bytes))
 
 
 Analyse = Callable[..., "Analysis"]
@@ -37,8 +52,8 @@ Analyse = Callable[..., "Analysis"]
 _board: Array[c_ubyte] | None = None
 
 
-def start(board: Array[c_ubyte], memory_mb: int, threads: int) -> None:
-    """Prepare a fresh worker: its limits, its quiet, and everything heavy loaded once."""
+def start(board: Array[c_ubyte], memory_mb: int, threads: int, folder: str) -> None:
+    """Prepare a fresh worker: its limits, its quiet, and its private folder."""
     import logging
     import os
     import resource
@@ -46,6 +61,7 @@ def start(board: Array[c_ubyte], memory_mb: int, threads: int) -> None:
 
     global _board
     _board = board
+    tempfile.tempdir = folder
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ[name] = str(threads)
@@ -81,10 +97,13 @@ def warm_up() -> None:
 def analyse_page(slot: int, data: bytes, options: Mapping[str, Any]) -> Outcome:
     """Analyse a page and make its report and its signal files.
 
+    ``options`` are those of `ecg4u.analysis.analyse`; beside them ``sidecar`` may be JSON, and
+    ``correction`` the arguments of `Sidecar.corrected`.
+
     Raises
     ------
     ECG4UError
-        If the page cannot be read.
+        If the page cannot be read, or the correction makes no sense.
     """
     import time
 
@@ -92,18 +111,39 @@ def analyse_page(slot: int, data: bytes, options: Mapping[str, Any]) -> Outcome:
     from ecg4u.report import render
 
     begun = time.perf_counter()
-    analysis = analyse(data, progress=lambda stage: _note(slot, stage), **options)
+    analysis = analyse(
+        data, progress=lambda stage: _note(slot, stage), **_with_sidecar(dict(options))
+    )
     _note(slot, "report")
     csv, archive = _signal_files(analysis)
+    page = analysis.digitization
+    found = page.sidecar() if page else None
     outcome = Outcome(
-        result=json.loads(json.dumps(analysis.to_dict(), allow_nan=False)),
-        report=render(analysis),
+        result=_json(analysis.to_dict()),
+        report=render(analysis).encode(),
         signals_zip=archive,
         signals_csv=csv,
+        sidecar=_json(found) if found else b"",
+        view=_json(page_view(found)) if found else b"",
+        picture=picture(page.page.image) if page else b"",
         seconds=time.perf_counter() - begun,
     )
     _note(slot, "done")
     return outcome
+
+
+def _with_sidecar(options: dict[str, Any]) -> dict[str, Any]:
+    correction = options.pop("correction", None) or {}
+    if not options.get("sidecar"):
+        return options
+    from ecg4u.digitize.sidecar import Sidecar
+
+    options["sidecar"] = Sidecar.from_json(options["sidecar"]).corrected(**correction)
+    return options
+
+
+def _json(value: Any) -> bytes:
+    return json.dumps(value, allow_nan=False, separators=(",", ":")).encode()
 
 
 def _note(slot: int, stage: str) -> None:

@@ -6,16 +6,19 @@ A page says what is to happen to it by its second pixel row; see `page`.
 from __future__ import annotations
 
 import io
+import json
 import os
 import time
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 from PIL import Image
 
 from ecg4u.errors import NotAnECGError, UnreadableInputError
 from ecg4u.model import Classification, ClassResult
 from ecg4u.record import CLASSES
+from ecg4u.web.pageview import page_view, picture
 from ecg4u.web.worker import Outcome
 
 ACTS = ("answer", "refuse", "hang", "die", "break", "hog", "slow", "report")
@@ -58,15 +61,56 @@ def work(slot: int, data: bytes, options: Mapping[str, Any]) -> Outcome:
         ClassResult(n, 0.9 if n == "AF" else 0.1, 0.5, n == "AF", 0.9, 0.9) for n in CLASSES
     )
     said = Classification(rows, "ok", (), "stand-in")
-    result = {"options": dict(options), "classification": said.to_dict()}
+    known = {name: value for name, value in options.items() if name != "sidecar"}
+    result = {"options": known, "classification": said.to_dict()}
     words = report() if act == "report" else "<!doctype html><title>report</title>"
-    return Outcome(result, words, b"PK", b"I,II\n", 0.01)
+    view = page_view(PAGE)
+    return Outcome(
+        json.dumps(result).encode(),
+        words.encode(),
+        b"PK",
+        b"I,II\n",
+        0.01,
+        sidecar=json.dumps(PAGE).encode(),
+        view=json.dumps(view).encode(),
+        picture=picture(np.full((200, 400, 3), 250, np.uint8)),
+    )
+
+
+def _segment(row: int, column: int, lead: str) -> dict[str, Any]:
+    x0, y0 = 20 + 90 * column, 40 + 50 * row
+    return {
+        "id": f"{row + 1}.{column + 1}",
+        "lead": lead,
+        "named_by": "label",
+        "probability": 0.9,
+        "row": row + 1,
+        "rhythm": False,
+        "start_s": 2.5 * column,
+        "duration_s": 2.5,
+        "box": [x0, y0 - 10, x0 + 90, y0 + 10],
+        "polyline": [[x0 + i, y0 + 8 * np.sin(i / 5)] for i in range(90)],
+    }
+
+
+ORDER = (("I", "aVR", "V1", "V4"), ("II", "aVL", "V2", "V5"), ("III", "aVF", "V3", "V6"))
+PAGE: Mapping[str, Any] = {
+    "schema": "ecg4u.page/1",
+    "page": {"sha256": "", "number": 1, "width": 400, "height": 200},
+    "corners": [[10, 10], [390, 10], [390, 190], [10, 190]],
+    "calibration": {"gain_mm_per_mv": 10.0, "speed_mm_per_s": 25.0},
+    "layout": {"name": "3x4", "confidence": 0.9},
+    "segments": [
+        _segment(row, column, lead)
+        for row, leads in enumerate(ORDER)
+        for column, lead in enumerate(leads)
+    ],
+}
+"""What a sidecar says of a small page with three rows of four leads."""
 
 
 def report() -> str:
     """A report of a made-up record with one sentence that points at the trace."""
-    import numpy as np
-
     from ecg4u.analysis import Analysis
     from ecg4u.explain.result import Evidence, Explanation, Features, Sentence
     from ecg4u.record import ECGRecord

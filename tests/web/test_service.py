@@ -80,7 +80,8 @@ def test_a_correction_uses_the_page_that_was_sent(client: TestClient) -> None:
     first = send(client, stand_in.page(), data={"options": '{"explain": false}'})
     again = client.post(first.headers["location"] + "/correct", json={"speed_mm_per_s": 50})
     assert again.status_code == 200
-    assert again.json()["options"] == {"explain": False, "page": 1, "speed_mm_per_s": 50}
+    said = {"explain": False, "page": 1, "correction": {"speed": 50}}
+    assert again.json()["options"] == said
     assert again.headers["location"] != first.headers["location"]
 
 

@@ -1,0 +1,34 @@
+"""What the browser needs of a page to show it with its traces and have it corrected."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+MAX_SIDE_PX = 2400
+WEBP_QUALITY = 75
+SHOWN = ("page", "corners", "calibration", "layout", "segments", "warnings")
+
+
+def page_view(sidecar: Mapping[str, Any]) -> dict[str, Any]:
+    """The part of a sidecar (`Sidecar.to_dict`) that is shown and can be corrected."""
+    return {name: sidecar[name] for name in SHOWN if name in sidecar}
+
+
+def picture(image: npt.NDArray[np.uint8]) -> bytes:
+    """``image`` (H, W, 3) as WebP, at most `MAX_SIDE_PX` long, with no metadata."""
+    from PIL import Image
+
+    shown = Image.fromarray(image)
+    scale = min(1.0, MAX_SIDE_PX / max(shown.size))
+    if scale < 1:
+        width, height = (max(1, round(side * scale)) for side in shown.size)
+        shown = shown.resize((width, height), Image.Resampling.BOX)
+    stream = io.BytesIO()
+    shown.save(stream, format="WEBP", quality=WEBP_QUALITY, method=1)
+    return stream.getvalue()
