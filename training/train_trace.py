@@ -113,7 +113,7 @@ def main() -> None:
     options = _options()
     torch.set_num_threads(options.threads)
     torch.manual_seed(options.seed)
-    net = build()
+    net = build().to(memory_format=torch.channels_last)
     average = {key: value.clone() for key, value in net.state_dict().items()}
     optimiser = torch.optim.AdamW(net.parameters(), lr=PEAK_RATE, weight_decay=1e-3)
     step = 0
@@ -132,7 +132,10 @@ def main() -> None:
         for first in range(0, len(images), BATCH):
             for part in optimiser.param_groups:
                 part["lr"] = rate_at(step, options.steps)
-            loss = loss_of(net(images[first : first + BATCH]), truth[first : first + BATCH])
+            seen = images[first : first + BATCH].contiguous(memory_format=torch.channels_last)
+            with torch.autocast("cpu", torch.bfloat16):
+                answer = net(seen)
+            loss = loss_of(answer.float(), truth[first : first + BATCH])
             optimiser.zero_grad()
             loss.backward()
             torch.nn.utils.clip_grad_norm_(net.parameters(), 2.0)

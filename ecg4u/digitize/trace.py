@@ -4,10 +4,6 @@ A row's path minimises, by dynamic programming over the columns of the page, the
 ink, of vertical travel (cheap along ink, dear across paper) and of straying from its row. Rows
 are followed twice: the second time each pays for walking along another row's path, so traces
 that touch or cross keep their identity.
-
-Along a stroke the curve runs midway between the edges of its ink; at a tip, where the up and the
-down stroke of a narrow wave merge into one column of ink, it runs half a pen inside the outer edge,
-so that peaks are not clipped.
 """
 
 from __future__ import annotations
@@ -18,12 +14,21 @@ import numpy as np
 import numpy.typing as npt
 
 from ecg4u.digitize.result import FloatArray
+from ecg4u.digitize.stroke import (
+    FAINT_LEVEL,
+    FINE,
+    INK_LEVEL,
+    MIDDLE,
+    SNAP_MM,
+    FineInk,
+    centre_line,
+    fine_columns,
+    pen_width,
+)
 
 Array = npt.NDArray[np.float64]
 
 TRACK_PX_PER_MM = 5.0
-INK_LEVEL = 0.5
-FAINT_LEVEL = 0.2
 MIN_ROW_PITCH_MM = 6.0
 GAP_COST = 1.0
 TRAVEL_ON_INK = 0.005
@@ -36,7 +41,6 @@ MIN_SPIKE_MM = 2.0
 SPIKE_ROUNDS = 3
 SPIKE_MARGIN_MM = 6.0
 MAX_REACH_MM = 60.0
-SNAP_MM = 0.45
 LOCAL_BASELINE_MM = 30.0
 OWN_GROUND_MM = 6.0
 MAX_BLOCK_GAP_MM = 2.0
@@ -44,8 +48,6 @@ MAX_ROW_GAP_MM = 40.0
 MAX_BLOCK_OFF_MM = 14.0
 MIN_BLOCK_MM = 4.0
 MAX_LEAP_MM = 6.0
-PEN_PERCENTILE = 20
-"""Noise and steep strokes thicken the ink of a column; its thinnest fifth is the pen."""
 MIN_SHARE_OF_LONGEST_ROW = 0.55
 MIN_ROW_INK = 0.6
 MIN_ROW_STD_MM = 0.1
@@ -59,7 +61,8 @@ class RowPath:
     """One row of the page: where its trace runs.
 
     ``y`` is (W,) the followed path in rectified px; ``top`` and ``bottom`` are (W,) the sub-pixel
-    edges of its ink, NaN where there is none; ``centre`` is (W,) the curve itself.
+    edges of its ink, NaN where there is none; ``centre`` is (W,) the curve itself and ``fine`` the
+    same at `FINE` positions a pixel (`fine_columns`).
     """
 
     baseline: float
@@ -68,6 +71,7 @@ class RowPath:
     bottom: Array
     centre: Array
     ink: Array
+    fine: Array
 
     @property
     def extent(self) -> tuple[int, int]:
@@ -350,8 +354,9 @@ def trace_rows(
         near_text = cv2.resize(spread, small.shape[::-1], interpolation=cv2.INTER_NEAREST) > 0
     paths = _explain_spikes(small, baselines, paths, claims, near_text, px_per_mm)
     full = (paths + 0.5) / scale - 0.5
+    fine = FineInk(trace)
     rows = [
-        _measure(trace, full, row, float(baselines[row] / scale), px_per_mm)
+        _measure(fine, full, row, float(baselines[row] / scale), px_per_mm)
         for row in range(len(full))
     ]
     return _plausible(rows, px_per_mm)
@@ -387,35 +392,37 @@ def _plausible(rows: list[RowPath], px_per_mm: float) -> tuple[RowPath, ...]:
         covered = len(known) / max(last - first - 2 * slack, 1.0)
         strays = np.percentile(np.abs(known - row.baseline), 90) if len(known) else np.inf
         if covered >= MIN_ROW_INK and strays < MAX_STRAY_MM * px_per_mm:
-            kept.append(replace(row, centre=centre))
+            fine = np.where(np.repeat(inside, FINE), row.fine, np.nan)
+            kept.append(replace(row, centre=centre, fine=fine))
     return tuple(kept)
 
 
-def _edges(trace: FloatArray, y: Array, snap: int) -> tuple[Array, Array, Array]:
-    """Sub-pixel top and bottom of the ink at ``y`` in each column, and its strength.
-
-    The run is followed down to `FAINT_LEVEL` (the paper between the two strokes of a narrow peak
-    is seldom white), its edges stand where it crosses `INK_LEVEL`.
-    """
-    height, width = trace.shape
-    top, bottom, strength = (np.full(width, np.nan) for _ in range(3))
-    for x in range(width):
-        column = trace[:, x]
-        start = int(round(y[x]))
-        lo, hi = max(0, start - snap), min(height, start + snap + 1)
-        faint = np.flatnonzero(column[lo:hi] > FAINT_LEVEL)
-        if len(faint) == 0:
+def _measure(ink: FineInk, paths: Array, row: int, baseline: float, px_per_mm: float) -> RowPath:
+    """Edges and centre line of one row; ink that other rows run through is shared out."""
+    y = paths[row]
+    edges = ink.edges(y, int(SNAP_MM * px_per_mm))
+    pen = pen_width(edges, px_per_mm)
+    top, bottom, strength = edges.top, edges.bottom, edges.strength
+    lowest, highest = (np.repeat(v, FINE) for v in _visited(y))
+    at, columns = fine_columns(len(y)), np.arange(len(y))
+    for other in range(len(paths)):
+        if other == row:
             continue
-        seed = lo + int(faint[np.argmin(np.abs(faint + lo - y[x]))])
-        a, b = _run(column, seed)
-        inked = np.flatnonzero(column[a : b + 1] > INK_LEVEL)
-        if len(inked) == 0:
-            continue
-        a, b = a + int(inked[0]), a + int(inked[-1])
-        strength[x] = column[a : b + 1].max()
-        top[x] = a - _beyond(column, a, a - 1)
-        bottom[x] = b + _beyond(column, b, b + 1)
-    return top, bottom, strength
+        there = np.interp(at, columns, paths[other])
+        with np.errstate(invalid="ignore"):
+            shared = (there >= top - pen / 2) & (there <= bottom + pen / 2)
+            shared &= (bottom - top) > 1.6 * pen
+        top = np.where(shared, np.maximum(top, lowest - pen / 2), top)
+        bottom = np.where(shared, np.minimum(bottom, highest + pen / 2), bottom)
+    leaps = _leaps(y, top[MIDDLE::FINE], bottom[MIDDLE::FINE], px_per_mm)
+    off_mm = np.abs(y - baseline) / px_per_mm
+    inside = _main_stretch(np.isfinite(top[MIDDLE::FINE]), leaps, off_mm, px_per_mm)
+    top, bottom, strength = (
+        np.where(np.repeat(inside, FINE), values, np.nan) for values in (top, bottom, strength)
+    )
+    fine = centre_line(top, bottom, pen)
+    coarse = (values[MIDDLE::FINE] for values in (top, bottom, fine, strength))
+    return RowPath(baseline, y, *coarse, fine)
 
 
 def _run(column: FloatArray, seed: int) -> tuple[int, int]:
@@ -426,39 +433,6 @@ def _run(column: FloatArray, seed: int) -> tuple[int, int]:
     first = int(above[-1]) + 1 if len(above) else 0
     last = seed + int(below[0]) - 1 if len(below) else len(column) - 1
     return first, max(first, last)
-
-
-def _beyond(column: FloatArray, inside: int, outside: int) -> float:
-    """How far past pixel ``inside`` the ink crosses `INK_LEVEL` on its way to ``outside``."""
-    if not 0 <= outside < len(column):
-        return 0.0
-    return float((column[inside] - INK_LEVEL) / (column[inside] - column[outside]))
-
-
-def _measure(
-    trace: FloatArray, paths: Array, row: int, baseline: float, px_per_mm: float
-) -> RowPath:
-    """Edges and centre line of one row; ink that other rows run through is shared out."""
-    y = paths[row]
-    top, bottom, strength = _edges(trace, y, int(SNAP_MM * px_per_mm))
-    thickness = np.nanpercentile(bottom - top, PEN_PERCENTILE) if np.isfinite(top).any() else 0.0
-    pen = float(np.clip(thickness, 0.1 * px_per_mm, 1.2 * px_per_mm))
-    visited_lo, visited_hi = _visited(y)
-    for other in range(len(paths)):
-        if other == row:
-            continue
-        with np.errstate(invalid="ignore"):
-            shared = (paths[other] >= top - pen / 2) & (paths[other] <= bottom + pen / 2)
-            shared &= (bottom - top) > 1.6 * pen
-        top = np.where(shared, np.maximum(top, visited_lo - pen / 2), top)
-        bottom = np.where(shared, np.minimum(bottom, visited_hi + pen / 2), bottom)
-    leaps = _leaps(y, top, bottom, px_per_mm)
-    off_mm = np.abs(y - baseline) / px_per_mm
-    outside = ~_main_stretch(np.isfinite(top), leaps, off_mm, px_per_mm)
-    for values in (top, bottom, strength):
-        values[outside] = np.nan
-    centre = centre_line(top, bottom, pen)
-    return RowPath(baseline, y, top, bottom, centre, strength)
 
 
 def _main_stretch(
@@ -511,76 +485,3 @@ def _visited(y: Array) -> tuple[Array, Array]:
     before = np.concatenate([y[..., :1], halfway], axis=-1)
     after = np.concatenate([halfway, y[..., -1:]], axis=-1)
     return np.minimum(np.minimum(before, after), y), np.maximum(np.maximum(before, after), y)
-
-
-def centre_line(top: Array, bottom: Array, pen: float) -> Array:
-    """The curve whose stroke with a pen of width ``pen`` px has these edges; (W,) px.
-
-    Each edge is pulled back by the pen's disc; along a stroke, however steep, both then agree. At
-    a tip, where the two strokes of a narrow wave merge, only the outer edge tells the truth.
-    """
-    upper = -_pulled_back(-_nearest(top), pen / 2)
-    lower = _pulled_back(_nearest(bottom), pen / 2)
-    middle = (upper + lower) / 2
-    spread = lower - upper
-    up = _tips(_nearest(top), _nearest(bottom), pen)
-    down = _tips(-_nearest(bottom), -_nearest(top), pen)
-    reach = 2 * int(np.ceil(pen / 2)) + 2
-    merged = spread > 0.5 * pen
-    near_up, near_down = _around(up, len(top), reach), _around(down, len(top), reach)
-    centre = np.where(merged & near_up & ~near_down, upper, middle)
-    centre = np.where(merged & near_down & ~near_up, lower, centre)
-    for column in up:
-        _set_tip(centre, column, _nearest(top)[column] + pen / 2, pen)
-    for column in down:
-        _set_tip(centre, column, _nearest(bottom)[column] - pen / 2, pen)
-    return np.where(np.isfinite(top), centre, np.nan)
-
-
-def _pulled_back(lower_edge: Array, radius: float) -> Array:
-    """A lower edge eroded by a disc: min over u of edge(x + u) - sqrt(radius^2 - u^2)."""
-    columns = np.arange(len(lower_edge), dtype=float)
-    pulled = np.full_like(lower_edge, np.inf)
-    for u in np.linspace(-radius, radius, 7):
-        sag = np.sqrt(max(radius**2 - u**2, 0.0))
-        pulled = np.minimum(pulled, np.interp(columns + u, columns, lower_edge) - sag)
-    return pulled
-
-
-def _tips(outer: Array, inner: Array, pen: float) -> list[int]:
-    """Columns of sharp tips: least ``outer`` nearby, with ink far to the inside of it."""
-    from scipy.ndimage import minimum_filter1d
-
-    half = max(1, int(np.ceil(pen / 2)))
-    lowest = minimum_filter1d(outer, 2 * half + 1)
-    columns = np.flatnonzero((outer <= lowest + 0.25) & (inner - outer > 1.6 * pen))
-    if len(columns) == 0:
-        return []
-    groups = np.split(columns, np.flatnonzero(np.diff(columns) > 1) + 1)
-    return [int(g[np.argmin(outer[g])]) for g in groups if len(g) <= 2 * half + 1]
-
-
-def _around(columns: list[int], width: int, reach: int) -> npt.NDArray[np.bool_]:
-    near = np.zeros(width, bool)
-    for column in columns:
-        near[max(0, column - reach) : column + reach + 1] = True
-    return near
-
-
-def _set_tip(centre: Array, column: int, peak: float, pen: float) -> None:
-    """Lead the curve straight from either side to the tip, in place."""
-    half = max(1, int(np.ceil(pen / 2)))
-    left, right = max(column - half - 1, 0), min(column + half + 1, len(centre) - 1)
-    centre[left : right + 1] = np.interp(
-        np.arange(left, right + 1),
-        [left, column, right],
-        [centre[left], peak, centre[right]],
-    )
-
-
-def _nearest(values: Array) -> Array:
-    """NaN replaced by linear interpolation between known neighbours."""
-    known = np.isfinite(values)
-    if not known.any():
-        return np.zeros_like(values)
-    return np.interp(np.arange(len(values)), np.flatnonzero(known), values[known])

@@ -1,0 +1,176 @@
+"""From the ink along a row to the curve that a pen drew: edges, pen width, middle line.
+
+The ink of a curve drawn with a round pen is the curve dilated by the pen's disc. Pulled back by
+the disc, the ink's upper edge gives the curve closed from above: true at its peaks, filled in at
+valleys narrower than the pen. The lower edge gives the opposite. Along a stroke, however steep,
+both agree; where they part, each sharp wave takes the edge at which its tip is. Edges are read at
+`FINE` positions a pixel: in a QRS complex the curve climbs tens of pixels within one column.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from ecg4u.digitize.result import FloatArray
+
+Array = npt.NDArray[np.float64]
+
+FINE = 3
+"""Positions along x at which the curve is measured, for each rectified pixel."""
+INK_LEVEL = 0.5
+FAINT_LEVEL = 0.2
+SNAP_MM = 0.45
+PEN_PERCENTILE = 20
+"""Noise and steep strokes thicken the ink of a column; its thinnest fifth is the pen."""
+DISC_STEPS = 9
+PARTED = 0.5
+"""Edges pulled back that differ by more than this share of the pen have parted."""
+TIP_REACH = 0.5
+TIP_HEIGHT = 0.2
+MIDDLE = FINE // 2
+
+
+@dataclass(frozen=True, eq=False)
+class Edges:
+    """Sub-pixel edges of the ink along a path, each (n,), NaN where there is no ink.
+
+    Sample k lies at column (k + 1/2) / `FINE` - 1/2 of the rectified page; ``strength`` is the
+    ink's darkness, 0..1.
+    """
+
+    top: Array
+    bottom: Array
+    strength: Array
+
+
+def fine_columns(width: int) -> Array:
+    """Where along x the curve is measured on a page of ``width`` px, (FINE * width,)."""
+    return (np.arange(width * FINE) + 0.5) / FINE - 0.5
+
+
+class FineInk:
+    """An ink map stretched along x, with the run of ink around every pixel."""
+
+    def __init__(self, trace: FloatArray) -> None:
+        import cv2
+
+        height, width = trace.shape
+        at = np.broadcast_to(fine_columns(width).astype(np.float32), (height, width * FINE))
+        rows = np.broadcast_to(np.arange(height, dtype=np.float32)[:, None], at.shape)
+        finer = cv2.remap(
+            trace, np.ascontiguousarray(at), np.ascontiguousarray(rows), cv2.INTER_CUBIC,
+            borderMode=cv2.BORDER_REPLICATE,
+        )  # fmt: skip
+        self.ink = np.ascontiguousarray(np.clip(finer, 0.0, 1.0).T)
+        index = np.arange(height, dtype=np.int16)
+        faint, inked = self.ink > FAINT_LEVEL, self.ink > INK_LEVEL
+        last, lowest = np.int16(height), np.int16(-1)
+        before = np.where(faint, lowest, index)
+        self.paper_above = np.maximum.accumulate(before, axis=1)
+        after = np.where(faint, last, index)[:, ::-1]
+        self.paper_below = np.minimum.accumulate(after, axis=1)[:, ::-1]
+        self.ink_below = np.minimum.accumulate(np.where(inked, index, last)[:, ::-1], axis=1)
+        self.ink_below = self.ink_below[:, ::-1]
+        self.ink_above = np.maximum.accumulate(np.where(inked, index, lowest), axis=1)
+
+    def edges(self, path: Array, snap: int) -> Edges:
+        """Edges of the ink at ``path`` (W,) px, looked for within ``snap`` px of it.
+
+        The run is followed down to `FAINT_LEVEL` (the paper between the two strokes of a narrow
+        peak is seldom white); its edges stand where it crosses `INK_LEVEL`.
+        """
+        columns, height = self.ink.shape
+        y = np.interp(fine_columns(len(path)), np.arange(len(path)), path)
+        x = np.arange(columns)
+        seed = np.full(columns, -1)
+        start = np.round(y).astype(int)
+        for offset in sorted(range(-snap, snap + 1), key=abs, reverse=True):
+            at = np.clip(start + offset, 0, height - 1)
+            seed = np.where(self.ink[x, at] > FAINT_LEVEL, at, seed)
+        found = seed >= 0
+        seed = np.maximum(seed, 0)
+        run_top = self.paper_above[x, seed] + 1
+        run_bottom = self.paper_below[x, seed] - 1
+        first = self.ink_below[x, np.clip(run_top, 0, height - 1)].astype(int)
+        final = self.ink_above[x, np.clip(run_bottom, 0, height - 1)].astype(int)
+        found &= (first <= run_bottom) & (final >= run_top) & (first <= final)
+        first, final = np.clip(first, 0, height - 1), np.clip(final, 0, height - 1)
+        top = first - self._beyond(x, first, first - 1)
+        bottom = final + self._beyond(x, final, final + 1)
+        strength = np.maximum(self.ink[x, (first + final) // 2], self.ink[x, seed])
+        return Edges(*(np.where(found, v, np.nan) for v in (top, bottom, strength)))
+
+    def _beyond(
+        self, x: npt.NDArray[np.intp], inside: npt.NDArray[np.intp], outside: npt.NDArray[np.intp]
+    ) -> Array:
+        """How far past pixel ``inside`` the ink crosses `INK_LEVEL` on its way to ``outside``."""
+        within = (outside >= 0) & (outside < self.ink.shape[1])
+        dark = self.ink[x, inside].astype(float)
+        light = self.ink[x, np.clip(outside, 0, self.ink.shape[1] - 1)].astype(float)
+        fall = np.maximum(dark - light, 1e-6)
+        return np.where(within, np.clip((dark - INK_LEVEL) / fall, 0.0, 1.0), 0.0)
+
+
+def pen_width(edges: Edges, px_per_mm: float) -> float:
+    """Width of the pen in px."""
+    thickness = edges.bottom - edges.top
+    known = thickness[np.isfinite(thickness)]
+    thin = float(np.percentile(known, PEN_PERCENTILE)) if len(known) else 0.0
+    return float(np.clip(thin, 0.1 * px_per_mm, 1.2 * px_per_mm))
+
+
+def centre_line(top: Array, bottom: Array, pen: float) -> Array:
+    """The curve whose stroke with a pen of width ``pen`` px has these edges; (n,) px.
+
+    ``top`` and ``bottom`` are (n,) at `FINE` positions a pixel, NaN where there is no ink; so is
+    the answer.
+    """
+    from scipy.ndimage import maximum_filter1d, minimum_filter1d
+
+    upper = -_pulled_back(-_nearest(top), pen / 2)
+    lower = _pulled_back(_nearest(bottom), pen / 2)
+    middle = (upper + lower) / 2
+    centre = middle.copy()
+    parted = np.flatnonzero(lower - upper > PARTED * pen)
+    reach = 2 * max(1, round(TIP_REACH * pen * FINE)) + 1
+    is_peak = upper <= minimum_filter1d(upper, reach) + 1e-9
+    is_valley = lower >= maximum_filter1d(lower, reach) - 1e-9
+    for where in np.split(parted, np.flatnonzero(np.diff(parted) > 1) + 1):
+        if len(where) == 0:
+            continue
+        ends = max(where[0] - 1, 0), min(where[-1] + 1, len(centre) - 1)
+        chord = np.interp(where, ends, middle[list(ends)])
+        rise, fall = chord - upper[where], lower[where] - chord
+        peaks = where[is_peak[where] & (rise > TIP_HEIGHT * pen)]
+        valleys = where[is_valley[where] & (fall > TIP_HEIGHT * pen)]
+        if len(peaks) and len(valleys):
+            upwards = _distance(where, peaks) <= _distance(where, valleys)
+        else:
+            upwards = np.full(len(where), rise.max() > fall.max())
+        centre[where] = np.where(upwards, upper[where], lower[where])
+    return np.where(np.isfinite(top), centre, np.nan)
+
+
+def _distance(columns: npt.NDArray[np.intp], to: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
+    return np.asarray(np.abs(columns[:, None] - to[None]).min(axis=1))
+
+
+def _pulled_back(lower_edge: Array, radius: float) -> Array:
+    """A lower edge eroded by a disc: min over u of edge(x + u) - sqrt(radius^2 - u^2)."""
+    columns = np.arange(len(lower_edge), dtype=float)
+    pulled = np.full_like(lower_edge, np.inf)
+    for u in np.linspace(-radius, radius, DISC_STEPS):
+        sag = np.sqrt(max(radius**2 - u**2, 0.0))
+        pulled = np.minimum(pulled, np.interp(columns + u * FINE, columns, lower_edge) - sag)
+    return pulled
+
+
+def _nearest(values: Array) -> Array:
+    """NaN replaced by linear interpolation between known neighbours."""
+    known = np.isfinite(values)
+    if not known.any():
+        return np.zeros_like(values)
+    return np.interp(np.arange(len(values)), np.flatnonzero(known), values[known])
