@@ -1,11 +1,16 @@
-"""Train the reader of the twelve lead names on crops drawn in many fonts.
+"""Train the reader of the twelve lead names on crops drawn in many fonts and on drawn pages.
 
-    python -m training.train_names --steps 1200 --seed 0 --checkpoint cache/names.pt
+    python -m training.train_names --steps 6000 --seed 0 --checkpoint cache/names.pt
+
+Half of each batch are words and other marks drawn by themselves, half are what the finder of
+words looks at on whole drawn pages (`training.pages`): pieces of traces, pulses, headers, parts
+of names, and the names. All of them are seen turned by quarter turns too, which makes them no
+names: so a page that lies on its side or head is known by what cannot be read on it.
 
 Goes on from the checkpoint where there is one. Fonts are those found in ``--fonts`` (the Debian
 packages fonts-dejavu, -liberation, -freefont-ttf, -urw-base35, -roboto-unhinted, -lato,
 -open-sans, -hack, -inconsolata, -courier-prime) and OpenCV's plotter strokes. Every fifth font
-is kept for validation only.
+is kept for validation only, and pages of the recordings' validation split.
 """
 
 from __future__ import annotations
@@ -21,7 +26,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ecg4u.digitize.names import WEIGHTS, WINDOW, build, normalise, window
+from ecg4u.digitize.names import WEIGHTS, WINDOW, Candidates, build, fitted, scaled, window
 from ecg4u.record import LEADS
 
 Pixels = npt.NDArray[Any]
@@ -33,9 +38,15 @@ FONT_FAMILIES = (
 )  # fmt: skip
 HERSHEY = (0, 2, 3, 4)
 NONE = len(LEADS)
+OPEN = -1
 SCENE = (110, 220)
 BATCH = 64
-VALIDATION = 1500
+VALIDATION = 3000
+PATCH_PX = (640, 960)
+PATCHES = 6
+JITTERED = 4
+NONES_PER_PATCH = 60
+TURNED = 0.06
 OTHER_WORDS = (
     "25mm/s", "10mm/mV", "mm/mV", "50mm/s", "ID:", "Name:", "Age", "Sex", "Hz", "150Hz", "0.05",
     "25", "10", "mV", "mm/s", "V", "aV", "a", "VR", "VL", "VF", "R", "F", "L", "1", "2", "3", "4",
@@ -255,19 +266,138 @@ def _taken(ink: Pixels, rng: np.random.Generator) -> Pixels:
     return np.asarray(grey, np.uint8)
 
 
-def sample(rng: np.random.Generator, faces: list[Face]) -> tuple[npt.NDArray[np.float32], int]:
-    """One normalised crop and its label."""
+def sample(rng: np.random.Generator, faces: list[Face]) -> tuple[Pixels, int]:
+    """One crop of `WINDOW`'s shape and its label."""
     image, (x0, y0, x1, y1), label = scene(rng, faces)
+    if rng.random() < TURNED:
+        image, (x0, y0, x1, y1), label = _turned(image, (x0, y0, x1, y1), label, rng)
     tall = y1 - y0
     grow = rng.normal(0.03, 0.05, 4) * tall
     box = (x0 - grow[0], y0 - grow[1], x1 + grow[2], y1 + grow[3])
-    if rng.random() < 0.15:
+    if rng.random() < 0.1:
         margin = rng.uniform(0.05, 0.4) * tall
         left, top = max(0, int(x0 - margin)), max(0, int(y0 - margin))
         cut = image[top : int(y1 + margin) + 1, left : int(x1 + margin) + 1]
         if min(cut.shape) >= 4:
-            return normalise(cut), label
-    return normalise(window(image, box)), label
+            return fitted(cut), label
+    return window(image, box), label
+
+
+def _turned(
+    image: Pixels, box: Box, label: int, rng: np.random.Generator
+) -> tuple[Pixels, Box, int]:
+    """The scene turned by 90, 180 or 270 degrees, when I, II and III may stay what they are."""
+    k = int(rng.integers(1, 4))
+    same = k == 2 and label < NONE and set(LEADS[label]) == {"I"}
+    turned = _turned_box(box, image.shape, k)
+    return np.ascontiguousarray(np.rot90(image, k)), turned, label if same else NONE
+
+
+def _turned_box(box: Box, shape: tuple[int, ...], k: int) -> Box:
+    """A box on an image of (height, width) after ``np.rot90(image, k)``."""
+    height, width = shape
+    x0, y0, x1, y1 = box
+    corners = {
+        1: (y0, width - x1, y1, width - x0),
+        2: (width - x1, height - y1, width - x0, height - y0),
+        3: (height - y1, x0, height - y0, x1),
+    }
+    return corners[k]
+
+
+def page_crops(
+    records: Path, split: str, pages: int, seed: int
+) -> tuple[Pixels, npt.NDArray[np.int64]]:
+    """Crops (n, 24, 56) uint8 of drawn pages at the places where names are looked for, and labels.
+
+    What overlaps a name only in part is left out, unless it is clearly less than the name.
+    """
+    from training.pages import PageSampler
+
+    sampler = PageSampler(records, split, seed, sizes=PATCH_PX)
+    rng = np.random.default_rng((seed, 1))
+    crops: list[Pixels] = []
+    labels: list[int] = []
+    for done in range(pages):
+        page = sampler.page()
+        for _ in range(PATCHES):
+            patch = sampler.crop(page)
+            known = [_seen_name(patch.text, name, box) for name, box in patch.labels]
+            image = patch.image
+            if rng.random() < TURNED:
+                k = int(rng.integers(1, 4))
+                same = [box for label, box in known if k == 2 and -1 < label < 3]
+                known = [(OPEN, _turned_box(box, image.shape[:2], k)) for box in same]
+                image = np.ascontiguousarray(np.rot90(image, k))
+            for crop, label in _looked_at(image, known, rng):
+                crops.append(crop)
+                labels.append(label)
+        if done % 20 == 19:
+            print("pages", done + 1, "crops", len(crops), flush=True)
+    return np.stack(crops), np.array(labels)
+
+
+def _seen_name(text: Pixels, name: str, box: Box) -> tuple[int, Box]:
+    """A name's place in `LEADS` and its box shrunk to its ink; `OPEN` where the patch cuts it."""
+    x0, y0, x1, y1 = (round(v) for v in box)
+    if min(x0, y0) < 2 or x1 > text.shape[1] - 2 or y1 > text.shape[0] - 2:
+        return OPEN, box
+    part = text[y0 - 2 : y1 + 2, x0 - 2 : x1 + 2] > 90
+    rows, columns = np.flatnonzero(part.any(axis=1)), np.flatnonzero(part.any(axis=0))
+    if len(rows) < 5:
+        return OPEN, box
+    left, top = x0 - 2, y0 - 2
+    return LEADS.index(name), (
+        float(left + columns[0]),
+        float(top + rows[0]),
+        float(left + columns[-1] + 1),
+        float(top + rows[-1] + 1),
+    )
+
+
+def _looked_at(
+    image: Pixels, known: list[tuple[int, Box]], rng: np.random.Generator
+) -> list[tuple[Pixels, int]]:
+    found = Candidates.on(image)
+    out: list[tuple[Pixels, int]] = []
+    nones: list[Box] = []
+    for box in (*found.boxes, *found.widened):
+        label = _label_of(box, known)
+        if label == NONE:
+            nones.append(box)
+        elif label is not None:
+            out.append((window(found.grey, box), label))
+    if len(nones) > NONES_PER_PATCH:
+        nones = [nones[i] for i in rng.choice(len(nones), NONES_PER_PATCH, replace=False)]
+    out += [(window(found.grey, box), NONE) for box in nones]
+    for label, (x0, y0, x1, y1) in known:
+        tall = y1 - y0
+        if label == OPEN:
+            continue
+        for _ in range(JITTERED):
+            off = np.concatenate([rng.uniform(-0.13, 0.13, 2)] * 2) + rng.normal(0, 0.05, 4)
+            box = tuple(np.array([x0, y0, x1, y1]) + off * tall)
+            out.append((window(found.grey, box), label))
+    return out
+
+
+def _label_of(box: Box, known: list[tuple[int, Box]]) -> int | None:
+    """The name in a box, `NONE` where there is none, or None where that is open."""
+    x0, y0, x1, y1 = box
+    for label, (u0, v0, u1, v1) in known:
+        wide, high = min(x1, u1) - max(x0, u0), min(y1, v1) - max(y0, v0)
+        if wide <= 0 or high <= 0:
+            continue
+        tall = v1 - v0
+        if label == OPEN:
+            return None
+        off = np.abs([x0 - u0, x1 - u1, y0 - v0, y1 - v1]) / tall
+        if off.max() < 0.3 and abs(high / tall - 1) < 0.3:
+            return label
+        if wide < 0.62 * (u1 - u0) or x1 - x0 > 1.9 * (u1 - u0) + tall:
+            continue
+        return None
+    return NONE
 
 
 def main() -> None:
@@ -279,6 +409,9 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     torch.manual_seed(options.seed)
     train_faces, valid_faces = split_faces(find_faces(options.fonts))
+    pages = _kept_pages(options, "train", options.pages, options.seed)
+    valid = _batch(np.random.default_rng(10_000_019), valid_faces, VALIDATION)
+    valid_pages = _kept_pages(options, "valid", max(1, options.pages // 8), options.seed + 1)
     net = build()
     optimiser = torch.optim.AdamW(net.parameters(), lr=3e-3, weight_decay=1e-3)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 4e-3, total_steps=options.steps + 1)
@@ -292,9 +425,11 @@ def main() -> None:
     last_kept = time.monotonic()
     while step < options.steps:
         rng = np.random.default_rng((options.seed, step))
-        crops, labels = _batch(rng, train_faces, BATCH)
+        drawn, drawn_labels = _batch(rng, train_faces, BATCH // 2)
+        seen, seen_labels = _of_pages(rng, *pages, BATCH - BATCH // 2)
+        crops, labels = torch.cat([drawn, seen]), torch.cat([drawn_labels, seen_labels])
         net.train()
-        loss = torch.nn.functional.cross_entropy(net(crops), labels, label_smoothing=0.02)
+        loss = torch.nn.functional.cross_entropy(net(crops), labels, label_smoothing=0.01)
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
@@ -310,14 +445,25 @@ def main() -> None:
             )
             last_kept = time.monotonic()
             print(step, round(float(np.mean(losses[-50:])), 4), flush=True)
-    card = _evaluate(net, valid_faces) | {
+    temperature = _temperature(net, *_halves(valid)[0])
+    card = {
+        "temperature": temperature,
+        "validation": {
+            "drawn": _figures(net, *_halves(valid)[1]) | {"fonts": "unseen in training"},
+            "pages": _figures(net, *_tensors(*valid_pages))
+            | {"recordings": "validation split", "what": "every place looked at"},
+        },
         "what": "lead-name reader (ecg4u.digitize.names)",
-        "command": f"python -m training.train_names --steps {options.steps} --seed {options.seed}",
+        "command": f"python -m training.train_names --steps {options.steps} --seed {options.seed}"
+        f" --pages {options.pages}",
+        "commit": options.commit,
         "seed": options.seed,
         "steps": step,
         "batch": BATCH,
         "last_losses": [round(value, 4) for value in losses[-5:]],
-        "data": "crops drawn by training/train_names.py; no page image was used",
+        "data": "words drawn by training/train_names.py, and pages drawn by training/pages.py from "
+        "the recordings' training split; no page image was used",
+        "crops": {"train": len(pages[1]), "valid": len(valid_pages[1])},
         "fonts": {"train": len(train_faces), "valid": len(valid_faces)},
         "font_licences": "DejaVu (Bitstream Vera), Liberation, Noto, Lato, Open Sans, Inconsolata, "
         "Courier Prime, Hack (OFL / Apache-2.0 / MIT), GNU FreeFont (GPL-3 with font exception), "
@@ -331,43 +477,83 @@ def main() -> None:
     print(json.dumps(card, indent=1))
 
 
+def _kept_pages(
+    options: argparse.Namespace, split: str, pages: int, seed: int
+) -> tuple[Pixels, npt.NDArray[np.int64]]:
+    """`page_crops`, kept beside the checkpoint for the next start."""
+    kept = options.checkpoint.with_name(f"names_pages_{split}_{pages}_{seed}.npz")
+    if not kept.exists():
+        crops, labels = page_crops(options.records, split, pages, seed)
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        np.savez_compressed(kept, crops=crops, labels=labels)
+    with np.load(kept) as data:
+        return data["crops"], data["labels"]
+
+
+def _tensors(crops: Pixels, labels: npt.NDArray[np.int64]):  # type: ignore[no-untyped-def]
+    import torch
+
+    return torch.from_numpy(scaled(crops)[:, None]), torch.from_numpy(labels.astype(np.int64))
+
+
 def _batch(rng: np.random.Generator, faces: list[Face], count: int):  # type: ignore[no-untyped-def]
-    import torch
-
     pairs = [sample(rng, faces) for _ in range(count)]
-    crops = torch.from_numpy(np.stack([crop for crop, _ in pairs])[:, None])
-    return crops, torch.tensor([label for _, label in pairs])
+    return _tensors(np.stack([crop for crop, _ in pairs]), np.array([label for _, label in pairs]))
 
 
-def _evaluate(net, faces: list[Face]) -> dict[str, object]:  # type: ignore[no-untyped-def]
-    """Temperature and accuracy on crops in fonts that training never saw."""
+def _of_pages(  # type: ignore[no-untyped-def]
+    rng: np.random.Generator, crops: Pixels, labels: npt.NDArray[np.int64], count: int
+):
+    """Crops of pages, three in five no names."""
+    none = labels == NONE
+    chosen = np.concatenate(
+        [
+            rng.choice(np.flatnonzero(none), count * 3 // 5),
+            rng.choice(np.flatnonzero(~none), count - count * 3 // 5),
+        ]
+    )
+    return _tensors(crops[chosen], labels[chosen])
+
+
+def _halves(both):  # type: ignore[no-untyped-def]
+    crops, labels = both
+    half = len(labels) // 2
+    return (crops[:half], labels[:half]), (crops[half:], labels[half:])
+
+
+def _outputs(net, crops):  # type: ignore[no-untyped-def]
     import torch
 
-    crops, labels = _batch(np.random.default_rng(10_000_019), faces, VALIDATION)
     net.eval()
     with torch.inference_mode():
-        out = net(crops)
-    half = VALIDATION // 2
+        return torch.cat([net(part) for part in crops.split(256)])
+
+
+def _temperature(net, crops, labels) -> float:  # type: ignore[no-untyped-def]
+    import torch
+
+    out = _outputs(net, crops)
     losses = {
-        t: float(torch.nn.functional.cross_entropy(out[:half] / t, labels[:half]))
+        t: float(torch.nn.functional.cross_entropy(out / t, labels))
         for t in (0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.2, 1.5, 2.0)
     }
-    temperature = min(losses, key=lambda t: losses[t])
-    best, truth = out[half:].argmax(dim=1), labels[half:]
-    named = truth < NONE
+    return min(losses, key=lambda t: losses[t])
+
+
+def _figures(net, crops, labels) -> dict[str, object]:  # type: ignore[no-untyped-def]
+    best = _outputs(net, crops).argmax(dim=1)
+    named = labels < NONE
+    right = best == labels
     return {
-        "temperature": temperature,
-        "validation": {
-            "n": int(len(truth)),
-            "fonts": "unseen in training",
-            "accuracy": round(float((best == truth).float().mean()), 4),
-            "names_read": round(float((best == truth)[named].float().mean()), 4),
-            "wrong_name": round(float(((best != truth) & (best < NONE))[named].float().mean()), 4),
-            "none_kept_none": round(float((best == truth)[~named].float().mean()), 4),
-            "by_class": {
-                name: round(float((best == truth)[truth == i].float().mean()), 3)
-                for i, name in enumerate((*LEADS, "none"))
-            },
+        "n": int(len(labels)),
+        "names": int(named.sum()),
+        "accuracy": round(float(right.float().mean()), 4),
+        "names_read": round(float(right[named].float().mean()), 4),
+        "wrong_name": round(float((~right & (best < NONE))[named].float().mean()), 4),
+        "none_kept_none": round(float(right[~named].float().mean()), 4),
+        "by_class": {
+            name: round(float(right[labels == i].float().mean()), 3)
+            for i, name in enumerate((*LEADS, "none"))
         },
     }
 
@@ -375,7 +561,10 @@ def _evaluate(net, faces: list[Face]) -> dict[str, object]:  # type: ignore[no-u
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--fonts", type=Path, default=Path("/usr/share/fonts"))
-    parser.add_argument("--steps", type=int, default=1200)
+    parser.add_argument("--records", type=Path, default=Path("../shared/ecg"))
+    parser.add_argument("--pages", type=int, default=240)
+    parser.add_argument("--steps", type=int, default=6000)
+    parser.add_argument("--commit", default="", help="hash of the code that trains, for the card")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--checkpoint", type=Path, default=Path("cache/names.pt"))

@@ -57,6 +57,26 @@ class Name:
     probability: float
 
 
+@dataclass(frozen=True, eq=False)
+class Candidates:
+    """Where names may stand: boxes of words, and wider ones around letters that touch a trace.
+
+    ``grey`` (H, W) uint8 is the page as the reader sees it.
+    """
+
+    grey: Pixels
+    boxes: list[Box]
+    widened: list[Box]
+
+    @classmethod
+    def on(cls, image: Pixels, text_prob: FloatArray | None = None) -> Candidates:
+        """Find them on a page (H, W, 3) uint8 RGB at 10 px/mm."""
+        dark = _darkness(image)
+        mask = _dark_marks(dark) if text_prob is None else np.asarray(text_prob > INK)
+        boxes = word_boxes(mask)
+        return cls(255 - dark, boxes, [wide for box in boxes for wide in _widened(box)])
+
+
 def read_names(crops: Sequence[Pixels]) -> list[Name]:
     """Read a batch of crops.
 
@@ -96,12 +116,10 @@ def find_labels(image: Pixels, text_prob: FloatArray | None = None) -> list[Labe
     list of Label
         In reading order of their boxes; no two overlap by more than half.
     """
-    dark = _darkness(image)
-    seen = 255 - dark
-    mask = _dark_marks(dark) if text_prob is None else np.asarray(text_prob > INK)
-    boxes = word_boxes(mask)
-    found = _read(seen, boxes, MIN_PROBABILITY)
-    wider = _read(seen, [wide for box in boxes for wide in _widened(box)], SURE_WIDENED)
+    looked = Candidates.on(image, text_prob)
+    seen = looked.grey
+    found = _read(seen, looked.boxes, MIN_PROBABILITY)
+    wider = _read(seen, looked.widened, SURE_WIDENED)
     found += [label for label in wider if "V" in label.name]
     found += _read(seen, _boxes_in_line(found), SURE_BESIDE)
     return sorted(
