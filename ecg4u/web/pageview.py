@@ -16,8 +16,15 @@ SHOWN = ("page", "corners", "calibration", "layout", "segments", "warnings")
 
 
 def page_view(sidecar: Mapping[str, Any]) -> dict[str, Any]:
-    """The part of a sidecar (`Sidecar.to_dict`) that is shown and can be corrected."""
-    return {name: sidecar[name] for name in SHOWN if name in sidecar}
+    """The part of a sidecar (`Sidecar.to_dict`) that is shown and can be corrected.
+
+    ``layouts`` beside it are the names of those that a page with so many rows may have.
+    """
+    from ecg4u.paper.layouts import LAYOUTS
+
+    n_rows = len({segment["row"] for segment in sidecar["segments"]})
+    fitting = [name for name, layout in LAYOUTS.items() if len(layout.rows) == n_rows]
+    return {**{name: sidecar[name] for name in SHOWN if name in sidecar}, "layouts": fitting}
 
 
 def picture(image: npt.NDArray[np.uint8]) -> bytes:

@@ -60,6 +60,7 @@ def view_is(view: str) -> str:
     return f"document.body.dataset.view === '{view}'"
 
 
+ASKED = "fetch(`/v1/ecg/${state.id}`).then((r) => r.json()).then((r) => r.options)"
 IN_REPORT = "document.getElementById('report').contentDocument"
 
 
@@ -85,12 +86,17 @@ def test_the_whole_path(browser: Chromium, address: str, tmp_path: Path) -> None
     assert "V1" in browser.run(f"{IN_REPORT}.querySelector('.lens p').textContent")
 
     first = browser.run("state.id")
+    first = browser.run("state.id")
     browser.click("#correct")
-    browser.run("document.querySelector('#correction [name=gain_mm_per_mv]').value = 5")
-    browser.click("#correction [value=go]")
+    browser.wait(view_is("fix"))
+    browser.run("choose_ = document.getElementById('name-1.2')")
+    browser.run("choose_.value = 'aVL', choose_.dispatchEvent(new Event('change'))")
+    browser.click("[name=tool][value=scale]")
+    browser.run("$('scale').gain.value = 5, $('scale').dispatchEvent(new Event('input'))")
+    browser.click("#fix-go")
     browser.wait(f"state.id !== '{first}' && {view_is('result')}")
-    asked = "fetch(`/v1/ecg/${state.id}`).then((r) => r.json()).then((r) => r.options)"
-    assert browser.run(asked)["gain_mm_per_mv"] == 5
+    said = browser.run(ASKED)["correction"]
+    assert said == {"gain": 5, "names": {"1.2": "aVL"}}
 
     browser.click("[data-get='signals.csv']")
     deadline = time.monotonic() + 20
@@ -133,7 +139,7 @@ def test_the_shell_is_kept_and_nothing_else(browser: Chromium, address: str) -> 
     assert browser.run("navigator.serviceWorker.ready.then(() => true)")
     browser.run("fetch('/v1/ecg/x').then((r) => r.status)")
     names = browser.run(
-        "caches.open('ecg4u-shell-1').then((c) => c.keys()).then((k) => k.map((r) => r.url))"
+        "caches.open('ecg4u-shell-2').then((c) => c.keys()).then((k) => k.map((r) => r.url))"
     )
     assert {address, f"{address}static/app.js", f"{address}static/app.css"} <= set(names)
     assert not any("/v1" in name for name in names)

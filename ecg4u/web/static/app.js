@@ -2,7 +2,7 @@
 const $ = (id) => document.getElementById(id);
 const POLL_MS = 400;
 const PREVIEW_PX = 1400;
-const state = { file: null, bitmap: null, turn: 0, crop: [0, 0, 1, 1], id: null, token: "" };
+const state = { file: null, bitmap: null, turn: 0, crop: [0, 0, 1, 1], id: null, ids: [], token: "", after: "prepare" };
 
 /* Views */
 
@@ -15,7 +15,7 @@ function show(view) {
 }
 
 function restart() {
-  Object.assign(state, { file: null, bitmap: null, turn: 0, crop: [0, 0, 1, 1], id: null });
+  Object.assign(state, { file: null, bitmap: null, turn: 0, crop: [0, 0, 1, 1], id: null, ids: [] });
   $("report").srcdoc = "";
   $("file").value = $("camera").value = "";
   show("start");
@@ -183,7 +183,8 @@ function progress(stage) {
   if ($("said").textContent !== words) $("said").textContent = words;
 }
 
-async function read(send) {
+async function read(send, after) {
+  state.after = after;
   show("working");
   progress("upload");
   try {
@@ -202,11 +203,13 @@ async function read(send) {
     }
     if (!answer.ok) throw await problem(answer);
     state.id = path.split("/").pop();
+    state.ids.push(state.id);
     await present();
   } catch (trouble) {
     $("trouble-message").textContent = trouble.message || "Something went wrong in this page.";
     $("trouble-hint").textContent = trouble.hint || "";
-    $("retry").hidden = state.file === null;
+    $("trouble-heading").textContent = after === "fix" ? "This correction did not work" : "This could not be read";
+    $("retry").textContent = after === "fix" ? "Back to the correction" : "Back to the page";
     show("trouble");
   }
 }
@@ -248,7 +251,7 @@ async function download(button) {
 }
 
 async function forget() {
-  if (state.id) await ask(`/v1/ecg/${state.id}`, { method: "DELETE" }).catch(() => null);
+  for (const id of state.ids) await ask(`/v1/ecg/${id}`, { method: "DELETE" }).catch(() => null);
   restart();
 }
 
@@ -262,20 +265,11 @@ $("back").addEventListener("click", restart);
 $("restart").addEventListener("click", restart);
 $("again").addEventListener("click", restart);
 $("home").addEventListener("click", (event) => { event.preventDefault(); restart(); });
-$("retry").addEventListener("click", () => { show("prepare"); if (state.bitmap) place(); });
+$("retry").addEventListener("click", () => { show(state.after); if (state.after === "prepare" && state.bitmap) place(); });
 $("forget").addEventListener("click", forget);
 $("print").addEventListener("click", () => $("report").contentWindow.print());
-$("options").addEventListener("submit", (event) => { event.preventDefault(); read(upload); });
+$("options").addEventListener("submit", (event) => { event.preventDefault(); read(upload, "prepare"); });
 for (const button of document.querySelectorAll("[data-get]")) button.addEventListener("click", () => download(button));
-$("correct").addEventListener("click", () => { $("correction").returnValue = ""; $("correction").showModal(); });
-$("correction").addEventListener("close", () => {
-  const dialog = $("correction");
-  if (dialog.returnValue === "crop") { show("prepare"); if (state.bitmap) place(); }
-  if (dialog.returnValue !== "go") return;
-  const body = JSON.stringify(numbers(dialog.querySelector("form")));
-  const path = `/v1/ecg/${state.id}/correct?wait=false`;
-  read(() => ask(path, { method: "POST", body, headers: { "Content-Type": "application/json" } }));
-});
 addEventListener("resize", () => { if (document.body.dataset.view === "prepare" && state.bitmap) place(); });
 
 const drop = $("drop");

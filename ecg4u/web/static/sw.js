@@ -1,7 +1,7 @@
 "use strict";
 /* Keeps the page's shell, never a page of a patient: nothing under /v1 or /predict is touched. */
-const SHELL = "ecg4u-shell-1";
-const FILES = ["/", "/static/app.css", "/static/app.js", "/static/icon.svg", "/manifest.webmanifest"];
+const SHELL = "ecg4u-shell-2";
+const FILES = ["/", "/static/app.css", "/static/app.js", "/static/correct.js", "/static/icon.svg", "/manifest.webmanifest"];
 
 self.addEventListener("install", (event) => {
   const requests = FILES.map((path) => new Request(path, { headers: { Accept: "text/html, */*" } }));
