@@ -54,8 +54,8 @@ def _done_pages(out: Path) -> list[tuple[str, Path]]:
     """Name and folder of every page that was done, in order of input."""
     found = []
     entries = read_entries(out)
-    for key in sorted(entries):
-        folder, pages = entries[key]["folder"], entries[key]["pages"]
+    for entry in entries.values():
+        folder, pages = entry["folder"], entry["pages"]
         for page in pages:
             below = folder if len(pages) == 1 else f"{folder}/page-{page['page']:04d}"
             if page["status"] == "done":

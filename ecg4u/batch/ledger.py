@@ -10,7 +10,7 @@ import contextlib
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -28,19 +28,42 @@ def ledger_name(shard: tuple[int, int] | None) -> str:
     return "ledger.jsonl" if shard is None else f"ledger-{shard[0]}-of-{shard[1]}.jsonl"
 
 
-def read_entries(out: Path) -> dict[str, dict[str, Any]]:
+class Entries(Mapping[str, dict[str, Any]]):
+    """The last entry of each input over all ledgers of ``out``, in order of key.
+
+    Only the places of the lines are held (0.25 kB an input); an entry is read when it is asked for.
+    """
+
+    def __init__(self, out: Path) -> None:
+        self._paths = ledger_paths(out)
+        places: dict[str, tuple[int, int]] = {}
+        for number, path in enumerate(self._paths):
+            for offset, line in _lines(path):
+                if line.get("type") == "entry" and isinstance(line.get("key"), str):
+                    places[line["key"]] = number, offset
+        self._places = dict(sorted(places.items()))
+
+    def __getitem__(self, key: str) -> dict[str, Any]:
+        number, offset = self._places[key]
+        with open(self._paths[number], "rb") as file:
+            file.seek(offset)
+            return dict(json.loads(file.readline()))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._places)
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+
+def read_entries(out: Path) -> Entries:
     """The last entry of each input, over all ledgers of ``out``."""
-    entries: dict[str, dict[str, Any]] = {}
-    for path in ledger_paths(out):
-        for line in _lines(path):
-            if line.get("type") == "entry" and isinstance(line.get("key"), str):
-                entries[line["key"]] = line
-    return entries
+    return Entries(out)
 
 
 def read_options(path: Path) -> dict[str, Any] | None:
     """The options with which the ledger was begun; None if there is no ledger."""
-    first = next(_lines(path), None) if path.exists() else None
+    _, first = next(_lines(path), (0, None)) if path.exists() else (0, None)
     return first.get("options") if first and first.get("type") == "run" else None
 
 
@@ -162,13 +185,13 @@ class Ledger:
             os.close(descriptor)
 
 
-def _lines(path: Path) -> Iterator[dict[str, Any]]:
-    """Whole lines; torn and foreign ones are passed over."""
+def _lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Whole lines and where they begin; torn and foreign ones are passed over."""
+    offset = 0
     with open(path, "rb") as file:
         for raw in file:
-            try:
+            with contextlib.suppress(ValueError):
                 line = json.loads(raw)
-            except ValueError:
-                continue
-            if isinstance(line, dict):
-                yield line
+                if isinstance(line, dict):
+                    yield offset, line
+            offset += len(raw)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -33,15 +34,15 @@ COLUMNS = (
     *(f"p_{name}" for name in CLASSES),
     *(f"positive_{name}" for name in CLASSES),
 )
+_ROWS_AT_ONCE = 20_000
 _NUMBERS = frozenset(
     ["fs", "duration_s", "coverage", "gain_mm_per_mv", "speed_mm_per_s"]
     + [f"p_{name}" for name in CLASSES]
 )
 
 
-def rows(entries: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
+def rows(entries: Mapping[str, dict[str, Any]]) -> Iterator[dict[str, Any]]:
     """One row per page, in order of input and page."""
-    table = []
     for key in sorted(entries):
         entry = entries[key]
         for page in entry["pages"]:
@@ -52,46 +53,65 @@ def rows(entries: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
             row |= {k: v for k, v in page.items() if k in COLUMNS}
             row |= page.get("summary", {})
             row["folder"] = folder if page["status"] == "done" else ""
-            table.append({column: row.get(column) for column in COLUMNS})
-    return table
+            yield {column: row.get(column) for column in COLUMNS}
 
 
 def write_manifest(out: Path) -> list[Path]:
-    """Write ``manifest.csv``, ``manifest.parquet`` (with pyarrow), and WFDB's ``RECORDS``."""
-    entries = read_entries(out)
-    table = rows(entries)
-    written = [write_atomically(out / "manifest.csv", _as_csv(table))]
-    parquet = _as_parquet(table)
-    if parquet is not None:
-        written.append(write_atomically(out / "manifest.parquet", parquet))
-    headers = [
-        f"{row['folder']}/signals"
-        for row in table
-        if row["folder"] and (out / row["folder"] / "signals.hea").exists()
-    ]
+    """Write ``manifest.csv``, ``manifest.parquet`` (with pyarrow), and WFDB's ``RECORDS``.
+
+    The rows pass by one at a time: a table of 100,000 pages takes no more memory than its files.
+    """
+    text, headers = io.StringIO(), []
+    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    parquet = _Parquet()
+    for row in rows(read_entries(out)):
+        writer.writerow(row)
+        parquet.add(row)
+        if row["folder"] and (out / row["folder"] / "signals.hea").exists():
+            headers.append(f"{row['folder']}/signals")
+    written = [write_atomically(out / "manifest.csv", text.getvalue())]
+    data = parquet.end()
+    if data is not None:
+        written.append(write_atomically(out / "manifest.parquet", data))
     if headers:
         written.append(write_atomically(out / "RECORDS", "\n".join(headers) + "\n"))
     return written
 
 
-def _as_csv(table: list[dict[str, Any]]) -> str:
-    text = io.StringIO()
-    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(table)
-    return text.getvalue()
+class _Parquet:
+    """Rows gathered into a Parquet file in memory; nothing without pyarrow."""
 
+    def __init__(self) -> None:
+        self._buffer = io.BytesIO()
+        self._rows: list[dict[str, Any]] = []
+        self._writer: Any = None
+        try:
+            import pyarrow as pa
+            import pyarrow.parquet
+        except ImportError:
+            return
+        self._arrow = pa
+        self._schema = pa.schema([(column, _type(pa, column)) for column in COLUMNS])
+        self._writer = pyarrow.parquet.ParquetWriter(self._buffer, self._schema)
 
-def _as_parquet(table: list[dict[str, Any]]) -> bytes | None:
-    try:
-        import pyarrow as pa
-        import pyarrow.parquet
-    except ImportError:
-        return None
-    schema = pa.schema([(column, _type(pa, column)) for column in COLUMNS])
-    buffer = io.BytesIO()
-    pyarrow.parquet.write_table(pa.Table.from_pylist(table, schema=schema), buffer)
-    return buffer.getvalue()
+    def add(self, row: dict[str, Any]) -> None:
+        if self._writer is not None:
+            self._rows.append(row)
+            if len(self._rows) == _ROWS_AT_ONCE:
+                self._flush()
+
+    def end(self) -> bytes | None:
+        """The file's bytes."""
+        if self._writer is None:
+            return None
+        self._flush()
+        self._writer.close()
+        return self._buffer.getvalue()
+
+    def _flush(self) -> None:
+        self._writer.write_table(self._arrow.Table.from_pylist(self._rows, schema=self._schema))
+        self._rows = []
 
 
 def _type(pa: Any, column: str) -> Any:
