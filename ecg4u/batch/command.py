@@ -67,6 +67,17 @@ _SHOWN_FAILURES = 20
     help="Best effort: blank what is not trace, name results by content, not by file.",
 )
 @click.option(
+    "--keep-sidecars",
+    is_flag=True,
+    help="signals.page.json for each page: what was found, to be corrected by hand.",
+)
+@click.option(
+    "--sidecars",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    metavar="DIR",
+    help="Corrected sidecars; with --resume only pages whose sidecar changed are done again.",
+)
+@click.option(
     "--scheduler",
     metavar="ADDRESS",
     help="A Dask scheduler (tcp://...), or 'local' for a local Dask cluster.",
@@ -100,6 +111,8 @@ def batch(
     explain: bool,
     report: bool,
     deidentify: bool,
+    keep_sidecars: bool,
+    sidecars: Path | None,
     scheduler: str | None,
     status_of: Path | None,
     collect: Path | None,
@@ -122,7 +135,7 @@ def batch(
     from ecg4u.batch.run import run_batch
     from ecg4u.batch.task import Options, PageTask
 
-    options = Options(format_, classify or explain, explain, report, deidentify)
+    options = Options(format_, classify or explain, explain, report, deidentify, keep_sidecars)
     with_end_on_sigterm()
     summary = run_batch(
         inputs,
@@ -133,6 +146,7 @@ def batch(
         resume=resume,
         retry_failed=retry_failed,
         shard=parse_shard(shard),
+        sidecars=sidecars,
         on_error=on_error,
         quiet=quiet,
     )

@@ -29,7 +29,14 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 Kind = Literal["exception", "memory", "timeout", "crash"]
-ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+ONE_THREAD = {
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "OMP_WAIT_POLICY": "PASSIVE",
+}
+"""Set before a worker starts: a library reads it when it is loaded. More threads than cores spin
+while they wait for each other."""
 _PR_SET_PDEATHSIG = 1
 _WATCH_S = 1.0
 
@@ -104,6 +111,8 @@ class PoolExecutor:
         slots = [_Slot(self.limits) for _ in range(self.jobs)]
         busy: dict[concurrent.futures.Future[Any], tuple[_Slot, T]] = {}
         queue = iter(items)
+        before = {name: os.environ.get(name) for name in ONE_THREAD}
+        os.environ.update(ONE_THREAD)
         try:
             while True:
                 while slots and (drawn := list(_take(queue))):
@@ -122,6 +131,9 @@ class PoolExecutor:
         finally:
             for slot in [*slots, *(slot for slot, _ in busy.values())]:
                 slot.stop()
+            for name, value in before.items():
+                os.environ.pop(name, None)
+                os.environ.update({name: value} if value is not None else {})
 
 
 class DaskExecutor:
@@ -181,8 +193,6 @@ class _Slot:
         self.pool: Any = None
 
     def start(self, task: Callable[[Any], Any], item: Any) -> concurrent.futures.Future[Any]:
-        for name in ONE_THREAD:
-            os.environ.setdefault(name, "1")
         if self.pool is None or not self.pool.active:
             self.stop()
             self.pool = _pebble().ProcessPool(
@@ -217,6 +227,7 @@ _dask_slot: _Slot | None = None
 def _isolated(task: Callable[[T], R], item: T, limits: Limits) -> tuple[R | None, Failure | None]:
     """Runs on a Dask worker: one call in that worker's own isolated process."""
     global _dask_slot
+    os.environ.update(ONE_THREAD)
     if _dask_slot is None or _dask_slot.limits != limits:
         _dask_slot = _Slot(limits)
     value, failure = _dask_slot.finish(_dask_slot.start(task, item))

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from ecg4u.batch.sidecars import Given
 from ecg4u.errors import ECG4UError, UsageError
 from ecg4u.io import is_record_file, sha256_of
 from ecg4u.io.pages import is_page_name
@@ -27,7 +28,8 @@ class Item:
     """One input file.
 
     ``key`` names it in the ledger: the path under its root, or its content's hash where names are
-    to be kept out. ``folder`` is where its results go, relative to the output.
+    to be kept out. ``folder`` is where its results go, relative to the output. ``sidecars`` are
+    those that were given for its pages.
     """
 
     key: str
@@ -35,6 +37,7 @@ class Item:
     folder: str
     size: int
     mtime_ns: int
+    sidecars: tuple[Given, ...] = ()
 
 
 def find_inputs(sources: Sequence[str], out: Path, *, deidentify: bool = False) -> list[Item]:

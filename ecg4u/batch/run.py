@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,10 @@ from ecg4u.batch.inputs import Item, find_inputs, in_shard
 from ecg4u.batch.ledger import Ledger, ledger_name, ledger_paths, read_entries
 from ecg4u.batch.manifest import write_manifest
 from ecg4u.batch.progress import Progress
+from ecg4u.batch.sidecars import Sidecars, find_sidecars
 from ecg4u.batch.task import Options
-from ecg4u.errors import UsageError
+from ecg4u.errors import ECG4UError, UsageError
+from ecg4u.io import sha256_of
 from ecg4u.io.atomic import StorageError, output_error
 
 _WORST_FIRST = ("failed", "refused", "done")
@@ -60,6 +62,7 @@ def run_batch(
     resume: bool = False,
     retry_failed: bool = False,
     shard: tuple[int, int] | None = None,
+    sidecars: str | Path | None = None,
     on_error: str = "skip",
     quiet: bool = False,
 ) -> Summary:
@@ -79,6 +82,9 @@ def run_batch(
         Do again what ended as failed (not what was refused for a reason).
     shard
         ``(i, n)``: only the i-th of n parts; each part has its own ledger.
+    sidecars
+        Folder of corrected sidecars (``*.page.json``); with ``resume``, the pages whose sidecar is
+        new or other than the one they were done with are done again.
     on_error
         ``"stop"`` ends the run at the first input that is refused or fails.
 
@@ -100,13 +106,14 @@ def run_batch(
     items = find_inputs(sources, out, deidentify=options.deidentify)
     if shard is not None:
         items = [item for item in items if in_shard(item, *shard)]
+    given = find_sidecars(Path(sidecars), out) if sidecars is not None else {}
     with Ledger(path, options.to_dict()) as ledger:
-        ended = read_entries(out) if resume else {}
-        todo = [item for item in items if not _has_ended(item, ended, out, retry_failed)]
+        ended: Mapping[str, dict[str, Any]] = read_entries(out) if resume else {}
+        todo = [item for item in items if not _has_ended(item, ended, out, retry_failed, given)]
         progress = Progress(len(todo), quiet=quiet)
         try:
             stopped = _work(
-                executor(str(ledger.lock_path)), task, todo, out, ledger, progress, on_error
+                executor(str(ledger.lock_path)), task, todo, out, ledger, progress, on_error, given
             )
         finally:
             progress.end()
@@ -138,6 +145,7 @@ def _work(
     ledger: Ledger,
     progress: Progress,
     on_error: str,
+    given: Sidecars,
 ) -> bool:
     """Do ``todo``; whether it was stopped by an error."""
     started: dict[str, float] = {}
@@ -146,7 +154,7 @@ def _work(
         for item in todo:
             _clear(out / item.folder)
             started[item.key] = time.monotonic()
-            yield item
+            yield _with_sidecars(item, given)
 
     outcomes = executor.run(task, prepared())
     try:
@@ -195,13 +203,26 @@ def _storage_words(entry: dict[str, Any]) -> dict[str, str]:
     return {"message": page["message"], "stage": "batch", "hint": page["hint"]}
 
 
-def _has_ended(item: Item, ended: dict[str, dict[str, Any]], out: Path, retry_failed: bool) -> bool:
-    """Whether the ledger lists this very file as ended, and what it wrote is still there."""
+def _has_ended(
+    item: Item,
+    ended: Mapping[str, dict[str, Any]],
+    out: Path,
+    retry_failed: bool,
+    given: Sidecars,
+) -> bool:
+    """Whether the ledger lists this very file as ended, and what it wrote is still there.
+
+    A page that was done with a sidecar stays so where none is given now.
+    """
     entry = ended.get(item.key)
     if entry is None or (entry["size"], entry["mtime_ns"]) != (item.size, item.mtime_ns):
         return False
     if entry["status"] == "failed" and retry_failed:
         return False
+    used = {page["page"]: page.get("sidecar_sha256") for page in entry["pages"]}
+    for sidecar in given.get(entry.get("source_sha256", ""), ()):
+        if used.get(sidecar.number, sidecar.sha256) != sidecar.sha256:
+            return False
     folder = out / entry["folder"]
     several = len(entry["pages"]) > 1
     return all(
@@ -209,6 +230,16 @@ def _has_ended(item: Item, ended: dict[str, dict[str, Any]], out: Path, retry_fa
         for page in entry["pages"]
         for name in page.get("files", {})
     )
+
+
+def _with_sidecars(item: Item, given: Sidecars) -> Item:
+    """The item with the sidecars given for its pages; it is read for that only if there are any."""
+    if not given:
+        return item
+    try:
+        return replace(item, sidecars=given.get(sha256_of(item.path), ()))
+    except (ECG4UError, ValueError):
+        return item
 
 
 def _clear(folder: Path) -> None:

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-import os
+import logging
 import shutil
 import time
+import warnings
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ecg4u.batch.executors import where
 from ecg4u.batch.inputs import Item
-from ecg4u.errors import ECG4UError, NotAnECGError, PoorQualityError, UnreadableInputError
+from ecg4u.batch.memory import keep_freed_memory, peak_mb, return_freed_memory, rss_mb
+from ecg4u.batch.sidecars import MAX_BYTES, SIDECAR_NAME, Given
+from ecg4u.errors import (
+    ECG4UError,
+    NotAnECGError,
+    PoorQualityError,
+    SidecarError,
+    UnreadableInputError,
+)
 from ecg4u.io import (
     StorageError,
     count_pages,
@@ -21,13 +32,15 @@ from ecg4u.io import (
     write_atomically,
     write_record,
 )
+from ecg4u.io.files import read_bytes
+from ecg4u.io.pages import MAX_FILE_BYTES
 
 if TYPE_CHECKING:
     from ecg4u.analysis import Analysis
 
 SIGNAL_NAME = "signals"
 _TIMINGS = frozenset(["timings_s", "timings"])
-_REFUSALS = (UnreadableInputError, NotAnECGError, PoorQualityError)
+_REFUSALS = (UnreadableInputError, NotAnECGError, PoorQualityError, SidecarError)
 
 
 @dataclass(frozen=True)
@@ -39,6 +52,7 @@ class Options:
     explain: bool = False
     report: bool = False
     deidentify: bool = False
+    sidecars: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for the ledger."""
@@ -50,8 +64,8 @@ class PageTask:
     """Digitizes (and classifies, explains, reports) one file, all its pages, into ``out``.
 
     Called in a worker process; returns a report of plain values: ``source_sha256``, ``cpu_s``,
-    ``rss_mb`` and ``pages``, each with ``status`` (done, refused, failed), ``code`` and the hashes
-    of what it wrote.
+    ``rss_mb`` (held after it), ``peak_mb`` (of the worker so far) and ``pages``, each with
+    ``status`` (done, refused, failed), ``code`` and the hashes of what it wrote.
     """
 
     out: str
@@ -59,6 +73,7 @@ class PageTask:
 
     def warm_up(self) -> None:
         """Load what every page needs, on one thread: parallelism is over files."""
+        keep_freed_memory()
         import cv2
         import torch
 
@@ -75,44 +90,68 @@ class PageTask:
             Never: a disk that is full is reported with ``stops_run``.
         """
         began = time.process_time()
-        report: dict[str, Any] = {"source_sha256": "", "pages": [], "stops_run": False}
-        try:
-            report["source_sha256"] = sha256_of(item.path)
-            n_pages = 1 if is_record_file(item.path) else count_pages(item.path)
-            for number in range(1, n_pages + 1):
-                folder = item.folder if n_pages == 1 else f"{item.folder}/page-{number:04d}"
-                report["pages"].append({"page": number, **self._page(item.path, number, folder)})
-        except StorageError as error:
-            report["pages"] = [{"page": 1, **_refusal(error)}]
-            report["stops_run"] = True
-        except ECG4UError as error:
-            report["pages"].append({"page": len(report["pages"]) + 1, **_refusal(error)})
+        with _silence():
+            report = self._report(item)
         report["cpu_s"] = round(time.process_time() - began, 3)
+        return_freed_memory()
         report["rss_mb"] = round(rss_mb(), 1)
+        report["peak_mb"] = round(peak_mb(), 1)
         return report
 
-    def _page(self, path: str, number: int, folder: str) -> dict[str, Any]:
-        from ecg4u.analysis import analyse
-
-        options = self.options
+    def _report(self, item: Item) -> dict[str, Any]:
+        pages: list[dict[str, Any]] = []
+        report: dict[str, Any] = {"source_sha256": "", "pages": pages, "stops_run": False}
         try:
-            analysis = analyse(
-                path, page=number, classify=options.classify, explain=options.explain
-            )
-            if options.deidentify:
-                from ecg4u.batch.deidentify import deidentified
+            source, n_pages, report["source_sha256"] = _open(item.path)
+            for number in range(1, n_pages + 1):
+                folder = item.folder if n_pages == 1 else f"{item.folder}/page-{number:04d}"
+                given = next((g for g in item.sidecars if g.number == number), None)
+                pages.append({"page": number, **self._page(source, number, folder, given)})
+        except StorageError as error:
+            pages[:] = [{"page": 1, **_refusal(error)}]
+            report["stops_run"] = True
+        except ECG4UError as error:
+            pages.append({"page": len(pages) + 1, **_refusal(error)})
+        return report
 
-                analysis = deidentified(analysis)
+    def _page(
+        self, source: str | bytes, number: int, folder: str, given: Given | None
+    ) -> dict[str, Any]:
+        corrected = {"sidecar_sha256": given.sha256} if given else {}
+        try:
+            analysis = self._analyse(source, number, given)
             files = self._write(analysis, Path(self.out) / folder)
-            return {"status": "done", "code": "ok", "files": files, "summary": summary(analysis)}
+            done = {"status": "done", "code": "ok", "files": files, "summary": summary(analysis)}
+            return {**done, **corrected}
         except (StorageError, MemoryError):
             raise
         except ECG4UError as error:
             shutil.rmtree(Path(self.out) / folder, ignore_errors=True)
-            return _refusal(error)
+            return {**_refusal(error), **corrected}
         except Exception as error:
             shutil.rmtree(Path(self.out) / folder, ignore_errors=True)
-            return {"status": "failed", "code": "internal", "message": where(error)}
+            return {"status": "failed", "code": "internal", "message": where(error), **corrected}
+
+    def _analyse(self, source: str | bytes, number: int, given: Given | None) -> Analysis:
+        from ecg4u.analysis import analyse
+
+        options, sidecar = self.options, None
+        if given is not None:
+            from ecg4u.digitize.sidecar import Sidecar
+
+            sidecar = Sidecar.from_json(_unchanged(given))
+        analysis = analyse(
+            source,
+            page=number,
+            classify=options.classify,
+            explain=options.explain,
+            sidecar=sidecar,
+        )
+        if options.deidentify:
+            from ecg4u.batch.deidentify import deidentified
+
+            return deidentified(analysis)
+        return analysis
 
     def _write(self, analysis: Analysis, folder: Path) -> dict[str, str]:
         """Write everything; ``result.json`` last. Returns the hash of each file by its name."""
@@ -122,6 +161,10 @@ class PageTask:
 
             html = render(analysis, title=None)
             paths.append(write_atomically(folder / "report.html", html))
+        page = analysis.digitization
+        if self.options.sidecars and page is not None and page.basis is not None:
+            text = page.basis.to_json()
+            paths.append(write_atomically(folder / SIDECAR_NAME, text))
         paths.append(write_atomically(folder / "result.json", result_json(analysis)))
         return {path.name: sha256_of(path) for path in paths}
 
@@ -155,13 +198,34 @@ def summary(analysis: Analysis) -> dict[str, Any]:
     return values
 
 
-def rss_mb() -> float:
-    """Memory that this process holds now, in MB (0 where the platform does not say)."""
+def _open(path: str) -> tuple[str | bytes, int, str]:
+    """What to analyse, its number of pages, its hash; a page file is read once, whole."""
+    if is_record_file(path):
+        return path, 1, sha256_of(path)
+    data = read_bytes(path, max_bytes=MAX_FILE_BYTES)
+    return data, count_pages(data), sha256_of(data)
+
+
+def _unchanged(given: Given) -> bytes:
+    data = read_bytes(given.path, max_bytes=MAX_BYTES)
+    if sha256_of(data) != given.sha256:
+        raise SidecarError(
+            "The sidecar was changed during the run.", stage="batch", hint="Run it with --resume."
+        )
+    return data
+
+
+@contextlib.contextmanager
+def _silence() -> Iterator[None]:
+    """Libraries quote what they read, names included, when they warn or log."""
+    before = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
     try:
-        with open("/proc/self/statm", encoding="ascii") as file:
-            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
-    except (OSError, ValueError, IndexError):
-        return 0.0
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)
 
 
 def _refusal(error: ECG4UError) -> dict[str, Any]:
