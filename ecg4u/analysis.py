@@ -15,10 +15,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ecg4u.errors import UsageError
 from ecg4u.record import ECGRecord
 
 if TYPE_CHECKING:
     from ecg4u.digitize.result import Digitization
+    from ecg4u.digitize.sidecar import Sidecar
     from ecg4u.explain import Explanation
     from ecg4u.io import Page
     from ecg4u.model import Classification
@@ -106,6 +108,7 @@ def analyse(
     explain: bool = True,
     gain_mm_per_mv: float | None = None,
     speed_mm_per_s: float | None = None,
+    sidecar: Sidecar | None = None,
     seed: int = 0,
     progress: Callable[[str], None] | None = None,
 ) -> Analysis:
@@ -121,6 +124,9 @@ def analyse(
         What to do beyond the signals; ``explain`` needs ``classify``.
     gain_mm_per_mv, speed_mm_per_s
         What is printed on the page, where the user knows it.
+    sidecar
+        What an earlier reading of this page found (`Digitization.sidecar`), perhaps corrected by
+        hand: the work goes on from there.
     seed
         Of the Shapley estimates.
     progress
@@ -146,6 +152,12 @@ def analyse(
     loaded = _load(source, page)
     lap("read")
     if isinstance(loaded, ECGRecord):
+        if sidecar is not None:
+            raise UsageError(
+                "A sidecar belongs to a page, and this is a record of signals.",
+                stage="read",
+                hint="Give the page that the sidecar was made from.",
+            )
         record = loaded
     else:
         from ecg4u.digitize.pipeline import digitize_page
@@ -155,6 +167,7 @@ def analyse(
             loaded,
             gain_mm_per_mv=gain_mm_per_mv,
             speed_mm_per_s=speed_mm_per_s,
+            sidecar=sidecar,
         )
         record = digitization.record
         lap("digitize")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ecg4u import __version__
-from ecg4u.errors import ECG4UError
+from ecg4u.errors import ECG4UError, SidecarError
 
 if TYPE_CHECKING:
     from ecg4u.analysis import Analysis
@@ -64,6 +64,11 @@ def _page_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--page", default=1, show_default=True, help="Page of a PDF or TIFF."),
         click.option("--gain", type=click.FloatRange(1, 80), help="mm/mV, if you know it."),
         click.option("--speed", type=click.FloatRange(5, 200), help="mm/s, if you know it."),
+        click.option(
+            "--sidecar",
+            type=click.Path(path_type=Path),
+            help="Go on from this .page.json, which you may have corrected.",
+        ),
     ):
         command = option(command)
     return command
@@ -74,23 +79,53 @@ def _analyse(
     page: int,
     gain: float | None,
     speed: float | None,
+    sidecar: Path | None,
     *,
     classify: bool = True,
     explain: bool = True,
 ) -> Analysis:
     from ecg4u.analysis import analyse
 
+    found = None
+    if sidecar is not None:
+        from ecg4u.digitize.sidecar import Sidecar
+
+        found = Sidecar.from_json(sidecar)
     analysis = analyse(
         source,
         page=page,
         gain_mm_per_mv=gain,
         speed_mm_per_s=speed,
+        sidecar=found,
         classify=classify,
         explain=explain,
     )
     for warning in analysis.warnings:
         click.echo(f"warning: {warning}", err=True)
     return analysis
+
+
+def _leave_sidecar(analysis: Analysis, base: Path, given: Path | None) -> list[Path]:
+    """Write ``base``.page.json, unless a person's corrections stand there that were not given."""
+    if analysis.digitization is None or analysis.digitization.basis is None:
+        return []
+    from ecg4u.digitize.sidecar import Sidecar, sidecar_path
+    from ecg4u.io import write_atomically
+
+    path = sidecar_path(base)
+    if given is None and path.exists():
+        try:
+            kept = Sidecar.from_json(path).corrections != ()
+        except SidecarError:
+            kept = True
+        if kept:
+            click.echo(
+                f"warning: {path.name} holds corrections and was kept: use it with --sidecar, "
+                "or delete it.",
+                err=True,
+            )
+            return []
+    return [write_atomically(path, analysis.digitization.basis.to_json())]
 
 
 def _print_json(values: Any) -> None:
@@ -114,12 +149,18 @@ def digitize(
     page: int,
     gain: float | None,
     speed: float | None,
+    sidecar: Path | None,
 ) -> None:
-    """Turn a page into signals; prints what was found as JSON."""
+    """Turn a page into signals; prints what was found as JSON.
+
+    Beside the signals it leaves a .page.json of what was found: correct it and hand it back with
+    --sidecar.
+    """
     from ecg4u.io import write_atomically, write_record
 
-    analysis = _analyse(source, page, gain, speed, classify=False, explain=False)
-    written = write_record(analysis.record, out or source.with_suffix(""), format=format_)
+    analysis = _analyse(source, page, gain, speed, sidecar, classify=False, explain=False)
+    written = [*write_record(analysis.record, out or source.with_suffix(""), format=format_)]
+    written += _leave_sidecar(analysis, written[0].with_suffix(""), sidecar)
     if overlay is not None:
         from ecg4u.digitize.overlay import overlay_png
 
@@ -139,9 +180,10 @@ def classify(
     page: int,
     gain: float | None,
     speed: float | None,
+    sidecar: Path | None,
 ) -> None:
     """The nine classes of a page or record, with probability and threshold."""
-    analysis = _analyse(source, page, gain, speed, explain=False)
+    analysis = _analyse(source, page, gain, speed, sidecar, explain=False)
     said = analysis.classification
     assert said is not None
     if as_json:
@@ -166,9 +208,10 @@ def explain(
     page: int,
     gain: float | None,
     speed: float | None,
+    sidecar: Path | None,
 ) -> None:
     """The reading of a page or record in words, with the numbers behind it."""
-    analysis = _analyse(source, page, gain, speed)
+    analysis = _analyse(source, page, gain, speed, sidecar)
     if as_json:
         _print_json(analysis.to_dict())
         return
@@ -202,12 +245,16 @@ def report(
     page: int,
     gain: float | None,
     speed: float | None,
+    sidecar: Path | None,
 ) -> None:
     """Signals, result.json and report.html of one page or record."""
     from ecg4u.report import write
 
-    analysis = _analyse(source, page, gain, speed)
-    for path in write(analysis, out, formats):
+    analysis = _analyse(source, page, gain, speed, sidecar)
+    for path in [
+        *write(analysis, out, formats),
+        *_leave_sidecar(analysis, out / "signals", sidecar),
+    ]:
         click.echo(str(path))
     click.echo(NOTICE, err=True)
 

@@ -13,9 +13,10 @@ from ecg4u._callable import make_callable
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from ecg4u.digitize.sidecar import Sidecar
     from ecg4u.record import ECGRecord
 
-__all__ = ["digitize", "digitize_page"]
+__all__ = ["Sidecar", "digitize", "digitize_page"]
 
 
 def digitize(
@@ -24,6 +25,7 @@ def digitize(
     page: int = 1,
     gain_mm_per_mv: float | None = None,
     speed_mm_per_s: float | None = None,
+    sidecar: Sidecar | None = None,
 ) -> ECGRecord:
     """Read a page of ECG paper.
 
@@ -34,6 +36,8 @@ def digitize(
         Which page of a file with several, from 1.
     gain_mm_per_mv, speed_mm_per_s : float or None
         What is printed on the page, where you know it; None to find out or assume.
+    sidecar : Sidecar or None
+        What an earlier reading of this page found, perhaps corrected: the work goes on from there.
 
     Returns
     -------
@@ -42,7 +46,7 @@ def digitize(
 
     Raises
     ------
-    UnreadableInputError, NotAnECGError, PoorQualityError
+    UnreadableInputError, NotAnECGError, PoorQualityError, SidecarError
     """
     from ecg4u.digitize.pipeline import digitize_page
     from ecg4u.io import read_page
@@ -51,6 +55,7 @@ def digitize(
         read_page(source, page=page),
         gain_mm_per_mv=gain_mm_per_mv,
         speed_mm_per_s=speed_mm_per_s,
+        sidecar=sidecar,
     ).record
 
 
@@ -59,6 +64,10 @@ def __getattr__(name: str) -> Any:
         from ecg4u.digitize.pipeline import digitize_page
 
         return digitize_page
+    if name == "Sidecar":
+        from ecg4u.digitize.sidecar import Sidecar
+
+        return Sidecar
     if name == "Digitization":
         from ecg4u.digitize.result import Digitization
 

@@ -51,6 +51,8 @@ def describe(result: Digitization) -> dict[str, Any]:
         "calibration": {
             "gain_mm_per_mv": calibration.gain_mm_per_mv,
             "gain_from": calibration.gain_from,
+            "chest_gain_mm_per_mv": calibration.gain_for("V1"),
+            "chest_gain_from": calibration.gain_from_for("V1"),
             "speed_mm_per_s": calibration.speed_mm_per_s,
             "speed_from": calibration.speed_from,
             "pulse_height_mm": calibration.pulse_height_mm,
@@ -62,5 +64,6 @@ def describe(result: Digitization) -> dict[str, Any]:
             k: round(v, 4) for k, v in einthoven_residuals(result.record.p_signal).items()
         },
         "grade": result.grade,
+        "corrections": list(result.corrections),
         "warnings": list(result.warnings),
     }

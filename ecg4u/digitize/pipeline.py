@@ -5,20 +5,21 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
-import numpy.typing as npt
 
 from ecg4u.digitize.calibration import Pulse, calibrate, find_pulses, inner_pulses
+from ecg4u.digitize.corrections import carried
+from ecg4u.digitize.grid import rectify
 from ecg4u.digitize.labels import read_labels
 from ecg4u.digitize.layout import find_layout
 from ecg4u.digitize.page import RectifiedPage
-from ecg4u.digitize.quality import check_einthoven, grade_segment, worst
-from ecg4u.digitize.result import Calibration, Digitization, InkMap, Label, Layout, Trace
+from ecg4u.digitize.restore import observed, rectified_within, restored, restored_page
+from ecg4u.digitize.result import Calibration, Digitization, InkMap, Label, Layout
+from ecg4u.digitize.sidecar import Corner, Sidecar
 from ecg4u.digitize.signal import (
     SegmentSignal,
-    assemble,
     columns_are_simultaneous,
     restart_columns,
     segment_signal,
@@ -26,7 +27,6 @@ from ecg4u.digitize.signal import (
 from ecg4u.digitize.trace import RowPath, trace_rows
 from ecg4u.errors import NotAnECGError, PoorQualityError
 from ecg4u.io import Page
-from ecg4u.record import LEADS, ECGRecord, Provenance
 
 MIN_ROW_MM = 35.0
 EDGE_MM = 0.8
@@ -55,6 +55,7 @@ def digitize_page(
     *,
     gain_mm_per_mv: float | None = None,
     speed_mm_per_s: float | None = None,
+    sidecar: Sidecar | None = None,
 ) -> Digitization:
     """Digitize one page.
 
@@ -64,6 +65,8 @@ def digitize_page(
         As `ecg4u.io.read_page` gives it.
     gain_mm_per_mv, speed_mm_per_s : float or None
         What is printed on the page, where the user knows it; None to find out or assume.
+    sidecar : Sidecar or None
+        What an earlier reading of this page found, perhaps corrected: the work goes on from there.
 
     Raises
     ------
@@ -71,12 +74,36 @@ def digitize_page(
         No ECG grid or no traces.
     PoorQualityError
         An ECG, but its scale or arrangement cannot be read without guessing.
+    SidecarError
+        The sidecar is of another page, or leaves no lead.
     """
-    from ecg4u.digitize.grid import rectify
-
     clock = _Clock()
+    labels: Sequence[Label] = ()
+    if sidecar is None:
+        rectified, labels, found = _read(page, clock, gain_mm_per_mv, speed_mm_per_s)
+    else:
+        sidecar.check_page(page)
+        found = sidecar.corrected(gain=gain_mm_per_mv, speed=speed_mm_per_s)
+        if found.corners_moved:
+            rectified, labels, found = _read_again(page, clock, found)
+        else:
+            with clock.stage("rectify"):
+                rectified = restored_page(page, found)
+    with clock.stage("record"):
+        result = restored(page, rectified, found, labels=labels)
+    return replace(result, timings_s=clock.seconds)
+
+
+def _read(
+    page: Page,
+    clock: _Clock,
+    gain_mm_per_mv: float | None = None,
+    speed_mm_per_s: float | None = None,
+    corners: Sequence[Corner] = (),
+) -> tuple[RectifiedPage, Sequence[Label], Sidecar]:
+    """Every stage from the picture to measured pieces of leads."""
     with clock.stage("rectify"):
-        rectified = rectify(page)
+        rectified = rectified_within(page, corners) if corners else rectify(page)
     with clock.stage("labels"):
         labels = read_labels(rectified)
         _refuse_two_ecgs(labels, rectified.px_per_mm)
@@ -101,33 +128,20 @@ def digitize_page(
         )
     with clock.stage("signals"):
         layout, parts = _signals(paths, pulses, layout, calibration, rectified.px_per_mm)
-        signal, confidence = assemble(parts)
-    warnings = (
-        *layout.warnings,
-        *calibration.warnings,
-        *_missing(signal),
-        *_column_doubts(paths, layout, labels, rectified.px_per_mm),
-        *check_einthoven(signal),
-    )
-    traces = tuple(_trace(part, rectified) for part in parts)
-    grade = worst([trace.grade for trace in traces])
-    record = ECGRecord(
-        signal,
-        confidence=confidence,
-        provenance=Provenance("digitized", page.sha256, _inferred(calibration, layout)),
-    )
-    return Digitization(
-        page,
-        rectified,
-        layout,
-        tuple(labels),
-        calibration,
-        traces,
-        record,
-        grade,
-        warnings,
-        clock.seconds,
-    )
+        doubts = _column_doubts(paths, layout, labels, rectified.px_per_mm)
+        found = observed(page, rectified, layout, calibration, parts, doubts)
+    return rectified, labels, found
+
+
+def _read_again(
+    page: Page, clock: _Clock, old: Sidecar
+) -> tuple[RectifiedPage, Sequence[Label], Sidecar]:
+    """The page read from the corners that a person gave, with that person's other corrections."""
+    now, found = old.calibration, old.found_calibration
+    speed = now.speed_mm_per_s if now.speed_mm_per_s != found.speed_mm_per_s else None
+    rectified, labels, new = _read(page, clock, None, speed, old.corners)
+    new = replace(new, corners=old.corners, found_corners=old.corners)
+    return rectified, labels, carried(old, new)
 
 
 def _refuse_two_ecgs(labels: Sequence[Label], px_per_mm: float) -> None:
@@ -203,28 +217,6 @@ def _signals(
     return layout, parts
 
 
-def _trace(part: SegmentSignal, rectified: RectifiedPage) -> Trace:
-    grade, reasons = grade_segment(part)
-    known = np.isfinite(part.xy[:, 1])
-    source = np.full_like(part.xy, np.nan)
-    if known.any():
-        source[known] = rectified.to_source(part.xy[known])
-    s = part.segment
-    return Trace(
-        s.lead,
-        s.row,
-        s.start_s,
-        s.rhythm,
-        s.named_by,
-        part.xy,
-        source,
-        part.signal,
-        part.confidence,
-        grade,
-        reasons,
-    )
-
-
 def _column_doubts(
     paths: tuple[RowPath, ...], layout: Layout, labels: Sequence[Label], px_per_mm: float
 ) -> tuple[str, ...]:
@@ -246,21 +238,3 @@ def _column_doubts(
             "the ends of the leads may belong to their neighbours."
         )
     return tuple(doubts)
-
-
-def _missing(signal: npt.NDArray[np.float64]) -> tuple[str, ...]:
-    """A warning that names the leads of which nothing was found."""
-    empty = [lead for lead, n in zip(LEADS, np.isfinite(signal).sum(axis=0), strict=True) if n == 0]
-    return (f"Nothing was found of {', '.join(empty)}.",) if empty else ()
-
-
-def _inferred(calibration: Calibration, layout: Layout) -> tuple[str, ...]:
-    inferred = []
-    if calibration.gain_from == "assumed":
-        inferred.append(f"gain {calibration.gain_mm_per_mv:g} mm/mV")
-    if calibration.speed_from == "assumed":
-        inferred.append(f"paper speed {calibration.speed_mm_per_s:g} mm/s")
-    unread = sorted({s.lead for s in layout.segments if s.named_by == "layout"})
-    if unread:
-        inferred.append("names of leads " + ", ".join(unread))
-    return tuple(inferred)
