@@ -45,6 +45,7 @@ PAGE_MM = (120.0, 330.0)
 MAX_PAGE_MM = 600.0
 MARGIN_MM = 40.0
 """How far beyond the grid the page is drawn, for headers and footers."""
+BAND_NODES = 16
 MIN_COMB = 8
 """Fewest periods of the coarsest comb across a page; rows and beats repeat more seldom."""
 FIVEFOLD = 0.7
@@ -127,8 +128,12 @@ def line_response(image: npt.NDArray[np.uint8]) -> Image:
     """
     import cv2
 
-    grey = image.mean(axis=2, dtype=np.float32)
-    dark = cv2.GaussianBlur(grey, (0, 0), 12) - grey
+    red, green, blue = cv2.split(image)
+    total = cv2.add(cv2.add(red, green, dtype=cv2.CV_16U), blue, dtype=cv2.CV_16U)
+    grey = total.astype(np.float32) * np.float32(1 / 3)
+    coarse = cv2.resize(grey, None, fx=0.25, fy=0.25, interpolation=cv2.INTER_AREA)
+    around = cv2.resize(cv2.GaussianBlur(coarse, (0, 0), 3), grey.shape[::-1])
+    dark = around - grey
     power = cv2.blur(np.minimum(dark * dark, 900.0), (61, 61))
     return np.clip(dark / (np.sqrt(np.maximum(power, 0.0)) + 1.0), -2.0, 2.0)
 
@@ -371,18 +376,28 @@ def _cropped(nodes: Floats, paper: Mask) -> tuple[Floats, Mask]:
 def warp_image(
     image: npt.NDArray[np.uint8], nodes: Floats, paper: Mask
 ) -> tuple[npt.NDArray[np.uint8], Mask]:
-    """Draw a source image on the rectified page; outside the paper, its median colour."""
+    """Draw a source image on the rectified page; outside the paper, its median colour.
+
+    In bands of rows, so that the map of each stays in the cache.
+    """
     import cv2
 
-    dense = densify(nodes, NODE_PX)
+    height, width = ((n - 1) * NODE_PX + 1 for n in nodes.shape[:2])
     h, w = image.shape[:2]
-    out = cv2.remap(image, dense, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
-    valid = cv2.inRange(dense, (-0.5, -0.5), (w - 0.5, h - 0.5)) > 0
-    if not paper.all():
-        size = (dense.shape[1], dense.shape[0])
-        valid &= cv2.resize(paper.astype(np.uint8) * 255, size) > 127
-    if not valid.all():
-        out[~valid] = np.median(out[valid][::97], axis=0).astype(np.uint8)
+    out = np.empty((height, width, 3), np.uint8)
+    valid = np.empty((height, width), bool)
+    paper_px = None if paper.all() else cv2.resize(paper.astype(np.uint8) * 255, (width, height))
+    at_nodes = cv2.remap(image, nodes.astype(np.float32), None, cv2.INTER_NEAREST)
+    colour = np.median(at_nodes[paper], axis=0).astype(np.uint8)
+    for first in range(0, len(nodes) - 1, BAND_NODES):
+        dense = densify(nodes[first : first + BAND_NODES + 1], NODE_PX)
+        rows = slice(first * NODE_PX, first * NODE_PX + len(dense))
+        out[rows] = cv2.remap(image, dense, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+        valid[rows] = cv2.inRange(dense, (-0.5, -0.5), (w - 0.5, h - 0.5)) > 0
+        if paper_px is not None:
+            valid[rows] &= paper_px[rows] > 127
+        if not valid[rows].all():
+            out[rows][~valid[rows]] = colour
     return out, valid
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import heapq
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +18,7 @@ Floats = npt.NDArray[np.float64]
 
 MAX_FREQUENCY = 0.41
 """Cycles/px; beyond lie mostly aliases of lines in images once shrunk without smoothing."""
+FINE_PX = 4.5
 LOG_STEP = 0.03
 """Bin of the frequency vote, natural log."""
 MAX_PEAKS = 28
@@ -43,15 +45,18 @@ class Peaks:
         """The highest peak near a frequency vector, as (f, height, phase), or None."""
         if not len(self.f):
             return None
-        ahead = np.where(self.f @ f < 0, -1.0, 1.0)
-        dx = ahead * self.f[:, 0] - f[0]
-        dy = ahead * self.f[:, 1] - f[1]
-        off = np.sqrt((dx * dx + dy * dy) / (f @ f))
-        score = np.where(off < tolerance, self.height * (1 - 0.5 * off / tolerance), 0.0)
+        ratio = self._f / complex(f[0], f[1])
+        off = np.abs(np.where(ratio.real < 0, -ratio, ratio) - 1.0)
+        score = (off < tolerance) * self.height * (1 - (0.5 / tolerance) * off)
         i = int(score.argmax())
         if score[i] <= 0.0:
             return None
-        return ahead[i] * self.f[i], float(self.height[i]), float(ahead[i] * self.phase[i])
+        ahead = -1.0 if ratio[i].real < 0 else 1.0
+        return ahead * self.f[i], float(self.height[i]), ahead * float(self.phase[i])
+
+    @cached_property
+    def _f(self) -> npt.NDArray[np.complex128]:
+        return np.asarray(self.f[:, 0] + 1j * self.f[:, 1], dtype=np.complex128)
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,11 +91,9 @@ def find_tiles(lines: npt.NDArray[np.float32], size: int, step: int) -> Tiles:
     height, width = lines.shape
     ys = _starts(height, size, step)
     xs = _starts(width, size, step)
-    hann = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(size) / size)
-    window = (hann[:, None] * hann[None, :]).astype(np.float32)
     peaks = []
     for y in ys:
-        peaks.append([tile_peaks(lines[y : y + size, x : x + size], window) for x in xs])
+        peaks.append([tile_peaks(lines[y : y + size, x : x + size]) for x in xs])
     centres = np.stack(np.meshgrid(xs + size / 2, ys + size / 2), axis=-1)
     return Tiles(centres, peaks, size)
 
@@ -100,26 +103,19 @@ def _starts(length: int, size: int, step: int) -> npt.NDArray[np.int64]:
     return np.round(np.linspace(0, length - size, n)).astype(np.int64)
 
 
-def tile_peaks(tile: npt.NDArray[np.float32], window: npt.NDArray[np.float32]) -> Peaks:
-    """The highest peaks of a tile's spectrum over their surroundings (half plane)."""
+def tile_peaks(tile: npt.NDArray[np.float32]) -> Peaks:
+    """The highest peaks of a square tile's spectrum over their surroundings (half plane)."""
     import cv2
 
     size = tile.shape[0]
     half = size // 2
+    window, searched = _tile_window(size)
     spectrum = np.fft.rfft2((tile - tile.mean()) * window)
-    spectrum = np.roll(spectrum, half, axis=0)
-    power = np.log(np.abs(spectrum).astype(np.float32) ** 2 + 1e-6)
+    power = cv2.log(spectrum.real**2 + spectrum.imag**2 + np.float32(1e-6))
     mirrored = np.concatenate([np.roll(power[::-1, 6:0:-1], 1, axis=0), power], axis=1)
     ratio = (mirrored - cv2.blur(mirrored, (13, 13)))[:, 6:]
     top = cv2.dilate(mirrored, np.ones((3, 3), np.uint8))[:, 6:]
-    ky = np.arange(-half, size - half)[:, None]
-    kx = np.arange(half + 1)[None, :]
-    radius = np.hypot(kx, ky)
-    found = (power >= top) & (ratio > MIN_PEAK) & (radius > 3.5) & (radius < MAX_FREQUENCY * size)
-    found &= (kx > 0) | (ky > 0)
-    found[[0, -1], :] = False
-    found[:, -1] = False
-    i, j = np.nonzero(found)
+    i, j = np.nonzero((power >= top) & (ratio > MIN_PEAK) & searched)
     order = np.argsort(-ratio[i, j], kind="stable")[:MAX_PEAKS]
     i, j = i[order], j[order]
     centre, jm = mirrored[i, j + 6], j + 6
@@ -128,6 +124,25 @@ def tile_peaks(tile: npt.NDArray[np.float32], window: npt.NDArray[np.float32]) -
     f = np.stack([(j + dx) / size, (i - half + dy) / size], axis=-1)
     value = spectrum[i, j] * np.where((i - half + j) % 2, -1.0, 1.0)
     return Peaks(f, ratio[i, j].astype(float), np.angle(value) / (2 * np.pi))
+
+
+@lru_cache(maxsize=4)
+def _tile_window(size: int) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
+    """Hann window whose rows alternate in sign, and which of the spectrum's places are searched.
+
+    The signs move the spectrum's zero row to the middle.
+    """
+    half = size // 2
+    hann = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(size) / size)
+    sign = np.where(np.arange(size) % 2, -1.0, 1.0)
+    window = ((hann * sign)[:, None] * hann[None, :]).astype(np.float32)
+    ky = np.arange(-half, size - half)[:, None]
+    kx = np.arange(half + 1)[None, :]
+    radius = np.hypot(kx, ky)
+    searched = (radius > 3.5) & (radius < MAX_FREQUENCY * size) & ((kx > 0) | (ky > 0))
+    searched[[0, -1], :] = False
+    searched[:, -1] = False
+    return window, searched
 
 
 def _vertex(
@@ -152,7 +167,16 @@ def find_lattice(tiles: Tiles) -> Lattice | None:
             found.append(lattice)
     if not found:
         return None
-    return max(found, key=lambda one: one.share * one.strength * one.period_px**0.3)
+    return max(found, key=_worth)
+
+
+def _worth(lattice: Lattice) -> float:
+    return lattice.share * lattice.strength * _of_period(lattice.period_px)
+
+
+def _of_period(px: float) -> float:
+    """Coarse before fine: harmonics of a few px lie so close that tiles slip between them."""
+    return float(px**0.3 * min(1.0, px / FINE_PX) ** 0.4)
 
 
 def dominant_pairs(tiles: Tiles) -> list[tuple[Floats, Floats]]:
@@ -204,7 +228,7 @@ def _promise(tiles: Tiles, pair: tuple[Floats, Floats]) -> float:
         for peaks in row:
             u, v = peaks.near(pair[0], TOLERANCE), peaks.near(pair[1], TOLERANCE)
             heights.append(min(u[1], v[1]) if u and v else 0.0)
-    return float(np.mean(heights) / np.hypot(*pair[0]) ** 0.3)
+    return float(np.mean(heights)) * _of_period(1 / np.hypot(*pair[0]))
 
 
 def _vector(angle_deg: float, log_radius: float) -> Floats:

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ecg4u.digitize.page import interpolate
-from ecg4u.digitize.warp import densify, fit_spline
+from ecg4u.digitize.warp import densify, fit_spline_on_grid
 
 Floats = npt.NDArray[np.float64]
 Image = npt.NDArray[np.float32]
@@ -99,12 +99,12 @@ def harmonics(flat: Image, stage: Pass) -> npt.NDArray[np.complex128]:
     mm_y, points_y = _axis(flat.shape[0], stage.spacing_mm)
     mm_x, points_x = _axis(flat.shape[1], stage.spacing_mm)
     bands = _window(mm_y, points_y, stage.sigma_mm).astype(np.float32) @ flat
-    window = _window(mm_x, points_x, stage.sigma_mm)
-    waves = np.exp(-2j * np.pi * HARMONICS[:, None] * mm_x[None, :] / PERIOD_MM)
+    window = _window(mm_x, points_x, stage.sigma_mm).astype(np.float32)
+    turn = 2 * np.pi * HARMONICS[:, None] * mm_x[None, :] / PERIOD_MM
+    waves = np.concatenate([np.cos(turn), -np.sin(turn)]).astype(np.float32)
     kernel = (window[:, None, :] * waves[None, :, :]).reshape(-1, len(mm_x)).T
-    out = bands.astype(np.float64) @ kernel
-    shaped = out.reshape(len(points_y), len(points_x), len(HARMONICS))
-    return np.asarray(shaped, dtype=np.complex128)
+    out = (bands @ kernel).reshape(len(points_y), len(points_x), 2, len(HARMONICS))
+    return np.asarray(out[:, :, 0] + 1j * out[:, :, 1].astype(np.float64))
 
 
 def _scores(
@@ -187,17 +187,16 @@ def _moved(nodes: Floats, x: Offsets, y: Offsets, stage: Pass) -> Floats:
     """Nodes after the smooth part of the measured offsets."""
     rows, columns = nodes.shape[:2]
     grid_y, grid_x = (np.arange(n) * stage.spacing_mm for n in x.delta.shape)
-    points = np.stack(np.meshgrid(grid_x, grid_y), axis=-1).reshape(-1, 2)
     at = np.stack(np.meshgrid(np.arange(columns), np.arange(rows)), axis=-1).astype(float)
     for axis, found in enumerate((x, y)):
-        weight = found.weight.ravel()
-        used = weight > 0.02
+        used = found.weight > 0.02
         if used.sum() < 8:
             continue
-        spline = fit_spline(
-            points[used],
-            found.delta.ravel()[used, None],
-            weight[used],
+        spline = fit_spline_on_grid(
+            grid_x,
+            grid_y,
+            found.delta,
+            np.where(used, found.weight, 0.0),
             box=(0.0, 0.0, columns - 1.0, rows - 1.0),
             spacing=stage.knots_mm,
             stiffness=0.05,

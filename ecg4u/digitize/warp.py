@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -109,6 +110,77 @@ def fit_spline(
         error = np.hypot.reduce(design @ coefficients - values, axis=1)
         w = weight / (1 + (error / robust) ** 2)
     return Spline(origin, spacing, coefficients.reshape(rows, columns, -1))
+
+
+def fit_spline_on_grid(
+    x: Floats,
+    y: Floats,
+    values: Floats,
+    weight: Floats,
+    *,
+    box: tuple[float, float, float, float],
+    spacing: float,
+    stiffness: float,
+    robust: float,
+) -> Spline:
+    """As `fit_spline`, for values (len(y), len(x)) on a rectangular grid; weight 0 where unknown.
+
+    The normal equations of a tensor product are sums over lines of the grid, and banded.
+    """
+    if box[2] - box[0] > box[3] - box[1]:
+        turned = fit_spline_on_grid(
+            y,
+            x,
+            values.T,
+            weight.T,
+            box=(box[1], box[0], box[3], box[2]),
+            spacing=spacing,
+            stiffness=stiffness,
+            robust=robust,
+        )
+        return Spline(turned.origin[::-1], spacing, turned.coefficients.transpose(1, 0, 2))
+    x0, y0, x1, y1 = box
+    columns = int(np.ceil((x1 - x0) / spacing)) + 3
+    rows = int(np.ceil((y1 - y0) / spacing)) + 3
+    bx = _dense_basis((x - x0) / spacing, columns)
+    by = _dense_basis((y - y0) / spacing, rows)
+    per_cell = max(float(weight.sum()) / ((rows - 3) * (columns - 3)), 1e-9)
+    penalty = _banded_roughness(rows, columns) * (stiffness * per_cell)
+    w = weight
+    coefficients = np.zeros((rows, columns))
+    for _ in range(3):
+        coefficients = _solve_on_grid(bx, by, penalty, w, values)
+        error = by @ coefficients @ bx.T - values
+        w = weight / (1 + (error / robust) ** 2)
+    return Spline(np.array([x0, y0]), spacing, coefficients[..., None])
+
+
+def _solve_on_grid(bx: Floats, by: Floats, penalty: Floats, w: Floats, values: Floats) -> Floats:
+    from scipy.linalg import solveh_banded
+
+    columns, rows = bx.shape[1], by.shape[1]
+    normal = penalty.copy()
+    along_x = [w @ (bx[:, max(0, -d) : columns - max(0, d)] * bx[:, max(0, d) : columns + min(0, d)])
+               for d in range(-3, 4)]  # fmt: skip
+    for down in range(4):
+        pair = (by[:, : rows - down] * by[:, down:]).T
+        for d in range(-3 if down else 0, 4):
+            block = np.zeros((rows, columns))
+            block[: rows - down, max(0, -d) : columns - max(0, d)] = pair @ along_x[d + 3]
+            normal[down * columns + d] += block.ravel()
+    right = (by.T @ (w * values) @ bx).ravel()
+    solved = solveh_banded(normal, right, lower=True, overwrite_ab=True, check_finite=False)
+    return np.asarray(solved.reshape(rows, columns))
+
+
+@lru_cache(maxsize=8)
+def _banded_roughness(rows: int, columns: int) -> Floats:
+    """`_roughness` as the lower diagonals that `scipy.linalg.solveh_banded` takes."""
+    full = _roughness(rows, columns).tocoo()
+    below = full.row >= full.col
+    banded = np.zeros((3 * columns + 4, rows * columns))
+    banded[(full.row - full.col)[below], full.col[below]] = full.data[below]
+    return banded
 
 
 def _solve(design: Any, penalty: Any, w: Floats, values: Floats) -> Floats:
