@@ -111,6 +111,105 @@ def test_the_whole_path(browser: Chromium, address: str, tmp_path: Path) -> None
     assert browser.run(f"fetch('/v1/ecg/{last}').then((r) => r.status)") == 404
 
 
+@pytest.fixture
+def fixing(browser: Chromium, address: str, tmp_path: Path) -> Chromium:
+    """The browser where a page has been read and is being corrected."""
+    browser.go(address)
+    browser.choose("#file", page_file(tmp_path, "answer"))
+    browser.wait(view_is("prepare"))
+    browser.run("document.querySelector('#options').requestSubmit()")
+    browser.wait(view_is("result"))
+    browser.click("#correct")
+    browser.wait(view_is("fix"))
+    return browser
+
+
+def corrected(browser: Chromium) -> dict[str, object]:
+    """Compute again; what the service was told."""
+    before = browser.run("state.id")
+    browser.click("#fix-go")
+    browser.wait(f"state.id !== '{before}' && {view_is('result')}")
+    assert browser.complaints() == []
+    return browser.run(ASKED)["correction"]
+
+
+def on_screen(browser: Chromium, x: float, y: float) -> tuple[float, float]:
+    """Where a px of the page stands on the screen."""
+    box = browser.run("(({x, y, width}) => [x, y, width])($('ink').getBoundingClientRect())")
+    scale = box[2] / stand_in.PAGE["page"]["width"]
+    return box[0] + x * scale, box[1] + y * scale
+
+
+def pointer(browser: Chromium, kind: str, x: float, y: float, touch: bool) -> None:
+    if touch:
+        points = [] if kind == "up" else [{"x": x, "y": y}]
+        name = {"down": "touchStart", "move": "touchMove", "up": "touchEnd"}[kind]
+        browser.call("Input.dispatchTouchEvent", type=name, touchPoints=points)
+    else:
+        name = {"down": "mousePressed", "move": "mouseMoved", "up": "mouseReleased"}[kind]
+        browser.call("Input.dispatchMouseEvent", type=name, x=x, y=y, button="left", clickCount=1)
+
+
+@pytest.mark.parametrize("touch", [False, True], ids=["mouse", "touch"])
+def test_a_stretch_is_redrawn(fixing: Chromium, touch: bool) -> None:
+    fixing.click("[name=tool][value=trace]")
+    fixing.run("$('segment').value = '2.3', $('segment').dispatchEvent(new Event('change'))")
+    drawn = [(230 + 5 * i, 90 + (i % 2) * 4) for i in range(8)]
+    places = [on_screen(fixing, *point) for point in drawn]
+    pointer(fixing, "down", *places[0], touch)
+    for place in places[1:]:
+        pointer(fixing, "move", *place, touch)
+    pointer(fixing, "up", *places[-1], touch)
+    fixing.click("#keep")
+    (told,) = corrected(fixing)["redraw"]
+    assert told["segment"] == "2.3"
+    assert len(told["points"]) == len(drawn)
+    for (x, y), (told_x, told_y) in zip(drawn, told["points"], strict=True):
+        assert (told_x, told_y) == pytest.approx((x, y), abs=1.0)
+
+
+def test_a_stretch_is_redrawn_or_left_out_by_keyboard(fixing: Chromium) -> None:
+    fixing.click("[name=tool][value=trace]")
+    for leave_out in (False, True):
+        fixing.run("$('segment').value = '1.2', $('segment').dispatchEvent(new Event('change'))")
+        fixing.click("#by-key")
+        for key in ("Enter", "ArrowRight", "ArrowRight", "Enter", "ArrowUp", "Enter", "Backspace"):
+            fixing.press(key)
+        assert fixing.run("fix.drawn.length") == 2
+        fixing.click("#blank" if leave_out else "#keep")
+    assert fixing.run("document.querySelectorAll('#stretches li').length") == 2
+    drawn, left_out = corrected(fixing)["redraw"]
+    assert drawn["points"][1][0] > drawn["points"][0][0]
+    assert left_out["points"] is None
+    assert left_out["x"] == [drawn["points"][0][0], drawn["points"][1][0]]
+
+
+def test_corners_are_moved_and_the_page_turned(fixing: Chromium) -> None:
+    fixing.click("[name=tool][value=corners]")
+    fixing.run("document.querySelector('.corner').focus()")
+    fixing.press("ArrowRight")
+    x, y = on_screen(fixing, 390, 190)
+    pointer(fixing, "down", x, y, False)
+    pointer(fixing, "move", *on_screen(fixing, 380, 180), False)
+    pointer(fixing, "up", *on_screen(fixing, 380, 180), False)
+    fixing.click("#corners-right")
+    corners = corrected(fixing)["corners"]
+    assert corners[0] == pytest.approx([10, 190], abs=0.1)
+    assert corners[1] == pytest.approx([11.6, 10], abs=0.1)
+    assert corners[3] == pytest.approx([380, 180], abs=2.0)
+
+
+def test_two_traces_of_one_name_are_noticed_and_taken_back(fixing: Chromium) -> None:
+    first = fixing.run("state.id")
+    fixing.run("rename(segmentOf('1.1'), 'V6')")
+    assert "V6" in fixing.run("$('twice').textContent")
+    assert corrected(fixing)["names"] == {"1.1": "V6"}
+    fixing.click("#correct")
+    fixing.wait(view_is("fix"))
+    fixing.click("#fix-first")
+    fixing.wait(f"state.id === '{first}' && {view_is('result')}")
+
+
 def test_a_page_that_is_no_ecg_says_what_to_do(
     browser: Chromium, address: str, tmp_path: Path
 ) -> None:

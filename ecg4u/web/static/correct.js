@@ -5,6 +5,7 @@ const LEADS = ["I", "II", "III", "aVR", "aVL", "aVF", "V1", "V2", "V3", "V4", "V
 const COLOURS = ["#0072b2", "#d55e00", "#009e73", "#a0408a"];
 const CORNERS = ["Top left", "Top right", "Bottom right", "Bottom left"];
 const LEAST_MOVE_PX = 2;
+const NAME_PX = 13;
 const fix = { id: null, page: null, picture: null, zoom: 1, tool: "names", segment: null };
 
 function make(tag, attributes = {}, ...inside) {
@@ -65,7 +66,7 @@ function drawPage() {
     const group = make("g", { class: "found", "data-id": segment.id, stroke: COLOURS[i % 4], fill: COLOURS[i % 4] },
       make("path", { d: points(segment.polyline), class: "reach" }),
       make("path", { d: points(segment.polyline), class: "line" }),
-      make("text", { x: first[0], y: Math.max(segment.box[1] - 4 * unit(), 16 * unit()), "font-size": 15 * unit() }, nameOf(segment) || "–"));
+      make("text", { x: first[0], y: Math.max(segment.box[1] - 4 * unit(), 20 * unit()) }, nameOf(segment) || "–"));
     group.addEventListener("click", () => pick(segment.id));
     ink.append(group);
   });
@@ -96,6 +97,7 @@ function setZoom(zoom, at = null) {
   const before = [(sheet.scrollLeft + x) / $("photo").offsetWidth, (sheet.scrollTop + y) / $("photo").offsetHeight];
   fix.zoom = Math.min(Math.max(zoom, 1), 12);
   $("photo").style.width = `${100 * fix.zoom}%`;
+  $("ink").style.fontSize = `${(NAME_PX * fix.page.page.width) / $("photo").offsetWidth}px`;
   sheet.scrollLeft = before[0] * $("photo").offsetWidth - x;
   sheet.scrollTop = before[1] * $("photo").offsetHeight - y;
 }
@@ -383,7 +385,7 @@ function counted() {
 function chooseTool(tool) {
   fix.tool = tool;
   for (const input of document.querySelectorAll("[name=tool]")) input.checked = input.value === tool;
-  for (const panel of document.querySelectorAll("[data-tool]")) panel.hidden = panel.dataset.tool !== tool;
+  for (const panel of document.querySelectorAll(".panel [data-tool]")) panel.hidden = panel.dataset.tool !== tool;
   $("fix").dataset.tool = tool;
   $("corner-handles").hidden = tool !== "corners";
   if (tool === "corners" || tool === "scale") fitPage();
