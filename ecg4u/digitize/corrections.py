@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ecg4u.digitize.redraw import hand_drawn, measured
+from ecg4u.digitize.relayout import with_layout
 from ecg4u.digitize.result import Calibration
 from ecg4u.digitize.sidecar import (
     GROUPS,
@@ -19,11 +20,14 @@ from ecg4u.digitize.sidecar import (
     Sidecar,
     with_pieces,
 )
+from ecg4u.digitize.sidecar_values import MAX_SOURCE_PX, Value, read_corners
 from ecg4u.errors import SidecarError
 
 GAINS_MM_PER_MV = (1.0, 80.0)
 SPEEDS_MM_PER_S = (5.0, 200.0)
 MAX_START_S = 120.0
+MAX_REDRAWS = 500
+MAX_DRAWN_POINTS = 50_000
 
 
 def apply(
@@ -38,9 +42,6 @@ def apply(
     redraw: Sequence[Mapping[str, Any] | Redraw],
 ) -> Sidecar:
     """`Sidecar.corrected`."""
-    from ecg4u.digitize.relayout import with_layout
-    from ecg4u.digitize.sidecar_json import Value, read_corners, read_redraw
-
     calibration = sidecar.calibration
     if gain is not None:
         calibration = _with_gain(calibration, gain)
@@ -58,12 +59,40 @@ def apply(
         item if isinstance(item, Redraw) else read_redraw(Value(item, f"redraw[{i}]"), changed)
         for i, item in enumerate(redraw)
     ]
-    return replace(changed, redraw=(*changed.redraw, *drawn))
+    return replace(changed, redraw=checked_redraws([*changed.redraw, *drawn]))
+
+
+def read_redraw(value: Value, sidecar: Sidecar) -> Redraw:
+    """One redrawn or blanked stretch."""
+    got = value.members(("segment", "points"), ("x",))
+    called = pieces_called(sidecar, got["segment"].text(20))
+    if len(called) > 1:
+        raise got["segment"].wrong("stands on the page more than once: give the segment's id")
+    span = got["x"].or_none() if "x" in got else None
+    x = None
+    if span is not None:
+        first, last = (v.number(-MAX_SOURCE_PX, MAX_SOURCE_PX) for v in span.items(2, 2))
+        x = (first, last)
+    points = got["points"].or_none()
+    if points is None:
+        if x is None:
+            raise value.wrong('must have "x" where "points" is null')
+        return Redraw(called[0].id, None, x)
+    line = points.line()
+    if np.isfinite(line).all(axis=1).sum() < 2:
+        raise points.wrong("must have two points or more")
+    return Redraw(called[0].id, line, x)
+
+
+def checked_redraws(redraws: Sequence[Redraw]) -> tuple[Redraw, ...]:
+    """The redraws, if there are not too many. Raises `SidecarError`."""
+    points = sum(0 if item.points is None else len(item.points) for item in redraws)
+    if len(redraws) > MAX_REDRAWS or points > MAX_DRAWN_POINTS:
+        raise Value(None, "redraw").wrong("holds more than a person can have drawn")
+    return tuple(redraws)
 
 
 def _with_gain(calibration: Calibration, gain: float | Mapping[str, float]) -> Calibration:
-    from ecg4u.digitize.sidecar_json import Value
-
     given = gain if isinstance(gain, Mapping) else dict.fromkeys(GROUPS, gain)
     if unknown := [group for group in given if group not in GROUPS]:
         raise Value(unknown[0], "gain").wrong('must be one number, or "limb" and "chest"')
@@ -114,8 +143,6 @@ def pieces_called(sidecar: Sidecar, key: str) -> list[Piece]:
 
 
 def _renamed(sidecar: Sidecar, names: Mapping[str, str | None]) -> Sidecar:
-    from ecg4u.digitize.sidecar_json import Value
-
     changed = {}
     for key, name in names.items():
         lead = Value(name, "names").lead_or_none()
@@ -125,8 +152,6 @@ def _renamed(sidecar: Sidecar, names: Mapping[str, str | None]) -> Sidecar:
 
 
 def _restarted(sidecar: Sidecar, start_s: Mapping[str, float]) -> Sidecar:
-    from ecg4u.digitize.sidecar_json import Value
-
     changed = {}
     for key, value in start_s.items():
         start = Value(value, "start_s").number(0.0, MAX_START_S)

@@ -67,6 +67,8 @@ def _span(redraw: Redraw, piece: Piece, sidecar: Sidecar) -> npt.NDArray[np.bool
     if redraw.x is None:
         assert redraw.points is not None
         x = sidecar.mesh.to_page(redraw.points)[:, 0]
+        if not np.isfinite(x).any():
+            return np.zeros(len(piece.x_mm), bool)
         return np.asarray((piece.x_mm >= np.nanmin(x)) & (piece.x_mm <= np.nanmax(x)))
     zero = np.full(len(piece.x_mm), zero_of(piece, sidecar))
     source = sidecar.mesh.to_source(np.column_stack([piece.x_mm, zero]))

@@ -28,6 +28,7 @@ from ecg4u.record import DEFAULT_FS_HZ, LEADS, ECGRecord, Provenance
 
 Floats = npt.NDArray[np.float64]
 
+MAX_DURATION_S = 120.0
 HAND = "Corrected by hand: "
 
 
@@ -164,6 +165,13 @@ def restored(
     if not shown:
         raise SidecarError(
             "Every lead was left out.", stage=STAGE, hint="Keep at least one segment's lead."
+        )
+    speed = sidecar.calibration.speed_mm_per_s
+    if max((piece.x1_mm - piece.x0_mm) / speed for piece in shown) > MAX_DURATION_S:
+        raise SidecarError(
+            f"At this paper speed a lead would last more than {MAX_DURATION_S:g} s.",
+            stage=STAGE,
+            hint="Correct the paper speed (mm/s).",
         )
     parts = [_part(piece, sidecar) for piece in shown]
     signal, confidence = assemble(parts)

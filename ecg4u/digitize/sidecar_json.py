@@ -12,7 +12,6 @@ import json
 import math
 import re
 import zlib
-from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn, get_args
@@ -23,42 +22,44 @@ import numpy.typing as npt
 from ecg4u import __version__
 from ecg4u.digitize.corrections import (
     GAINS_MM_PER_MV,
+    MAX_REDRAWS,
     MAX_START_S,
     SPEEDS_MM_PER_S,
+    checked_redraws,
+    read_redraw,
     with_gains,
 )
 from ecg4u.digitize.mesh import PRECISION_PX, STEP_MM, Mesh, shape_of
 from ecg4u.digitize.page import PX_PER_MM, Grid
-from ecg4u.digitize.redraw import measured, on_its_side, polyline, zero_of
+from ecg4u.digitize.redraw import measured, polyline, zero_of
+from ecg4u.digitize.relayout import with_layout
 from ecg4u.digitize.result import Calibration, NamedBy
 from ecg4u.digitize.sidecar import (
     GAP,
     GROUPS,
     SCHEMA,
     STAGE,
-    Corner,
     Note,
     Piece,
     Points,
     Redraw,
     Sidecar,
 )
+from ecg4u.digitize.sidecar_values import MAX_SOURCE_PX, REPAIR, Value, read_corners
 from ecg4u.errors import SidecarError, UnreadableInputError
 from ecg4u.record import DEFAULT_FS_HZ, LEADS
 
 MAX_BYTES = 20_000_000
 MAX_PIECES = 64
 MAX_SAMPLES = 100_000
-MAX_POINTS = 20_000
-MAX_REDRAWS = 500
 MAX_NOTES = 100
-MAX_NAME = 40
+MAX_TOTAL_SAMPLES = 500_000
+MAX_PAGE_PIXELS = 50_000_000
+ID = r"[0-9]{1,3}[.][0-9]{1,3}"
+WORD = r"[a-z_]{1,20}"
+LAYOUT = r"[0-9a-z+-]{1,40}"
 MAX_PAGE_PX = 20_000
-MAX_SOURCE_PX = 100_000.0
 MAX_HEIGHT_UM = 2_000_000
-MIN_CORNER_SHARE = 0.01
-"""Least share of the image that four corners may enclose."""
-_REPAIR = "Start again from the sidecar that `ecg4u digitize` wrote; docs/sidecar.md describes it."
 
 
 def parse(source: str | bytes | Path) -> Sidecar:
@@ -96,7 +97,7 @@ def _loaded(text: str) -> Any:
         _refuse("The sidecar is not valid JSON.", "Check the last edit for a comma or bracket.")
 
 
-def _refuse(message: str, hint: str = _REPAIR) -> NoReturn:
+def _refuse(message: str, hint: str = REPAIR) -> NoReturn:
     raise SidecarError(message, stage=STAGE, hint=hint)
 
 
@@ -114,96 +115,6 @@ def dump(values: dict[str, Any]) -> str:
 
 def _line(value: Any) -> str:
     return json.dumps(value, ensure_ascii=True, allow_nan=False)
-
-
-class Value:
-    """A value of the sidecar with its place, read as what it should be or refused."""
-
-    def __init__(self, value: Any, where: str) -> None:
-        self.value = value
-        self.where = where
-
-    def wrong(self, rule: str) -> SidecarError:
-        """The error that says that this value breaks a rule."""
-        return SidecarError(f"In the sidecar, {self.where} {rule}.", stage=STAGE, hint=_REPAIR)
-
-    def members(self, names: Collection[str], optional: Collection[str] = ()) -> dict[str, Value]:
-        """An object with just these members."""
-        if not isinstance(self.value, dict):
-            raise self.wrong("must be an object")
-        if missing := [name for name in names if name not in self.value]:
-            raise self.wrong(f'lacks "{missing[0]}"')
-        if any(name not in names and name not in optional for name in self.value):
-            raise self.wrong("has a member that is not known")
-        prefix = f"{self.where}." if self.where != "all" else ""
-        return {name: Value(item, f"{prefix}{name}") for name, item in self.value.items()}
-
-    def items(self, most: int, least: int = 0) -> list[Value]:
-        """A list of at most ``most`` values."""
-        if not isinstance(self.value, (list, tuple)):
-            raise self.wrong("must be a list")
-        if not least <= len(self.value) <= most:
-            raise self.wrong(f"must have {least} to {most} items")
-        return [Value(item, f"{self.where}[{i}]") for i, item in enumerate(self.value)]
-
-    def number(self, low: float, high: float) -> float:
-        """A finite number within limits."""
-        value = self.value
-        if isinstance(value, np.generic):
-            value = value.item()
-        if isinstance(value, bool) or not isinstance(value, (int, float)):
-            raise self.wrong("must be a number")
-        if not low <= value <= high or not math.isfinite(value):
-            raise self.wrong(f"must be from {low:g} to {high:g}")
-        return float(value)
-
-    def whole(self, low: int, high: int) -> int:
-        """A whole number within limits."""
-        value = self.number(low, high)
-        if value != int(value):
-            raise self.wrong("must be a whole number")
-        return int(value)
-
-    def flag(self) -> bool:
-        """True or false."""
-        if not isinstance(self.value, bool):
-            raise self.wrong("must be true or false")
-        return self.value
-
-    def text(self, most: int = 200) -> str:
-        """A string of at most ``most`` characters."""
-        if not isinstance(self.value, str) or len(self.value) > most:
-            raise self.wrong(f"must be a text of at most {most} characters")
-        return self.value
-
-    def one_of(self, choices: Collection[str]) -> str:
-        """One of some words."""
-        if not isinstance(self.value, str) or self.value not in choices:
-            raise self.wrong("must be one of " + ", ".join(choices))
-        return self.value
-
-    def lead_or_none(self) -> str | None:
-        """A lead's name, or null."""
-        if self.value is None:
-            return None
-        if not isinstance(self.value, str) or self.value not in LEADS:
-            raise self.wrong("must be null or one of " + ", ".join(LEADS))
-        return self.value
-
-    def or_none(self) -> Value | None:
-        """None for null."""
-        return None if self.value is None else self
-
-    def point(self) -> tuple[float, float]:
-        """Two numbers, source px."""
-        x, y = self.items(2, 2)
-        return x.number(-MAX_SOURCE_PX, MAX_SOURCE_PX), y.number(-MAX_SOURCE_PX, MAX_SOURCE_PX)
-
-    def line(self) -> Points:
-        """Points (n, 2), null (a gap) as NaN."""
-        nan = (math.nan, math.nan)
-        points = [nan if item.value is None else item.point() for item in self.items(MAX_POINTS)]
-        return np.array(points, dtype=np.float64).reshape(-1, 2)
 
 
 def write(sidecar: Sidecar) -> dict[str, Any]:
@@ -236,7 +147,7 @@ def write(sidecar: Sidecar) -> dict[str, Any]:
         "grid": {
             "spacing_mm": grid.spacing_mm,
             "scale_from": grid.scale_from,
-            "confidence": grid.confidence,
+            "confidence": min(max(grid.confidence, 0.0), 1.0),
             "residual_mm": None if math.isnan(grid.residual_mm) else grid.residual_mm,
             "source_px_per_mm": list(grid.source_px_per_mm),
             "turned_deg": grid.turned_deg,
@@ -400,8 +311,8 @@ def read(values: Any) -> Sidecar:
         found_corners=read_corners(found["corners"], size),
         grid=_read_grid(top["grid"]),
         mesh=_read_mesh(inner["mesh"]),
-        layout=inner["layout"].text(MAX_NAME),
-        found_layout=found["layout"].text(MAX_NAME),
+        layout=inner["layout"].word(LAYOUT),
+        found_layout=found["layout"].word(LAYOUT),
         layout_confidence=layout["confidence"].number(0.0, 1.0),
         calibration=_read_edited_calibration(top["calibration"], found_calibration),
         found_calibration=found_calibration,
@@ -409,7 +320,7 @@ def read(values: Any) -> Sidecar:
         notes=tuple(_read_note(note) for note in top["warnings"].items(MAX_NOTES)),
     )
     redraw = tuple(read_redraw(item, sidecar) for item in top["redraw"].items(MAX_REDRAWS))
-    sidecar = replace(sidecar, redraw=redraw)
+    sidecar = replace(sidecar, redraw=checked_redraws(redraw))
     sidecar = _with_edited_polylines(sidecar, top["segments"], found["polylines"])
     return _with_edited_layout(sidecar, layout["name"])
 
@@ -430,23 +341,6 @@ def _sha256(value: Value) -> str:
     return value.value
 
 
-def read_corners(value: Value, size: tuple[int, int]) -> tuple[Corner, ...]:
-    """Four corners, clockwise, that enclose a convex piece of the image."""
-    corners = tuple(item.point() for item in value.items(4, 4))
-    sides = np.diff([*corners, corners[0]], axis=0)
-    turns = [float(np.linalg.det(np.stack([sides[i], sides[(i + 1) % 4]]))) for i in range(4)]
-    if min(turns) <= 0:
-        raise value.wrong("must run clockwise around the page and not cross")
-    x, y = np.array(corners).T
-    area = 0.5 * abs(float(np.dot(x, np.roll(y, -1)) - np.dot(y, np.roll(x, -1))))
-    if area < MIN_CORNER_SHARE * size[0] * size[1]:
-        raise value.wrong("must enclose a larger piece of the page")
-    beyond = np.array([[-0.5, -0.5], [1.5, 1.5]]) * size
-    if (np.array(corners) < beyond[0]).any() or (np.array(corners) > beyond[1]).any():
-        raise value.wrong("must lie on the page")
-    return corners
-
-
 def _read_calibration(value: Value) -> Calibration:
     got = value.members(
         ("gain_mm_per_mv", "gain_from", "speed_mm_per_s", "speed_from"),
@@ -459,11 +353,11 @@ def _read_calibration(value: Value) -> Calibration:
         for name in ("pulse_height_mm", "pulse_width_mm")
     ]
     limb, chest = (
-        (gain[group].number(*GAINS_MM_PER_MV), origin[group].text(20)) for group in GROUPS
+        (gain[group].number(*GAINS_MM_PER_MV), origin[group].word(WORD)) for group in GROUPS
     )
     scale = Calibration(
         speed_mm_per_s=got["speed_mm_per_s"].number(*SPEEDS_MM_PER_S),
-        speed_from=got["speed_from"].text(20),
+        speed_from=got["speed_from"].word(WORD),
         pulse_height_mm=heights[0],
         pulse_width_mm=heights[1],
     )
@@ -496,7 +390,7 @@ def _read_grid(value: Value) -> Grid:
     got = value.members((*names, "turned_deg", "spacing_inferred"))
     residual = got["residual_mm"].or_none()
     x, y = got["source_px_per_mm"].items(2, 2)
-    scale_from = got["scale_from"].one_of(("grid", "dpi", "none"))
+    scale_from = got["scale_from"].word(WORD)
     return Grid(
         spacing_mm=got["spacing_mm"].number(0.0, 100.0),
         scale_from=scale_from,  # type: ignore[arg-type]
@@ -512,6 +406,8 @@ def _read_mesh(value: Value) -> Mesh:
     got = value.members(("step_mm", "width", "height", "points"))
     got["step_mm"].whole(STEP_MM, STEP_MM)
     width, height = got["width"].whole(11, MAX_PAGE_PX), got["height"].whole(11, MAX_PAGE_PX)
+    if width * height > MAX_PAGE_PIXELS:
+        raise value.wrong("is of a page too large")
     rows, columns = shape_of(width, height)
     limit = int(10 * MAX_SOURCE_PX / PRECISION_PX)
     flat = unpack(got["points"], 2 * rows * columns, -limit, limit)
@@ -525,6 +421,8 @@ def _read_pieces(segments: Value, samples: Value, found: dict[str, Value]) -> tu
     if not len(shown) == len(inner) == len(leads) == len(starts):
         raise segments.wrong("must keep its number of items; set a lead to null to leave it out")
     pieces = tuple(map(_read_piece, shown, inner, leads, starts))
+    if sum(len(piece.percent) for piece in pieces) > MAX_TOTAL_SAMPLES:
+        raise samples.wrong("holds more samples than a page can show")
     if len({piece.id for piece in pieces}) < len(pieces):
         raise segments.wrong("must have each id once")
     return pieces
@@ -546,7 +444,7 @@ def _read_piece(segment: Value, samples: Value, lead: Value, start: Value) -> Pi
     name = got["lead"].lead_or_none()
     named_by: NamedBy = got["named_by"].one_of(get_args(NamedBy))  # type: ignore[assignment]
     return Piece(
-        id=got["id"].text(20),
+        id=got["id"].word(ID),
         lead=name,
         named_by=named_by if name == found_lead else "user",
         probability=got["probability"].number(0.0, 1.0),
@@ -565,30 +463,6 @@ def _read_piece(segment: Value, samples: Value, lead: Value, start: Value) -> Pi
     )
 
 
-def read_redraw(value: Value, sidecar: Sidecar) -> Redraw:
-    """One redrawn or blanked stretch."""
-    from ecg4u.digitize.corrections import pieces_called
-
-    got = value.members(("segment", "points"), ("x",))
-    called = pieces_called(sidecar, got["segment"].text(20))
-    if len(called) > 1:
-        raise got["segment"].wrong("stands on the page more than once: give the segment's id")
-    span = got["x"].or_none() if "x" in got else None
-    x = None
-    if span is not None:
-        first, last = (v.number(-MAX_SOURCE_PX, MAX_SOURCE_PX) for v in span.items(2, 2))
-        x = (first, last)
-    points = got["points"].or_none()
-    if points is None:
-        if x is None:
-            raise value.wrong('must have "x" where "points" is null')
-        return Redraw(called[0].id, None, x)
-    line = points.line()
-    if np.isfinite(line).all(axis=1).sum() < 2:
-        raise points.wrong("must have two points or more")
-    return Redraw(called[0].id, line, x)
-
-
 def _read_note(value: Value) -> Note:
     got = value.members(("about", "text"))
     return Note(got["about"].text(40), got["text"].text(1000))
@@ -605,13 +479,15 @@ def _with_edited_polylines(sidecar: Sidecar, segments: Value, prints: Value) -> 
         value = Value(segment.value["polyline"], f"{segment.where}.polyline")
         line = np.round(value.line(), 1) + 0.0
         if fingerprint(line) != found:
-            axis = 1 if on_its_side(sidecar) else 0
-            redraws += _changed_stretches(piece.id, polyline(piece, sidecar), line, axis)
-    return replace(sidecar, redraw=tuple(redraws))
+            redraws += _changed_stretches(piece.id, polyline(piece, sidecar), line)
+    return replace(sidecar, redraw=checked_redraws(redraws))
 
 
-def _changed_stretches(id_: str, old: Points, new: Points, axis: int) -> list[Redraw]:
-    """What must be redrawn for a polyline to become another: from the first to the last change."""
+def _changed_stretches(id_: str, old: Points, new: Points) -> list[Redraw]:
+    """What must be redrawn for a polyline to become another: from the first to the last change.
+
+    The old ends of that stretch stand beside the new points, so that what was taken off is blank.
+    """
     before, after = points_json(old), points_json(new)
     if before == after:
         return []
@@ -620,20 +496,15 @@ def _changed_stretches(id_: str, old: Points, new: Points, axis: int) -> list[Re
     last = next(
         (i for i in range(shortest - first) if before[-1 - i] != after[-1 - i]), shortest - first
     )
-    start, stop = max(first - 1, 0), len(after) - max(last - 1, 0)
-    drawn = new[start:stop]
-    if np.isfinite(drawn).all(axis=1).sum() >= 2:
-        return [Redraw(id_, drawn)]
+    gap = np.full((1, 2), np.nan)
     gone = old[max(first - 1, 0) : len(before) - max(last - 1, 0)]
     gone = gone[np.isfinite(gone).all(axis=1)]
-    if len(gone) < 2:
-        return []
-    return [Redraw(id_, None, (float(gone[0, axis]), float(gone[-1, axis])))]
+    drawn = new[max(first - 1, 0) : len(after) - max(last - 1, 0)]
+    points = np.concatenate([gone[:1], gap, drawn, gap, gone[-1:]])
+    return [Redraw(id_, points)] if np.isfinite(points[:, 0]).sum() >= 2 else []
 
 
 def _with_edited_layout(sidecar: Sidecar, name: Value) -> Sidecar:
-    from ecg4u.digitize.relayout import with_layout
-
-    if name.text(MAX_NAME) == sidecar.layout:
+    if name.word(LAYOUT) == sidecar.layout:
         return sidecar
     return with_layout(sidecar, name.value)
