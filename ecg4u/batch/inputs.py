@@ -45,7 +45,8 @@ def find_inputs(sources: Sequence[str], out: Path, *, deidentify: bool = False) 
 
     Folders are searched to any depth for pages and records; links are followed, each real folder
     once; hidden entries and the output itself are passed over. A file that several sources name is
-    taken once. A listed file that does not exist stays in, so that it is named as a failure.
+    taken once. A listed file that does not exist stays in, so that it is named as a failure, and so
+    does a folder that may not be read.
 
     Raises
     ------
@@ -117,7 +118,10 @@ def _name_of(path: str) -> str:
 
 
 def _walk(root: str, out: Path) -> Iterator[str]:
-    """Wanted files under ``root`` in order of name; a folder reached twice is walked once."""
+    """Wanted files under ``root`` in order of name; a folder reached twice is walked once.
+
+    A folder that cannot be listed is given as if it were a file, so that it is named as a failure.
+    """
     real_out = os.path.realpath(out)
     seen: set[tuple[int, int]] = set()
     stack = [root]
@@ -127,6 +131,7 @@ def _walk(root: str, out: Path) -> Iterator[str]:
             status = os.stat(folder)
             entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
         except OSError:
+            yield folder
             continue
         real = os.path.realpath(folder)
         is_output = real == real_out or real.startswith(os.path.join(real_out, RESULTS))
