@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import json
 import math
@@ -20,7 +21,7 @@ from ecg4u.digitize.pipeline import digitize_page
 from ecg4u.digitize.restore import restored
 from ecg4u.digitize.result import Digitization
 from ecg4u.digitize.sidecar import Sidecar, sidecar_path
-from ecg4u.errors import ECG4UError, SidecarError, UsageError
+from ecg4u.errors import SidecarError, UsageError
 from ecg4u.io import Page, read_page
 from ecg4u.record import LEADS
 
@@ -164,7 +165,8 @@ def test_a_stretch_is_redrawn_where_the_hand_drew_it(photo: Digitization) -> Non
     assert photo.basis is not None
     piece = next(p for p in photo.basis.pieces if p.lead == "V5")
     zero = piece.zero_mm or 0.0
-    shape_mm = np.array([[10.0, zero], [15.0, zero - 10.0], [20.0, zero]]) + (piece.x0_mm, 0)
+    x = piece.x0_mm + np.array([10.0, 15.0, 20.0])
+    shape_mm = np.column_stack([x, (zero, zero - 10.0, zero)])
     drawn = photo.basis.mesh.to_source(shape_mm).tolist()
     result = _edited(photo, redraw=[{"segment": "V5", "points": drawn}])
     first = round(piece.start_s * 500)
@@ -246,7 +248,7 @@ def test_a_layout_with_as_many_rows_is_taken_and_any_other_refused(photo: Digiti
     cabrera = _edited(photo, layout="3x4+1-cabrera")
     assert [t.lead for t in cabrera.traces][:5] == ["aVL", "II", "V1", "V4", "I"]
     cut = _edited(photo, layout="4x3")
-    assert [len(t.signal) for t in cut.traces][0] == pytest.approx(5000 / 3, abs=30)
+    assert len(cut.traces[0].signal) == pytest.approx(5000 / 3, abs=30)
     assert photo.basis is not None
     edited = photo.basis.corrected(layout="4x3").corrected(names={"V6": "V5"})
     again = Sidecar.from_json(edited.to_json())
@@ -429,9 +431,7 @@ def test_whatever_stands_in_it_gives_signals_or_a_typed_error(
     try:
         sidecar = Sidecar.from_dict(document)
         result = _again(photo, sidecar)
-    except ECG4UError as error:
-        assert isinstance(error, SidecarError)
-        assert error.hint
+    except SidecarError:
         return
     assert jsonschema.Draft202012Validator(SCHEMA).is_valid(json.loads(sidecar.to_json()))
     assert np.isfinite(result.record.p_signal).any() or result.grade in ("poor", "missing")
@@ -445,10 +445,8 @@ def test_a_changed_byte_never_ends_in_a_traceback(
     assert photo.basis is not None
     data = bytearray(photo.basis.to_json().encode())
     data[place % len(data)] = byte
-    try:
+    with contextlib.suppress(SidecarError):
         _again(photo, Sidecar.from_json(bytes(data)))
-    except ECG4UError as error:
-        assert isinstance(error, SidecarError)
 
 
 @pytest.mark.shared
