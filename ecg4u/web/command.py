@@ -42,6 +42,13 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
     help="How long a result stays in memory.",
 )
 @click.option(
+    "--rate",
+    default=60,
+    show_default=True,
+    type=click.IntRange(1),
+    help="Uploads a minute from one address; more are told to come back.",
+)
+@click.option(
     "--token",
     envvar="ECG4U_TOKEN",
     show_envvar=True,
@@ -57,22 +64,21 @@ def serve(
     memory_mb: int,
     max_upload_mb: int,
     keep_minutes: float,
+    rate: int,
     token: str | None,
     cors: tuple[str, ...],
 ) -> None:
     """Serve the page and the API to this machine, or to the house with --host 0.0.0.0.
 
-    Nothing is written to disk; results are deleted from memory after --keep-minutes.
+    Pages and results are kept in memory only, and deleted after --keep-minutes.
     """
     import logging
 
     from ecg4u.errors import MissingDependencyError
 
     try:
-        import uvicorn
-
         from ecg4u.web.app import create_app
-        from ecg4u.web.server import ImpatientProtocol, Server
+        from ecg4u.web.server import Server, configuration
         from ecg4u.web.settings import Settings
     except ImportError:
         raise MissingDependencyError(
@@ -87,6 +93,7 @@ def serve(
         memory_mb=memory_mb,
         max_upload_bytes=max_upload_mb * 1_000_000,
         keep_s=60 * keep_minutes,
+        uploads_per_minute=rate,
         token=token,
         cors_origins=cors,
         hosts=LOOPBACK if host in LOOPBACK else (),
@@ -97,16 +104,5 @@ def serve(
         click.echo("Anyone who reaches this address can use it: consider --token.", err=True)
     click.echo(f"ecg4u: http://{host}:{port}", err=True)
     app = create_app(settings)
-    config = uvicorn.Config(
-        app,
-        host=host,
-        port=port,
-        http=ImpatientProtocol,
-        ws="none",
-        access_log=False,
-        log_level="warning",
-        server_header=False,
-        timeout_graceful_shutdown=round(settings.stop_s) + 5,
-        timeout_keep_alive=10,
-    )
+    config = configuration(app, settings, host=host, port=port)
     Server(config, app.state.drain).run()

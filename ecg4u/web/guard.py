@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hmac
 import json
 import logging
@@ -24,6 +25,7 @@ OVERHEAD_BYTES = 64 * 1024
 OPEN_PATHS = frozenset({"/", "/health", "/ready", "/sw.js", "/manifest.webmanifest"})
 OPEN_PREFIX = "/static/"
 MAX_ADDRESSES = 10_000
+DISCARD_S = 10.0
 
 HEADERS = {
     "x-content-type-options": "nosniff",
@@ -59,12 +61,12 @@ class Guard:
         try:
             refusal = self._refusal(scope)
             if refusal is not None:
-                await _refuse(refusal, answer.send)
+                await _refuse(refusal, answer.send, receive)
             else:
                 await self._app(scope, body.receive, answer.send)
         except Problem as problem:
             if answer.status is None:
-                await _refuse(problem, answer.send)
+                await _refuse(problem, answer.send, receive)
         finally:
             route = getattr(scope.get("route"), "path", "other")
             status = answer.status or 500
@@ -118,7 +120,7 @@ class _Body:
     """A request's body, watched for size and pace."""
 
     def __init__(self, receive: Receive, settings: Settings) -> None:
-        self._receive = receive
+        self._receive = self.rest = receive
         self._settings = settings
         self._n_bytes = 0
         self._deadline = time.monotonic() + 10 * settings.body_timeout_s
@@ -165,7 +167,7 @@ class _Answer:
         if message["type"] == "http.response.start":
             problem = self._body.problem
             if problem is not None and message["status"] != problem.status:
-                await _refuse(problem, self.send)
+                await _refuse(problem, self.send, self._body.rest)
                 self._replaced = True
                 return
             self.status = message["status"]
@@ -187,7 +189,19 @@ def _with_headers(headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes
     ]
 
 
-async def _refuse(problem: Problem, send: Send) -> None:
+async def _discard(receive: Receive) -> None:
+    """Read on for a while: a client that is still sending hears no answer on a closed line."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(DISCARD_S):
+            while True:
+                message = await receive()
+                if message["type"] != "http.request" or not message.get("more_body", False):
+                    return
+
+
+async def _refuse(problem: Problem, send: Send, receive: Receive) -> None:
+    if problem.status == 413:
+        await _discard(receive)
     body = json.dumps(problem.to_dict()).encode()
     headers = {
         **problem.headers(),

@@ -67,7 +67,8 @@ class Jobs:
         self._board = self._context.RawArray("B", settings.workers + settings.waiting)
         self._free = list(range(len(self._board)))
         self._pool: Any = None
-        self._folder = ""
+        self.folder = ""
+        """Private folder of the workers while the service is open."""
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stopping = False
         self.ready = False
@@ -77,12 +78,12 @@ class Jobs:
         from pebble import ProcessPool
 
         self._loop = asyncio.get_running_loop()
-        self._folder = tempfile.mkdtemp(prefix=FOLDER_PREFIX)
+        self.folder = tempfile.mkdtemp(prefix=FOLDER_PREFIX)
         threads = max(1, (os.cpu_count() or 1) // (2 * self._settings.workers))
         self._pool = ProcessPool(
             max_workers=self._settings.workers,
             initializer=worker.start,
-            initargs=(self._board, self._settings.memory_mb, threads, self._folder),
+            initargs=(self._board, self._settings.memory_mb, threads, self.folder),
             context=self._context,
         )
         self._keep(asyncio.create_task(self._warm()))
@@ -108,7 +109,7 @@ class Jobs:
             self._pool.stop()
             with contextlib.suppress(TimeoutError):
                 self._pool.join(10)
-        shutil.rmtree(self._folder, ignore_errors=True)
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     def _send_away(self) -> None:
         for job in self._jobs.values():
@@ -230,7 +231,7 @@ class Jobs:
             for job in list(self._jobs.values()):
                 if job.ended is not None and now - job.ended > self._settings.keep_s:
                     self._jobs.pop(job.id, None)
-            await asyncio.to_thread(_sweep, Path(self._folder), 2 * self._settings.timeout_s)
+            await asyncio.to_thread(_sweep, Path(self.folder), 2 * self._settings.timeout_s)
 
 
 def _sweep(folder: Path, older_than_s: float) -> None:

@@ -5,10 +5,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from types import FrameType
+from typing import TYPE_CHECKING
 
 import h11
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from ecg4u.web.settings import Settings
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
 
 HEADER_TIMEOUT_S = 10.0
 
@@ -52,6 +58,22 @@ class ImpatientProtocol(H11Protocol):
         self._due = None
         if self.conn.their_state is h11.IDLE and not self.transport.is_closing():
             self.transport.close()
+
+
+def configuration(app: FastAPI, settings: Settings, *, host: str, port: int) -> uvicorn.Config:
+    """How uvicorn is to serve the service: no log of its own, no name of its own."""
+    return uvicorn.Config(
+        app,
+        host=host,
+        port=port,
+        http=ImpatientProtocol,
+        ws="none",
+        access_log=False,
+        log_level="warning",
+        server_header=False,
+        timeout_graceful_shutdown=round(settings.stop_s) + 5,
+        timeout_keep_alive=10,
+    )
 
 
 class Server(uvicorn.Server):

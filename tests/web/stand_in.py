@@ -21,7 +21,7 @@ from ecg4u.record import CLASSES
 from ecg4u.web.pageview import page_view, picture
 from ecg4u.web.worker import Outcome
 
-ACTS = ("answer", "refuse", "hang", "die", "break", "hog", "slow", "report")
+ACTS = ("answer", "refuse", "hang", "die", "break", "hog", "slow", "report", "slower")
 PLANTED = "DOE^JANE 1950-01-01 +52.0907N"
 """A name, a date and a place that must come out nowhere."""
 
@@ -57,6 +57,8 @@ def work(slot: int, data: bytes, options: Mapping[str, Any]) -> Outcome:
         bytearray(3_000_000_000)
     if act == "slow":
         time.sleep(0.3)
+    if act == "slower":
+        time.sleep(1.5)
     rows = tuple(
         ClassResult(n, 0.9 if n == "AF" else 0.1, 0.5, n == "AF", 0.9, 0.9) for n in CLASSES
     )

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import socket
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,13 +9,9 @@ from pathlib import Path
 import chromium
 import pytest
 import stand_in
-import uvicorn
 from chromium import Chromium
 from conftest import SETTINGS
-
-from ecg4u.web import create_app
-from ecg4u.web.jobs import Jobs
-from ecg4u.web.metrics import Metrics
+from live import live
 
 pytestmark = [
     pytest.mark.slow,
@@ -27,19 +21,8 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def address() -> Iterator[str]:
-    metrics = Metrics()
-    jobs = Jobs(SETTINGS, metrics, work=stand_in.work, warm_up=stand_in.warm_up)
-    app = create_app(SETTINGS, jobs=jobs, metrics=metrics)
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        server = uvicorn.Server(uvicorn.Config(app, log_level="warning"))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-        thread.start()
-        while not server.started:
-            time.sleep(0.05)
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}/"
-        server.should_exit = True
-        thread.join(20)
+    with live(SETTINGS) as running:
+        yield f"{running.url}/"
 
 
 @pytest.fixture(params=[(360, 740, False), (1280, 900, True)], ids=["phone", "desktop, dark"])
