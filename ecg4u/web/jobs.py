@@ -54,7 +54,7 @@ class Jobs:
         settings: Settings,
         metrics: Metrics,
         *,
-        work: Work = worker.analyse_page,
+        work: Work = worker.work,
         warm_up: Callable[[], None] = worker.warm_up,
     ) -> None:
         self._settings = settings

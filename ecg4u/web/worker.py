@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import io
 import json
+import os
 import tempfile
 import zipfile
 from collections.abc import Callable, Mapping
@@ -11,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ecg4u.batch.memory import keep_freed_memory
 from ecg4u.web.pageview import page_view, picture
 
 if TYPE_CHECKING:
@@ -56,7 +60,6 @@ _board: Array[c_ubyte] | None = None
 def start(board: Array[c_ubyte], memory_mb: int, threads: int, folder: str) -> None:
     """Prepare a fresh worker: its limits, its quiet, and its private folder."""
     import logging
-    import os
     import resource
     import signal
 
@@ -74,12 +77,11 @@ def start(board: Array[c_ubyte], memory_mb: int, threads: int, folder: str) -> N
     resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     logging.disable(logging.CRITICAL)
+    keep_freed_memory()
 
 
 def warm_up() -> None:
     """Load the networks and libraries by sending a made-up record and an empty page through."""
-    import contextlib
-
     import numpy as np
 
     from ecg4u.analysis import analyse
@@ -121,7 +123,7 @@ def analyse_page(slot: int, data: bytes, options: Mapping[str, Any]) -> Outcome:
     csv, archive = _signal_files(analysis)
     page = analysis.digitization
     found = page.sidecar() if page else None
-    outcome = Outcome(
+    made = Outcome(
         result=_json(analysis.to_dict()),
         report=render(analysis).encode(),
         signals_zip=archive,
@@ -132,7 +134,16 @@ def analyse_page(slot: int, data: bytes, options: Mapping[str, Any]) -> Outcome:
         seconds=time.perf_counter() - begun,
     )
     _note(slot, "done")
-    return outcome
+    return made
+
+
+def work(slot: int, data: bytes, options: Mapping[str, Any]) -> Outcome:
+    """`analyse_page`; afterwards what it used is the system's again, not this worker's."""
+    try:
+        return analyse_page(slot, data, options)
+    finally:
+        with contextlib.suppress(OSError, AttributeError):
+            ctypes.CDLL(None).malloc_trim(0)
 
 
 def _with_sidecar(options: dict[str, Any]) -> dict[str, Any]:
