@@ -13,6 +13,7 @@ from ecg4u._callable import make_callable
 from ecg4u.explain.result import (
     Attribution,
     Beat,
+    Contrast,
     CriterionResult,
     Evidence,
     Explanation,
@@ -24,12 +25,14 @@ from ecg4u.explain.result import (
 )
 
 if TYPE_CHECKING:
+    from ecg4u.explain.attribution import LogOdds
     from ecg4u.model import Classification, Classifier
     from ecg4u.record import ECGRecord
 
 __all__ = [
     "Attribution",
     "Beat",
+    "Contrast",
     "CriterionResult",
     "Evidence",
     "Explanation",
@@ -45,12 +48,9 @@ __all__ = [
 
 def measure_features(record: ECGRecord) -> Features:
     """Beats, intervals, axes, ST levels and shapes of ``record``; unknown ones say why."""
-    from ecg4u.explain.measure import features, measure
-    from ecg4u.explain.signals import at_500_hz
-    from ecg4u.explain.waves import wave_probabilities
+    from ecg4u.explain.measure import features, measure_record
 
-    signal = at_500_hz(record)
-    return features(signal, measure(signal, wave_probabilities(signal)))
+    return features(measure_record(record))
 
 
 def explain(
@@ -85,25 +85,30 @@ def explain(
     import numpy as np
 
     from ecg4u.explain.conflicts import conflicts
+    from ecg4u.explain.contrast import contrasts
     from ecg4u.explain.criteria import Patient, evaluate
+    from ecg4u.explain.measure import features as features_of
+    from ecg4u.explain.measure import measure_record
     from ecg4u.explain.places import Places
     from ecg4u.explain.reading import read
-    from ecg4u.explain.signals import at_500_hz
 
     began = time.monotonic()
     wanted = _wanted(classification, classes)
-    features = measure_features(record)
-    places = Places(np.isfinite(at_500_hz(record)), features)
+    seen = measure_record(record)
+    features = features_of(seen)
+    places = Places(np.isfinite(seen.signal), features)
     criteria = evaluate(features, Patient(record.age, record.sex), places)
     measured = time.monotonic()
     attributions: tuple[Attribution, ...] = ()
+    network: LogOdds | None = classifier
     if wanted:
-        from ecg4u.explain.attribution import attribute
+        from ecg4u.explain.attribution import attribute, default_classifier
 
-        attributions = attribute(
-            record, wanted, features=features, classifier=classifier, seed=seed
-        )
+        network = classifier or default_classifier()
+        attributions = attribute(record, wanted, features=features, classifier=network, seed=seed)
     attributed = time.monotonic()
+    turning = contrasts(record, features, seen, criteria, classification, network)
+    tried = time.monotonic()
     reading = read(features, criteria, attributions, classification, places)
     return Explanation(
         features,
@@ -111,7 +116,12 @@ def explain(
         attributions,
         reading,
         conflicts(criteria, classification),
-        {"measure": measured - began, "attribute": attributed - measured},
+        turning,
+        {
+            "measure": measured - began,
+            "attribute": attributed - measured,
+            "contrast": tried - attributed,
+        },
     )
 
 

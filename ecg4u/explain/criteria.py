@@ -10,11 +10,18 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from ecg4u.explain.places import Places
-from ecg4u.explain.result import CriterionResult, Evidence, Feature, Features, Outcome
+from ecg4u.explain.result import (
+    CriterionResult,
+    Evidence,
+    Feature,
+    Features,
+    Margin,
+    Outcome,
+)
 
 AHA_2009 = "AHA/ACCF/HRS 2009"
 UDMI_4 = "Fourth Universal Definition of MI 2018"
@@ -27,6 +34,14 @@ CONTIGUOUS = (
     ("V1", "V2"), ("V2", "V3"), ("V3", "V4"), ("V4", "V5"), ("V5", "V6"),
     ("II", "aVF"), ("aVF", "III"), ("I", "aVL"),
 )  # fmt: skip
+BORDERLINE_SD = 0.5
+"""A value nearer to its limit than this share of its standard uncertainty decides nothing."""
+ST_BORDER_MV = 0.01
+"""The same for ST levels: about the median difference between a page and its recording."""
+EXACT = frozenset({"rate"})
+"""Features whose uncertainty tells their spread over beats, not an error of measurement."""
+TERMINAL_MV = 0.05
+"""Late forces weaker than this have no direction."""
 ST_ELEVATION_MV = 0.1
 ST_DEPRESSION_MV = -0.05
 ST_UPSLOPE_MV_S = 0.5
@@ -48,6 +63,7 @@ class Finding:
     outcome: Outcome
     numbers: str
     evidence: tuple[Evidence, ...] = ()
+    margin: Margin | None = None
 
 
 Rule = Callable[[Features, Patient, Places], Finding]
@@ -91,9 +107,16 @@ def compare(name: str, sign: str, limit: float, *, first: str = "", last: str = 
         if feature is None or feature.value is None:
             return Finding("cannot tell", f"{label}: {describe(feature)}")
         digits = 2 if abs(limit) < 5 else 0
+        sd = 0.0 if name in EXACT else feature.uncertainty or 0.0
         met = _COMPARE[sign](feature.value, limit)
         seen = places.any_wave(first, last) if first else places.strip()
-        return Finding("met" if met else "not met", f"{label} {describe(feature, digits)}", seen)
+        numbers = f"{label} {describe(feature, digits)}"
+        margin = Margin(label, feature.value, limit, feature.unit, digits, sd)
+        if abs(feature.value - limit) < BORDERLINE_SD * sd:
+            unit = "°" if feature.unit == "deg" else f" {feature.unit}"
+            numbers += f": too near to {limit:.{digits}f}{unit} to tell"
+            return Finding("cannot tell", numbers, seen, margin)
+        return Finding("met" if met else "not met", numbers, seen, margin)
 
     return rule
 
@@ -111,10 +134,15 @@ def between(name: str, low: float, high: float, *, first: str = "", last: str = 
     below = compare(name, "<=", high, first=first, last=last)
 
     def rule(features: Features, patient: Patient, places: Places) -> Finding:
-        finding = above(features, patient, places)
-        return finding if finding.outcome != "met" else below(features, patient, places)
+        findings = above(features, patient, places), below(features, patient, places)
+        order: tuple[Outcome, ...] = ("not met", "cannot tell", "met")
+        return min(findings, key=lambda f: (order.index(f.outcome), _distance(f.margin)))
 
     return rule
+
+
+def _distance(margin: Margin | None) -> float:
+    return 0.0 if margin is None else abs(margin.value - margin.limit)
 
 
 def _in_leads(
@@ -205,6 +233,22 @@ def _negative(features: Features, lead: str) -> tuple[bool, str] | None:
     return None if area is None else (area < 0, f"net {'negative' if area < 0 else 'positive'}")
 
 
+def _late(sign: int) -> Callable[[Features, str], tuple[bool, str] | None]:
+    """Whether the last 40 ms of the QRS go up (1), or not clearly so (-1).
+
+    In left bundle branch block ST is raised in V1, which lifts the end of the QRS a little.
+    """
+    least = 0.0 if sign > 0 else -TERMINAL_MV
+
+    def test(features: Features, lead: str) -> tuple[bool, str] | None:
+        level = features.lead_value(lead, "terminal")
+        return None if level is None else (
+            sign * level > least, f"mean of the last 40 ms {level:+.2f} mV"
+        )  # fmt: skip
+
+    return test
+
+
 def _discordant(features: Features, lead: str) -> tuple[bool, str] | None:
     area, st = features.lead_value(lead, "qrs_area"), features.lead_value(lead, "st60")
     if area is None or st is None:
@@ -244,15 +288,26 @@ def st_limits(lead: str, patient: Patient) -> tuple[float, float]:
     return men if patient.sex == "M" else (0.15, max(men))
 
 
+NEAR = "too near to the limit to tell"
+
+
 def _elevation(features: Features, patient: Patient, places: Places) -> Finding:
     def state(lead: str) -> int | None:
         level = features.lead_value(lead, "j")
         if level is None:
             return None
         low, high = st_limits(lead, patient)
-        return 2 if level >= high else 1 if level >= low else 0
+        return 2 if level >= high + ST_BORDER_MV else 1 if level >= low - ST_BORDER_MV else 0
 
-    return _pairs(features, places, state, "j", "age and sex decide whether this is enough")
+    def unsure(leads: list[str]) -> str:
+        of_patient = any(
+            st_limits(x, patient)[0] - ST_BORDER_MV <= (features.lead_value(x, "j") or 0.0)
+            and st_limits(x, patient)[0] < st_limits(x, patient)[1]
+            for x in leads
+        )
+        return "age and sex decide whether this is enough" if of_patient else NEAR
+
+    return _pairs(features, places, state, "j", unsure)
 
 
 def _depression(features: Features, patient: Patient, places: Places) -> Finding:
@@ -261,10 +316,12 @@ def _depression(features: Features, patient: Patient, places: Places) -> Finding
         slope = features.lead_value(lead, "st_slope")
         if j is None or later is None or slope is None:
             return None
-        low = j <= ST_DEPRESSION_MV and later <= ST_DEPRESSION_MV
-        return 2 if low and slope <= ST_UPSLOPE_MV_S else 0
+        if slope > ST_UPSLOPE_MV_S:
+            return 0
+        beyond = ST_DEPRESSION_MV - max(j, later)
+        return 2 if beyond >= ST_BORDER_MV else 1 if beyond >= -ST_BORDER_MV else 0
 
-    return _pairs(features, places, state, "st60", "")
+    return _pairs(features, places, state, "st60", lambda leads: NEAR)
 
 
 def _pairs(
@@ -272,7 +329,7 @@ def _pairs(
     places: Places,
     state: Callable[[str], int | None],
     level: str,
-    unsure: str,
+    unsure: Callable[[list[str]], str],
 ) -> Finding:
     """Two contiguous leads: both surely (2), perhaps (1), or not (0) beyond the limit."""
     states = {lead: state(lead) for pair in CONTIGUOUS for lead in pair}
@@ -296,7 +353,7 @@ def _pairs(
     numbers = ", ".join(f"{x} {word} {features.lead_value(x, level):+.2f} mV" for x in shown)
     seen = tuple(p for x in shown for p in places.wave(x, "QRS off", "T off"))
     if best == 1:
-        return Finding("cannot tell", f"{numbers}; {unsure}", seen)
+        return Finding("cannot tell", f"{numbers}: {unsure(hits)}", seen)
     return Finding("met" if best == 2 else "not met", numbers, seen)
 
 
@@ -323,17 +380,21 @@ CRITERIA: tuple[Criterion, ...] = (
     Criterion("LBBB", "Broad notched or slurred R", AHA_2009, "in I, aVL, V5 or V6",
               _in_leads(("I", "aVL", "V5", "V6"), _broad_r, need="any")),
     Criterion("LBBB", "No q", AHA_2009, "in I, V5 and V6",
-              _in_leads(("I", "V5", "V6"), _no_q, need="all"), required=False),
+              _in_leads(("I", "V5", "V6"), _no_q, need="all")),
     Criterion("LBBB", "Late R peak", AHA_2009, "> 60 ms in V5 or V6",
               _in_leads(("V5", "V6"), _late_r, need="any"), required=False),
     Criterion("LBBB", "V1 net negative", AHA_2009, "rS or QS in V1",
               _in_leads(("V1",), _negative, need="any")),
+    Criterion("LBBB", "Late forces to the left", AHA_2009, "end of the QRS not positive in V1",
+              _in_leads(("V1",), _late(-1), need="any")),
     Criterion("LBBB", "ST opposite to QRS", AHA_2009, "in I, V5, V6",
               _in_leads(("I", "V5", "V6"), _discordant, need="any"), required=False),
     Criterion("RBBB", "QRS width", AHA_2009, ">= 120 ms",
               compare("qrs", ">=", 120, first="QRS on", last="QRS off")),
     Criterion("RBBB", "Second R wave", AHA_2009, "rsr′, rsR′, rSR′ or late broad R in V1 or V2",
               _in_leads(("V1", "V2"), _rsr, need="any")),
+    Criterion("RBBB", "Late forces to the right", AHA_2009, "end of the QRS positive in V1 or V2",
+              _in_leads(("V1", "V2"), _late(1), need="any")),
     Criterion("RBBB", "Wide S", AHA_2009, "S longer than R or > 40 ms in I or V6",
               _in_leads(("I", "V6"), _wide_s, need="any")),
     Criterion("PAC", "Early narrow beat", "Surawicz & Knilans, Chou's ECG, 6th ed.",
@@ -355,6 +416,8 @@ def evaluate(features: Features, patient: Patient, places: Places) -> tuple[Crit
         rows = _evaluate_class(name, features, patient, places, decided)
         decided[name] = rows[-1].outcome
         results += rows
+    results = _exclude(results, features)
+    decided |= {row.class_name: row.outcome for row in results if row.decides}
     results += _evaluate_class("Normal", features, patient, places, decided)
     from ecg4u.record import CLASSES
 
@@ -371,9 +434,10 @@ def _evaluate_class(
     rules = [c for c in CRITERIA if c.class_name == name]
     findings = [c.rule(features, patient, places) for c in rules]
     rows = [
-        CriterionResult(name, c.name, c.source, c.threshold, f.outcome, f.numbers, f.evidence)
+        CriterionResult(name, c.name, c.source, c.threshold, f.outcome, f.numbers, f.evidence,
+                        required=c.required, margin=f.margin)
         for c, f in zip(rules, findings, strict=True)
-    ]
+    ]  # fmt: skip
     needed = [f.outcome for c, f in zip(rules, findings, strict=True) if c.required]
     outcome = _all_of(needed)
     note = f"{sum(o == 'met' for o in needed)} of {len(needed)} required criteria met"
@@ -389,6 +453,36 @@ def _evaluate_class(
                         note, seen, decides=True)
     )  # fmt: skip
     return rows
+
+
+def _exclude(rows: list[CriterionResult], features: Features) -> list[CriterionResult]:
+    """Where both bundle branches would be blocked, the late forces in V1 decide, or nothing does.
+
+    With both branches blocked nothing would be conducted: the shapes exclude each other.
+    """
+    blocks = [r for r in rows if r.decides and r.class_name in ("LBBB", "RBBB")]
+    possible = [r for r in blocks if r.outcome != "not met"]
+    if len(possible) < 2:
+        return rows
+    late = features.lead_value("V1", "terminal")
+    clear = late is not None and abs(late) >= TERMINAL_MV
+    loser = "LBBB" if clear and (late or 0.0) > 0 else "RBBB" if clear else None
+    if loser is not None:
+        where = "up (to the right)" if loser == "LBBB" else "down (to the left)"
+        note = f"the end of the QRS in V1 points {where}, {late:+.2f} mV"
+    else:
+        note = "shapes of both blocks: they exclude each other, and V1 does not decide"
+
+    def guarded(row: CriterionResult) -> CriterionResult:
+        if not (row.decides and row.class_name in ("LBBB", "RBBB")):
+            return row
+        if loser is None:
+            return replace(row, outcome="cannot tell", numbers=note)
+        if row.class_name == loser:
+            return replace(row, outcome="not met", numbers=f"{row.numbers}; {note}")
+        return row
+
+    return [guarded(row) for row in rows]
 
 
 def _all_of(outcomes: list[Outcome]) -> Outcome:

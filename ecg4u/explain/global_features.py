@@ -9,7 +9,14 @@ import numpy as np
 import numpy.typing as npt
 
 from ecg4u.explain.beats import cut
-from ecg4u.explain.measure import METHOD_SD_MS, P_WINDOW_S, Measured, joint, usual_changes
+from ecg4u.explain.measure import (
+    INTERVAL_SD_MS,
+    METHOD_SD_MS,
+    P_WINDOW_S,
+    Measured,
+    joint,
+    usual_changes,
+)
 from ecg4u.explain.result import Feature, LeadFeatures
 from ecg4u.explain.signals import FS_HZ
 from ecg4u.explain.titles import FEATURES as FEATURE_TITLES
@@ -188,7 +195,7 @@ def _interval(
         lacking = first if start is None else last
         return Feature.unknown(name, f"{lacking} not found in the median beat", "ms")
     spread = np.hypot(start_sd / np.sqrt(n), end_sd / np.sqrt(m))
-    method = np.hypot(METHOD_SD_MS[first], METHOD_SD_MS[last])
+    method = INTERVAL_SD_MS.get(name, np.hypot(METHOD_SD_MS[first], METHOD_SD_MS[last]))
     return Feature(name, end - start, "ms", float(np.hypot(spread, method)))
 
 

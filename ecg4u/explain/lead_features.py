@@ -24,7 +24,8 @@ from ecg4u.record import LEADS
 UNITS: Mapping[str, str] = {
     "q": "mV", "r": "mV", "s": "mV", "r_prime": "mV", "p": "mV", "t": "mV", "j": "mV",
     "st60": "mV", "st_slope": "mV/s", "s_ms": "ms", "r_peak_time": "ms",
-    "notches": "", "slurred": "", "rsr": "", "qrs_area": "mV ms", "p_area": "mV ms",
+    "terminal": "mV", "notches": "", "slurred": "", "rsr": "",
+    "qrs_area": "mV ms", "p_area": "mV ms",
 }  # fmt: skip
 
 
@@ -86,6 +87,7 @@ def _qrs_values(
         "notches": float(shape.notches),
         "slurred": float(slurred(beat, start, end)),
         "rsr": float(shape.r_prime is not None),
+        "terminal": shape.terminal_mv,
         "qrs_area": shape.area_mv_ms,
     }
 

@@ -17,6 +17,9 @@ ST_DELAY_S = 0.06
 SLUR_MAX_SLOPE = 0.25
 """A slurred R has a stretch of its flank less steep than this share of the steepest."""
 
+TERMINAL_S = 0.04
+"""The late forces of the QRS: in a bundle branch block those of the ventricle reached last."""
+
 FloatArray = npt.NDArray[np.float64]
 
 
@@ -40,6 +43,8 @@ class QRSShape:
     notches: int
     s_ms: float | None
     area_mv_ms: float
+    terminal_mv: float
+    """Mean of the last `TERMINAL_S` of the QRS."""
 
 
 def pq_level(beat: FloatArray, onset: float) -> float:
@@ -81,7 +86,8 @@ def qrs_shape(beat: FloatArray, onset: float, offset: float) -> QRSShape | None:
     after = np.arange(len(smooth)) * 1000 / FS_HZ > (r.time_ms if r else 0)
     s_ms = float((below & after).sum() * 1000 / FS_HZ) if s is not None else None
     area = float(smooth.sum() * 1000 / FS_HZ)
-    return QRSShape(tuple(turns), q, r, s, second, notches, s_ms, area)
+    terminal = float(smooth[-round(TERMINAL_S * FS_HZ) - 1 :].mean())
+    return QRSShape(tuple(turns), q, r, s, second, notches, s_ms, area, terminal)
 
 
 def _turns(values: FloatArray, floor: float) -> list[int]:

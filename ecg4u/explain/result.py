@@ -92,10 +92,23 @@ class Features:
 
 
 @dataclass(frozen=True)
+class Margin:
+    """A measured value beside the limit that it is held against."""
+
+    what: str
+    value: float
+    limit: float
+    unit: str
+    digits: int
+    sd: float
+
+
+@dataclass(frozen=True)
 class CriterionResult:
     """A published criterion and what the measured numbers say about it.
 
-    ``decides`` marks the one result of each class that sums its criteria up.
+    ``decides`` marks the one result of each class that sums its criteria up; a class is met when
+    all its ``required`` criteria are.
     """
 
     class_name: str
@@ -106,6 +119,8 @@ class CriterionResult:
     numbers: str
     evidence: tuple[Evidence, ...] = ()
     decides: bool = False
+    required: bool = True
+    margin: Margin | None = None
 
 
 @dataclass(frozen=True)
@@ -161,6 +176,23 @@ class Sentence:
 
 
 @dataclass(frozen=True)
+class Contrast:
+    """A change that would turn the verdict of the criteria or of the network, or would not.
+
+    Where the network was asked again with an edited tracing, ``before`` and ``after`` are its
+    probabilities and ``turns`` says whether it crossed its threshold.
+    """
+
+    class_name: str
+    by: Literal["criteria", "network"]
+    text: str
+    evidence: tuple[Evidence, ...] = ()
+    before: float | None = None
+    after: float | None = None
+    turns: bool | None = None
+
+
+@dataclass(frozen=True)
 class Explanation:
     """Why: measurements, criteria, attributions, and a reading that joins them."""
 
@@ -169,6 +201,7 @@ class Explanation:
     attributions: tuple[Attribution, ...]
     reading: tuple[Sentence, ...]
     conflicts: tuple[str, ...]
+    contrasts: tuple[Contrast, ...] = ()
     timings_s: Mapping[str, float] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
@@ -191,4 +224,5 @@ class Explanation:
             "attributions": [asdict(a) for a in self.attributions],
             "reading": [asdict(s) for s in self.reading],
             "conflicts": list(self.conflicts),
+            "contrasts": [asdict(c) for c in self.contrasts],
         }

@@ -37,6 +37,7 @@ FEATURES: Mapping[str, str] = {
     "notches": "R notches",
     "slurred": "R slurred",
     "rsr": "rSR′",
+    "terminal": "End of the QRS",
     "qrs_area": "QRS area",
     "p_area": "P area",
 }

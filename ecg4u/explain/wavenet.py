@@ -20,6 +20,12 @@ KERNEL = 9
 SCALE_FLOOR_MV = 0.05
 """A lead flatter than this is not blown up to look like one with waves."""
 
+TOP = 0.98
+MIN_TOP_MV = 0.005
+COLUMN_S = 1.5
+LEAST_SHARE = 0.15
+"""A column is not blown up beyond this: it may hold no QRS at all."""
+
 FloatArray = npt.NDArray[np.float64]
 
 
@@ -82,8 +88,7 @@ def lead_inputs(signal: FloatArray, context: npt.NDArray[np.bool_] | None = None
     energy = np.where(seen, moved, 0.0) ** 2
     count = seen.sum(axis=1)
     speed = np.sqrt(energy.sum(axis=1) / np.maximum(count, 1))
-    top = np.quantile(speed[count > 0], 0.98) if (count > 0).any() else 0.0
-    speed = speed / max(float(top), 0.005)
+    speed = speed / _usual_top(speed, seen)
     inputs = np.zeros((signal.shape[1], 2, len(signal)))
     for lead in range(signal.shape[1]):
         values = signal[known[:, lead], lead]
@@ -94,3 +99,20 @@ def lead_inputs(signal: FloatArray, context: npt.NDArray[np.bool_] | None = None
         inputs[lead, 0, known[:, lead]] = centred / scale
         inputs[lead, 1] = np.where(known[:, lead], speed, 0.0)
     return inputs
+
+
+def _usual_top(speed: FloatArray, seen: npt.NDArray[np.bool_]) -> FloatArray:
+    """The speed of a QRS at each moment: the 98th percentile, (n,).
+
+    Where other leads are shown (the next column of a page) it is another: taken over the whole
+    page, a column of small leads beside one of large leads would look as if it had no QRS.
+    """
+    some = np.asarray(seen.any(axis=1))
+    whole = float(np.quantile(speed[some], TOP)) if some.any() else 0.0
+    top = np.full(len(speed), max(whole, MIN_TOP_MV))
+    edges = np.flatnonzero((np.diff(seen.astype(np.int8), axis=0) != 0).any(axis=1)) + 1
+    for start, end in zip([0, *edges], [*edges, len(speed)], strict=True):
+        if end - start >= COLUMN_S * WAVE_FS_HZ and some[start]:
+            here = float(np.quantile(speed[start:end], TOP))
+            top[start:end] = max(here, LEAST_SHARE * whole, MIN_TOP_MV)
+    return top

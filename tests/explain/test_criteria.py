@@ -14,7 +14,7 @@ NORMAL = {
 }  # fmt: skip
 LEAD = {
     "qrs_area": 20.0, "r": 0.8, "s": -0.2, "s_ms": 20.0, "rsr": 0.0, "notches": 0.0,
-    "slurred": 0.0, "r_peak_time": 40.0, "j": 0.0, "st60": 0.0, "st_slope": 0.0,
+    "slurred": 0.0, "r_peak_time": 40.0, "terminal": 0.0, "j": 0.0, "st60": 0.0, "st_slope": 0.0,
 }  # fmt: skip
 
 
@@ -66,8 +66,45 @@ def test_fibrillation_needs_no_p_and_irregular_rr(score, change, outcome):
 
 @pytest.mark.parametrize(("width", "outcome"), [(119.0, "not met"), (120.0, "met")])
 def test_right_bundle_branch_block(width, outcome):
-    leads = {"V1": {"rsr": 1.0, "r_prime": 0.6}, "I": {"s_ms": 60.0}}
+    leads = {"V1": {"rsr": 1.0, "r_prime": 0.6, "terminal": 0.3}, "I": {"s_ms": 60.0}}
     assert decide(features(leads, qrs=width))["RBBB"] == outcome
+
+
+BOTH = {
+    "V1": {"rsr": 1.0, "r_prime": 0.3, "qrs_area": -5.0},
+    "V2": {"terminal": 0.2},
+    "I": {"s_ms": 60.0, "slurred": 1.0},
+}
+
+
+@pytest.mark.parametrize(
+    ("late", "left", "right"),
+    [
+        (0.3, "not met", "met"),
+        (-0.3, "met", "not met"),
+        (0.02, "cannot tell", "cannot tell"),
+    ],
+)
+def test_both_bundle_branches_are_never_blocked(late, left, right):
+    leads = BOTH | {"V1": BOTH["V1"] | {"terminal": late}}
+    decided = decide(features(leads, qrs=150.0))
+    assert (decided["LBBB"], decided["RBBB"]) == (left, right)
+
+
+@pytest.mark.parametrize(
+    ("width", "sd", "outcome"),
+    [(126.0, 14.0, "cannot tell"), (126.0, 8.0, "met"), (114.0, 14.0, "cannot tell"),
+     (100.0, 14.0, "not met")],
+)  # fmt: skip
+def test_a_width_near_the_limit_decides_nothing(width, sd, outcome):
+    leads = {"V1": {"rsr": 1.0, "r_prime": 0.6, "terminal": 0.3}, "I": {"s_ms": 60.0}}
+    found = features(leads, qrs=width)
+    found.globals["qrs"] = Feature("qrs", width, "ms", sd)
+    decided = decide(found)
+    assert decided["RBBB"] == outcome
+    places = Places(np.ones((5000, 12), dtype=bool), found)
+    row = next(r for r in evaluate(found, Patient(), places) if r.name == "QRS width")
+    assert ("too near" in row.numbers) == (outcome == "cannot tell")
 
 
 def test_left_bundle_branch_block_and_what_it_forbids():
@@ -98,7 +135,8 @@ def test_st_elevation_limits_depend_on_sex_and_age(lead, patient, limits):
 @pytest.mark.parametrize(
     ("raised", "patient", "outcome"),
     [
-        ({"II": 0.1, "aVF": 0.12}, Patient(), "met"),
+        ({"II": 0.112, "aVF": 0.12}, Patient(), "met"),
+        ({"II": 0.1, "aVF": 0.12}, Patient(), "cannot tell"),
         ({"II": 0.2}, Patient(), "not met"),
         ({"V2": 0.18, "V3": 0.18}, Patient(60, "F"), "met"),
         ({"V2": 0.18, "V3": 0.18}, Patient(60, "M"), "not met"),
