@@ -150,6 +150,16 @@ def word_boxes(mask: npt.NDArray[np.bool_]) -> list[Box]:
     return sorted(box for box in boxes if box[2] - box[0] <= WORD_MM * PX_PER_MM)
 
 
+def dark_marks(image: Pixels) -> npt.NDArray[np.bool_]:
+    """Ink on a page (H, W, 3) uint8 RGB at 10 px/mm: traces, words, no straight lines."""
+    return _dark_marks(_darkness(image))
+
+
+def sure_names(labels: Sequence[Label]) -> set[str]:
+    """Names read beyond doubt, in letters of like height; never a lone I."""
+    return {label.name for label in _sure(labels)}
+
+
 def window(grey: Pixels, box: Box) -> Pixels:
     """The window around a word's box, of `WINDOW`'s shape; beyond the page it repeats the edge."""
     import cv2

@@ -101,21 +101,40 @@ def interpolate(nodes: npt.NDArray[np.float64], at: Points) -> Points:
 
 
 def quarter_turn(rectified: RectifiedPage, k: int) -> RectifiedPage:
-    """The page turned by k * 90 degrees clockwise, with its map to the source kept right."""
+    """The page turned by k * 90 degrees clockwise, with its map to the source kept right.
+
+    It grows by up to 4 mm beyond its edges, so that the 5 mm lines stay on multiples of 50 px.
+    """
     k %= 4
     if k == 0:
         return rectified
-    turned = (rectified.grid.turned_deg - 90.0 * k + 180.0) % 360.0 - 180.0
-    scale = rectified.grid.source_px_per_mm
+    grown = _to_whole_squares(rectified)
+    turned = (grown.grid.turned_deg - 90.0 * k + 180.0) % 360.0 - 180.0
+    scale = grown.grid.source_px_per_mm
     grid = replace(
-        rectified.grid,
+        grown.grid,
         turned_deg=180.0 if turned == -180.0 else turned,
         source_px_per_mm=scale if k == 2 else scale[::-1],
     )
     return replace(
-        rectified,
-        image=np.ascontiguousarray(np.rot90(rectified.image, -k)),
-        valid=np.ascontiguousarray(np.rot90(rectified.valid, -k)),
-        nodes=np.ascontiguousarray(np.rot90(rectified.nodes, -k)),
+        grown,
+        image=np.ascontiguousarray(np.rot90(grown.image, -k)),
+        valid=np.ascontiguousarray(np.rot90(grown.valid, -k)),
+        nodes=np.ascontiguousarray(np.rot90(grown.nodes, -k)),
         grid=grid,
     )
+
+
+def _to_whole_squares(page: RectifiedPage) -> RectifiedPage:
+    """The page grown at the right and bottom to whole 5 mm."""
+    more = [-(n - 1) % 5 for n in page.nodes.shape[:2]]
+    if more == [0, 0]:
+        return page
+    by = [(0, n * NODE_PX) for n in more]
+    colour = np.median(page.image[::16, ::16][page.valid[::16, ::16]], axis=0)
+    valid = np.pad(page.valid, by)
+    image = np.pad(page.image, (*by, (0, 0)))
+    height, width = page.image.shape[:2]
+    image[height:] = image[:, width:] = colour.astype(np.uint8)
+    nodes = np.pad(page.nodes, ((0, more[0]), (0, more[1]), (0, 0)), "reflect", reflect_type="odd")
+    return replace(page, image=image, valid=valid, nodes=nodes)

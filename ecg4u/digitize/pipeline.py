@@ -14,6 +14,7 @@ from ecg4u.digitize.corrections import carried
 from ecg4u.digitize.grid import rectify
 from ecg4u.digitize.labels import read_labels
 from ecg4u.digitize.layout import find_layout
+from ecg4u.digitize.orientation import read_upright
 from ecg4u.digitize.page import RectifiedPage
 from ecg4u.digitize.restore import observed, rectified_within, restored, restored_page
 from ecg4u.digitize.result import Calibration, Digitization, InkMap, Label, Layout
@@ -105,7 +106,10 @@ def _read(
     with clock.stage("rectify"):
         rectified = rectified_within(page, corners) if corners else rectify(page)
     with clock.stage("labels"):
-        labels = read_labels(rectified)
+        if corners:
+            labels = read_labels(rectified)
+        else:
+            rectified, labels = read_upright(rectified)
         _refuse_two_ecgs(labels, rectified.px_per_mm)
     with clock.stage("ink"):
         ink = find_ink(rectified, labels)

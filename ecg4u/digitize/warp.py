@@ -160,13 +160,13 @@ def _solve_on_grid(bx: Floats, by: Floats, penalty: Floats, w: Floats, values: F
 
     columns, rows = bx.shape[1], by.shape[1]
     normal = penalty.copy()
-    along_x = [w @ (bx[:, max(0, -d) : columns - max(0, d)] * bx[:, max(0, d) : columns + min(0, d)])
-               for d in range(-3, 4)]  # fmt: skip
+    first = {d: slice(max(0, -d), columns - max(0, d)) for d in range(-3, 4)}
+    along_x = {d: w @ (bx[:, first[d]] * bx[:, first[-d]]) for d in first}
     for down in range(4):
         pair = (by[:, : rows - down] * by[:, down:]).T
         for d in range(-3 if down else 0, 4):
             block = np.zeros((rows, columns))
-            block[: rows - down, max(0, -d) : columns - max(0, d)] = pair @ along_x[d + 3]
+            block[: rows - down, first[d]] = pair @ along_x[d]
             normal[down * columns + d] += block.ravel()
     right = (by.T @ (w * values) @ bx).ravel()
     solved = solveh_banded(normal, right, lower=True, overwrite_ab=True, check_finite=False)

@@ -199,14 +199,27 @@ def test_to_source_agrees_with_the_image() -> None:
 def test_quarter_turn_keeps_the_map(k: int) -> None:
     found = rectify(as_page(seen_through(turned(4.0, 6.0, (60.0, 0.0)), (1300, 820))))
     again = quarter_turn(found, k)
-    h, w = found.image.shape[:2]
+    shown = found.image.shape[:2]
+    h, w = (-(-(n - 1) // 50) * 50 + 1 for n in shown)
     x, y = 123.0, 77.0
     moved = {1: (h - 1 - y, x), 2: (w - 1 - x, h - 1 - y), 3: (y, w - 1 - x)}[k]
     assert np.allclose(again.to_source([moved]), found.to_source([[x, y]]))
     assert (again.image[int(moved[1]), int(moved[0])] == found.image[int(y), int(x)]).all()
-    assert np.array_equal(quarter_turn(again, 4 - k).image, found.image)
+    back = quarter_turn(again, 4 - k)
+    assert np.array_equal(back.image[: shown[0], : shown[1]], found.image)
+    assert not back.valid[shown[0] :].any()
+    assert not back.valid[:, shown[1] :].any()
     expected = (found.grid.turned_deg - 90 * k + 180) % 360 - 180
     assert again.grid.turned_deg == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("k", [1, 2, 3])
+def test_quarter_turn_keeps_the_lines_on_whole_squares(k: int) -> None:
+    found = rectify(as_page(seen_through(turned(4.0, 6.0, (60.0, 0.0)), (1300, 820))))
+    image = quarter_turn(found, k).image[250:-250, 250:-250, 1].astype(float)
+    for profile in (image.mean(axis=0), image.mean(axis=1)):
+        whole = len(profile) // 50 * 50
+        assert np.argmin(profile[:whole].reshape(-1, 50).mean(axis=0)) in (49, 0, 1)
 
 
 def test_same_input_same_bytes() -> None:

@@ -1,0 +1,69 @@
+"""Which way is up: a page that lies on its side or head is turned by the names read on it.
+
+The grid looks the same from all four sides; lead names do not. I, II and III stand unchanged on
+their heads, so the other nine decide.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ecg4u.digitize.labels import read_labels
+from ecg4u.digitize.names import dark_marks, sure_names
+from ecg4u.digitize.page import RectifiedPage, quarter_turn
+from ecg4u.digitize.result import Label
+from ecg4u.errors import PoorQualityError
+
+PLAINLY_UPRIGHT = 7
+"""Names from which no other turn is tried; of the development pages' other turns the best has 6."""
+FEWEST = 3
+CLEARLY_MORE = 2
+RUNS_DOWN = 0.6
+"""Unevenness of the ink across the page over that along it; 0.9 is the least of any upright page
+of the development set."""
+CELL_MM = 5.0
+
+
+def read_upright(rectified: RectifiedPage) -> tuple[RectifiedPage, tuple[Label, ...]]:
+    """The page turned upright, and the lead names on it.
+
+    A page is turned only where another side up shows clearly more names than it does as it is.
+
+    Raises
+    ------
+    PoorQualityError
+        The rows run up and down, and no names tell which end is the top.
+    """
+    labels = read_labels(rectified)
+    if evidence(labels) >= PLAINLY_UPRIGHT:
+        return rectified, labels
+    best, most = 0, evidence(labels)
+    page = rectified
+    for k in (2, 1, 3):
+        turned = quarter_turn(rectified, k)
+        read = read_labels(turned)
+        if evidence(read) >= max(FEWEST, most + (CLEARLY_MORE if best == 0 else 1)):
+            best, most, page, labels = k, evidence(read), turned, read
+    if best == 0 and most < FEWEST and _rows_run_down(rectified):
+        raise PoorQualityError(
+            "The page lies on its side, and no lead names tell which end is the top.",
+            stage="labels",
+            hint="Turn the image upright and give it again.",
+        )
+    return page, labels
+
+
+def evidence(labels: tuple[Label, ...]) -> int:
+    """How many different names are surely read that would read otherwise upside down."""
+    return len({name for name in sure_names(labels) if set(name) != {"I"}})
+
+
+def _rows_run_down(rectified: RectifiedPage) -> bool:
+    """Whether the ink is gathered in columns, not in rows."""
+    import cv2
+
+    share = 1.0 / (CELL_MM * rectified.px_per_mm)
+    marks = dark_marks(rectified.image).astype(np.float32)
+    cells = cv2.resize(marks, None, fx=share, fy=share, interpolation=cv2.INTER_AREA)
+    across, along = cells.mean(axis=1).std(), cells.mean(axis=0).std()
+    return bool(across < RUNS_DOWN * along)

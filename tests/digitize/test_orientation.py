@@ -1,0 +1,81 @@
+"""Pages on their side or head are turned upright; upright ones are left alone."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ecg4u.digitize.grid import rectify
+from ecg4u.digitize.orientation import evidence, read_upright
+from ecg4u.digitize.page import RectifiedPage
+from ecg4u.digitize.pipeline import digitize_page
+from ecg4u.digitize.result import Label
+from ecg4u.errors import PoorQualityError
+from ecg4u.io import Page, read_page, read_record
+from ecg4u.paper import LAYOUTS, PageStyle, draw_page
+
+DATA = Path(__file__).parents[2] / "data"
+PAGES = ("A00347.png", "phone.jpg")
+
+
+def laid(page: Page, k: int) -> Page:
+    """The page's picture turned by k quarter turns clockwise."""
+    return replace(page, image=np.ascontiguousarray(np.rot90(page.image, -k)))
+
+
+@cache
+def upright(name: str) -> tuple[RectifiedPage, tuple[Label, ...]]:
+    return read_upright(rectify(read_page(DATA / "pages" / name)))
+
+
+@cache
+def drawn(labels: bool) -> Page:
+    record = read_record(DATA / "records" / "ptbxl_00427")
+    style = PageStyle(px_per_mm=6.0, row_pitch=35.0, labels=labels)
+    return Page(draw_page(record, LAYOUTS["3x4+1"], style).image, "0" * 64)
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_upright_pages_stay(name: str) -> None:
+    page, labels = upright(name)
+    assert abs(page.grid.turned_deg) < 45
+    assert evidence(labels) >= 7
+
+
+@pytest.mark.parametrize("k", [1, 2, 3])
+@pytest.mark.parametrize("name", PAGES)
+def test_a_turned_page_reads_as_if_upright(name: str, k: int) -> None:
+    expected, labels = upright(name)
+    page, read = read_upright(rectify(laid(read_page(DATA / "pages" / name), k)))
+    turned = (page.grid.turned_deg - expected.grid.turned_deg - 90 * k + 180) % 360 - 180
+    assert abs(turned) < 3
+    known = {label.name: label.centre for label in labels if label.probability > 0.95}
+    found = {label.name: label.centre for label in read if label.probability > 0.8}
+    common = sorted(set(known) & set(found))
+    assert len(common) >= 10
+    off = np.array([np.subtract(known[n], found[n]) for n in common]) / 50
+    assert np.abs(off - np.round(np.median(off, axis=0))).max() < 0.15
+
+
+def test_a_page_on_its_head_gives_the_same_record() -> None:
+    page = read_page(DATA / "pages" / "A00347.png")
+    one, two = (digitize_page(laid(page, k)).record.p_signal for k in (0, 2))
+    both = np.isfinite(one) & np.isfinite(two)
+    assert both.sum() > 0.98 * np.isfinite(one).sum()
+    assert np.sqrt(np.mean((one[both] - two[both]) ** 2)) < 0.03
+
+
+def test_without_names_an_upright_page_stays() -> None:
+    page, labels = read_upright(rectify(drawn(False)))
+    assert abs(page.grid.turned_deg) < 1
+    assert evidence(labels) < 3
+
+
+@pytest.mark.parametrize("k", [1, 3])
+def test_without_names_a_page_on_its_side_is_refused(k: int) -> None:
+    with pytest.raises(PoorQualityError, match="lies on its side"):
+        read_upright(rectify(laid(drawn(False), k)))
