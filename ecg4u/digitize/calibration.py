@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ecg4u.digitize.result import Calibration
+from ecg4u.digitize.stroke import fine_columns
 from ecg4u.digitize.trace import RowPath
 
 Array = npt.NDArray[np.float64]
@@ -95,8 +96,23 @@ def _pulse_at(
         abs((base - top) / px_per_mm / fit - 1) if fit else 1.0
         for base, fit in zip(bases, fits, strict=True)
     ]
-    best = int(np.argmin(errors))
-    return Pulse(row, left[0], right[0], bases[best], top, side)
+    base = bases[int(np.argmin(errors))]
+    x0, x1 = (_crossing(path, x, (base + top) / 2, px_per_mm) for x in (left[0], right[0]))
+    return Pulse(row, x0, x1, base, top, side)
+
+
+def _crossing(path: RowPath, near: float, level: float, px_per_mm: float) -> float:
+    """Where the curve crosses a level (px) nearest to column ``near``; ``near`` if nowhere."""
+    columns = fine_columns(len(path.centre))
+    above = path.fine < level
+    known = np.isfinite(path.fine)
+    crossed = np.flatnonzero((above[1:] != above[:-1]) & known[1:] & known[:-1])
+    crossed = crossed[np.abs(columns[crossed] - near) < px_per_mm]
+    if len(crossed) == 0:
+        return near
+    k = int(crossed[np.argmin(np.abs(columns[crossed] - near))])
+    share = (level - path.fine[k]) / (path.fine[k + 1] - path.fine[k])
+    return float(columns[k] + share * (columns[k + 1] - columns[k]))
 
 
 def _standard_gain(height_mm: float) -> float | None:

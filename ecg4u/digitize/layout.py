@@ -31,6 +31,7 @@ LABEL_AFTER_MM = 18.0
 ROW_REACH_MM = 16.0
 NOMINAL_TOLERANCE = 0.02
 PITCH_TOLERANCE = 0.05
+END_ERROR_PX = 1.0
 SURE = 0.8
 UNLABELLED_COST = 1.2
 UNUSUAL_ORDER_COST = 6.0
@@ -103,6 +104,7 @@ def signal_span(paths: Sequence[RowPath], pulses: Sequence[Pulse]) -> list[tuple
 def _boundaries(
     geometry: _Geometry,
     spans: Sequence[tuple[float, float]],
+    pulses: Sequence[Pulse],
     labels: Sequence[Label],
     px_per_mm: float,
     speed: float,
@@ -110,14 +112,18 @@ def _boundaries(
     """Column edges (columns + 1,) in px.
 
     Columns are equally wide; how wide, the row's length says, unless the names that were read
-    stand at another regular distance (a page cut off at the right, say).
+    stand at another regular distance (a page cut off at the right, say). A row about as long as
+    usual is as long as usual, and where it stands, the end says that the rows agree on best.
     """
     rows = spans[: geometry.rows]
     x0 = float(np.median([s[0] for s in rows]))
     x1 = float(np.median([s[1] for s in rows]))
     nominal = COLUMN_S[geometry.columns] * geometry.columns * speed * px_per_mm
     if abs((x1 - x0) / nominal - 1) < NOMINAL_TOLERANCE:
-        x0 = (x0 + x1 - nominal) / 2
+        left = [p.x1 for p in pulses if p.side == "left"] or [s[0] for s in rows]
+        right = [p.x0 for p in pulses if p.side == "right"] or [s[1] for s in rows]
+        trust_left, trust_right = 1.0 / _variance(left), 1.0 / _variance(right)
+        x0 = (x0 * trust_left + (x1 - nominal) * trust_right) / (trust_left + trust_right)
         x1 = x0 + nominal
     width = (x1 - x0) / geometry.columns
     pitch = _label_pitch(geometry.columns, labels)
@@ -125,6 +131,12 @@ def _boundaries(
         usual = nominal / geometry.columns
         width = usual if abs(pitch / usual - 1) < PITCH_TOLERANCE else pitch
     return np.asarray(x0 + width * np.arange(geometry.columns + 1), dtype=np.float64)
+
+
+def _variance(ends: Sequence[float]) -> float:
+    """Of the median of where the rows begin, or end (px squared)."""
+    deviation = np.median(np.abs(np.asarray(ends) - np.median(ends)))
+    return float(2.2 * deviation**2 / len(ends) + END_ERROR_PX**2)
 
 
 def _label_pitch(columns: int, labels: Sequence[Label]) -> float | None:
@@ -257,7 +269,7 @@ def find_layout(
     best: tuple[float, _Geometry, list[str], Array, Array] | None = None
     options = [g for g in (*GEOMETRIES, *PARTIAL) if g.rows + g.rhythm == len(paths)]
     for geometry in options:
-        edges = _boundaries(geometry, spans, labels, px_per_mm, speed_mm_per_s)
+        edges = _boundaries(geometry, spans, pulses, labels, px_per_mm, speed_mm_per_s)
         for below in (True, False):
             scores = _label_scores(geometry, edges, baselines, labels, px_per_mm, below)
             for value, names in _explanations(geometry, scores):

@@ -23,14 +23,17 @@ FINE = 3
 INK_LEVEL = 0.5
 FAINT_LEVEL = 0.2
 SNAP_MM = 0.45
-PEN_PERCENTILE = 20
-"""Noise and steep strokes thicken the ink of a column; its thinnest fifth is the pen."""
+PEN_PERCENTILE = 10
+"""Noise and steep strokes thicken the ink of a column; where it is thinnest it is the pen."""
 DISC_STEPS = 9
 PARTED = 0.5
 """Edges pulled back that differ by more than this share of the pen have parted."""
 TIP_REACH = 0.5
 TIP_HEIGHT = 0.2
 MIDDLE = FINE // 2
+SETTLE_ROUNDS = 20
+SETTLE_STEP = 0.5
+SETTLE_STIFFNESS = 0.1
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,7 +154,39 @@ def centre_line(top: Array, bottom: Array, pen: float) -> Array:
         else:
             upwards = np.full(len(where), rise.max() > fall.max())
         centre[where] = np.where(upwards, upper[where], lower[where])
+    centre = _settled(centre, _nearest(top), _nearest(bottom), pen / 2)
     return np.where(np.isfinite(top), centre, np.nan)
+
+
+def _settled(curve: Array, top: Array, bottom: Array, radius: float) -> Array:
+    """The curve moved until a disc of ``radius`` px drawn along it leaves these edges.
+
+    Each edge pulls at the one point of the curve whose disc reaches it. That resolves waves
+    narrower than the pen, of which the pulled back edges show the tips alone.
+    """
+    columns = np.arange(len(curve))
+    offset = np.linspace(-radius, radius, DISC_STEPS)
+    sag = np.sqrt(np.maximum(radius**2 - offset**2, 0.0))[:, None]
+    at = np.clip(columns + offset[:, None] * FINE, 0, len(curve) - 1)
+    left = np.minimum(at.astype(int), len(curve) - 2)
+    share = at - left
+    for _ in range(SETTLE_ROUNDS):
+        along = curve[left] * (1 - share) + curve[left + 1] * share
+        pull, weight = np.zeros(len(curve)), np.zeros(len(curve))
+        for reached, edge, best in (
+            (along - sag, top, np.argmin(along - sag, axis=0)),
+            (along + sag, bottom, np.argmax(along + sag, axis=0)),
+        ):
+            short = edge - reached[best, columns]
+            first, part = left[best, columns], share[best, columns]
+            for point, held in ((first, 1 - part), (first + 1, part)):
+                pull += np.bincount(point, held * short, len(curve))
+                weight += np.bincount(point, held, len(curve))
+        curve = curve + SETTLE_STEP * np.where(weight > 0.2, pull / np.maximum(weight, 0.2), 0.0)
+        bend = np.zeros(len(curve))
+        bend[1:-1] = (curve[:-2] + curve[2:]) / 2 - curve[1:-1]
+        curve = curve + SETTLE_STIFFNESS * bend
+    return curve
 
 
 def _distance(columns: npt.NDArray[np.intp], to: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
