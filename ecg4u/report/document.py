@@ -71,6 +71,7 @@ def render(analysis: Analysis, *, title: str | None = None, page_image: bool = T
         _top(analysis, why),
         _page(analysis) if page_image else None,
         sections.section("classes", "The nine classes", sections.classes(said)) if said else None,
+        _contrasts(why),
         _why(why),
         _measured(why),
         sections.section("facts", "How it was read", sections.small_print(facts(analysis))),
@@ -135,6 +136,21 @@ def _why(why: Explanation | None) -> Markup | None:
         return None
     return sections.section(
         "why", "What moved the network", sections.why(why.attributions), _why_note()
+    )
+
+
+def _contrasts(why: Explanation | None) -> Markup | None:
+    if why is None or not why.contrasts:
+        return None
+    note = (
+        "The criteria turn where a measured value crosses its limit. The network was asked again "
+        "with the tracing edited as said, everything else left as it is."
+    )
+    return sections.section(
+        "contrast",
+        "What would turn the verdict",
+        sections.contrasts(why.contrasts),
+        tag("p", note, cls="quiet"),
     )
 
 

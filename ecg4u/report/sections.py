@@ -12,7 +12,7 @@ from ecg4u.report.names import CLASS_TITLES, DISCLAIMER, SECTIONS, VERDICTS
 from ecg4u.report.view import Facts, FeatureRow, LeadTable
 
 if TYPE_CHECKING:
-    from ecg4u.explain.result import Attribution, CriterionResult, Sentence
+    from ecg4u.explain.result import Attribution, Contrast, CriterionResult, Sentence
     from ecg4u.model import Classification, ClassResult
 
 MAX_BARS = 12
@@ -313,6 +313,27 @@ def _account(views: Sequence[Attribution]) -> Markup:
         )
     worst = max(view.additivity_error for view in views)
     return tag("p", words, f" Additivity error at most {worst:.0e}.", cls="quiet")
+
+
+def contrasts(found: Sequence[Contrast]) -> Markup:
+    """For each class: which measured change, or which edit of the tracing, would turn it."""
+    names = dict.fromkeys(c.class_name for c in found)
+    return (
+        tag(
+            "dl",
+            *(
+                tag(
+                    "div",
+                    tag("dt", CLASS_TITLES.get(name, name)),
+                    *(tag("dd", tied(c.text)) for c in found if c.class_name == name),
+                )
+                for name in names
+            ),
+            cls="reading",
+        )
+        if found
+        else Markup("")
+    )
 
 
 def criteria(rows: Sequence[CriterionResult]) -> Markup:
