@@ -8,9 +8,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ecg4u.web.problems import Problem
 
-Gain = Annotated[float, Field(ge=1, le=80)]
-Speed = Annotated[float, Field(ge=5, le=200)]
-Pixel = Annotated[float, Field(ge=-100_000, le=100_000)]
+Gain = Annotated[float, Field(ge=1, le=80, strict=True)]
+Speed = Annotated[float, Field(ge=5, le=200, strict=True)]
+Pixel = Annotated[float, Field(ge=-100_000, le=100_000, strict=True)]
 Point = tuple[Pixel, Pixel]
 SegmentId = Annotated[str, Field(min_length=1, max_length=20)]
 Lead = Literal["I", "II", "III", "aVR", "aVL", "aVF", "V1", "V2", "V3", "V4", "V5", "V6"]
@@ -54,7 +54,7 @@ class Correction(_Strict):
         max_length=MAX_SEGMENTS,
         description="The right lead of a segment; null leaves it out",
     )
-    start_s: dict[SegmentId, Annotated[float, Field(ge=0, le=120)]] = Field(
+    start_s: dict[SegmentId, Annotated[float, Field(ge=0, le=120, strict=True)]] = Field(
         default_factory=dict, max_length=MAX_SEGMENTS, description="When a segment begins"
     )
     layout: Annotated[str, Field(max_length=40)] | None = Field(
@@ -82,8 +82,10 @@ class AnalysisOptions(_Strict):
 
     gain_mm_per_mv: Gain | None = Field(default=None, description="If known: e.g. 5, 10 or 20")
     speed_mm_per_s: Speed | None = Field(default=None, description="If known: e.g. 25 or 50")
-    page: int = Field(default=1, ge=1, le=1000, description="Which page of a PDF")
-    explain: bool = Field(default=True, description="False: classes without reasons, sooner")
+    page: int = Field(default=1, ge=1, le=1000, strict=True, description="Which page of a PDF")
+    explain: bool = Field(
+        default=True, strict=True, description="False: classes without reasons, sooner"
+    )
 
     def to_analysis(self) -> dict[str, Any]:
         """As keyword arguments of `ecg4u.analysis.analyse`; only what was said."""

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 STAGES = ("waiting", "read", "digitize", "classify", "explain", "report", "done")
 ZIP_TIME = (1980, 1, 1, 0, 0, 0)
 """So that the same signals make the same bytes."""
-WORKER_NICE = 5
 
 
 @dataclass(frozen=True)
@@ -71,8 +70,6 @@ def start(board: Array[c_ubyte], memory_mb: int, threads: int, folder: str) -> N
         os.environ[name] = str(threads)
     # Threads that spin while they wait slow a busy machine down tenfold.
     os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
-    # The server answers first: whoever waits for a page can be told so at once.
-    os.nice(WORKER_NICE)
     limit = memory_mb * 1024 * 1024
     resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
