@@ -91,7 +91,7 @@ def _loaded(path: str, size: int):  # type: ignore[no-untyped-def]
     return ImageFont.truetype(path, size)
 
 
-def _word(words: str, face: Face, tall: int, rng: np.random.Generator) -> Pixels:
+def word_ink(words: str, face: Face, tall: int, rng: np.random.Generator) -> Pixels:
     """The words' ink, 0..255, cut to size; capitals about ``tall`` px high."""
     import cv2
     from PIL import Image, ImageDraw
@@ -145,18 +145,19 @@ def _trace(scene: Pixels, rng: np.random.Generator, through: tuple[float, float]
     cv2.polylines(scene, [fixed], False, int(rng.integers(150, 256)), width, cv2.LINE_AA, 4)
 
 
-def _grid(rng: np.random.Generator) -> Pixels:
-    scene = np.zeros(SCENE, np.uint8)
+def grid(rng: np.random.Generator, shape: tuple[int, int] = SCENE) -> Pixels:
+    """Grid lines at any distance and depth, 0..255, sometimes dotted."""
+    scene = np.zeros(shape, np.uint8)
     step, depth = float(rng.choice([10.0, 50.0], p=[0.75, 0.25])), int(rng.integers(20, 190))
     first = rng.uniform(0, step, 2)
     width = 1 + int(rng.random() < 0.3)
     for axis in (0, 1):
-        for place in np.arange(first[axis], SCENE[axis], step):
+        for place in np.arange(first[axis], shape[axis], step):
             lines = scene if axis == 0 else scene.T
             at = int(place)
             lines[at : at + width] = np.maximum(lines[at : at + width], depth)
     if rng.random() < 0.3:
-        scene[rng.random(SCENE) < 0.5] = 0
+        scene[rng.random(shape) < 0.5] = 0
     return scene
 
 
@@ -170,7 +171,7 @@ def scene(rng: np.random.Generator, faces: list[Face]) -> tuple[Pixels, Box, int
     """
     import cv2
 
-    ink: Pixels = _grid(rng) if rng.random() < 0.7 else np.zeros(SCENE, np.uint8)
+    ink: Pixels = grid(rng) if rng.random() < 0.7 else np.zeros(SCENE, np.uint8)
     face = faces[int(rng.integers(len(faces)))]
     tall = round(float(np.exp(rng.uniform(*np.log((14, 50))))))
     middle = (SCENE[1] / 2, SCENE[0] / 2)
@@ -179,7 +180,7 @@ def scene(rng: np.random.Generator, faces: list[Face]) -> tuple[Pixels, Box, int
     if label < NONE:
         if rng.random() < 0.15:
             label = 0
-        word = _word(_spelling(LEADS[label], rng), face, tall, rng)
+        word = word_ink(_spelling(LEADS[label], rng), face, tall, rng)
         box = _lay(ink, word, middle, strength)
         if rng.random() < 0.4:
             away = middle[1] + rng.choice((-1, 1)) * (word.shape[0] * rng.uniform(0.15, 1.2))
@@ -192,7 +193,7 @@ def scene(rng: np.random.Generator, faces: list[Face]) -> tuple[Pixels, Box, int
     if rng.random() < 0.8:
         turned = cv2.getRotationMatrix2D(middle, float(rng.normal(0, 2.2)), 1.0)
         ink = cv2.warpAffine(ink, turned, SCENE[::-1], flags=cv2.INTER_LINEAR)
-    return _taken(ink, rng), box, label
+    return taken(ink, rng), box, label
 
 
 def _lay(ink: Pixels, word: Pixels, middle: tuple[float, float], strength: int) -> Box:
@@ -214,7 +215,7 @@ def _nothing(ink: Pixels, face: Face, tall: int, strength: int, rng: np.random.G
         word = str(rng.choice(OTHER_WORDS))
         if rng.random() < 0.3:
             word = "".join(rng.choice(np.array(list(LETTERS)), int(rng.integers(1, 6))))
-        return _lay(ink, _word(word, face, min(tall, 36), rng), middle, strength)
+        return _lay(ink, word_ink(word, face, min(tall, 36), rng), middle, strength)
     x, y, pen = int(middle[0]), int(middle[1]), int(rng.integers(1, 6))
     high = int(rng.integers(10, 50))
     if kind < 0.72:
@@ -240,23 +241,25 @@ def _nothing(ink: Pixels, face: Face, tall: int, strength: int, rng: np.random.G
     return x - wide / 2, y - high / 2, x + wide / 2, y + high / 2
 
 
-def _taken(ink: Pixels, rng: np.random.Generator) -> Pixels:
+def taken(ink: Pixels, rng: np.random.Generator) -> Pixels:
     """The scene through paper, light and camera: faded, shaded, low resolution, noise, JPEG."""
     import cv2
 
+    shape = ink.shape
+
     if rng.random() < 0.5:
         share = rng.uniform(0.3, 1.0)
-        size = max(8, round(SCENE[1] * share)), max(8, round(SCENE[0] * share))
+        size = max(8, round(shape[1] * share)), max(8, round(shape[0] * share))
         ink = cv2.resize(ink, size, interpolation=cv2.INTER_AREA)
-        ink = cv2.resize(ink, SCENE[::-1], interpolation=cv2.INTER_CUBIC)
+        ink = cv2.resize(ink, shape[::-1], interpolation=cv2.INTER_CUBIC)
     if rng.random() < 0.5:
         ink = cv2.GaussianBlur(ink, (0, 0), rng.uniform(0.4, 2.2))
     paper = rng.uniform(140, 255)
     fade = rng.uniform(0.2, 1.0) if rng.random() < 0.5 else 1.0
-    slope = np.linspace(-1, 1, SCENE[1], dtype=np.float32) * rng.uniform(-15, 15)
+    slope = np.linspace(-1, 1, shape[1], dtype=np.float32) * rng.uniform(-15, 15)
     image = (paper + slope) * (1.0 - fade * 0.92 * ink.astype(np.float32) / 255.0)
     if rng.random() < 0.6:
-        image = image + rng.standard_normal(SCENE, np.float32) * rng.uniform(0, 10) * fade
+        image = image + rng.standard_normal(shape, np.float32) * rng.uniform(0, 10) * fade
     grey: Pixels = np.clip(image, 0, 255).astype(np.uint8)
     if rng.random() < 0.1:
         grey = np.where(grey > paper * (1 - 0.4 * fade), 255, 0).astype(np.uint8)

@@ -150,9 +150,13 @@ def word_boxes(mask: npt.NDArray[np.bool_]) -> list[Box]:
     return sorted(box for box in boxes if box[2] - box[0] <= WORD_MM * PX_PER_MM)
 
 
-def dark_marks(image: Pixels) -> npt.NDArray[np.bool_]:
-    """Ink on a page (H, W, 3) uint8 RGB at 10 px/mm: traces, words, no straight lines."""
-    return _dark_marks(_darkness(image))
+def page_darkness(image: Pixels) -> tuple[Pixels, npt.NDArray[np.bool_]]:
+    """A page (H, W, 3) uint8 RGB at 10 px/mm as the readers see it: grey, and where ink is.
+
+    Ink is traces and words, but no straight lines.
+    """
+    dark = _darkness(image)
+    return 255 - dark, _dark_marks(dark)
 
 
 def sure_names(labels: Sequence[Label]) -> set[str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from ecg4u.digitize.labels import read_labels
-from ecg4u.digitize.names import dark_marks, sure_names
+from ecg4u.digitize.names import page_darkness, sure_names
 from ecg4u.digitize.page import RectifiedPage, quarter_turn
 from ecg4u.digitize.result import Label
 from ecg4u.errors import PoorQualityError
@@ -63,7 +63,7 @@ def _rows_run_down(rectified: RectifiedPage) -> bool:
     import cv2
 
     share = 1.0 / (CELL_MM * rectified.px_per_mm)
-    marks = dark_marks(rectified.image).astype(np.float32)
+    marks = page_darkness(rectified.image)[1].astype(np.float32)
     cells = cv2.resize(marks, None, fx=share, fy=share, interpolation=cv2.INTER_AREA)
     across, along = cells.mean(axis=1).std(), cells.mean(axis=0).std()
     return bool(across < RUNS_DOWN * along)

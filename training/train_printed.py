@@ -1,0 +1,283 @@
+"""Train the reader of printed scales on lines drawn in many fonts.
+
+    python -m training.train_printed --steps 5000 --seed 0 --checkpoint cache/printed.pt
+
+Lines are scales in the spellings of many devices with any number in them, other words of ECG
+headers, dates and random letters, and what is no print at all. Goes on from the checkpoint where
+there is one. Fonts as in `training.train_names`; every fifth is kept for validation only.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ecg4u.digitize.names import scaled
+from ecg4u.digitize.printed import (
+    GAINS_MM_PER_MV,
+    LINE_PX,
+    SPEEDS_MM_PER_S,
+    STEP_PX,
+    SURE,
+    SYMBOLS,
+    WEIGHTS,
+    build,
+    decode,
+    line_window,
+    scale_of,
+)
+from training.train_names import Face, find_faces, grid, split_faces, taken, word_ink
+
+Pixels = npt.NDArray[Any]
+
+WIDTH_PX = 256
+BATCH = 32
+VALIDATION = 1600
+WORDS = (
+    "ID:", "Name:", "Age:", "32 yrs", "Sex: Male", "Female", "Date:", "Height: 170 cm", "Weight:",
+    "83 kg", "Vent. rate", "PR interval", "QRS duration", "QT/QTc", "P-R-T axes", "392/457",
+    "Normal sinus rhythm", "Abnormal ECG", "Left axis deviation", "0.05-150 Hz", "0.5-40Hz",
+    "AC 50 Hz", "150Hz", "F 60 ~ 0.15-100 Hz", "60 Hz", "82 BPM", "bpm", "HR 75", "Unconfirmed",
+    "Referred by:", "Loc: 3", "Technician", "25 ms", "10 s", "120/80 mmHg", "10 mm", "2.5 s",
+    "aVR", "V1", "V5", "II", "III", "aVF", "12 lead", "Cal: 1 mV", "filter", "Page 1 of 2",
+    "mmol/l", "Standard 1", "MAC55", "12SL v239", "PAGEWRITER", "ECG", "Rhythm", "Room",
+)  # fmt: skip
+
+
+def phrase(rng: np.random.Generator) -> str:
+    """What a line says."""
+    kind = rng.random()
+    if kind < 0.62:
+        return _scales(rng)
+    if kind < 0.8:
+        count = int(rng.integers(1, 4))
+        return " ".join(rng.choice(np.array(WORDS), count))[:34]
+    if kind < 0.9:
+        parts = [str(int(rng.integers(0, 10 ** int(rng.integers(1, 5))))) for _ in range(3)]
+        return str(rng.choice(np.array(list(":/-. ")))).join(parts)
+    letters = np.array(list(SYMBOLS + "ABCDEFGHIJKLMNOPQRSTUVWXYZmmsvV0123456789"))
+    return "".join(rng.choice(letters, int(rng.integers(2, 16)))).strip()
+
+
+def _scales(rng: np.random.Generator) -> str:
+    gap = " " if rng.random() < 0.5 else ""
+    second = str(rng.choice(["s", "sec", "S", "Sec"], p=[0.55, 0.35, 0.05, 0.05]))
+    milli = str(rng.choice(["mV", "mv"], p=[0.9, 0.1]))
+    stroke = " / " if rng.random() < 0.05 else "/"
+    speed = f"{_number(rng, SPEEDS_MM_PER_S)}{gap}mm{stroke}{second}"
+    gain = f"{_number(rng, GAINS_MM_PER_MV)}{gap}mm{stroke}{milli}"
+    other = f"{_number(rng, GAINS_MM_PER_MV)}{gap}mm{stroke}{milli}"
+    between = str(rng.choice([" ", "  ", "   ", " - ", ". "]))
+    forms = (
+        speed,
+        gain,
+        f"{speed}{between}{gain}",
+        f"{gain}{between}{speed}",
+        f"Speed: {speed}",
+        f"Limb: {gain}",
+        f"Chest: {gain}",
+        f"Gain: {gain}",
+        f"Limb: {gain} Chest: {other}",
+        f"{rng.choice(np.array(WORDS))} {speed}",
+        f"{gain} {rng.choice(np.array(WORDS))}",
+    )
+    return forms[int(rng.integers(len(forms)))]
+
+
+def _number(rng: np.random.Generator, usual: tuple[float, ...]) -> str:
+    if rng.random() < 0.35:
+        return str(int(rng.integers(0, 10 ** int(rng.integers(1, 4)))))
+    value = float(rng.choice(usual))
+    return f"{value:.1f}" if rng.random() < 0.15 else f"{value:g}"
+
+
+def line(rng: np.random.Generator, faces: list[Face]) -> tuple[Pixels, str]:
+    """A line as the network sees it, (24, n) uint8, and what it says in `SYMBOLS`."""
+    import cv2
+
+    text = " ".join(phrase(rng).split())
+    face = faces[int(rng.integers(len(faces)))]
+    tall = round(float(np.exp(rng.uniform(*np.log((12, 26))))))
+    word = (
+        word_ink(text, face, tall, rng) if rng.random() > 0.06 else np.zeros((tall, 90), np.uint8)
+    )
+    if not word.any():
+        text = ""
+    high, wide = word.shape
+    shape = (high + tall + 20, wide + tall + 20)
+    ink: Pixels = grid(rng, shape) if rng.random() < 0.75 else np.zeros(shape, np.uint8)
+    top, left = (shape[0] - high) // 2, (shape[1] - wide) // 2
+    strength = int(rng.integers(150, 256))
+    shade = (word.astype(np.uint16) * strength // 255).astype(np.uint8)
+    part = ink[top : top + high, left : left + wide]
+    np.maximum(part, shade, out=part)
+    if rng.random() < 0.2 or not text:
+        _curve(ink, rng, tall)
+    if rng.random() < 0.6:
+        turn = cv2.getRotationMatrix2D((shape[1] / 2, shape[0] / 2), float(rng.normal(0, 0.7)), 1)
+        ink = np.asarray(cv2.warpAffine(ink, turn, shape[::-1], flags=cv2.INTER_LINEAR))
+    grow = rng.normal(0.02, 0.06, 4) * high
+    box = (left - grow[0], top - grow[1], left + wide + grow[2], top + high + grow[3])
+    return line_window(taken(ink, rng), box), _read_as(text)
+
+
+def _curve(ink: Pixels, rng: np.random.Generator, tall: int) -> None:
+    """A trace near the line, seldom through it."""
+    import cv2
+
+    x = np.arange(0, ink.shape[1], 3.0)
+    y = np.cumsum(rng.normal(0, 1.0, len(x))) + rng.choice([-1, 1]) * rng.uniform(0.7, 1.5) * tall
+    points = np.stack([x, ink.shape[0] / 2 + y], axis=1).round().astype(np.int32)
+    cv2.polylines(ink, [points[:, None]], False, 220, int(rng.integers(1, 5)), cv2.LINE_AA)
+
+
+def _read_as(text: str) -> str:
+    return " ".join("".join(letter for letter in text.lower() if letter in SYMBOLS).split())
+
+
+def batch(rng: np.random.Generator, faces: list[Face], count: int):  # type: ignore[no-untyped-def]
+    """Padded lines (n, 1, 24, 256), their lengths in steps, and what they say."""
+    import torch
+
+    crops = np.zeros((count, 1, LINE_PX, WIDTH_PX), np.float32)
+    steps, texts = [], []
+    while len(texts) < count:
+        crop, text = line(rng, faces)
+        if crop.shape[1] > WIDTH_PX or crop.shape[1] // STEP_PX < 2 * len(text) + 1:
+            continue
+        crops[len(texts), 0, :, : crop.shape[1]] = scaled(crop[None])[0]
+        steps.append(crop.shape[1] // STEP_PX)
+        texts.append(text)
+    return torch.from_numpy(crops), torch.tensor(steps), texts
+
+
+def _loss(net, crops, steps, texts):  # type: ignore[no-untyped-def]
+    import torch
+
+    out = net(crops).log_softmax(dim=1).permute(2, 0, 1)
+    targets = torch.tensor([SYMBOLS.index(letter) + 1 for text in texts for letter in text])
+    lengths = torch.tensor([len(text) for text in texts])
+    return torch.nn.functional.ctc_loss(out, targets, steps, lengths, zero_infinity=True)
+
+
+def figures(net, crops, steps, texts) -> dict[str, object]:  # type: ignore[no-untyped-def]
+    """Lines read without a fault, and scales that are read rightly, wrongly, or not at all."""
+    import torch
+
+    net.eval()
+    with torch.inference_mode():
+        out = net(crops).softmax(dim=1).numpy()
+    exact = right = wrong = silent = invented = shown = 0
+    for row, n, text in zip(out, steps.tolist(), texts, strict=True):
+        read = decode(row[:, :n])
+        exact += read.text == text
+        truth = _values(scale_of([type(read)(text, (1.0,) * len(text))]))
+        said = _values(scale_of([read]))
+        shown += len(truth)
+        right += len(truth & said)
+        invented += len(said - truth) if not truth else 0
+        wrong += len(said - truth) if truth else 0
+        silent += len({kind for kind, _ in truth} - {kind for kind, _ in said})
+    return {
+        "lines": len(texts),
+        "lines_without_fault": round(exact / len(texts), 4),
+        "values_printed": shown,
+        "read_rightly": right,
+        "read_wrongly": wrong,
+        "not_read": silent,
+        "read_where_none_is": invented,
+        "least_probability": SURE,
+    }
+
+
+def _values(scale) -> set[tuple[str, float]]:  # type: ignore[no-untyped-def]
+    named = {
+        "speed": scale.speed_mm_per_s,
+        "gain": scale.gain_mm_per_mv,
+        "chest": scale.chest_gain_mm_per_mv,
+    }
+    return {(kind, value) for kind, value in named.items() if value is not None}
+
+
+def main() -> None:
+    """Train and write the weights with their card."""
+    import torch
+    from safetensors.torch import save_file
+
+    options = _options()
+    torch.set_num_threads(1)
+    torch.manual_seed(options.seed)
+    train_faces, valid_faces = split_faces(find_faces(options.fonts))
+    net = build().to(memory_format=torch.channels_last)
+    optimiser = torch.optim.AdamW(net.parameters(), lr=2e-3, weight_decay=1e-3)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 4e-3, total_steps=options.steps + 1)
+    step, losses = 0, []
+    if options.checkpoint.exists():
+        kept = torch.load(options.checkpoint, weights_only=True)
+        net.load_state_dict(kept["net"])
+        optimiser.load_state_dict(kept["optimiser"])
+        schedule.load_state_dict(kept["schedule"])
+        step, losses = kept["step"], kept["losses"]
+    last_kept = time.monotonic()
+    while step < options.steps:
+        rng = np.random.default_rng((options.seed, step))
+        net.train()
+        loss = _loss(net, *batch(rng, train_faces, BATCH))
+        optimiser.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(net.parameters(), 5.0)
+        optimiser.step()
+        schedule.step()
+        step += 1
+        losses.append(float(loss.detach()))
+        if time.monotonic() - last_kept > 30 or step == options.steps:
+            options.checkpoint.parent.mkdir(parents=True, exist_ok=True)
+            state = {"net": net.state_dict(), "optimiser": optimiser.state_dict()}
+            torch.save(
+                {**state, "schedule": schedule.state_dict(), "step": step, "losses": losses},
+                options.checkpoint,
+            )
+            last_kept = time.monotonic()
+            print(step, round(float(np.mean(losses[-50:])), 4), flush=True)
+    valid = batch(np.random.default_rng(10_000_019), valid_faces, VALIDATION)
+    card = {
+        "what": "reader of printed scales (ecg4u.digitize.printed)",
+        "command": f"python -m training.train_printed --steps {options.steps} "
+        f"--seed {options.seed}",
+        "commit": options.commit,
+        "seed": options.seed,
+        "steps": step,
+        "batch": BATCH,
+        "validation": figures(net, *valid) | {"fonts": "unseen in training"},
+        "last_losses": [round(value, 4) for value in losses[-5:]],
+        "data": "lines drawn by training/train_printed.py; no page image was used",
+        "fonts": {"train": len(train_faces), "valid": len(valid_faces)},
+        "font_licences": "as in names.json",
+        "symbols": SYMBOLS,
+        "code": "ecg4u 0.1.0",
+    }
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    save_file({key: value.contiguous() for key, value in net.state_dict().items()}, options.out)
+    options.out.with_suffix(".json").write_text(json.dumps(card, indent=1) + "\n")
+    print(json.dumps(card, indent=1))
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("--fonts", type=Path, default=Path("/usr/share/fonts"))
+    parser.add_argument("--steps", type=int, default=5000)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--checkpoint", type=Path, default=Path("cache/printed.pt"))
+    parser.add_argument("--out", type=Path, default=WEIGHTS)
+    parser.add_argument("--commit", default="", help="hash of the code that trains, for the card")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
