@@ -19,18 +19,24 @@ if TYPE_CHECKING:
     from ecg4u.digitize.result import Digitization
 
 OLDEST_AGE = 89.0
+LEFT_OUT = "what the record's file says of its origin was left out"
 KEPT_MM = 0.6
 RECTIFIED_PX_PER_MM = 10.0
 _WHITE = 255
 
 
 def deidentified(analysis: Analysis) -> Analysis:
-    """The analysis with every pixel outside the traces blanked, and no age above 89."""
+    """The analysis with every pixel outside the traces blanked, and no age above 89.
+
+    Of a digital record's provenance, which its file may state in free words, the hash remains.
+    """
     record = analysis.record
     if record.age is not None and record.age > OLDEST_AGE:
         record = replace(record, age=None)
     if analysis.digitization is None:
-        return replace(analysis, record=record)
+        provenance = replace(record.provenance, inferred=(LEFT_OUT,), details={})
+        record = replace(record, provenance=provenance)
+        return replace(analysis, record=record, warnings=(LEFT_OUT,))
     page = replace(_blanked(analysis.digitization), record=record)
     return replace(analysis, record=record, digitization=page)
 
