@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from ecg4u.digitize.printed import PrintedScale
 from ecg4u.digitize.result import Calibration
 from ecg4u.digitize.stroke import fine_columns
 from ecg4u.digitize.trace import RowPath
@@ -180,37 +181,74 @@ def calibrate(
     *,
     gain_mm_per_mv: float | None = None,
     speed_mm_per_s: float | None = None,
+    printed: PrintedScale | None = None,
 ) -> Calibration:
     """Gain and speed, each with where it comes from.
 
-    A given value wins, but a pulse that contradicts it is reported. Without pulse 10 mm/mV is
-    assumed; paper speed is not read from the page, so 25 mm/s is assumed unless given.
+    What the user gives comes first, then for the gain the pulse, which is drawn with the trace,
+    then what the page prints, then 10 mm/mV and 25 mm/s. Whatever contradicts the choice is
+    reported.
     """
+    printed = printed or PrintedScale()
     warnings: list[str] = []
-    gain, gain_from = 10.0, "assumed"
-    speed, speed_from = 25.0, "assumed"
     height = width = None
+    measured = None
     if pulses:
         height = float(np.median([p.height_mm(px_per_mm) for p in pulses]))
         width = float(np.median([p.width_mm(px_per_mm) for p in pulses]))
-        gains = {_standard_gain(p.height_mm(px_per_mm)) for p in pulses}
-        gain = _standard_gain(height) or height
-        gain_from = "pulse"
-        if len(gains) > 1:
+        measured = _standard_gain(height) or height
+        if len({_standard_gain(p.height_mm(px_per_mm)) for p in pulses}) > 1:
             warnings.append(
                 "The calibration pulses of the rows differ in height: the gain may be mixed. "
-                f"{gain:g} mm/mV was used for all leads."
+                f"{measured:g} mm/mV was measured for all leads."
             )
-    if gain_mm_per_mv is not None:
-        if gain_from == "pulse" and abs(gain_mm_per_mv / gain - 1) > GAIN_TOLERANCE:
-            warnings.append(
-                f"The pulse on the page says {gain:g} mm/mV; the given {gain_mm_per_mv:g} was used."
-            )
-        gain, gain_from = gain_mm_per_mv, "user"
-    if speed_mm_per_s is not None:
-        speed, speed_from = speed_mm_per_s, "user"
+    gain, gain_from = _first(
+        {"user": gain_mm_per_mv, "pulse": measured, "text": printed.gain_mm_per_mv}, 10.0
+    )
+    speed, speed_from = _first({"user": speed_mm_per_s, "text": printed.speed_mm_per_s}, 25.0)
+    if gain_from == "user":
+        warnings += _against("The pulse on the page says", measured, "the given", gain, "mm/mV")
+    if gain_from in ("user", "pulse"):
+        rival = "the given" if gain_from == "user" else "by its calibration pulse,"
+        warnings += _against("The page prints", printed.gain_mm_per_mv, rival, gain, "mm/mV")
+    if speed_from == "user":
+        warnings += _against("The page prints", printed.speed_mm_per_s, "the given", speed, "mm/s")
     if gain_from == "assumed":
-        warnings.append("No calibration pulse was found: 10 mm/mV is assumed.")
+        warnings.append(
+            "No calibration pulse was found and no printed gain read: 10 mm/mV is assumed."
+        )
     if speed_from == "assumed":
-        warnings.append("Paper speed is not read from the page: 25 mm/s is assumed.")
-    return Calibration(gain, speed, gain_from, speed_from, height, width, tuple(warnings))
+        warnings.append("No printed paper speed was read: 25 mm/s is assumed.")
+    chest, chest_from = printed.chest_gain_mm_per_mv, "text"
+    if chest == gain or gain_from == "user":
+        chest = None
+    if chest is not None:
+        warnings.append(
+            f"The page prints {chest:g} mm/mV for the chest leads: it was used for V1 to V6."
+        )
+    return Calibration(
+        gain,
+        speed,
+        gain_from,
+        speed_from,
+        height,
+        width,
+        tuple(warnings),
+        chest,
+        None if chest is None else chest_from,
+    )
+
+
+def _first(values: dict[str, float | None], assumed: float) -> tuple[float, str]:
+    """The first value that is known, and where it is from."""
+    for source, value in values.items():
+        if value is not None:
+            return value, source
+    return assumed, "assumed"
+
+
+def _against(says: str, value: float | None, rival: str, used: float, unit: str) -> list[str]:
+    """A warning where a value contradicts the one that is used."""
+    if value is None or abs(value / used - 1) <= GAIN_TOLERANCE:
+        return []
+    return [f"{says} {value:g} {unit}; {rival} {used:g} was used."]

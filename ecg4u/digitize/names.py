@@ -385,16 +385,18 @@ def _reader() -> tuple[nn.Module, float]:
 
     net = build()
     net.load_state_dict(load_file(WEIGHTS))
-    layers = list(net.eval())
     folded: list[nn.Module] = []
-    for layer in layers:
+    for layer in net.eval().children():
         if isinstance(layer, torch.nn.BatchNorm2d):
-            folded[-1] = torch.nn.utils.fuse_conv_bn_eval(folded[-1], layer)
+            before = folded.pop()
+            assert isinstance(before, torch.nn.Conv2d)
+            folded.append(torch.nn.utils.fuse_conv_bn_eval(before, layer))
         else:
             folded.append(layer)
-    fast = torch.nn.Sequential(*folded).to(memory_format=torch.channels_last)
+    fast = torch.nn.Sequential(*folded).eval()
+    fast.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     card = json.loads(WEIGHTS.with_suffix(".json").read_text())
-    return fast.eval(), float(card["temperature"])
+    return fast, float(card["temperature"])
 
 
 def _best(row: FloatArray) -> Name:

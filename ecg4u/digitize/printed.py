@@ -88,12 +88,12 @@ def scale_of(lines: Sequence[Line]) -> PrintedScale:
         for match in GAIN.finditer(line.text):
             kind = "chest" if CHEST.search(line.text[: match.start()]) else "gain"
             _note(found[kind], match, line, GAINS_MM_PER_MV)
-    one = {kind: next(iter(values.items())) for kind, values in found.items() if len(values) == 1}
-    if not one:
-        return PrintedScale()
+    one = {kind: next(iter(values)) for kind, values in found.items() if len(values) == 1}
     return PrintedScale(
-        *(one[kind][0] if kind in one else None for kind in ("speed", "gain", "chest")),
-        probability=min(probability for _, probability in one.values()),
+        one.get("speed"),
+        one.get("gain"),
+        one.get("chest"),
+        min((found[kind][value] for kind, value in one.items()), default=0.0),
     )
 
 
@@ -195,7 +195,8 @@ def decode(probabilities: FloatArray) -> Line:
     """
     best = probabilities.argmax(axis=0)
     top = probabilities.max(axis=0)
-    letters, sure = [], []
+    letters: list[str] = []
+    sure: list[float] = []
     doubt, last = 1.0, 0
     for symbol, probability in zip(best.tolist(), top.tolist(), strict=True):
         if symbol == 0:
@@ -244,4 +245,5 @@ def _reader() -> nn.Module:
 
     net = build()
     net.load_state_dict(load_file(WEIGHTS))
-    return net.eval().to(memory_format=torch.channels_last)
+    net.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return net
