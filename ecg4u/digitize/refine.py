@@ -8,6 +8,7 @@ candidate offset; both are held as a few harmonics of 5 mm, so a window costs a 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,6 +24,9 @@ SAMPLES_PER_MM = 5
 PERIOD_MM = 5.0
 HARMONICS = np.array([1, 2, 3, 4, 5, 6, 10])
 STEP_MM = 0.04
+BLOCK_POINTS = 12
+REACH_SIGMA = 3.5
+"""Where a window is cut off."""
 
 
 @dataclass(frozen=True)
@@ -98,13 +102,28 @@ def harmonics(flat: Image, stage: Pass) -> npt.NDArray[np.complex128]:
     """Local harmonics of the lines across x: (rows, columns, k)."""
     mm_y, points_y = _axis(flat.shape[0], stage.spacing_mm)
     mm_x, points_x = _axis(flat.shape[1], stage.spacing_mm)
-    bands = _window(mm_y, points_y, stage.sigma_mm).astype(np.float32) @ flat
-    window = _window(mm_x, points_x, stage.sigma_mm).astype(np.float32)
+    bands = np.empty((len(points_y), flat.shape[1]), np.float32)
+    for some, near in _blocks(points_y, mm_y, stage.sigma_mm):
+        window = _window(mm_y[near], points_y[some], stage.sigma_mm)
+        bands[some] = window.astype(np.float32) @ flat[near]
     turn = 2 * np.pi * HARMONICS[:, None] * mm_x[None, :] / PERIOD_MM
     waves = np.concatenate([np.cos(turn), -np.sin(turn)]).astype(np.float32)
-    kernel = (window[:, None, :] * waves[None, :, :]).reshape(-1, len(mm_x)).T
-    out = (bands @ kernel).reshape(len(points_y), len(points_x), 2, len(HARMONICS))
-    return np.asarray(out[:, :, 0] + 1j * out[:, :, 1].astype(np.float64))
+    out = np.empty((len(points_y), len(points_x), len(waves)), np.float32)
+    for some, near in _blocks(points_x, mm_x, stage.sigma_mm):
+        window = _window(mm_x[near], points_x[some], stage.sigma_mm).astype(np.float32)
+        kernel = (window[:, None, :] * waves[None, :, near]).reshape(-1, window.shape[1]).T
+        out[:, some] = (bands[:, near] @ kernel).reshape(len(points_y), -1, len(waves))
+    half = len(HARMONICS)
+    return np.asarray(out[..., :half] + 1j * out[..., half:].astype(np.float64))
+
+
+def _blocks(points: Floats, mm: Floats, sigma: float) -> Iterator[tuple[slice, slice]]:
+    """Runs of points, each with the samples that its windows reach."""
+    for first in range(0, len(points), BLOCK_POINTS):
+        some = slice(first, min(first + BLOCK_POINTS, len(points)))
+        reach = points[first] - REACH_SIGMA * sigma, points[some.stop - 1] + REACH_SIGMA * sigma
+        low, high = np.searchsorted(mm, reach)
+        yield some, slice(int(low), int(high))
 
 
 def _scores(
