@@ -128,6 +128,31 @@ def _leave_sidecar(analysis: Analysis, base: Path, given: Path | None) -> list[P
     return [write_atomically(path, analysis.digitization.basis.to_json())]
 
 
+def _say_quality(analysis: Analysis) -> None:
+    """Grades with their reasons, page and leads, for the person at the terminal."""
+    if analysis.digitization is None:
+        return
+    page = analysis.digitization.to_dict()
+    scale = page["calibration"]
+    click.echo(
+        f"page: {page['grade']}, layout {page['layout']['name']}, "
+        f"{scale['gain_mm_per_mv']:g} mm/mV ({scale['gain_from']}), "
+        f"{scale['speed_mm_per_s']:g} mm/s ({scale['speed_from']})"
+        + "".join(f"\n  {reason}" for reason in page["grade_reasons"]),
+        err=True,
+    )
+    click.echo("lead  grade    found  confidence  Einthoven  name from", err=True)
+    for name, lead in page["leads"].items():
+        confidence, residual = lead["confidence"], lead["einthoven_residual_mv"]
+        click.echo(
+            f"{name:5s} {lead['grade']:8s} {lead['coverage']:5.0%}  "
+            f"{'-' if confidence is None else format(confidence, '10.2f'):>10s}  "
+            f"{'-' if residual is None else format(residual, '.3f') + ' mV':>9s}  "
+            f"{lead['named_by'] or '-'}",
+            err=True,
+        )
+
+
 def _print_json(values: Any) -> None:
     click.echo(json.dumps(values, indent=1, ensure_ascii=False, allow_nan=False))
 
@@ -167,6 +192,7 @@ def digitize(
         if analysis.digitization is None:
             raise click.UsageError("--overlay needs a page, not a record.")
         write_atomically(overlay, overlay_png(analysis.digitization))
+    _say_quality(analysis)
     _print_json({**analysis.to_dict(), "written": [path.name for path in written]})
 
 

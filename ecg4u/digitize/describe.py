@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from ecg4u.digitize.quality import einthoven_residuals
+from ecg4u.digitize.quality import einthoven_residuals, worst
 from ecg4u.digitize.result import Digitization
 
 
@@ -16,6 +16,7 @@ def describe(result: Digitization) -> dict[str, Any]:
     page, grid, calibration = result.page, result.rectified.grid, result.calibration
     coverage = result.record.coverage()
     confidence = result.record.confidence
+    residuals = einthoven_residuals(result.record.p_signal)
     leads = {}
     for column, name in enumerate(result.record.sig_name):
         traces = [t for t in result.traces if t.lead == name]
@@ -26,8 +27,9 @@ def describe(result: Digitization) -> dict[str, Any]:
         leads[name] = {
             "coverage": round(coverage[name], 4),
             "confidence": mean,
-            "grade": traces[0].grade if traces else "missing",
+            "grade": worst([t.grade for t in traces]),
             "named_by": traces[0].named_by if traces else None,
+            "einthoven_residual_mv": _rounded(residuals.get(name)),
             "reasons": sorted({reason for t in traces for reason in t.reasons}),
             "segments": [
                 {
@@ -60,10 +62,13 @@ def describe(result: Digitization) -> dict[str, Any]:
         },
         "layout": {"name": result.layout.name, "confidence": round(result.layout.confidence, 3)},
         "leads": leads,
-        "einthoven_residual_mv": {
-            k: round(v, 4) for k, v in einthoven_residuals(result.record.p_signal).items()
-        },
+        "einthoven_residual_mv": {name: _rounded(value) for name, value in residuals.items()},
         "grade": result.grade,
+        "grade_reasons": list(result.grade_reasons),
         "corrections": list(result.corrections),
         "warnings": list(result.warnings),
     }
+
+
+def _rounded(millivolts: float | None) -> float | None:
+    return None if millivolts is None else round(millivolts, 4)

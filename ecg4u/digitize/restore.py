@@ -16,9 +16,10 @@ import numpy.typing as npt
 from ecg4u.digitize.grid import rectify, warp_image
 from ecg4u.digitize.mesh import Mesh
 from ecg4u.digitize.page import PX_PER_MM, RectifiedPage
+from ecg4u.digitize.physiology import check_physiology
 from ecg4u.digitize.quality import check_einthoven, grade_segment, worst
 from ecg4u.digitize.redraw import hand_drawn, measured, zero_of
-from ecg4u.digitize.result import Calibration, Digitization, Label, Layout, RowSegment, Trace
+from ecg4u.digitize.result import Calibration, Digitization, Grade, Label, Layout, RowSegment, Trace
 from ecg4u.digitize.sidecar import GAP, STAGE, Corner, Note, Piece, Sidecar
 from ecg4u.digitize.signal import SegmentSignal, assemble
 from ecg4u.digitize.warp import apply_homography
@@ -136,7 +137,12 @@ def rectified_within(page: Page, corners: Sequence[Corner]) -> RectifiedPage:
     flat = rectify(replace(page, image=crop, dpi=None))
     nodes = apply_homography(np.linalg.inv(there), flat.nodes)
     image, valid = warp_image(page.image, nodes, np.ones(nodes.shape[:2], bool))
-    return replace(flat, image=image, nodes=nodes, valid=valid & flat.valid)
+    across, down = nodes[len(nodes) // 2], nodes[:, nodes.shape[1] // 2]
+    direction = across[-1] - across[0]
+    dx, dy = (float(np.median(np.hypot(*np.diff(line, axis=0).T))) for line in (across, down))
+    turned = float(np.degrees(np.arctan2(direction[1], direction[0])))
+    grid = replace(flat.grid, source_px_per_mm=(dx, dy), turned_deg=turned)
+    return replace(flat, image=image, nodes=nodes, valid=valid & flat.valid, grid=grid)
 
 
 def restored_page(page: Page, sidecar: Sidecar) -> RectifiedPage:
@@ -178,12 +184,14 @@ def restored(
     corrections = sidecar.corrections
     calibration = sidecar.calibration
     traces = tuple(_trace(p, part, sidecar) for p, part in zip(shown, parts, strict=True))
+    doubts = (*check_einthoven(signal), *check_physiology(parts))
     texts = (
         *((HAND + "; ".join(corrections) + ".",) if corrections else ()),
         *(note.text for note in _standing(sidecar)),
         *_missing(signal),
-        *check_einthoven(signal),
+        *doubts,
     )
+    grade, reasons = page_grade(traces, doubts)
     segments = tuple(part.segment for part in parts)
     record = ECGRecord(
         signal,
@@ -203,11 +211,30 @@ def restored(
         calibration,
         traces,
         record,
-        worst([trace.grade for trace in traces]),
+        grade,
         texts,
         timings_s or {},
         sidecar,
+        reasons,
     )
+
+
+def page_grade(traces: Sequence[Trace], doubts: Sequence[str]) -> tuple[Grade, tuple[str, ...]]:
+    """Grade of a page, with reasons where it is not good.
+
+    It is that of its middle segment, at best fair where a segment is worse than that or where the
+    leads contradict each other (``doubts``).
+    """
+    grade = worst([trace.grade for trace in traces])
+    reasons = []
+    for bad in ("missing", "poor", "fair"):
+        if names := [trace.lead for trace in traces if trace.grade == bad]:
+            reasons.append(f"{bad}: {', '.join(names)}")
+    if doubts:
+        reasons.append("the leads contradict each other or what is usual")
+    if doubts and grade == "good":
+        grade = "fair"
+    return grade, tuple(reasons)
 
 
 def _standing(sidecar: Sidecar) -> list[Note]:

@@ -142,6 +142,7 @@ class Digitization:
     warnings: tuple[str, ...] = ()
     timings_s: Mapping[str, float] = field(default_factory=dict)
     basis: Sidecar | None = None
+    grade_reasons: tuple[str, ...] = ()
 
     def sidecar(self) -> dict[str, Any]:
         """What was found, for a person to correct: schema ``ecg4u.page/1``; see docs/sidecar.md."""
