@@ -1,0 +1,64 @@
+"""What is read of the printed scale: ``python -m benchmarks.printed ../shared/images --half dev``
+
+The pages of `PRINTED` print 25 mm/s and 10 mm/mV, the others (looked at) print no scale.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.turns import halves
+from ecg4u.digitize.grid import rectify
+from ecg4u.digitize.printed import PrintedScale, read_printed_scale
+from ecg4u.errors import ECG4UError
+from ecg4u.io import read_page
+
+PRINTED = ("generated/A", "generated/B", "generated/C", "photos_with_truth", "scans_with_truth")
+
+
+def judged(truth: float | None, read: float | None) -> str:
+    """How a value read compares with the value printed."""
+    if read is None:
+        return "rightly none" if truth is None else "not read"
+    return "right" if truth == read else "wrong"
+
+
+def main() -> None:
+    """Print a line per page with a fault, and the sums."""
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("images", type=Path)
+    parser.add_argument("--half", choices=("dev", "held-out", "both"), default="both")
+    args = parser.parse_args()
+    sums: dict[str, Counter[str]] = {}
+    for group, half, image in halves(args.images):
+        if args.half not in (half, "both"):
+            continue
+        try:
+            found = read_printed_scale(rectify(read_page(image)))
+        except ECG4UError:
+            continue
+        expected = PrintedScale(25.0, 10.0) if group in PRINTED else PrintedScale()
+        verdicts = [
+            judged(expected.speed_mm_per_s, found.speed_mm_per_s),
+            judged(expected.gain_mm_per_mv, found.gain_mm_per_mv),
+        ]
+        if found.chest_gain_mm_per_mv is not None:
+            verdicts.append("wrong")
+        sums.setdefault(group, Counter()).update(verdicts)
+        if {"wrong", "not read"} & set(verdicts):
+            print(f"{group}/{image.name}: {found}", flush=True)
+    kinds = ("right", "not read", "wrong", "rightly none")
+    print("| pages | " + " | ".join(kinds) + " |\n|" + "---|" * 5)
+    for group, verdict in sums.items():
+        print(f"| {group} | " + " | ".join(str(verdict[kind]) for kind in kinds) + " |")
+    total = sum(sums.values(), Counter())
+    said = total["right"] + total["wrong"]
+    print(f"precision {total['right'] / np.maximum(said, 1):.3f} (n = {said})")
+
+
+if __name__ == "__main__":
+    main()
