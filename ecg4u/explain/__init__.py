@@ -87,6 +87,7 @@ def explain(
     from ecg4u.explain.conflicts import conflicts
     from ecg4u.explain.contrast import contrasts
     from ecg4u.explain.criteria import Patient, evaluate
+    from ecg4u.explain.edits import Subject, as_usual
     from ecg4u.explain.measure import features as features_of
     from ecg4u.explain.measure import measure_record
     from ecg4u.explain.places import Places
@@ -105,7 +106,15 @@ def explain(
         from ecg4u.explain.attribution import attribute, default_classifier
 
         network = classifier or default_classifier()
-        attributions = attribute(record, wanted, features=features, classifier=network, seed=seed)
+        subject = None if seen.median is None else Subject(seen.signal, features, seen.median)
+        attributions = attribute(
+            record,
+            wanted,
+            features=features,
+            usual=None if subject is None else as_usual(subject),
+            classifier=network,
+            seed=seed,
+        )
     attributed = time.monotonic()
     turning = contrasts(record, features, seen, criteria, classification, network)
     tried = time.monotonic()

@@ -3,6 +3,10 @@
 The value of a set of players is the class's calibrated log-odds with the other players hidden
 exactly as in training (mask channel 0, values 0). Only what the record shows is a player.
 
+Early beats have a second baseline: a beat left out is replaced by the record's own usual beat, in
+time (`ecg4u.explain.edits.as_usual`). A hidden beat leaves a gap in the rhythm, by which its
+neighbours matter too; against the usual beat only what is unusual can count.
+
 The estimator is our own: antithetic permutations (Mitchell et al. 2022, JMLR 23:43) for many
 players, the exact sum for few, all classes from the same evaluations. `benchmarks/explain.py`
 compares it with `shap.PermutationExplainer` and `shap.ExactExplainer`, which agree with it.
@@ -30,6 +34,8 @@ MAX_BLOCKS = 60
 BLOCK_LENGTHS_S = (0.5, 1.0, 1.25, 2.5, 5.0, 10.0)
 MAX_EXACT = 7
 """Up to so many players every coalition is evaluated (2 ** 7 = 128)."""
+EPISODIC = ("PAC", "PVC")
+"""Classes that single beats make true: they are attributed against the usual beat as well."""
 PAIRS = {"leads": 8, "windows": 6, "beats": 6, "blocks": 4}
 """Antithetic pairs of permutations per kind of player."""
 ADDITIVITY_TOLERANCE = 1e-4
@@ -51,7 +57,8 @@ class Game:
     """One window of the record, divided among players.
 
     ``channels`` (24, t) as `ecg4u.model.prepare` gives them; ``owner`` (12, t) the index of the
-    player that each sample belongs to, -1 where nothing is shown.
+    player that each sample belongs to, -1 where nothing is shown. ``reference`` (12, t) is shown
+    in the place of players left out; None hides them.
     """
 
     channels: npt.NDArray[np.float32]
@@ -59,7 +66,7 @@ class Game:
     players: tuple[Player, ...]
     kind: PlayerKind
     classifier: LogOdds
-    baseline: Literal["hidden", "flat"] = "hidden"
+    reference: npt.NDArray[np.float32] | None = None
 
     def values(self, coalitions: BoolArray) -> FloatArray:
         """(n, players) who is kept -> (n, classes) log-odds."""
@@ -72,8 +79,11 @@ class Game:
 
     def _inputs(self, lookup: BoolArray) -> npt.NDArray[np.float32]:
         kept = lookup[:, self.owner].astype(np.float32)
-        masks = kept if self.baseline == "hidden" else np.broadcast_to(self.owner >= 0, kept.shape)
-        return np.concatenate([self.channels[:12] * kept, masks.astype(np.float32)], axis=1)
+        leads = self.channels[:12] * kept
+        if self.reference is None:
+            return np.concatenate([leads, kept], axis=1)
+        masks = np.broadcast_to(self.owner >= 0, kept.shape).astype(np.float32)
+        return np.concatenate([leads + self.reference * (masks - kept), masks], axis=1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,12 +103,15 @@ def attribute(
     classes: Sequence[str],
     *,
     features: Features | None = None,
+    usual: FloatArray | None = None,
     classifier: LogOdds | None = None,
     seed: int = 0,
 ) -> tuple[Attribution, ...]:
     """Attributions of each class over leads, 0.5-s windows, beats, lead x time blocks and waves.
 
-    A record longer than 10 s is attributed in the window where the class's log-odds is highest.
+    ``usual`` is the record at 500 Hz (n, 12) with every beat replaced by the usual one: with it
+    `EPISODIC` classes are attributed to beats against that, too. A record longer than 10 s is
+    attributed in the window where the class's log-odds is highest.
 
     Raises
     ------
@@ -119,6 +132,13 @@ def attribute(
         for game in games(windows[index], start_s, prepared.fs, classifier, features):
             solved = solve(game, seed=seed)
             out += [as_attribution(game, solved, name) for name in here]
+        early = [name for name in here if name in EPISODIC]
+        if early and usual is not None and features is not None and features.beats:
+            game = against_usual(
+                windows[index], usual, index, start_s, prepared.fs, classifier, features
+            )
+            solved = solve(game, seed=seed)
+            out += [as_attribution(game, solved, name) for name in early]
     return tuple(sorted(out, key=lambda a: CLASSES.index(a.class_name)))
 
 
@@ -149,6 +169,29 @@ def games(
         divisions.append(("beats", *by_beat(shown, start_s, fs, features)))
         divisions.append(("waves", *by_wave(shown, start_s, fs, features)))
     return [Game(channels, owner, players, kind, classifier) for kind, owner, players in divisions]
+
+
+def against_usual(
+    channels: npt.NDArray[np.float32],
+    usual: FloatArray,
+    index: int,
+    start_s: float,
+    fs: float,
+    classifier: LogOdds,
+    features: Features,
+) -> Game:
+    """Beats as players, the record's own usual beat in the place of those left out."""
+    from ecg4u.explain.signals import FS_HZ
+    from ecg4u.model import prepare
+    from ecg4u.record import ECGRecord
+
+    calm = prepare(ECGRecord(usual, FS_HZ)).windows()
+    calm = calm[min(index, len(calm) - 1)]
+    # Both are centred on their own medians: the difference is that of the levels only.
+    shown = (channels[12:] > 0) & (calm[12:] > 0)
+    reference = np.where(shown, calm[:12], channels[:12]).astype(np.float32)
+    owner, players = by_beat(channels[12:] > 0, start_s, fs, features)
+    return Game(channels, owner, players, "beats", classifier, reference)
 
 
 def by_lead(
@@ -333,5 +376,6 @@ def as_attribution(game: Game, solved: Shapley, class_name: str) -> Attribution:
         total=total,
         additivity_error=error,
         method=solved.method,
+        baseline="hidden" if game.reference is None else "usual beat",
         n_evaluations=solved.n_evaluations,
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -171,6 +172,88 @@ def without(kind: BeatKind) -> Edit:
     return edit
 
 
+def as_usual(subject: Subject) -> FloatArray:
+    """The record with every beat replaced by its usual one: unusual beats in time, others in place.
+
+    Leads of which no whole usual beat is shown stay as they are.
+    """
+    signal = subject.signal.copy()
+    beats = subject.features.beats
+    regular = [b.kind == "usual" for b in beats]
+    rr = np.array(subject.features.rr_s)
+    both = np.array([a and b for a, b in pairwise(regular)], dtype=bool)
+    if not len(rr):
+        return signal
+    usual = float(np.median(rr[both] if both.any() else rr))
+    known = np.asarray(np.isfinite(subject.median.signal).all(axis=0))
+    whole = _Spliced(signal, subject.median, usual)
+    at = 0
+    while at < len(beats):
+        if regular[at]:
+            before = rr[at - 1] if at else usual
+            whole.in_place(beats[at].r_s, before, rr[at] if at < len(rr) else usual)
+            at += 1
+            continue
+        last = at
+        while last + 1 < len(beats) and not regular[last + 1]:
+            last += 1
+        before = beats[at - 1].r_s if at else max(beats[at].r_s - usual, -usual)
+        after = beats[last + 1].r_s if last + 1 < len(beats) else beats[last].r_s + usual
+        whole.between(before, after)
+        at = last + 1
+    keep = np.isfinite(subject.signal) & known[None]
+    return np.where(keep, signal, subject.signal)
+
+
+@dataclass(frozen=True, eq=False)
+class _Spliced:
+    """A signal into which usual beats are laid, changed in place."""
+
+    signal: FloatArray
+    median: MedianBeat
+    usual_s: float
+
+    def in_place(self, r_s: float, before_s: float, after_s: float) -> None:
+        """The usual beat where a usual beat stands, between its neighbours so far away."""
+        self._lay(round(r_s * FS_HZ), min(0.22, 0.35 * before_s), min(0.45, 0.6 * after_s))
+
+    def between(self, before_s: float, after_s: float) -> None:
+        """A line from after one beat to before another, usual beats upon it at equal distances."""
+        a = round((before_s + min(0.45, 0.55 * self.usual_s)) * FS_HZ)
+        b = round((after_s - 0.22) * FS_HZ)
+        a, b = max(a, 0), min(b, len(self.signal) - 1)
+        if b - a < 10:
+            return
+        line = _line(self.signal, a, b)
+        self.signal[a:b] = np.where(np.isfinite(self.signal[a:b]), line, self.signal[a:b])
+        count = max(round((after_s - before_s) / self.usual_s), 1)
+        for r_s in np.linspace(before_s, after_s, count + 1)[1:-1]:
+            self._lay(round(r_s * FS_HZ), 0.22, min(0.45, 0.55 * self.usual_s))
+
+    def _lay(self, r: int, before_s: float, after_s: float) -> None:
+        a, b = r - round(before_s * FS_HZ), r + round(after_s * FS_HZ)
+        first, a, b = a, max(a, 0), min(b, len(self.signal))
+        if b - a < 10:
+            return
+        start = self.median.centre - (r - first) + (a - first)
+        beat = self.median.signal[start : start + b - a]
+        b = a + len(beat)
+        level = _line(self.signal, a, b)
+        beat = beat - np.linspace(beat[0], beat[-1], len(beat)) + level
+        self.signal[a:b] = np.where(np.isfinite(beat), beat, self.signal[a:b])
+
+
+def _line(signal: FloatArray, a: int, b: int) -> FloatArray:
+    """(b - a, leads): a straight line between the levels about ``a`` and about ``b``."""
+    ends = []
+    for at in (a, b):
+        part = signal[max(at - 3, 0) : at + 4]
+        known = np.isfinite(part)
+        ends.append(np.where(known, part, 0).sum(axis=0) / np.maximum(known.sum(axis=0), 1))
+    ramp = np.linspace(0, 1, b - a)[:, None]
+    return ends[0] * (1 - ramp) + ends[1] * ramp
+
+
 def _replace(
     signal: FloatArray, median: MedianBeat, before: float, after: float, usual: float
 ) -> None:
@@ -179,13 +262,7 @@ def _replace(
     a, b = max(a, 0), min(b, len(signal) - 1)
     if b - a < 10:
         return
-    ends = []
-    for at in (a, b):
-        part = signal[max(at - 3, 0) : at + 4]
-        known = np.isfinite(part)
-        ends.append(np.where(known, part, 0).sum(axis=0) / np.maximum(known.sum(axis=0), 1))
-    ramp = np.linspace(0, 1, b - a)[:, None]
-    line = ends[0] * (1 - ramp) + ends[1] * ramp
+    line = _line(signal, a, b)
     if after - before > 1.4 * usual:
         steps = np.arange(a, b) - round((before + after) / 2 * FS_HZ) + median.centre
         inside = (steps >= 0) & (steps < len(median.signal))

@@ -137,7 +137,8 @@ class Player:
 class Attribution:
     """Shapley values of one class's log-odds over one set of players.
 
-    ``base_value`` is the log-odds with every player hidden, ``total`` with all shown;
+    ``base_value`` is the log-odds with every player hidden (or replaced by the record's usual
+    beat, as ``baseline`` says), ``total`` with all shown;
     ``additivity_error`` is |base_value + sum(values) - total|.
     """
 
@@ -151,6 +152,7 @@ class Attribution:
     additivity_error: float
     method: Literal["exact", "permutation"]
     n_evaluations: int
+    baseline: Literal["hidden", "usual beat"] = "hidden"
 
     def to_shap(self) -> Any:
         """The same as a `shap.Explanation`, for shap's own plots."""

@@ -237,7 +237,7 @@ def why(attributions: Sequence[Attribution]) -> Markup:
 
 def _attribution(class_name: str, views: Sequence[Attribution]) -> Markup:
     ordered = sorted(views, key=lambda view: tuple(KINDS).index(view.kind))
-    pictures = (tag("figure", tag("figcaption", KINDS[view.kind]), _bars(view)) for view in ordered)
+    pictures = (tag("figure", tag("figcaption", _kind(view)), _bars(view)) for view in ordered)
     return tag(
         "article",
         tag("h3", CLASS_TITLES.get(class_name, class_name)),
@@ -245,6 +245,13 @@ def _attribution(class_name: str, views: Sequence[Attribution]) -> Markup:
         tag("div", *pictures, cls="side-by-side"),
         cls="why",
     )
+
+
+def _kind(view: Attribution) -> str:
+    """What the players are, and what stands in their place when they are left out."""
+    if view.baseline == "hidden":
+        return KINDS[view.kind]
+    return f"{KINDS[view.kind]}, against this ECG’s usual beat"
 
 
 def _bars(view: Attribution) -> Markup:
@@ -300,17 +307,18 @@ def _account(views: Sequence[Attribution]) -> Markup:
     """Base value, what the parts add, the whole: once where all kinds of player share them."""
     lines: dict[str, list[str]] = {}
     for view in views:
+        least = "nothing shown" if view.baseline == "hidden" else "every beat the usual one"
         line = (
-            f"{view.base_value:+.2f} with nothing shown, {view.total - view.base_value:+.2f} from "
-            f"the parts, {view.total:+.2f} with the whole ECG"
+            f"{view.base_value:+.2f} with {least}, {view.total - view.base_value:+.2f} from the "
+            f"parts, {view.total:+.2f} with the whole ECG"
         )
-        lines.setdefault(line, []).append(KINDS[view.kind].lower())
-    if len(lines) == 1:
-        words = f"In log-odds: {next(iter(lines))}."
-    else:
-        words = "In log-odds: " + "; ".join(
-            f"{', '.join(kinds)}: {line}" for line, kinds in lines.items()
-        )
+        name = _kind(view)
+        lines.setdefault(line, []).append(name[0].lower() + name[1:])
+    told = [
+        line if i == 0 else f"{', '.join(kinds)}: {line}"
+        for i, (line, kinds) in enumerate(lines.items())
+    ]
+    words = f"In log-odds: {'; '.join(told)}."
     worst = max(view.additivity_error for view in views)
     return tag("p", words, f" Additivity error at most {worst:.0e}.", cls="quiet")
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from conftest import as_3x4, train
+from conftest import RECORDS, as_3x4, train
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -10,6 +10,10 @@ from ecg4u.errors import UsageError
 from ecg4u.explain import explain, measure_features
 from ecg4u.explain import faithfulness as f
 from ecg4u.explain.attribution import attribute, exact, games, permutations, solve
+from ecg4u.explain.edits import Subject, as_usual
+from ecg4u.explain.measure import features as features_of
+from ecg4u.explain.measure import measure_record
+from ecg4u.io import read_record
 from ecg4u.model import prepare
 from ecg4u.record import CLASSES, ECGRecord
 
@@ -138,7 +142,8 @@ def test_long_records_are_attributed_where_the_class_is_likeliest():
 
 def test_explain_attributes_the_classes_asked_for(sinus):
     result = explain(sinus, classes=["AF", "PVC"], classifier=Curved())
-    assert [a.class_name for a in result.attributions] == ["AF"] * 5 + ["PVC"] * 5
+    assert [a.class_name for a in result.attributions] == ["AF"] * 5 + ["PVC"] * 6
+    assert [a.kind for a in result.attributions if a.baseline == "usual beat"] == ["beats"]
     for a in result.attributions:
         assert a.base_value + sum(a.values) == pytest.approx(a.total, abs=1e-4)
         assert len(a.values) == len(a.errors) == len(a.players)
@@ -175,3 +180,23 @@ def test_mass_inside_counts_positive_values_only(sinus):
 )
 def test_rank_correlation(a, b, expected):
     assert f.rank_correlation(np.array(a), np.array(b)) == pytest.approx(expected)
+
+
+def test_against_the_usual_beat_only_the_unusual_one_counts():
+    record = read_record(RECORDS / "ptbxl_01416.hea")
+    found = explain(record, classes=["PVC"])
+    (view,) = (a for a in found.attributions if a.baseline == "usual beat")
+    early = [v for p, v in zip(view.players, view.values, strict=True) if p.label.startswith("PVC")]
+    rest = [v for p, v in zip(view.players, view.values, strict=True) if "PVC" not in p.label]
+    assert sum(early) > 0.9 * (view.total - view.base_value) > 1
+    assert max(rest) < min(early)
+
+
+def test_a_record_of_usual_beats_only_is_its_own_reference(sinus):
+    measured = measure_record(sinus)
+    whole = Subject(measured.signal, features_of(measured), measured.median)
+    usual = as_usual(whole)
+    assert np.nanmedian(np.abs(usual - measured.signal)) < 0.01
+    page = measure_record(as_3x4(sinus))
+    shown = as_usual(Subject(page.signal, features_of(page), page.median))
+    assert (np.isfinite(shown) == np.isfinite(page.signal)).all()
