@@ -166,9 +166,9 @@ class Chromium:
 
     def choose(self, selector: str, path: Path) -> None:
         """Put a file into a file input."""
-        root = self.call("DOM.getDocument")["root"]["nodeId"]
-        node = self.call("DOM.querySelector", nodeId=root, selector=selector)["nodeId"]
-        self.call("DOM.setFileInputFiles", nodeId=node, files=[str(path)])
+        expression = f"document.querySelector({json.dumps(selector)})"
+        node = self.call("Runtime.evaluate", expression=expression)["result"]["objectId"]
+        self.call("DOM.setFileInputFiles", objectId=node, files=[str(path)])
 
     def keep_downloads(self, folder: Path) -> None:
         """Let downloads be stored in a folder."""

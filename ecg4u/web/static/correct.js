@@ -66,7 +66,7 @@ function drawPage() {
     const group = make("g", { class: "found", "data-id": segment.id, stroke: COLOURS[i % 4], fill: COLOURS[i % 4] },
       make("path", { d: points(segment.polyline), class: "reach" }),
       make("path", { d: points(segment.polyline), class: "line" }),
-      make("text", { x: first[0], y: Math.max(segment.box[1] - 4 * unit(), 20 * unit()) }, nameOf(segment) || "–"));
+      make("text", { x: first[0], y: Math.max(segment.box[1] - 4 * unit(), 40 * unit()) }, nameOf(segment) || "–"));
     group.addEventListener("click", () => pick(segment.id));
     ink.append(group);
   });
@@ -219,8 +219,8 @@ function addPoint(point) {
 
 function drawPen() {
   $("pen").setAttribute("points", fix.drawn.map((p) => p.join(" ")).join(" "));
-  const ready = fix.drawn.length > 1 && fix.segment !== null;
-  $("keep").disabled = $("blank").disabled = !ready;
+  $("keep").disabled = $("blank").disabled = !unkept();
+  if (unkept() === $("fix-go").disabled) counted();
   $("undo-point").disabled = fix.drawn.length === 0;
   const cross = fix.cross;
   const arm = (14 * unit()) / fix.zoom;
@@ -375,9 +375,12 @@ function correction() {
 
 const say = (words) => { $("fix-said").textContent = words; };
 
+const unkept = () => fix.drawn.length > 1 && fix.segment !== null;
+
 function counted() {
   const said = correction();
-  const n = Object.keys(said).length - ("names" in said) - ("redraw" in said) + Object.keys(fix.names).length + fix.redraw.length;
+  const single = Object.keys(said).filter((name) => name !== "names" && name !== "redraw").length;
+  const n = single + Object.keys(fix.names).length + fix.redraw.length + unkept();
   $("fix-go").disabled = n === 0;
   say(n === 0 ? "Nothing changed yet." : n === 1 ? "One correction." : `${n} corrections.`);
 }
@@ -394,7 +397,7 @@ function chooseTool(tool) {
 }
 
 function compute() {
-  if (fix.drawn.length > 1 && fix.segment) keepStretch(false);
+  if (unkept()) keepStretch(false);
   const body = JSON.stringify(correction());
   const path = `/v1/ecg/${state.id}/correct?wait=false`;
   read(() => ask(path, { method: "POST", body, headers: { "Content-Type": "application/json" } }), "fix");
@@ -413,7 +416,7 @@ async function backToFirst() {
 
 $("correct").addEventListener("click", openFix);
 for (const input of document.querySelectorAll("[name=tool]")) input.addEventListener("change", () => chooseTool(input.value));
-$("segment").addEventListener("change", (event) => { if (event.target.value) { fix.drawn = []; pick(event.target.value); drawPen(); } });
+$("segment").addEventListener("change", (event) => { if (event.target.value) { if (unkept()) keepStretch(false); fix.drawn = []; pick(event.target.value); drawPen(); } });
 $("by-key").addEventListener("click", () => {
   if (!fix.segment) { $("segment").focus(); return; }
   $("sheet").focus();
