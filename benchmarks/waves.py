@@ -190,6 +190,52 @@ def page_differences(data: Path, split: str, every: int) -> dict[str, FloatArray
     return {name: np.array(values) for name, values in out.items()}
 
 
+AGREE = {"pr": ("PR", "ms", 12.0), "qrs": ("QRS width", "ms", 12.0), "qt": ("QT", "ms", None),
+         "axis": ("QRS axis", "deg", None), "rate": ("rate", "/min", None),
+         "st60": ("ST at J + 60 ms", "mV", 0.04), "j": ("J point", "mV", 0.04)}  # fmt: skip
+
+
+def digitized_lines(data: Path, split: str, pages: int) -> list[str]:
+    """Features of recordings against those of what the digitizer read of their 3x4 pages."""
+    from benchmarks.drawn import pairs
+
+    found: dict[str, list[tuple[float, float]]] = defaultdict(list)
+    lost: dict[str, int] = defaultdict(int)
+    refused = 0
+    for pair in pairs(data, split, pages):
+        if pair.read is None:
+            refused += 1
+            continue
+        full, cut, read = map(measure_features, (pair.original, as_3x4(pair.original), pair.read))
+        for name in AGREE:
+            leads = LEADS if name in ("st60", "j") else (None,)
+            for lead in leads:
+                a, b, c = (
+                    f.value(name) if lead is None else f.lead_value(lead, name)
+                    for f in (full, cut, read)
+                )
+                lost[name] += (a is None) != (c is None)
+                if a is not None and b is not None and c is not None:
+                    found[name].append((c - a, c - b))
+    lines = [
+        f"Pages refused: {refused}. Differences are page less recording; lost: measured in one only.",
+        "",
+        "| feature | n | lost | median absolute, against all leads | goal | 90 % within "
+        "| median absolute, against the same stretches | bias |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for name, (title, unit, goal) in AGREE.items():
+        gaps = np.array(found[name])
+        digits = 3 if unit == "mV" else 1
+        full_gap, cut_gap = np.abs(gaps).T
+        lines.append(
+            f"| {title} ({unit}) | {len(gaps)} | {lost[name]} | {np.median(full_gap):.{digits}f} | "
+            f"{'' if goal is None else goal} | {np.quantile(full_gap, 0.9):.{digits}f} | "
+            f"{np.median(cut_gap):.{digits}f} | {gaps[:, 0].mean():+.{digits}f} |"
+        )
+    return lines
+
+
 def wave_table(data: Path, split: str) -> list[str]:
     """The table of boundaries."""
     errors, counts, widths = boundary_errors(data, split)
@@ -234,7 +280,8 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path("../shared/ecg"))
     parser.add_argument("--split", default="test")
     parser.add_argument("--every", type=int, default=1, help="for the P and page parts")
-    parser.add_argument("--parts", default="waves,pages,p")
+    parser.add_argument("--pages", type=int, default=45, help="for the digitized part")
+    parser.add_argument("--parts", default="waves,pages,digitized,p")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results"))
     given = parser.parse_args()
     given.out.mkdir(parents=True, exist_ok=True)
@@ -249,6 +296,9 @@ def main() -> None:
                 f"- {name}: median absolute difference {np.median(v):.3g} (n = {len(v)})"
                 for name, v in found.items()
             ]
+        elif part == "digitized":
+            lines += ["Recordings against their pages: drawn 3x4 + II at 200 dpi, digitized", ""]
+            lines += digitized_lines(given.data, given.split, given.pages)
         else:
             lines += ["P absence, AF against the rest", "", *p_lines(given.data, given.split,
                                                                      given.every)]  # fmt: skip

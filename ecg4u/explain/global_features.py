@@ -75,8 +75,10 @@ def rhythm_features(measured: Measured) -> dict[str, Feature]:
         out["rr_range"] = Feature("rr_range", float(np.ptp(rr)), "s", 0.01)
         change = usual_irregularity(measured, rr)
         out["rr_change"] = (
-            Feature.unknown("rr_change", "too few intervals between usual beats")
-            if change is None or len(beats) < MIN_BEATS_FOR_RHYTHM
+            Feature.unknown("rr_change", "fewer than five beats are shown")
+            if len(beats) < MIN_BEATS_FOR_RHYTHM
+            else Feature.unknown("rr_change", "too few beats of one shape follow each other")
+            if change is None
             else Feature("rr_change", change)
         )
         out["rr_irregularity"] = (

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from ecg4u.model import Classification
 
 SLOW, FAST = 60, 100
+LEAST_SHARE = 0.1
+"""Log-odds that a lead or beat must add to be named."""
 INVERTED_T_MV = -0.1
 FLAT_T_MV = 0.05
 T_UPRIGHT_LEADS = ("I", "II", "V3", "V4", "V5", "V6")
@@ -59,7 +61,8 @@ def _rhythm(features: Features, places: Places) -> Iterator[Sentence]:
     change = features.value("rr_change")
     if change is None:
         if features.beats:
-            yield Sentence("Rhythm", "Too few beats are shown to judge the rhythm.")
+            reason = features.globals["rr_change"].reason
+            yield Sentence("Rhythm", f"Whether the rhythm is regular cannot be told: {reason}.")
         return
     ectopic = [b for b in features.beats if b.kind in ("PVC", "PAC")]
     regular = change < IRREGULAR
@@ -296,7 +299,7 @@ def _why(
         if attribution is None:
             continue
         order = sorted(range(len(attribution.values)), key=lambda i: -attribution.values[i])
-        top = [i for i in order[:2] if attribution.values[i] > 0]
+        top = [i for i in order[:2] if attribution.values[i] >= LEAST_SHARE]
         if not top:
             continue
         names = [f"{attribution.players[i].label} ({attribution.values[i]:+.1f})" for i in top]

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 
 MAX_BARS = 12
 """Of more than twice as many players only the strongest are listed."""
+UNLIKELY = (
+    "Under 50 % the finding is more likely absent than present: each threshold is set so that few "
+    "are missed."
+)
 KINDS = {
     "leads": "By lead",
     "waves": "By wave",
@@ -78,11 +82,13 @@ def verdict(opinion: Classification | None, conflicts: Sequence[str]) -> Markup:
         else None
     )
     none = opinion.verdict != "unreadable" and not positive
+    unlikely = opinion.verdict != "unreadable" and any(r.probability < 0.5 for r in positive)
     return tag(
         "div",
         tag("h2", "The network finds"),
         tag("ul", found, cls="found") if found else None,
         tag("p", "None of its nine classes.", cls="found") if none else None,
+        tag("p", UNLIKELY, cls="quiet") if unlikely else None,
         tag("p", VERDICTS.get(opinion.verdict, ""), " ", " ".join(opinion.reasons), cls="quiet"),
         _conflicts(conflicts),
         attrs={"class": f"verdict {opinion.verdict}", "role": "status"},
