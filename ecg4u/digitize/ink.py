@@ -13,9 +13,16 @@ import numpy as np
 from ecg4u.digitize.result import FloatArray, InkMap
 
 BACKGROUND_MM = 6.0
-GRID_LINE_MM = 50.0
+PIECE_MM = 6.0
+LINE_X_MM = 96.0
+LINE_Y_MM = 84.0
+LINE_PERCENTILE = 35
+PAPER_REACH_MM = 50.0
+GRID_EXCESS = 1.2
 MIN_CONTRAST = 0.08
 STROKE_REACH_MM = 18.0
+SOFT_MM = 0.08
+LEAST_OVER_GRID = 0.6
 BROKEN_MM = 1.5
 
 
@@ -40,24 +47,69 @@ def darkness(image: np.ndarray, px_per_mm: float) -> FloatArray:
     return np.clip(1.0 - ratio, 0.0, 1.0)
 
 
-def remove_grid(dark: FloatArray, px_per_mm: float, valid: np.ndarray | None = None) -> FloatArray:
-    """Subtract what runs straight along the page's axes for several centimetres.
+def grid_darkness(
+    dark: FloatArray, px_per_mm: float, valid: np.ndarray | None = None
+) -> FloatArray:
+    """How dark what runs straight along the page's axes for several centimetres is, (H, W).
 
-    ``valid`` (H, W) is False beyond the paper, which then does not count.
+    ``dark`` is `darkness`; ``valid`` (H, W) is False beyond the paper, which then does not count.
     """
-    import cv2
-
-    length = int(GRID_LINE_MM * px_per_mm) | 1
     share = np.ones_like(dark) if valid is None else valid.astype(np.float32)
     capped = np.minimum(dark, np.float32(0.6)) * share
+    along_x = _line_darkness(capped.T, share.T, px_per_mm, LINE_X_MM).T
+    along_y = _line_darkness(capped, share, px_per_mm, LINE_Y_MM)
+    base = _paper_darkness(capped, share, px_per_mm)
+    base = np.minimum(base, np.minimum(along_x, along_y))
+    down, across = (
+        np.clip(GRID_EXCESS * (line - 0.5 * base), 0.0, 1.0) for line in (along_y, along_x)
+    )
+    return np.asarray(down + across - down * across)
 
-    def mean(size: tuple[int, int]) -> FloatArray:
-        return np.asarray(cv2.blur(capped, size) / np.maximum(cv2.blur(share, size), 0.05))
 
-    along_x, along_y = mean((length, 1)), mean((1, length))
-    base = np.minimum(mean((length, length)), np.minimum(along_x, along_y))
-    grid = np.maximum(along_x, along_y) - 0.5 * base
-    return np.clip(dark - 1.2 * np.clip(grid, 0, None), 0.0, 1.0)
+def _line_darkness(
+    capped: FloatArray, share: FloatArray, px_per_mm: float, reach_mm: float
+) -> FloatArray:
+    """How dark the line down each column is, (H, W).
+
+    A line is there in nearly every piece of its column; the QRS complexes of the rows, one below
+    the other, are not: a low percentile over pieces of `PIECE_MM` tells them apart. It is asked of
+    either side, for the grid may end here.
+    """
+    import cv2
+    from scipy.ndimage import percentile_filter
+
+    height, width = capped.shape
+    pieces = max(1, round(height / (PIECE_MM * px_per_mm)))
+    size = (width, pieces)
+    covered = cv2.resize(np.ascontiguousarray(share), size, interpolation=cv2.INTER_AREA)
+    total = cv2.resize(np.ascontiguousarray(capped), size, interpolation=cv2.INTER_AREA)
+    mean = total / np.maximum(covered, 0.05)
+    known = covered > 0.5
+    usual = (mean * known).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
+    mean = np.where(known, mean, usual)
+    window = min(pieces, round(reach_mm / PIECE_MM)) | 1
+    before, after = (
+        percentile_filter(
+            mean, LINE_PERCENTILE, size=(window, 1), mode="nearest", origin=(origin, 0)
+        )
+        for origin in (window // 2, -(window // 2))
+    )
+    low = np.maximum(before, after).astype(np.float32)
+    return np.asarray(cv2.resize(low, (width, height), interpolation=cv2.INTER_LINEAR))
+
+
+def _paper_darkness(capped: FloatArray, share: FloatArray, px_per_mm: float) -> FloatArray:
+    """Mean darkness over several centimetres, (H, W)."""
+    import cv2
+
+    size = (max(1, capped.shape[1] // 8), max(1, capped.shape[0] // 8))
+    length = int(PAPER_REACH_MM * px_per_mm / 8) | 1
+    total, covered = (
+        cv2.blur(cv2.resize(values, size, interpolation=cv2.INTER_AREA), (length, length))
+        for values in (capped, share)
+    )
+    mean = total / np.maximum(covered, 0.05)
+    return np.asarray(cv2.resize(mean, capped.shape[::-1], interpolation=cv2.INTER_LINEAR))
 
 
 def _stroke_darkness(ink: FloatArray, px_per_mm: float) -> FloatArray:
@@ -119,18 +171,30 @@ def _letters(
     return np.asarray((small & (named | ~touched))[label])
 
 
+def _soft(ink: FloatArray, px_per_mm: float) -> FloatArray:
+    import cv2
+
+    return np.asarray(cv2.GaussianBlur(ink, (0, 0), SOFT_MM * px_per_mm))
+
+
 def classical_ink(
     image: np.ndarray,
     px_per_mm: float,
     valid: np.ndarray | None = None,
     boxes: Sequence[tuple[float, float, float, float]] = (),
 ) -> InkMap:
-    """Ink map without a network; the pulse is left for the later stages to find."""
-    import cv2
+    """Ink map without a network; the pulse is left for the later stages to find.
 
-    ink = remove_grid(darkness(image, px_per_mm), px_per_mm, valid)
-    ink = cv2.GaussianBlur(ink, (0, 0), 0.08 * px_per_mm)
-    trace = np.clip(ink / _stroke_darkness(ink, px_per_mm), 0.0, 1.0).astype(np.float32)
+    Ink is opaque: where a stroke lies on a grid line the page is as dark as beside it, not darker
+    by the line, so what is left over the line counts in full.
+    """
+    dark = darkness(image, px_per_mm)
+    grid = grid_darkness(dark, px_per_mm, valid)
+    ink = np.clip(dark - grid, 0.0, None)
+    stroke = _stroke_darkness(_soft(ink, px_per_mm), px_per_mm)
+    over_grid = np.maximum(stroke - grid, LEAST_OVER_GRID * stroke)
+    trace = np.clip(_soft(ink * (stroke / over_grid), px_per_mm) / stroke, 0.0, 1.0)
+    trace = trace.astype(np.float32)
     letters = _letters(trace, px_per_mm, boxes)
     text = np.where(letters, trace, np.float32(0))
     for x0, y0, x1, y1 in boxes:

@@ -10,12 +10,14 @@ split, cut as a page shows them; see docs/sidecar.md for the rates.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cache
 from itertools import permutations
 
 import numpy as np
 import numpy.typing as npt
 
+from ecg4u.digitize.result import Layout
 from ecg4u.digitize.signal import SegmentSignal
 from ecg4u.record import CHEST_LEADS, DEFAULT_FS_HZ, EINTHOVEN, LIMB_LEADS
 
@@ -258,20 +260,44 @@ def misplaced_chest_leads(beats: Mapping[str, Floats]) -> tuple[str, ...]:
 
 def misnamed_strips(parts: Sequence[SegmentSignal]) -> tuple[str, ...]:
     """A warning for each rhythm strip that repeats another lead than the one it is named after."""
-    found = []
-    for strip in (part for part in parts if part.segment.rhythm):
-        alike = {
-            part.segment.lead: r
-            for part in parts
-            if not part.segment.rhythm and (r := _overlap_r(strip, part)) is not None
-        }
-        own = alike.get(strip.segment.lead)
-        if own is None or own > STRIP_UNLIKE:
-            continue
-        best = max(alike, key=lambda lead: alike[lead])
-        if alike[best] > max(STRIP_ALIKE, own + STRIP_MARGIN):
-            found.append(f"The rhythm strip named {strip.segment.lead} looks like {best}.")
-    return tuple(found)
+    return tuple(
+        f"The rhythm strip named {part.segment.lead} looks like {lead}."
+        for part in parts
+        if (lead := _repeated_lead(part, parts)) is not None
+    )
+
+
+def rename_strips(layout: Layout, parts: Sequence[SegmentSignal]) -> Layout:
+    """The layout with each rhythm strip named after the lead that it repeats, and a warning.
+
+    A strip shows what the short leads show at the same time; that is surer than one small label.
+    """
+    segments, warnings = list(layout.segments), list(layout.warnings)
+    for place, part in enumerate(parts):
+        lead = _repeated_lead(part, parts)
+        if lead is not None:
+            segments[place] = replace(part.segment, lead=lead, named_by="layout")
+            warnings.append(
+                f"The rhythm strip's name reads {part.segment.lead}, but it repeats {lead} and was "
+                f"taken for {lead}."
+            )
+    return replace(layout, segments=tuple(segments), warnings=tuple(warnings))
+
+
+def _repeated_lead(strip: SegmentSignal, parts: Sequence[SegmentSignal]) -> str | None:
+    """The lead that a rhythm strip repeats where it is not the one it is named after."""
+    if not strip.segment.rhythm:
+        return None
+    alike = {
+        part.segment.lead: r
+        for part in parts
+        if not part.segment.rhythm and (r := _overlap_r(strip, part)) is not None
+    }
+    own = alike.get(strip.segment.lead)
+    if own is None or own > STRIP_UNLIKE:
+        return None
+    best = max(alike, key=lambda lead: alike[lead])
+    return best if alike[best] > max(STRIP_ALIKE, own + STRIP_MARGIN) else None
 
 
 def _overlap_r(strip: SegmentSignal, part: SegmentSignal) -> float | None:

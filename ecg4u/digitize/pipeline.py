@@ -16,6 +16,7 @@ from ecg4u.digitize.labels import read_labels
 from ecg4u.digitize.layout import find_layout
 from ecg4u.digitize.orientation import read_upright
 from ecg4u.digitize.page import RectifiedPage
+from ecg4u.digitize.physiology import rename_strips
 from ecg4u.digitize.restore import observed, rectified_within, restored, restored_page
 from ecg4u.digitize.result import Calibration, Digitization, InkMap, Label, Layout
 from ecg4u.digitize.sidecar import Corner, Sidecar
@@ -218,7 +219,8 @@ def _signals(
     if columns_are_simultaneous(parts):
         layout = restart_columns(layout)
         parts = measure(layout)
-    return layout, parts
+    renamed = rename_strips(layout, parts)
+    return renamed, [replace(p, segment=s) for p, s in zip(parts, renamed.segments, strict=True)]
 
 
 def _column_doubts(

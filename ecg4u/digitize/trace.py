@@ -39,9 +39,12 @@ FORCED_COST = 30.0
 SPIKE_REACH_MM = 9.0
 MIN_SPIKE_MM = 2.0
 SPIKE_ROUNDS = 3
+OUTER_SHARE = 0.25
+"""A row is sent to the outer quarter of its spike; the tip itself may be another row's ink."""
 SPIKE_MARGIN_MM = 6.0
 MAX_REACH_MM = 60.0
 LOCAL_BASELINE_MM = 30.0
+MAX_WANDER_MM = 14.0
 OWN_GROUND_MM = 6.0
 MAX_BLOCK_GAP_MM = 2.0
 MAX_ROW_GAP_MM = 40.0
@@ -50,7 +53,7 @@ MIN_BLOCK_MM = 4.0
 MAX_LEAP_MM = 6.0
 MIN_SHARE_OF_LONGEST_ROW = 0.55
 MIN_ROW_INK = 0.6
-MIN_ROW_STD_MM = 0.1
+MIN_DEFLECTION_MM = 0.9
 MAX_STRAY_MM = 22.0
 MAX_SHARED = 0.3
 ROW_END_SLACK_MM = 4.0
@@ -180,18 +183,23 @@ def follow(
     return path.astype(np.float64)
 
 
-def _local_baselines(paths: Array, px_per_mm: float) -> Array:
-    """Running median of each path over `LOCAL_BASELINE_MM`, (R, W)."""
+def _local_baselines(paths: Array, baselines: Array, px_per_mm: float) -> Array:
+    """Running median of each path over `LOCAL_BASELINE_MM`, (R, W), near the row's own height.
+
+    A row that wanders off to its neighbour's trace has no claim to the ground there.
+    """
     from scipy.ndimage import median_filter
 
     step = 20
     window = int(LOCAL_BASELINE_MM * px_per_mm / step) | 1
     coarse = median_filter(paths[:, ::step], size=(1, window), mode="nearest")
     columns = np.arange(paths.shape[1])
-    return np.stack([np.interp(columns, columns[::step], row) for row in coarse])
+    local = np.stack([np.interp(columns, columns[::step], row) for row in coarse])
+    reach = MAX_WANDER_MM * TRACK_PX_PER_MM
+    return np.asarray(np.clip(local, baselines[:, None] - reach, baselines[:, None] + reach))
 
 
-def _claims(paths: Array, shape: tuple[int, int], px_per_mm: float) -> FloatArray:
+def _claims(paths: Array, baselines: Array, shape: tuple[int, int], px_per_mm: float) -> FloatArray:
     """Cost of walking where another row runs near its own baseline, (R, H, W).
 
     Only a row that is nearer to its own baseline there has a claim, else two rows that were once
@@ -201,7 +209,7 @@ def _claims(paths: Array, shape: tuple[int, int], px_per_mm: float) -> FloatArra
     rows = len(paths)
     cost = np.zeros((rows, height, width), np.float32)
     heights = np.arange(height)[:, None]
-    base = _local_baselines(paths, px_per_mm)
+    base = _local_baselines(paths, baselines, px_per_mm)
     for owner in range(rows):
         low, high = _visited(paths[owner])
         walked = (heights >= low - 2) & (heights <= high + 2)
@@ -233,6 +241,7 @@ def _explained(trace: FloatArray, paths: Array) -> npt.NDArray[np.bool_]:
 
 def _left_over(
     trace: FloatArray,
+    baselines: Array,
     paths: Array,
     claims: FloatArray,
     near_text: npt.NDArray[np.bool_],
@@ -248,7 +257,7 @@ def _left_over(
 
     residual = (trace > INK_LEVEL) & ~_explained(trace, paths)
     count, label, stats, _ = cv2.connectedComponentsWithStats(residual.astype(np.uint8))
-    base = _local_baselines(paths, px_per_mm)
+    base = _local_baselines(paths, baselines, px_per_mm)
     claims = claims.copy()
     reach = SPIKE_REACH_MM * TRACK_PX_PER_MM
     margin = int(SPIKE_MARGIN_MM * px_per_mm)
@@ -271,7 +280,8 @@ def _left_over(
         tip = inside[-3:] if down else inside[:3]
         column = int(np.median(np.flatnonzero(tip.any(axis=0))))
         claims[owner, :, x0 + column] += FORCED_COST
-        claims[owner, y0 : y0 + h, x0 + column] -= FORCED_COST * inside[:, column]
+        outer = np.arange(h) >= (1 - OUTER_SHARE) * h if down else np.arange(h) < OUTER_SHARE * h
+        claims[owner, y0 : y0 + h, x0 + column] -= FORCED_COST * (inside[:, column] & outer)
         for other in np.flatnonzero(touching):
             if other != owner:
                 claims[other, y0 : y0 + h, x0 : x0 + w] += OTHERS_ROW_COST * inside
@@ -300,7 +310,7 @@ def _explain_spikes(
 ) -> Array:
     """Follow the rows anew wherever a spike was left over, until none is."""
     for _ in range(SPIKE_ROUNDS):
-        claims, stretches = _left_over(trace, paths, claims, near_text, px_per_mm)
+        claims, stretches = _left_over(trace, baselines, paths, claims, near_text, px_per_mm)
         for start, stop in stretches:
             window = slice(start, stop)
             ends = paths[:, max(start - 1, 0)], paths[:, stop - 1]
@@ -341,7 +351,7 @@ def trace_rows(
         return ()
     paths = follow(small, baselines, TRACK_PX_PER_MM)
     if len(baselines) > 1:
-        claims = _claims(paths, small.shape, px_per_mm)
+        claims = _claims(paths, baselines, small.shape, px_per_mm)
         paths = follow(small, baselines, TRACK_PX_PER_MM, claims)
         keep = _drop_doubles(baselines, paths, TRACK_PX_PER_MM)
         baselines, paths, claims = baselines[keep], paths[keep], claims[keep]
@@ -370,12 +380,24 @@ def _parted(trace: FloatArray, px_per_mm: float) -> FloatArray:
     return np.clip(1.6 * trace - 0.6 * around, 0.0, 1.0)
 
 
+def _deflection(centre: Array, px_per_mm: float) -> float:
+    """How far a row's waves leave its baseline, in mm: next to nothing for frames and rules."""
+    from scipy.ndimage import median_filter
+
+    known = centre[np.isfinite(centre)][::5]
+    if len(known) == 0:
+        return 0.0
+    base = median_filter(known, int(LOCAL_BASELINE_MM * px_per_mm / 5) | 1, mode="nearest")
+    low, high = np.percentile(known - base, (0.5, 99.5))
+    return float(high - low) / px_per_mm
+
+
 def _plausible(rows: list[RowPath], px_per_mm: float) -> tuple[RowPath, ...]:
     """Rows that cover the stretch that most rows share; headers, frames and strays do not.
 
     What a row shows beyond that stretch is left out.
     """
-    rows = [row for row in rows if np.nanstd(row.centre) > MIN_ROW_STD_MM * px_per_mm]
+    rows = [row for row in rows if _deflection(row.centre, px_per_mm) > MIN_DEFLECTION_MM]
     longest = max((row.extent[1] - row.extent[0] for row in rows), default=0)
     long = [r for r in rows if r.extent[1] - r.extent[0] >= MIN_SHARE_OF_LONGEST_ROW * longest]
     if not long:

@@ -15,8 +15,9 @@ from ecg4u.digitize.physiology import (
     chest_detour,
     limb_misfit,
     misplaced_chest_leads,
+    rename_strips,
 )
-from ecg4u.digitize.result import RowSegment
+from ecg4u.digitize.result import Layout, RowSegment
 from ecg4u.digitize.signal import SegmentSignal
 from ecg4u.io import read_record
 from ecg4u.paper import LAYOUTS
@@ -106,3 +107,15 @@ def test_nothing_is_said_of_noise_or_nothing() -> None:
     noise = np.random.default_rng(0).normal(0, 0.02, (5000, 12))
     assert not any("limb" in w for w in check_physiology(_parts(noise)))
     assert check_physiology([]) == ()
+
+
+def test_a_strip_that_repeats_another_lead_is_named_after_it() -> None:
+    right = _parts(RECORD.p_signal)
+    layout = Layout("3x4+1", tuple(part.segment for part in right), 1.0)
+    assert rename_strips(layout, right) == layout
+    strip = replace(right[-1], segment=replace(right[-1].segment, lead="V1"))
+    wrong = [*right[:-1], strip]
+    renamed = rename_strips(replace(layout, segments=tuple(p.segment for p in wrong)), wrong)
+    assert renamed.segments[-1].lead == "II"
+    assert renamed.segments[-1].named_by == "layout"
+    assert "repeats II" in renamed.warnings[0]
