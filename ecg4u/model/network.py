@@ -32,7 +32,7 @@ class NetworkConfig:
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> NetworkConfig:
         """The inverse of `to_dict`."""
-        return cls(**{**values, "blocks": tuple(values["blocks"])})
+        return cls(**{**values, "blocks": tuple(values.get("blocks", cls.blocks))})
 
 
 class ResidualBlock(nn.Module):

@@ -22,6 +22,16 @@ NO_ECG = {
 }
 
 
+BURSTS = 0.05 + 0.5 * (np.sin(2 * np.pi * 0.4 * T) > 0.6)[:, None]
+NO_ECG |= {
+    "pulse wave": np.tile(np.abs(np.sin(np.pi * 1.2 * T))[:, None] ** 3, (1, 12)),
+    "brain wave": np.tile(np.sin(2 * np.pi * 10 * T)[:, None], (1, 12)),
+    "bursts of muscle noise": RNG.normal(0, 1, (N, 12)) * BURSTS,
+    "breathing": np.tile(np.sin(2 * np.pi * 0.25 * T)[:, None], (1, 12)),
+    "chirp": np.tile(np.sin(2 * np.pi * (T + 0.5 * T**2))[:, None], (1, 12)),
+}
+
+
 @pytest.mark.parametrize("name", NO_ECG)
 def test_what_is_no_ecg_is_unreadable(classifier: Classifier, name: str) -> None:
     answer = classifier.classify(ECGRecord(NO_ECG[name], 500.0))
@@ -63,6 +73,48 @@ def test_swapped_arms_are_doubtful(classifier: Classifier, normal: ECGRecord) ->
     arms[:, at("aVR")], arms[:, at("aVL")] = normal.lead("aVL"), normal.lead("aVR")
     answer = classifier.classify(ECGRecord(arms, 500.0))
     assert answer.verdict == "uncertain"
+
+
+def test_a_record_whose_time_is_scrambled_is_unreadable(
+    classifier: Classifier, normal: ECGRecord
+) -> None:
+    scrambled = np.random.default_rng(0).permutation(normal.p_signal)
+    assert classifier.classify(ECGRecord(scrambled, 500.0)).verdict == "unreadable"
+
+
+def test_unrelated_rows_of_spikes_are_unreadable(classifier: Classifier) -> None:
+    rng = np.random.default_rng(3)
+    rows = np.zeros((N, 12))
+    for lead in range(12):
+        for start in rng.choice(N - 20, 12, replace=False):
+            rows[start : start + 20, lead] += np.hanning(20) * rng.normal(0, 1)
+    assert classifier.classify(ECGRecord(rows, 500.0)).verdict == "unreadable"
+
+
+REORDERED = {
+    "II and III swapped": ("II", "III"),
+    "I and III swapped": ("I", "III"),
+    "aVR and aVL swapped": ("aVR", "aVL"),
+    "V1 and V6 swapped": ("V1", "V6"),
+}
+
+
+@pytest.mark.parametrize("name", REORDERED)
+def test_two_leads_that_change_places_are_doubtful(
+    classifier: Classifier, normal: ECGRecord, name: str
+) -> None:
+    one, other = (LEADS.index(lead) for lead in REORDERED[name])
+    swapped = normal.p_signal.copy()
+    swapped[:, [one, other]] = swapped[:, [other, one]]
+    answer = classifier.classify(ECGRecord(swapped, normal.fs))
+    assert answer.verdict == "uncertain"
+    assert any("swapped" in reason or "reverse" in reason for reason in answer.reasons)
+
+
+def test_an_upside_down_signal_is_doubtful(classifier: Classifier, normal: ECGRecord) -> None:
+    answer = classifier.classify(ECGRecord(-normal.p_signal, normal.fs))
+    assert answer.verdict == "uncertain"
+    assert any("upside down" in reason for reason in answer.reasons)
 
 
 def test_three_leads_are_doubtful_and_said_so(classifier: Classifier, normal: ECGRecord) -> None:

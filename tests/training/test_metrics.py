@@ -3,7 +3,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training.calibrate import best_f1_threshold, operating_point, platt
+from ecg4u.record import CLASSES
+from training.calibrate import (
+    expected_f1_threshold,
+    operating_point,
+    platt,
+    robust_threshold,
+    softened_f1_threshold,
+)
+from training.groups import macro_with_interval
 from training.metrics import (
     auroc,
     average_precision,
@@ -72,7 +80,36 @@ def test_platt_stays_near_one_with_few_positives() -> None:
 def test_the_threshold_separates_what_can_be_separated() -> None:
     p = np.array([0.05] * 50 + [0.9] * 10)
     labels = np.array([0.0] * 50 + [1.0] * 10)
-    threshold = best_f1_threshold(labels, p)
+    threshold = robust_threshold(labels, p)
     assert 0.05 < threshold < 0.9
     point = operating_point(labels, p, threshold)
     assert point["sensitivity"] == point["specificity"] == 1.0
+
+
+def test_one_odd_recording_does_not_move_the_threshold_far() -> None:
+    rng = np.random.default_rng(0)
+    labels = (np.arange(400) < 12).astype(float)
+    odds = np.where(labels > 0, rng.normal(1, 1.5, 400), rng.normal(-4, 1.2, 400))
+    p = 1 / (1 + np.exp(-odds))
+    every = [robust_threshold(np.delete(labels, i), np.delete(p, i)) for i in range(12)]
+    assert np.ptp(np.log(np.array(every) / (1 - np.array(every)))) < 0.35
+
+
+def test_both_estimates_agree_where_probabilities_are_true() -> None:
+    rng = np.random.default_rng(0)
+    p = rng.beta(0.4, 2, 20000)
+    labels = (rng.random(20000) < p).astype(float)
+    assert softened_f1_threshold(labels, p, 0.1) == pytest.approx(
+        expected_f1_threshold(p), abs=0.04
+    )
+
+
+def test_groups_are_measured_over_the_classes_they_have() -> None:
+    rng = np.random.default_rng(0)
+    labels = np.zeros((60, 9), np.float32)
+    labels[:20, 0] = labels[20:30, 1] = 1
+    p = 0.2 + 0.6 * labels + rng.normal(0, 0.01, labels.shape)
+    found = macro_with_interval(labels, p, dict.fromkeys(CLASSES, 0.5), repeats=20)
+    assert found["classes"] == 2
+    assert found["macro_auroc"] == found["macro_f1"] == 1.0
+    assert found["macro_f1_ci95"] == (1.0, 1.0)

@@ -114,6 +114,55 @@ def test_one_class_against_the_rest(data: Path, tmp_path: Path) -> None:
     about = json.loads((run / "run.json").read_text())
     assert about["classes"] == ["AF"]
     assert about["config"]["outputs"] == 1
+    out = tmp_path / "weights"
+    result = CliRunner().invoke(export, [str(run), "--data", str(data), "--out", str(out)])
+    assert result.exit_code == 0, result.output
+
+    from ecg4u.model import Classifier
+    from ecg4u.record import ECGRecord
+
+    leads = beat_train(np.random.default_rng(1), True).T.astype(np.float64)
+    answer = Classifier(out).classify(ECGRecord(leads, 100.0))
+    assert [r.name for r in answer.results] == ["AF"]
+
+
+def test_the_best_epoch_is_what_ships(data: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    settings = Settings(data="tiny.h5", **{**TINY, "epochs": 6})  # type: ignore[arg-type]
+    trainer = Trainer(settings, load(data), run, "cpu")
+    scores = iter([0.6, 0.9, 0.7])
+    trainer.validate = lambda: dict.fromkeys(  # type: ignore[method-assign]
+        ("full", "3x4+1"), {"macro": next(scores)}
+    )
+    kept = {}
+    save = trainer.save
+
+    def saved() -> None:
+        save()
+        kept[trainer.epoch] = {k: v.clone() for k, v in trainer.average.state_dict().items()}
+
+    trainer.save = saved  # type: ignore[method-assign]
+    trainer.fit()
+    best = torch.load(run / "best.pt", weights_only=True)
+    assert best["epoch"] == 4
+    assert same(best["average"], kept[4])
+    assert not same(best["average"], kept[6])
+
+
+def test_the_network_of_beats_trains_and_ships(data: Path, tmp_path: Path) -> None:
+    run, out = tmp_path / "run", tmp_path / "weights"
+    options = ["--data", str(data), "--run", str(run), "--epochs", "2", "--batch", "8"]
+    result = CliRunner().invoke(train, [*options, "--network", "beats", "--physiology", "0.2"])
+    assert result.exit_code == 0, result.output
+    result = CliRunner().invoke(export, [str(run), "--data", str(data), "--out", str(out)])
+    assert result.exit_code == 0, result.output
+
+    from ecg4u.model import Classifier
+    from ecg4u.model.beatnet import BeatNet
+
+    shipped = Classifier(out)
+    assert isinstance(shipped._members[0], BeatNet)
+    assert "--network beats" in (out / "CARD.md").read_text()
 
 
 def test_what_is_not_known_has_no_gradient() -> None:
