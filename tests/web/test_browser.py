@@ -207,6 +207,17 @@ def test_a_page_that_is_no_ecg_says_what_to_do(
     browser.wait(view_is("prepare"))
 
 
+def test_a_picture_that_is_too_large_is_sent_smaller(browser: Chromium, address: str) -> None:
+    browser.go(address)
+    browser.run("big = document.createElement('canvas'), big.width = 9000, big.height = 8000, 0")
+    browser.run("state.file = new File([''], 'x.png', {type: 'image/png'}), state.bitmap = big, 0")
+    size = browser.run(
+        "prepared().then((f) => createImageBitmap(f)).then((b) => [b.width, b.height])"
+    )
+    assert size[0] * size[1] <= 16_100_000
+    assert size[0] / size[1] == pytest.approx(9 / 8, rel=0.01)
+
+
 def test_the_report_works_from_disk_under_its_own_policy(browser: Chromium, tmp_path: Path) -> None:
     path = tmp_path / "report.html"
     path.write_text(stand_in.report())

@@ -2,6 +2,9 @@
 const $ = (id) => document.getElementById(id);
 const POLL_MS = 400;
 const PREVIEW_PX = 1400;
+const CANVAS_PX = 16000000; /* more than this some phones give up silently */
+const HEAVY_BYTES = 20000000;
+const HEAVY_PX = 70000000;
 const state = { file: null, bitmap: null, turn: 0, crop: [0, 0, 1, 1], id: null, ids: [], token: "", after: "prepare" };
 
 /* Views */
@@ -74,7 +77,7 @@ async function choose(file) {
 
 function turned(longest) {
   const { width, height } = state.bitmap;
-  const scale = Math.min(1, longest / Math.max(width, height));
+  const scale = Math.min(1, longest / Math.max(width, height), Math.sqrt(CANVAS_PX / (width * height)));
   const [w, h] = [Math.round(width * scale), Math.round(height * scale)];
   const canvas = document.createElement("canvas");
   [canvas.width, canvas.height] = state.turn % 2 ? [h, w] : [w, h];
@@ -150,14 +153,19 @@ function touched() {
   return state.turn !== 0 || state.crop.some((v, i) => v !== [0, 0, 1, 1][i]);
 }
 
+/* More than the service takes: sent smaller, which is still far finer than the grid. */
+function heavy() {
+  return state.file.size > HEAVY_BYTES || state.bitmap.width * state.bitmap.height > HEAVY_PX;
+}
+
 async function prepared() {
-  if (!state.bitmap || !touched()) return state.file;
+  if (!state.bitmap || !(touched() || heavy())) return state.file;
   const whole = turned(Infinity);
   const [x0, y0, x1, y1] = state.crop.map((v, i) => Math.round(v * (i % 2 ? whole.height : whole.width)));
   const part = document.createElement("canvas");
   [part.width, part.height] = [x1 - x0, y1 - y0];
   part.getContext("2d").drawImage(whole, x0, y0, x1 - x0, y1 - y0, 0, 0, x1 - x0, y1 - y0);
-  const type = state.file.type === "image/png" ? "image/png" : "image/jpeg";
+  const type = state.file.type === "image/png" && !heavy() ? "image/png" : "image/jpeg";
   const blob = await new Promise((resolve) => part.toBlob(resolve, type, 0.95));
   return blob || state.file;
 }
