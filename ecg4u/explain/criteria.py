@@ -40,6 +40,9 @@ ST_BORDER_MV = 0.01
 """The same for ST levels: about the median difference between a page and its recording."""
 EXACT = frozenset({"rate"})
 """Features whose uncertainty tells their spread over beats, not an error of measurement."""
+NEAR = "too near to"
+"""Stands in the numbers of a criterion whose value is too near to its limit to decide."""
+NEAR_ST = f"{NEAR} the limit to tell"
 TERMINAL_MV = 0.05
 """Late forces weaker than this have no direction."""
 ST_ELEVATION_MV = 0.1
@@ -114,7 +117,7 @@ def compare(name: str, sign: str, limit: float, *, first: str = "", last: str = 
         margin = Margin(label, feature.value, limit, feature.unit, digits, sd)
         if abs(feature.value - limit) < BORDERLINE_SD * sd:
             unit = "°" if feature.unit == "deg" else f" {feature.unit}"
-            numbers += f": too near to {limit:.{digits}f}{unit} to tell"
+            numbers += f": {NEAR} {limit:.{digits}f}{unit} to tell"
             return Finding("cannot tell", numbers, seen, margin)
         return Finding("met" if met else "not met", numbers, seen, margin)
 
@@ -288,9 +291,6 @@ def st_limits(lead: str, patient: Patient) -> tuple[float, float]:
     return men if patient.sex == "M" else (0.15, max(men))
 
 
-NEAR = "too near to the limit to tell"
-
-
 def _elevation(features: Features, patient: Patient, places: Places) -> Finding:
     def state(lead: str) -> int | None:
         level = features.lead_value(lead, "j")
@@ -305,7 +305,7 @@ def _elevation(features: Features, patient: Patient, places: Places) -> Finding:
             and st_limits(x, patient)[0] < st_limits(x, patient)[1]
             for x in leads
         )
-        return "age and sex decide whether this is enough" if of_patient else NEAR
+        return "age and sex decide whether this is enough" if of_patient else NEAR_ST
 
     return _pairs(features, places, state, "j", unsure)
 
@@ -321,7 +321,7 @@ def _depression(features: Features, patient: Patient, places: Places) -> Finding
         beyond = ST_DEPRESSION_MV - max(j, later)
         return 2 if beyond >= ST_BORDER_MV else 1 if beyond >= -ST_BORDER_MV else 0
 
-    return _pairs(features, places, state, "st60", lambda leads: NEAR)
+    return _pairs(features, places, state, "st60", lambda leads: NEAR_ST)
 
 
 def _pairs(
@@ -385,7 +385,7 @@ CRITERIA: tuple[Criterion, ...] = (
               _in_leads(("V5", "V6"), _late_r, need="any"), required=False),
     Criterion("LBBB", "V1 net negative", AHA_2009, "rS or QS in V1",
               _in_leads(("V1",), _negative, need="any")),
-    Criterion("LBBB", "Late forces to the left", AHA_2009, "end of the QRS not positive in V1",
+    Criterion("LBBB", "No late forces to the right", AHA_2009, "end of the QRS not positive in V1",
               _in_leads(("V1",), _late(-1), need="any")),
     Criterion("LBBB", "ST opposite to QRS", AHA_2009, "in I, V5, V6",
               _in_leads(("I", "V5", "V6"), _discordant, need="any"), required=False),
@@ -442,7 +442,8 @@ def _evaluate_class(
     outcome = _all_of(needed)
     note = f"{sum(o == 'met' for o in needed)} of {len(needed)} required criteria met"
     if name in ("STD", "STE") and outcome == "met" and decided.get("LBBB") == "met":
-        outcome, note = "cannot tell", "not valid in left bundle branch block"
+        outcome = "cannot tell"
+        note = "in left bundle branch block ST moves against the QRS: the limits do not hold"
     if name == "Normal":
         others = [c for c, value in decided.items() if value == "met"]
         if others:

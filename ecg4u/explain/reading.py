@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from ecg4u.explain.criteria import IRREGULAR, describe
+from ecg4u.explain.criteria import IRREGULAR, NEAR, describe
 from ecg4u.explain.places import Places
 from ecg4u.explain.result import Attribution, CriterionResult, Evidence, Features, Sentence
 from ecg4u.explain.titles import CLASSES as CLASS_TITLES
@@ -92,6 +92,15 @@ def _p_waves(features: Features, places: Places) -> Iterator[Sentence]:
             places.strip(),
         )
         return
+    if features.waves_s.get("P on") is None:
+        yield Sentence(
+            "Rhythm",
+            "What stands before the QRS complexes repeats from beat to beat (correlation "
+            f"{correlation:.2f}), which speaks against fibrillation; but where a P wave begins and "
+            "ends could not be marked: it may lie in the T wave before.",
+            places.strip(),
+        )
+        return
     axis = features.value("p_axis")
     sinus = (
         ""
@@ -116,7 +125,7 @@ def _ectopic(features: Features, places: Places) -> Iterator[Sentence]:
         if not beats:
             continue
         first = beats[0]
-        details = [f"the first {first.width_ms:.0f} ms wide"]
+        details = [f"{'the first ' if len(beats) > 1 else ''}{first.width_ms:.0f} ms wide"]
         if first.early is not None:
             details.append(f"after {100 * first.early:.0f} % of the usual RR")
         if first.pause is not None:
@@ -134,7 +143,7 @@ def _axis(features: Features, places: Places) -> Iterator[Sentence]:
     if axis.value is None:
         yield Sentence("Axis", f"The QRS axis cannot be measured: {axis.reason}.")
         return
-    value = axis.value
+    value = round(axis.value) + 0.0
     if -30 <= value <= 90:
         word = "normal"
     elif -90 <= value < -30:
@@ -217,7 +226,7 @@ def _st_t(
         decides = _decision(criteria, name)
         if row.outcome == "met":
             beyond = True
-            doubt = "" if decides is None or decides.outcome == "met" else f", {decides.numbers}"
+            doubt = "" if decides is None or decides.outcome == "met" else f"; {decides.numbers}"
             yield Sentence("ST-T", f"The ST segment is {verb}: {row.numbers}{doubt}.", row.evidence)
     if not beyond:
         largest = max(
@@ -271,6 +280,7 @@ def _conclusion(
         )
     elif features.beats:
         yield Sentence("Conclusion", "By the measured criteria none of the nine classes is met.")
+    yield from _left_open(criteria)
     if classification is None:
         return
     found = [r for r in classification.results if r.positive]
@@ -283,6 +293,20 @@ def _conclusion(
         yield Sentence("Conclusion", "The network finds none of its nine classes.")
     for result in found:
         yield from _why(result.name, attributions, criteria)
+
+
+def _left_open(criteria: tuple[CriterionResult, ...]) -> Iterator[Sentence]:
+    """Classes on which a value too near to its limit leaves the criteria undecided."""
+    parts: list[str] = []
+    evidence: list[Evidence] = []
+    for decides in (c for c in criteria if c.decides and c.outcome == "cannot tell"):
+        rows = [c for c in criteria if c.class_name == decides.class_name and not c.decides]
+        near = [c for c in rows if c.outcome == "cannot tell" and NEAR in c.numbers]
+        if near:
+            parts.append(f"{CLASS_TITLES[decides.class_name]} ({near[0].numbers})")
+            evidence += near[0].evidence
+    if parts:
+        yield Sentence("Conclusion", f"Left open: {'; '.join(parts)}.", tuple(evidence[:6]))
 
 
 def _why(
