@@ -54,6 +54,17 @@ def fine_columns(width: int) -> Array:
     return (np.arange(width * FINE) + 0.5) / FINE - 0.5
 
 
+def paper_around(
+    inked: npt.NDArray[np.bool_],
+) -> tuple[npt.NDArray[np.int16], npt.NDArray[np.int16]]:
+    """Last free place before and first free place after each place of each line (n, length)."""
+    length = inked.shape[1]
+    index = np.arange(length, dtype=np.int16)
+    before = np.maximum.accumulate(np.where(inked, np.int16(-1), index), axis=1)
+    after = np.minimum.accumulate(np.where(inked, np.int16(length), index)[:, ::-1], axis=1)
+    return before, after[:, ::-1]
+
+
 class FineInk:
     """An ink map stretched along x, with the run of ink around every pixel."""
 
@@ -61,20 +72,13 @@ class FineInk:
         import cv2
 
         height, width = trace.shape
-        at = np.broadcast_to(fine_columns(width).astype(np.float32), (height, width * FINE))
-        rows = np.broadcast_to(np.arange(height, dtype=np.float32)[:, None], at.shape)
-        finer = cv2.remap(
-            trace, np.ascontiguousarray(at), np.ascontiguousarray(rows), cv2.INTER_CUBIC,
-            borderMode=cv2.BORDER_REPLICATE,
-        )  # fmt: skip
-        self.ink = np.ascontiguousarray(np.clip(finer, 0.0, 1.0).T)
+        turned = np.ascontiguousarray(trace.T)
+        finer = cv2.resize(turned, (height, width * FINE), interpolation=cv2.INTER_CUBIC)
+        self.ink = np.clip(finer, 0.0, 1.0)
         index = np.arange(height, dtype=np.int16)
-        faint, inked = self.ink > FAINT_LEVEL, self.ink > INK_LEVEL
+        inked = self.ink > INK_LEVEL
         last, lowest = np.int16(height), np.int16(-1)
-        before = np.where(faint, lowest, index)
-        self.paper_above = np.maximum.accumulate(before, axis=1)
-        after = np.where(faint, last, index)[:, ::-1]
-        self.paper_below = np.minimum.accumulate(after, axis=1)[:, ::-1]
+        self.paper_above, self.paper_below = paper_around(self.ink > FAINT_LEVEL)
         self.ink_below = np.minimum.accumulate(np.where(inked, index, last)[:, ::-1], axis=1)
         self.ink_below = self.ink_below[:, ::-1]
         self.ink_above = np.maximum.accumulate(np.where(inked, index, lowest), axis=1)

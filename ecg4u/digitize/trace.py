@@ -23,6 +23,7 @@ from ecg4u.digitize.stroke import (
     FineInk,
     centre_line,
     fine_columns,
+    paper_around,
     pen_width,
 )
 
@@ -224,19 +225,26 @@ def _claims(paths: Array, baselines: Array, shape: tuple[int, int], px_per_mm: f
 
 def _explained(trace: FloatArray, paths: Array) -> npt.NDArray[np.bool_]:
     """Ink that belongs to a row's path: its run, or its own stretch of a run that rows share."""
+    height, width = trace.shape
     low, high = _visited(paths)
-    explained = np.zeros(trace.shape, bool)
-    for x in range(trace.shape[1]):
-        column = trace[:, x]
-        runs = []
-        for y in paths[:, x]:
-            seed = int(y)
-            runs.append(_run(column, seed) if column[seed] > FAINT_LEVEL else (seed, seed))
-        for row, run in enumerate(runs):
-            if runs.count(run) > 1:
-                run = (int(low[row, x]) - 1, int(np.ceil(high[row, x])) + 1)
-            explained[max(0, run[0]) : run[1] + 1, x] = True
-    return explained
+    above, below = paper_around(np.ascontiguousarray((trace > FAINT_LEVEL).T))
+    columns = np.arange(width)
+    at = paths.astype(int)
+    first = np.minimum(above[columns, at].astype(int) + 1, at)
+    last = np.maximum(below[columns, at].astype(int) - 1, at)
+    shared = np.zeros(paths.shape, bool)
+    for row in range(len(paths)):
+        for other in range(row):
+            together = (first[row] == first[other]) & (last[row] == last[other])
+            shared[row] |= together
+            shared[other] |= together
+    first = np.where(shared, low.astype(int) - 1, first)
+    last = np.where(shared, np.ceil(high).astype(int) + 1, last)
+    covered = np.zeros((height + 1, width), np.int16)
+    for row in range(len(paths)):
+        covered[np.clip(first[row], 0, height), columns] += 1
+        covered[np.clip(last[row] + 1, 0, height), columns] -= 1
+    return np.asarray(np.cumsum(covered[:height], axis=0) > 0)
 
 
 def _left_over(
@@ -445,16 +453,6 @@ def _measure(ink: FineInk, paths: Array, row: int, baseline: float, px_per_mm: f
     fine = centre_line(top, bottom, pen)
     coarse = (values[MIDDLE::FINE] for values in (top, bottom, fine, strength))
     return RowPath(baseline, y, *coarse, fine)
-
-
-def _run(column: FloatArray, seed: int) -> tuple[int, int]:
-    """First and last pixel of the run above `FAINT_LEVEL` around ``seed``."""
-    paper = column <= FAINT_LEVEL
-    above = np.flatnonzero(paper[:seed])
-    below = np.flatnonzero(paper[seed:])
-    first = int(above[-1]) + 1 if len(above) else 0
-    last = seed + int(below[0]) - 1 if len(below) else len(column) - 1
-    return first, max(first, last)
 
 
 def _main_stretch(
