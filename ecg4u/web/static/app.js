@@ -276,6 +276,14 @@ $("home").addEventListener("click", (event) => { event.preventDefault(); restart
 $("retry").addEventListener("click", () => { show(state.after); if (state.after === "prepare" && state.bitmap) place(); });
 $("forget").addEventListener("click", forget);
 $("print").addEventListener("click", () => $("report").contentWindow.print());
+/* The browser would print as much of the report as the window shows. */
+function printShortcut(event) {
+  if (!(event.ctrlKey || event.metaKey) || event.key.toLowerCase() !== "p" || document.body.dataset.view !== "result") return;
+  event.preventDefault();
+  $("report").contentWindow.print();
+}
+addEventListener("keydown", printShortcut);
+$("report").addEventListener("load", () => $("report").contentWindow.addEventListener("keydown", printShortcut));
 $("options").addEventListener("submit", (event) => { event.preventDefault(); read(upload, "prepare"); });
 for (const button of document.querySelectorAll("[data-get]")) button.addEventListener("click", () => download(button));
 addEventListener("resize", () => { if (document.body.dataset.view === "prepare" && state.bitmap) place(); });
