@@ -207,10 +207,11 @@ def burst(n: int) -> str:
                 thread.start()
             for thread in threads:
                 thread.join()
+        words = f"{count} x {path.name}" + (", not explained" if options == quick else "")
         said = ", ".join(f"{k} x {status}" for status, k in sorted(first.items()))
         good = len(answered) == count and not lost and not without_time
         rows += [
-            f"| {count} x {path.name}{'' if options == '{}' else ', not explained'} | first answers {said}; {len(answered)} results in the end, {len(lost)} "
+            f"| {words} | first answers {said}; {len(answered)} results in the end, {len(lost)} "
             f"lost, the last after {max(answered, default=0):.0f} s "
             f"| none lost, 503 with Retry-After | {_met(good)} |",
             probe.row(),
