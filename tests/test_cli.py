@@ -45,6 +45,37 @@ def test_digitize_prints_json_and_draws_the_overlay(tmp_path: Path) -> None:
     assert (tmp_path / "o.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_a_page_is_corrected_through_its_sidecar(tmp_path: Path) -> None:
+    first = _ecg4u("digitize", PAGE, "-o", tmp_path / "a")
+    assert first.returncode == 0, first.stderr
+    assert "V1    good" in first.stderr
+    sidecar = tmp_path / "a.page.json"
+    same = _ecg4u("digitize", PAGE, "--sidecar", sidecar, "-o", tmp_path / "b")
+    assert same.returncode == 0, same.stderr
+    for suffix in (".dat", ".page.json"):
+        assert (tmp_path / f"a{suffix}").read_bytes() == (tmp_path / f"b{suffix}").read_bytes()
+    values = json.loads(sidecar.read_text())
+    values["calibration"]["gain_mm_per_mv"] = 5
+    sidecar.write_text(json.dumps(values))
+    done = _ecg4u("digitize", PAGE, "--sidecar", sidecar, "-o", tmp_path / "c")
+    assert "Corrected by hand: gain 5 mm/mV (found: 10)." in done.stderr
+    assert json.loads(done.stdout)["digitization"]["corrections"]
+    values["calibration"]["gain_mm_per_mv"] = -5
+    sidecar.write_text(json.dumps(values))
+    broken = _ecg4u("classify", PAGE, "--sidecar", sidecar)
+    assert broken.returncode == 3
+    assert broken.stderr.startswith("error: In the sidecar, calibration.gain_mm_per_mv")
+
+
+def test_corrections_are_not_overwritten_unasked(tmp_path: Path) -> None:
+    path = tmp_path / "a.page.json"
+    path.write_text("{ half edited")
+    done = _ecg4u("digitize", PAGE, "-o", tmp_path / "a")
+    assert done.returncode == 0
+    assert "was kept" in done.stderr
+    assert path.read_text() == "{ half edited"
+
+
 @pytest.mark.parametrize("verb", ["classify", "explain"])
 def test_classify_and_explain_take_a_record_file(verb: str) -> None:
     done = _ecg4u(verb, RECORD.with_suffix(".hea"))

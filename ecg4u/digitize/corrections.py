@@ -176,17 +176,16 @@ def describe_corrections(sidecar: Sidecar) -> tuple[str, ...]:
 def _scale_corrections(now: Calibration, found: Calibration) -> list[str]:
     said = []
     gains = {
-        group: (now.gain_for(leads[0]), found.gain_for(leads[0]))
-        for group, leads in GROUPS.items()
-        if (now.gain_for(leads[0]), now.gain_from_for(leads[0]))
-        != (found.gain_for(leads[0]), found.gain_from_for(leads[0]))
+        group: (new[0], old[0])
+        for group, new, old in zip(GROUPS, _gains(now), _gains(found), strict=True)
+        if new != old
     }
-    if len(set(gains.values())) == 1 and len(gains) == len(GROUPS):
-        new, old = next(iter(gains.values()))
+    if len(gains) == len(GROUPS) and len(set(gains.values())) == 1:
+        new, old = gains["limb"]
         said.append(f"gain {new:g} mm/mV (found: {old:g})")
     else:
         said += [f"gain of the {g} leads {n:g} mm/mV (found: {o:g})" for g, (n, o) in gains.items()]
-    if (now.speed_mm_per_s, now.speed_from) != (found.speed_mm_per_s, found.speed_from):
+    if _speed(now) != _speed(found):
         said.append(f"paper speed {now.speed_mm_per_s:g} mm/s (found: {found.speed_mm_per_s:g})")
     return said
 
@@ -216,24 +215,22 @@ def carried(old: Sidecar, new: Sidecar) -> Sidecar:
     Names, times and redraws go to the stretch that stands in the same place of the same row; what
     finds none is said in a note.
     """
-    calibration = replace(
-        old.calibration,
-        pulse_height_mm=new.calibration.pulse_height_mm,
-        pulse_width_mm=new.calibration.pulse_width_mm,
-    )
-    scale = _scale_corrections(old.calibration, old.found_calibration)
-    changed = replace(
-        new,
-        found_calibration=old.found_calibration if scale else new.found_calibration,
-        calibration=calibration if scale else new.calibration,
-    )
+    changed = _with_scale_of(old, new)
+    notes = [Note("corners", "The page was rectified from the corners that were given.")]
+    if old.layout != old.found_layout:
+        try:
+            changed = with_layout(changed, old.layout)
+        except SidecarError:
+            notes.append(Note("lost", "The layout that was given does not fit any more."))
     pieces, redraws, lost = {}, [], []
     for piece in old.pieces:
         edited = piece.lead != piece.found_lead or piece.start_s != piece.found_start_s
         drawn = [redraw for redraw in old.redraw if redraw.segment == piece.id]
         if not edited and not drawn:
             continue
-        match = next((p for p in new.pieces if p.id == piece.id and p.rhythm == piece.rhythm), None)
+        match = next(
+            (p for p in changed.pieces if p.id == piece.id and p.rhythm == piece.rhythm), None
+        )
         if match is None:
             lost.append(piece.id)
             continue
@@ -243,10 +240,35 @@ def carried(old: Sidecar, new: Sidecar) -> Sidecar:
         if piece.start_s != piece.found_start_s:
             match = replace(match, start_s=piece.start_s)
         pieces[match.id] = match
-    notes = [Note("corners", "The page was rectified from the corners that were given.")]
     notes += [
         Note("lost", f"A correction of segment {id_} was dropped: it is not there any more.")
         for id_ in lost
     ]
     changed = replace(changed, redraw=tuple(redraws), notes=(*notes, *changed.notes))
     return with_pieces(changed, pieces)
+
+
+def _with_scale_of(old: Sidecar, new: Sidecar) -> Sidecar:
+    """The new reading with the gain and the speed that a person corrected in the old one."""
+    now, found = new.calibration, new.found_calibration
+    if _gains(old.calibration) != _gains(old.found_calibration):
+        now = with_gains(now, *_gains(old.calibration))
+        found = with_gains(found, *_gains(old.found_calibration))
+    corrected, before = old.calibration, old.found_calibration
+    if _speed(corrected) != _speed(before):
+        value, origin = _speed(corrected)
+        now = replace(now, speed_mm_per_s=value, speed_from=origin)
+        value, origin = _speed(before)
+        found = replace(found, speed_mm_per_s=value, speed_from=origin)
+    return replace(new, calibration=now, found_calibration=found)
+
+
+def _gains(calibration: Calibration) -> list[tuple[float, str]]:
+    return [
+        (calibration.gain_for(leads[0]), calibration.gain_from_for(leads[0]))
+        for leads in GROUPS.values()
+    ]
+
+
+def _speed(calibration: Calibration) -> tuple[float, str]:
+    return calibration.speed_mm_per_s, calibration.speed_from

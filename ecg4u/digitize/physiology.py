@@ -36,9 +36,9 @@ LIMB_MISFIT = 0.06
 """Share of the limb leads' power that Einthoven's laws may leave unexplained."""
 LIMB_GAIN = 2.5
 """How many times better other names must explain the limb leads to be believed."""
-CHEST_DETOUR = 1.45
+CHEST_DETOUR = 1.5
 """Longest way from V1 to V6, over the shortest order's, that is believed."""
-CHEST_REVERSED_R = -0.25
+CHEST_REVERSED_R = -0.4
 """V6 looks like the left side's leads, V1 does not; from this difference on, they are reversed."""
 STRIP_ALIKE, STRIP_UNLIKE, STRIP_MARGIN = 0.96, 0.9, 0.1
 ARM_R = -0.75

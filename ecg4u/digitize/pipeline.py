@@ -9,8 +9,9 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from ecg4u.digitize.calibration import Pulse, calibrate, find_pulses, inner_pulses
+from ecg4u.digitize.calibration import Pulse, calibrate, find_pulses
 from ecg4u.digitize.corrections import carried
+from ecg4u.digitize.doubts import column_doubts, refuse_two_ecgs
 from ecg4u.digitize.grid import rectify
 from ecg4u.digitize.labels import read_labels
 from ecg4u.digitize.layout import find_layout
@@ -32,13 +33,7 @@ from ecg4u.io import Page
 
 MIN_ROW_MM = 35.0
 EDGE_MM = 0.8
-COLUMN_REACH_MM = 20.0
-COLUMN_DOUBT_MM = 3.0
 SURE_LABEL = 0.6
-NEVER_TWICE = ("aVR", "aVL", "aVF", "V2", "V3", "V4", "V6")
-SURE_TWICE = 0.9
-TWICE_APART_MM = 20.0
-MIN_TWICE = 4
 
 
 @dataclass
@@ -111,7 +106,7 @@ def _read(
             labels = read_labels(rectified)
         else:
             rectified, labels = read_upright(rectified)
-        _refuse_two_ecgs(labels, rectified.px_per_mm)
+        refuse_two_ecgs(labels, rectified.px_per_mm)
     with clock.stage("ink"):
         ink = find_ink(rectified, labels)
     with clock.stage("rows"):
@@ -133,7 +128,7 @@ def _read(
         )
     with clock.stage("signals"):
         layout, parts = _signals(paths, pulses, layout, calibration, rectified.px_per_mm)
-        doubts = _column_doubts(paths, layout, labels, rectified.px_per_mm)
+        doubts = column_doubts(paths, layout, labels, rectified.px_per_mm)
         found = observed(page, rectified, layout, calibration, parts, doubts)
     return rectified, labels, found
 
@@ -147,23 +142,6 @@ def _read_again(
     rectified, labels, new = _read(page, clock, None, speed, old.corners)
     new = replace(new, corners=old.corners, found_corners=old.corners)
     return rectified, labels, carried(old, new)
-
-
-def _refuse_two_ecgs(labels: Sequence[Label], px_per_mm: float) -> None:
-    """Refuse a page on which names that no rhythm strip repeats stand twice."""
-    twice = set()
-    sure = [x for x in labels if x.name in NEVER_TWICE and x.probability > SURE_TWICE]
-    for first in sure:
-        for second in sure:
-            apart = np.hypot(*np.subtract(first.centre, second.centre)) / px_per_mm
-            if first.name == second.name and apart > TWICE_APART_MM:
-                twice.add(first.name)
-    if len(twice) >= MIN_TWICE:
-        raise PoorQualityError(
-            "The image seems to hold two ECGs: the same lead names stand on it twice.",
-            stage="labels",
-            hint="Crop the image to one ECG and give each by itself.",
-        )
 
 
 def find_ink(rectified: RectifiedPage, labels: Sequence[Label] = ()) -> InkMap:
@@ -221,26 +199,3 @@ def _signals(
         parts = measure(layout)
     renamed = rename_strips(layout, parts)
     return renamed, [replace(p, segment=s) for p, s in zip(parts, renamed.segments, strict=True)]
-
-
-def _column_doubts(
-    paths: tuple[RowPath, ...], layout: Layout, labels: Sequence[Label], px_per_mm: float
-) -> tuple[str, ...]:
-    """Warnings where the columns' edges do not fit the names or hold pulses of their own."""
-    doubts = []
-    inner = [s for s in layout.segments if s.start_s > 0.5 and not s.rhythm]
-    edges = tuple(sorted({round(s.x0) * 1.0 for s in inner}))
-    if inner_pulses(paths, edges, px_per_mm):
-        doubts.append("Columns begin with calibration pulses of their own, left in the signal.")
-    offsets = [
-        (label.box[0] - s.x0) / px_per_mm
-        for s in inner
-        for label in labels
-        if label.name == s.lead and abs(label.box[0] - s.x0) < COLUMN_REACH_MM * px_per_mm
-    ]
-    if len(offsets) >= 3 and abs(np.median(offsets)) > COLUMN_DOUBT_MM:
-        doubts.append(
-            f"The names stand {np.median(offsets):.0f} mm from where their columns were cut: "
-            "the ends of the leads may belong to their neighbours."
-        )
-    return tuple(doubts)

@@ -90,7 +90,7 @@ def test_chest_leads_in_reverse_or_far_out_of_place_are_said() -> None:
     backwards = dict(zip(CHEST_LEADS, CHEST_LEADS[::-1], strict=True))
     assert any("in reverse" in w for w in check_physiology(_parts(RECORD.p_signal, **backwards)))
     beats = average_beats(_parts(RECORD.p_signal, V1="V5", V5="V1"))
-    assert chest_detour(beats)[0] > 1.45
+    assert chest_detour(beats)[0] > 1.5
     assert misplaced_chest_leads(beats)
 
 

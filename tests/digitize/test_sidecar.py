@@ -6,6 +6,7 @@ import contextlib
 import copy
 import json
 import math
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -30,14 +31,19 @@ PAGES = ROOT / "data" / "pages"
 SCHEMA = json.loads((ROOT / "docs" / "sidecar.schema.json").read_text())
 
 
-@pytest.fixture(scope="module", params=["A00347.png", "phone.jpg"])
+@cache
+def _reading(name: str) -> Digitization:
+    return digitize_page(read_page(PAGES / name))
+
+
+@pytest.fixture(params=["A00347.png", "phone.jpg"])
 def first(request: pytest.FixtureRequest) -> Digitization:
-    return digitize_page(read_page(PAGES / request.param))
+    return _reading(request.param)
 
 
 @pytest.fixture(scope="module")
 def photo() -> Digitization:
-    return digitize_page(read_page(PAGES / "phone.jpg"))
+    return _reading("phone.jpg")
 
 
 @pytest.fixture
@@ -69,9 +75,8 @@ def _document(first: Digitization) -> dict[str, Any]:
     return copy.deepcopy(first.sidecar())
 
 
-@pytest.mark.usefixtures("no_reading")
 def test_an_unedited_sidecar_gives_the_same_record_without_reading_the_page(
-    first: Digitization,
+    first: Digitization, no_reading: None
 ) -> None:
     assert first.basis is not None
     text = first.basis.to_json()
@@ -419,7 +424,7 @@ def _places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     return found
 
 
-@settings(max_examples=150)
+@settings(max_examples=60)
 @given(data=st.data())
 def test_whatever_stands_in_it_gives_signals_or_a_typed_error(
     photo: Digitization, data: st.DataObject
@@ -437,7 +442,7 @@ def test_whatever_stands_in_it_gives_signals_or_a_typed_error(
     assert np.isfinite(result.record.p_signal).any() or result.grade in ("poor", "missing")
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(st.integers(0, 10_000_000), st.integers(0, 255))
 def test_a_changed_byte_never_ends_in_a_traceback(
     photo: Digitization, place: int, byte: int

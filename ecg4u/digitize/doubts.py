@@ -1,0 +1,59 @@
+"""What makes a reading doubtful: two ECGs in one picture, names that stand off their columns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ecg4u.digitize.calibration import inner_pulses
+from ecg4u.digitize.result import Label, Layout
+from ecg4u.digitize.trace import RowPath
+from ecg4u.errors import PoorQualityError
+
+COLUMN_REACH_MM = 20.0
+COLUMN_DOUBT_MM = 3.0
+NEVER_TWICE = ("aVR", "aVL", "aVF", "V2", "V3", "V4", "V6")
+SURE_TWICE = 0.9
+TWICE_APART_MM = 20.0
+MIN_TWICE = 4
+
+
+def refuse_two_ecgs(labels: Sequence[Label], px_per_mm: float) -> None:
+    """Refuse a page on which names that no rhythm strip repeats stand twice."""
+    twice = set()
+    sure = [x for x in labels if x.name in NEVER_TWICE and x.probability > SURE_TWICE]
+    for first in sure:
+        for second in sure:
+            apart = np.hypot(*np.subtract(first.centre, second.centre)) / px_per_mm
+            if first.name == second.name and apart > TWICE_APART_MM:
+                twice.add(first.name)
+    if len(twice) >= MIN_TWICE:
+        raise PoorQualityError(
+            "The image seems to hold two ECGs: the same lead names stand on it twice.",
+            stage="labels",
+            hint="Crop the image to one ECG and give each by itself.",
+        )
+
+
+def column_doubts(
+    paths: tuple[RowPath, ...], layout: Layout, labels: Sequence[Label], px_per_mm: float
+) -> tuple[str, ...]:
+    """Warnings where the columns' edges do not fit the names or hold pulses of their own."""
+    doubts = []
+    inner = [s for s in layout.segments if s.start_s > 0.5 and not s.rhythm]
+    edges = tuple(sorted({round(s.x0) * 1.0 for s in inner}))
+    if inner_pulses(paths, edges, px_per_mm):
+        doubts.append("Columns begin with calibration pulses of their own, left in the signal.")
+    offsets = [
+        (label.box[0] - s.x0) / px_per_mm
+        for s in inner
+        for label in labels
+        if label.name == s.lead and abs(label.box[0] - s.x0) < COLUMN_REACH_MM * px_per_mm
+    ]
+    if len(offsets) >= 3 and abs(np.median(offsets)) > COLUMN_DOUBT_MM:
+        doubts.append(
+            f"The names stand {np.median(offsets):.0f} mm from where their columns were cut: "
+            "the ends of the leads may belong to their neighbours."
+        )
+    return tuple(doubts)
