@@ -17,7 +17,7 @@ import numpy.typing as npt
 from ecg4u.digitize.calibration import Pulse
 from ecg4u.digitize.result import Label, Layout, NamedBy, RowSegment
 from ecg4u.digitize.trace import RowPath
-from ecg4u.record import LEADS
+from ecg4u.record import DEFAULT_FS_HZ, LEADS
 
 Array = npt.NDArray[np.float64]
 
@@ -113,7 +113,8 @@ def _boundaries(
 
     Columns are equally wide; how wide, the row's length says, unless the names that were read
     stand at another regular distance (a page cut off at the right, say). A row about as long as
-    usual is as long as usual, and where it stands, the end says that the rows agree on best.
+    usual is as long as usual, and where it stands, the end says that the rows agree on best; the
+    last sample is drawn one period before the end.
     """
     rows = spans[: geometry.rows]
     x0 = float(np.median([s[0] for s in rows]))
@@ -123,7 +124,8 @@ def _boundaries(
         left = [p.x1 for p in pulses if p.side == "left"] or [s[0] for s in rows]
         right = [p.x0 for p in pulses if p.side == "right"] or [s[1] for s in rows]
         trust_left, trust_right = 1.0 / _variance(left), 1.0 / _variance(right)
-        x0 = (x0 * trust_left + (x1 - nominal) * trust_right) / (trust_left + trust_right)
+        drawn = nominal - speed * px_per_mm / DEFAULT_FS_HZ
+        x0 = (x0 * trust_left + (x1 - drawn) * trust_right) / (trust_left + trust_right)
         x1 = x0 + nominal
     width = (x1 - x0) / geometry.columns
     pitch = _label_pitch(geometry.columns, labels)

@@ -57,6 +57,9 @@ MIN_ROW_INK = 0.6
 MIN_DEFLECTION_MM = 0.9
 MAX_STRAY_MM = 22.0
 MAX_SHARED = 0.3
+MIN_ROWS_IN_STEP = 4
+IN_STEP, OUT_OF_STEP = 0.45, 0.28
+STEP_MM = 2.0
 ROW_END_SLACK_MM = 4.0
 
 
@@ -424,7 +427,49 @@ def _plausible(rows: list[RowPath], px_per_mm: float) -> tuple[RowPath, ...]:
         if covered >= MIN_ROW_INK and strays < MAX_STRAY_MM * px_per_mm:
             fine = np.where(np.repeat(inside, FINE), row.fine, np.nan)
             kept.append(replace(row, centre=centre, fine=fine))
-    return tuple(kept)
+    return tuple(_in_step(_single(kept, px_per_mm), px_per_mm))
+
+
+def _single(rows: list[RowPath], px_per_mm: float) -> list[RowPath]:
+    """Rows without those that walk along another's trace, further from their own baseline."""
+    kept = list(rows)
+    for row in sorted(rows, key=_stray, reverse=True):
+        others = [other for other in kept if other is not row]
+        with np.errstate(invalid="ignore"):
+            shared = [np.abs(row.centre - o.centre) < 0.5 * px_per_mm for o in others]
+        length = np.isfinite(row.centre).sum()
+        if any(together.sum() > MAX_SHARED * length for together in shared):
+            kept = others
+    return kept
+
+
+def _stray(row: RowPath) -> float:
+    return float(np.nanmean(np.abs(row.centre - row.baseline)))
+
+
+def _in_step(rows: list[RowPath], px_per_mm: float) -> list[RowPath]:
+    """Rows whose beats come when the other rows' do; writing and frames keep no time."""
+    kept = list(rows)
+    while len(kept) >= MIN_ROWS_IN_STEP:
+        energy = np.stack([_steepness(row, px_per_mm) for row in kept])
+        agree = [
+            float(np.corrcoef(energy[i], np.delete(energy, i, axis=0).sum(axis=0))[0, 1])
+            for i in range(len(kept))
+        ]
+        worst = int(np.argmin(agree))
+        if agree[worst] > OUT_OF_STEP or np.median(agree) < IN_STEP:
+            break
+        del kept[worst]
+    return kept
+
+
+def _steepness(row: RowPath, px_per_mm: float) -> Array:
+    """Where a row is steep, over `STEP_MM`, each column at most as steep as its usual beat."""
+    slope = np.abs(np.diff(np.nan_to_num(row.centre, nan=row.baseline), prepend=row.baseline))
+    slope[~np.isfinite(row.centre)] = 0.0
+    width = int(STEP_MM * px_per_mm)
+    smooth = np.convolve(slope, np.ones(width) / width, mode="same")
+    return np.minimum(smooth, np.percentile(smooth, 95))
 
 
 def _measure(ink: FineInk, paths: Array, row: int, baseline: float, px_per_mm: float) -> RowPath:
