@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import io
 import json
+import multiprocessing
 import os
 import random
 import re
@@ -28,6 +29,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from multiprocessing.connection import Connection
+from multiprocessing.synchronize import Event
 from pathlib import Path
 
 import click
@@ -111,29 +114,34 @@ def send(url: str, data: bytes, *, options: str = "{}", name: str = "page") -> h
     return httpx.post(f"{url}/v1/ecg", files=files, data={"options": options}, timeout=WAIT_S)
 
 
-@dataclass
-class Probe:
-    """Asks /health again and again, from a thread of its own."""
+def _probe(url: str, stop: Event, answers: Connection) -> None:
+    seconds = []
+    with httpx.Client(timeout=30) as client:
+        while not stop.wait(PROBE_EVERY_S):
+            begun = time.perf_counter()
+            client.get(f"{url}/health").raise_for_status()
+            seconds.append(time.perf_counter() - begun)
+    answers.send(seconds)
 
-    url: str
-    seconds: list[float] = field(default_factory=list)
-    _stop: threading.Event = field(default_factory=threading.Event)
+
+class Probe:
+    """Asks /health again and again, from a process of its own: clients here would delay it."""
+
+    def __init__(self, url: str) -> None:
+        context = multiprocessing.get_context("spawn")
+        self.seconds: list[float] = []
+        self._stop = context.Event()
+        self._answers, theirs = context.Pipe()
+        self._process = context.Process(target=_probe, args=(url, self._stop, theirs))
 
     def __enter__(self) -> Probe:
-        self._thread = threading.Thread(target=self._run)
-        self._thread.start()
+        self._process.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._stop.set()
-        self._thread.join()
-
-    def _run(self) -> None:
-        with httpx.Client(timeout=30) as client:
-            while not self._stop.wait(PROBE_EVERY_S):
-                begun = time.perf_counter()
-                client.get(f"{self.url}/health").raise_for_status()
-                self.seconds.append(time.perf_counter() - begun)
+        self.seconds = self._answers.recv()
+        self._process.join()
 
     def row(self) -> str:
         """As a line of a table."""
