@@ -28,7 +28,7 @@ def names_upright(page: Page, k: int) -> tuple[bool, frozenset[str], float]:
     laid = replace(page, image=np.ascontiguousarray(np.rot90(page.image, -k)))
     flat = rectify(laid)
     start = time.process_time()
-    upright, labels = read_upright(flat)
+    upright, labels = read_upright(laid, flat)
     seconds = time.process_time() - start
     off = (upright.grid.turned_deg - 90 * k + 180) % 360 - 180
     names = frozenset(label.name for label in labels if label.probability > SURE)

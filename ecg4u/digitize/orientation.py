@@ -6,13 +6,17 @@ their heads, so the other nine decide.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
+from ecg4u.digitize.grid import rectify
 from ecg4u.digitize.labels import read_labels
 from ecg4u.digitize.names import page_darkness, sure_names
 from ecg4u.digitize.page import RectifiedPage, quarter_turn
 from ecg4u.digitize.result import Label
 from ecg4u.errors import PoorQualityError
+from ecg4u.io import Page
 
 PLAINLY_UPRIGHT = 7
 """Names from which no other turn is tried; of the development pages' other turns the best has 6."""
@@ -24,10 +28,11 @@ of the development set."""
 CELL_MM = 5.0
 
 
-def read_upright(rectified: RectifiedPage) -> tuple[RectifiedPage, tuple[Label, ...]]:
-    """The page turned upright, and the lead names on it.
+def read_upright(page: Page, rectified: RectifiedPage) -> tuple[RectifiedPage, tuple[Label, ...]]:
+    """The rectified page turned upright, and the lead names on it.
 
-    A page is turned only where another side up shows clearly more names than it does as it is.
+    A page is turned only where another side up shows clearly more names than it does as it is. It
+    is then rectified anew from the turned picture, so that it reads as if given upright.
 
     Raises
     ------
@@ -38,19 +43,35 @@ def read_upright(rectified: RectifiedPage) -> tuple[RectifiedPage, tuple[Label, 
     if evidence(labels) >= PLAINLY_UPRIGHT:
         return rectified, labels
     best, most = 0, evidence(labels)
-    page = rectified
     for k in (2, 1, 3):
-        turned = quarter_turn(rectified, k)
-        read = read_labels(turned)
-        if evidence(read) >= max(FEWEST, most + (CLEARLY_MORE if best == 0 else 1)):
-            best, most, page, labels = k, evidence(read), turned, read
-    if best == 0 and most < FEWEST and _rows_run_down(rectified):
+        found = evidence(read_labels(quarter_turn(rectified, k)))
+        if found >= max(FEWEST, most + (CLEARLY_MORE if best == 0 else 1)):
+            best, most = k, found
+    if best:
+        upright = rectify_turned(page, best)
+        return upright, read_labels(upright)
+    if most < FEWEST and _rows_run_down(rectified):
         raise PoorQualityError(
             "The page lies on its side, and no lead names tell which end is the top.",
             stage="labels",
             hint="Turn the image upright and give it again.",
         )
-    return page, labels
+    return rectified, labels
+
+
+def rectify_turned(page: Page, k: int) -> RectifiedPage:
+    """A page rectified from its picture turned by k * 90 degrees clockwise.
+
+    Its nodes are places of the picture as it was given.
+    """
+    turned = replace(page, image=np.ascontiguousarray(np.rot90(page.image, -k)))
+    found = rectify(turned)
+    right, bottom = page.image.shape[1] - 1.0, page.image.shape[0] - 1.0
+    x, y = found.nodes[..., 0], found.nodes[..., 1]
+    nodes = np.stack({1: (y, bottom - x), 2: (right - x, bottom - y), 3: (right - y, x)}[k], -1)
+    degrees = (found.grid.turned_deg - 90.0 * k + 180.0) % 360.0 - 180.0
+    grid = replace(found.grid, turned_deg=180.0 if degrees == -180.0 else degrees)
+    return replace(found, nodes=nodes, grid=grid)
 
 
 def evidence(labels: tuple[Label, ...]) -> int:

@@ -105,7 +105,7 @@ def _read(
         if corners:
             labels = read_labels(rectified)
         else:
-            rectified, labels = read_upright(rectified)
+            rectified, labels = read_upright(page, rectified)
         refuse_two_ecgs(labels, rectified.px_per_mm)
     with clock.stage("ink"):
         ink = find_ink(rectified, labels)

@@ -27,9 +27,13 @@ def laid(page: Page, k: int) -> Page:
     return replace(page, image=np.ascontiguousarray(np.rot90(page.image, -k)))
 
 
+def read(page: Page) -> tuple[RectifiedPage, tuple[Label, ...]]:
+    return read_upright(page, rectify(page))
+
+
 @cache
 def upright(name: str) -> tuple[RectifiedPage, tuple[Label, ...]]:
-    return read_upright(rectify(read_page(DATA / "pages" / name)))
+    return read(read_page(DATA / "pages" / name))
 
 
 @cache
@@ -46,31 +50,30 @@ def test_upright_pages_stay(name: str) -> None:
     assert evidence(labels) >= 7
 
 
-@pytest.mark.parametrize("k", [1, 2, 3])
-@pytest.mark.parametrize("name", PAGES)
+@pytest.mark.parametrize(("name", "k"), [("A00347.png", 1), ("phone.jpg", 2), ("phone.jpg", 3)])
 def test_a_turned_page_reads_as_if_upright(name: str, k: int) -> None:
     expected, labels = upright(name)
-    page, read = read_upright(rectify(laid(read_page(DATA / "pages" / name), k)))
+    given = laid(read_page(DATA / "pages" / name), k)
+    page, found = read(given)
+    assert page.image.tobytes() == expected.image.tobytes()
+    assert found == labels
     turned = (page.grid.turned_deg - expected.grid.turned_deg - 90 * k + 180) % 360 - 180
-    assert abs(turned) < 3
-    known = {label.name: label.centre for label in labels if label.probability > 0.95}
-    found = {label.name: label.centre for label in read if label.probability > 0.8}
-    common = sorted((set(known) & set(found)) - {"II"})
-    assert len(common) >= 10
-    off = np.array([np.subtract(known[n], found[n]) for n in common]) / 50
-    assert np.abs(off - np.round(np.median(off, axis=0))).max() < 0.15
+    assert abs(turned) < 1e-6
+    h, w = expected.image.shape[:2]
+    at = np.array([(x, y) for x in (w // 4, w // 2) for y in (h // 3, h // 2)])
+    source = page.to_source(at).round().astype(int)
+    seen = given.image[source[:, 1], source[:, 0]].astype(int)
+    assert np.abs(seen - page.image[at[:, 1], at[:, 0]]).mean() < 25
 
 
 def test_a_page_on_its_head_gives_the_same_record() -> None:
     page = read_page(DATA / "pages" / "A00347.png")
     one, two = (digitize_page(laid(page, k)).record.p_signal for k in (0, 2))
-    both = np.isfinite(one) & np.isfinite(two)
-    assert both.sum() > 0.98 * np.isfinite(one).sum()
-    assert np.sqrt(np.mean((one[both] - two[both]) ** 2)) < 0.03
+    assert one.tobytes() == two.tobytes()
 
 
 def test_without_names_an_upright_page_stays() -> None:
-    page, labels = read_upright(rectify(drawn(False)))
+    page, labels = read(drawn(False))
     assert abs(page.grid.turned_deg) < 1
     assert evidence(labels) < 3
 
@@ -78,4 +81,4 @@ def test_without_names_an_upright_page_stays() -> None:
 @pytest.mark.parametrize("k", [1, 3])
 def test_without_names_a_page_on_its_side_is_refused(k: int) -> None:
     with pytest.raises(PoorQualityError, match="lies on its side"):
-        read_upright(rectify(laid(drawn(False), k)))
+        read(laid(drawn(False), k))
