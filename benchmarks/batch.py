@@ -1,9 +1,7 @@
 """Throughput, memory, isolation and recovery of ``ecg4u batch``, into benchmarks/results/batch.md.
 
-    python -m benchmarks.batch speed                  # 6 minutes on two idle cores
-    python -m benchmarks.batch growth -n 2000 --out cache/growth
-    python -m benchmarks.batch faults -n 1000 --pages-among 300
-    python -m benchmarks.batch kills -n 200 --kills 20
+    python -m benchmarks.batch all       # speed, kills and faults: 8 minutes on two idle cores
+    python -m benchmarks.batch growth -n 2000 --out cache/growth    # 25 minutes there
 
 ``speed`` digitizes and classifies copies of clean 2200 x 1700 pages with one worker and with two:
 pages a minute between the first and the last page done (start-up left out), CPU seconds a page,
@@ -130,9 +128,18 @@ def main() -> None:
     """Benchmarks of the batch."""
 
 
+@main.command("all")
+@click.pass_context
+def everything(context: click.Context) -> None:
+    """Speed, kills and faults, in this order."""
+    context.invoke(speed)
+    context.invoke(kills)
+    context.invoke(faults)
+
+
 @main.command()
 @click.option("--pages", default="../shared/images/generated/A*.png", show_default=True)
-@click.option("-n", "n_pages", default=40, show_default=True, help="For each worker.")
+@click.option("-n", "n_pages", default=24, show_default=True, help="For each worker.")
 @click.option("--workers", multiple=True, type=int, default=(1, 2), show_default=True)
 @click.option("--usd-per-core-hour", default=0.05, show_default=True)
 def speed(pages: str, n_pages: int, workers: tuple[int, ...], usd_per_core_hour: float) -> None:
@@ -256,9 +263,9 @@ def in_order_of_end(out: Path) -> list[dict[str, Any]]:
 
 @main.command()
 @RECORDS
-@click.option("-n", "n_inputs", default=1000, show_default=True)
-@click.option("--pages-among", default=300, show_default=True, help="The rest: signal records.")
-@click.option("--timeout", default=60.0, show_default=True)
+@click.option("-n", "n_inputs", default=300, show_default=True)
+@click.option("--pages-among", default=60, show_default=True, help="The rest: signal records.")
+@click.option("--timeout", default=15.0, show_default=True)
 def faults(records: Path, n_inputs: int, pages_among: int, timeout: float) -> None:
     """1 % corrupt, 1 % hanging, 1 % killing: all others done?"""
     with tempfile.TemporaryDirectory() as folder:
@@ -319,9 +326,9 @@ def expected_code(key: str) -> str:
 
 @main.command()
 @RECORDS
-@click.option("-n", "n_pages", default=200, show_default=True)
+@click.option("-n", "n_pages", default=40, show_default=True)
 @click.option("--kills", "n_kills", default=20, show_default=True)
-@click.option("--longest", default=30.0, show_default=True, help="s until a kill, at most.")
+@click.option("--longest", default=12.0, show_default=True, help="s until a kill, at most.")
 def kills(records: Path, n_pages: int, n_kills: int, longest: float) -> None:
     """``kill -9`` of the whole run again and again, then --resume: as an undisturbed run?"""
     chance = random.Random(n_kills)
@@ -341,10 +348,8 @@ def kills(records: Path, n_pages: int, n_kills: int, longest: float) -> None:
 def start(source: Path, out: Path) -> subprocess.Popen[bytes]:
     """``ecg4u batch`` with two workers, in a process group of its own."""
     command = [sys.executable, "-m", "ecg4u.cli", "batch", str(source), "-o", str(out)]
-    return subprocess.Popen(
-        [*command, "-j", "2", "--classify", "--keep-sidecars", "--resume", "--quiet"],
-        start_new_session=True,
-    )
+    options = ["-j", "2", "--classify", "--keep-sidecars", "--resume", "--timeout", "900", "-q"]
+    return subprocess.Popen([*command, *options], start_new_session=True, stderr=subprocess.DEVNULL)
 
 
 def kill_one_way(process: subprocess.Popen[bytes], chance: random.Random) -> None:

@@ -17,7 +17,7 @@ import pytest
 from batch_pages import beats, draw
 from PIL import Image, PngImagePlugin
 
-from ecg4u.batch.executors import ONE_THREAD
+from ecg4u.batch.executors import WORKER_ENVIRONMENT
 from ecg4u.io import write_record
 
 META, FILE, PIXEL = "Metadine", "Filenamia", "PIXELA"
@@ -89,7 +89,7 @@ def run(archive: Path, out: Path, *options: str) -> str:
     temporary.mkdir()
     environment = {
         **os.environ,
-        **ONE_THREAD,
+        **WORKER_ENVIRONMENT,
         "TMPDIR": str(temporary),
         "PYTHONWARNINGS": "always",
         "PYTHONDEVMODE": "1",
