@@ -25,6 +25,8 @@ MAX_SHIFT_S = 0.024
 ALIKE = 0.85
 """Beats correlating at least so much share a shape (checked on MIT-BIH beats)."""
 
+FAINT = 0.12
+"""A complex less steep than this share of the median one is noise in a pause."""
 EDGE_S = 0.3
 THROUGHOUT = 0.85
 """A lead known over this share of all complexes runs through the record."""
@@ -70,6 +72,8 @@ def find_beats(signal: FloatArray, probability: FloatArray) -> QRSList:
         empty = np.zeros(0)
         return QRSList(empty, empty, empty, empty, np.zeros(0, dtype=bool))
     edges = np.array(kept)
+    steep = steepness(speed(signal), edges[:, 0], edges[:, 1])
+    edges = edges[steep >= FAINT * np.median(steep)]
     anchored = np.where(anchors(signal, edges), signal, np.nan)
     r = _r_peaks(anchored, edges)
     shapes, masks = _shapes(signal, r)
@@ -78,6 +82,24 @@ def find_beats(signal: FloatArray, probability: FloatArray) -> QRSList:
     similarity = _to_usual(alike, usual)
     real = ~_cut_off(signal, r, usual)
     return QRSList(r[real], edges[real, 0], edges[real, 1], similarity[real], usual[real])
+
+
+def speed(signal: FloatArray) -> FloatArray:
+    """Root mean square over the leads shown of the change from sample to sample, (n,) mV."""
+    moved = np.abs(np.diff(signal, axis=0, prepend=signal[:1]))
+    known = np.isfinite(moved)
+    total = np.where(known, moved, 0.0) ** 2
+    return np.sqrt(total.sum(axis=1) / np.maximum(known.sum(axis=1), 1))
+
+
+def steepness(energy: FloatArray, onset: FloatArray, offset: FloatArray) -> FloatArray:
+    """The largest `speed` within each complex."""
+    return np.array(
+        [
+            energy[max(int(a), 0) : int(b) + 2].max(initial=0.0)
+            for a, b in zip(onset, offset, strict=True)
+        ]
+    )
 
 
 def _cut_off(signal: FloatArray, r: FloatArray, usual: BoolArray) -> BoolArray:

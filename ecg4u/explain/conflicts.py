@@ -9,7 +9,20 @@ from ecg4u.explain.titles import CLASSES as CLASS_TITLES
 from ecg4u.explain.titles import inside, listed
 
 if TYPE_CHECKING:
-    from ecg4u.model import Classification
+    from ecg4u.model import Classification, ClassResult
+
+
+POOR_SENSITIVITY = 0.5
+
+
+def _blind(result: ClassResult) -> str:
+    """A warning where the network misses more than half of a class."""
+    if not result.sensitivity < POOR_SENSITIVITY:
+        return ""
+    return (
+        f"; of the validation recordings with this finding the network saw only "
+        f"{100 * result.sensitivity:.0f} %"
+    )
 
 
 def conflicts(
@@ -37,7 +50,7 @@ def conflicts(
             out.append(
                 f"The measurements meet the criteria of {title} ({why}), but the network gives "
                 f"{100 * result.probability:.0f} % (threshold {100 * result.threshold:.0f} %): "
-                "look again."
+                f"look again{_blind(result)}."
             )
     positive = {r.name for r in classification.results if r.positive}
     if "Normal" in positive and len(positive) > 1:

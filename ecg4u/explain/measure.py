@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from ecg4u.explain.beats import MedianBeat, QRSList, find_beats, median_beat
+from ecg4u.explain.beats import (
+    MedianBeat,
+    QRSList,
+    find_beats,
+    median_beat,
+    speed,
+    steepness,
+)
 from ecg4u.explain.result import Beat, Features
 from ecg4u.explain.signals import FS_HZ
 from ecg4u.explain.waves import Wave, find_waves
@@ -37,10 +44,20 @@ validation split, with 0.5 only 7; one false in both)."""
 ALIKE_PVC = 0.75
 UNLIKE = 0.4
 SAME = 0.95
+TALL = 1.6
+"""An early wide beat so much taller than the usual ones is ventricular, whatever its shape."""
 ON_TIME = 0.95
 """A wide beat that comes on time must be quite unlike the usual one to be ventricular."""
 P_WINDOW_S = (0.28, 0.07)
 FloatArray = npt.NDArray[np.float64]
+
+SEARCHES = 2
+"""A gap may be long only beside the beats that the first search found."""
+LONG_GAP_S = 1.1
+LONG_GAP = 1.35
+"""Gaps longer than both (the second times the median RR) are searched for beats."""
+SMALL_BEAT = 0.25
+"""A beat found in a gap is at least so steep, against the median of those found before."""
 
 NO_BEATS = "no QRS complexes found"
 NO_LEAD = "the lead is not shown for a whole beat"
@@ -65,7 +82,43 @@ def measure_record(record: ECGRecord) -> Measured:
     from ecg4u.explain.waves import wave_probabilities
 
     signal = at_500_hz(record)
-    return measure(signal, wave_probabilities(signal))
+    probability = wave_probabilities(signal)
+    for _ in range(SEARCHES):
+        probability = searched_back(signal, probability)
+    return measure(signal, probability)
+
+
+def searched_back(signal: FloatArray, probability: FloatArray) -> FloatArray:
+    """The wave probabilities, long gaps between beats looked at again by themselves.
+
+    Beside tall ventricular beats small sinus beats are overlooked, since the network sees every
+    lead scaled to its tallest waves; within a gap they are the tallest (Pan and Tompkins 1985
+    search back likewise, with a lower threshold).
+    """
+    from ecg4u.explain.waves import wave_probabilities
+
+    beats = find_beats(signal, probability)
+    if len(beats) < 3:
+        return probability
+    rr = np.diff(beats.r)
+    long = np.flatnonzero(rr > max(LONG_GAP_S * FS_HZ, LONG_GAP * float(np.median(rr))))
+    energy = speed(signal)
+    floor = SMALL_BEAT * float(np.median(steepness(energy, beats.onset, beats.offset)))
+    out = probability
+    for i in long:
+        a, b = round(beats.offset[i] + 0.3 * FS_HZ), round(beats.onset[i + 1] - 0.12 * FS_HZ)
+        if b - a < 0.25 * FS_HZ:
+            continue
+        again = wave_probabilities(signal[a:b])
+        with np.errstate(invalid="ignore"):
+            known = np.isfinite(again[:, :, 1])
+            together = np.where(known, again[:, :, 1], 0).sum(axis=1) / known.sum(axis=1)
+        found = find_waves(together, threshold=0.5, min_length=0.04 * FS_HZ)
+        edges = np.array([(w.onset, w.offset) for w in found]).reshape(-1, 2)
+        if steepness(energy[a:b], edges[:, 0], edges[:, 1]).max(initial=0) >= floor:
+            out = out.copy() if out is probability else out
+            out[a:b] = again
+    return out
 
 
 def measure(signal: FloatArray, probability: FloatArray) -> Measured:
@@ -73,7 +126,7 @@ def measure(signal: FloatArray, probability: FloatArray) -> Measured:
     beats = find_beats(signal, probability)
     if not len(beats):
         return Measured(signal, probability, beats, (), None, {})
-    kinds = classify_beats(beats)
+    kinds = classify_beats(beats, sizes(signal, beats))
     chosen = np.array([b.kind == "usual" for b in kinds])
     if not chosen.any():
         chosen = beats.usual if beats.usual.any() else np.ones(len(beats), dtype=bool)
@@ -81,7 +134,27 @@ def measure(signal: FloatArray, probability: FloatArray) -> Measured:
     return Measured(signal, probability, beats, kinds, median, boundaries(median))
 
 
-def classify_beats(beats: QRSList) -> tuple[Beat, ...]:
+def sizes(signal: FloatArray, beats: QRSList) -> FloatArray:
+    """Height of each QRS over that of the usual ones in the same lead, median over its leads."""
+    heights = np.full((len(beats), signal.shape[1]), np.nan)
+    for i in range(len(beats)):
+        part = signal[max(int(beats.onset[i]), 0) : int(beats.offset[i]) + 1]
+        whole = np.asarray(np.isfinite(part).all(axis=0))
+        if len(part):
+            heights[i, whole] = np.ptp(part[:, whole], axis=0)
+    out = np.ones(len(beats))
+    usual = beats.usual if beats.usual.any() else np.ones(len(beats), dtype=bool)
+    for i, row in enumerate(heights):
+        ratios = [
+            height / np.nanmedian(heights[usual, lead])
+            for lead, height in enumerate(row)
+            if np.isfinite(height) and np.nanmax(np.append(heights[usual, lead], 0.0)) > 0.1
+        ]
+        out[i] = float(np.median(ratios)) if ratios else 1.0
+    return out
+
+
+def classify_beats(beats: QRSList, size: FloatArray) -> tuple[Beat, ...]:
     """Each beat as usual, premature atrial (early, usual shape) or ventricular (other, wide)."""
     rr = np.diff(beats.r) / FS_HZ
     width = 1000 * (beats.offset - beats.onset) / FS_HZ
@@ -99,7 +172,7 @@ def classify_beats(beats: QRSList) -> tuple[Beat, ...]:
             wide = wider or (similarity < UNLIKE and early is not None and early < EARLY)
         kind = "usual"
         odd = similarity < UNLIKE or (early is not None and early < ON_TIME)
-        broad = wider and width[i] >= WIDE_MS and similarity < SAME
+        broad = width[i] >= WIDE_MS and similarity < SAME and (wider or size[i] >= TALL)
         if strange and wide and odd and (early is None or early < 1.15):
             kind = "PVC"
         elif broad and early is not None and early < EARLY:

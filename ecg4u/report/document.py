@@ -120,7 +120,11 @@ def _document(heading: str, body: Markup) -> str:
 def _top(analysis: Analysis, why: Explanation | None) -> Markup:
     words = join(
         [
-            sections.verdict(analysis.classification, why.conflicts if why else ()),
+            sections.verdict(
+                analysis.classification,
+                why.conflicts if why else (),
+                why.criteria if why else (),
+            ),
             sections.section("reading", "Reading", sections.reading(why.reading)) if why else None,
             sections.section(
                 "warnings", "Quality and warnings", sections.warnings(warning_lines(analysis))

@@ -60,8 +60,16 @@ def notice() -> Markup:
     return tag("p", DISCLAIMER, cls="notice")
 
 
-def verdict(opinion: Classification | None, conflicts: Sequence[str]) -> Markup:
-    """The answer in a line: which classes, how sure, and where the parts disagree."""
+def verdict(
+    opinion: Classification | None,
+    conflicts: Sequence[str],
+    measured: Sequence[CriterionResult] = (),
+) -> Markup:
+    """The answer in a line: which classes, how sure, and where the parts disagree.
+
+    What the criteria find and the network does not stands beside it: a headline of "none" over a
+    large ST elevation would be read and the rest not.
+    """
     if opinion is None:
         return Markup("")
     positive = [row for row in opinion.results if row.positive]
@@ -88,10 +96,28 @@ def verdict(opinion: Classification | None, conflicts: Sequence[str]) -> Markup:
         tag("h2", "The network finds"),
         tag("ul", found, cls="found") if found else None,
         tag("p", "None of its nine classes.", cls="found") if none else None,
+        _by_criteria(opinion, measured),
         tag("p", UNLIKELY, cls="quiet") if unlikely else None,
         tag("p", VERDICTS.get(opinion.verdict, ""), " ", " ".join(opinion.reasons), cls="quiet"),
         _conflicts(conflicts),
         attrs={"class": f"verdict {opinion.verdict}", "role": "status"},
+    )
+
+
+def _by_criteria(opinion: Classification, measured: Sequence[CriterionResult]) -> Markup | None:
+    found = {row.name for row in opinion.results if row.positive}
+    alone = [
+        CLASS_TITLES.get(row.class_name, row.class_name)
+        for row in measured
+        if row.decides and row.outcome == "met" and row.class_name not in found | {"Normal"}
+    ]
+    if not alone or opinion.verdict == "unreadable":
+        return None
+    return join(
+        [
+            tag("h2", "Only the measurements find"),
+            tag("ul", *(tag("li", tag("strong", name)) for name in alone), cls="found"),
+        ]
     )
 
 

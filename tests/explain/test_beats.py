@@ -1,0 +1,24 @@
+from __future__ import annotations
+
+import numpy as np
+from conftest import as_3x4, train
+
+from ecg4u.explain import measure_features
+from ecg4u.record import ECGRecord
+
+
+def times(record: ECGRecord) -> list[float]:
+    return [b.r_s for b in measure_features(record).beats]
+
+
+def test_a_column_of_small_leads_beside_large_ones_keeps_its_beats(sinus):
+    signal = as_3x4(sinus).p_signal.copy()
+    signal[:, 6:] *= 6.0
+    whole = times(sinus)
+    found = times(ECGRecord(signal, sinus.fs))
+    assert [min(abs(t - f) for f in found) < 0.05 for t in whole] == [True] * len(whole)
+
+
+def test_an_empty_gap_stays_empty():
+    record = train(r_times=np.array([0.6, 1.4, 2.2, 3.0, 5.8, 6.6, 7.4, 8.2, 9.0]))
+    assert len(times(record)) == 9
