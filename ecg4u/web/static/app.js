@@ -70,6 +70,7 @@ async function choose(file) {
   const shown = state.bitmap !== null;
   $("preview").hidden = $("crop").hidden = $("turning").hidden = !shown;
   $("no-preview").hidden = shown;
+  $("prepare-heading").textContent = shown ? "Is the page upright, and nothing else in view?" : "Ready to be read";
   $("page-field").hidden = !/pdf$/i.test(file.type || file.name);
   show("prepare");
   if (shown) draw();

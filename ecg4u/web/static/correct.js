@@ -95,14 +95,22 @@ function setZoom(zoom, at = null) {
   const box = sheet.getBoundingClientRect();
   const [x, y] = at ? [at[0] - box.left, at[1] - box.top] : [sheet.clientWidth / 2, sheet.clientHeight / 2];
   const before = [(sheet.scrollLeft + x) / $("photo").offsetWidth, (sheet.scrollTop + y) / $("photo").offsetHeight];
-  fix.zoom = Math.min(Math.max(zoom, 1), 12);
+  fix.zoom = Math.min(Math.max(zoom, wholeZoom()), 12);
   $("photo").style.width = `${100 * fix.zoom}%`;
   $("ink").style.fontSize = `${(NAME_PX * fix.page.page.width) / $("photo").offsetWidth}px`;
   sheet.scrollLeft = before[0] * $("photo").offsetWidth - x;
   sheet.scrollTop = before[1] * $("photo").offsetHeight - y;
 }
 
-function fitPage() { setZoom(1); $("sheet").scrollTo(0, 0); }
+/* The zoom at which all of the page is in view; 1 fills the width. */
+function wholeZoom() {
+  const { maxHeight, paddingTop, paddingLeft } = getComputedStyle($("sheet"));
+  const { width, height } = fix.page.page;
+  const room = [$("sheet").clientWidth - 2 * parseFloat(paddingLeft), parseFloat(maxHeight) - 2 * parseFloat(paddingTop) - 2];
+  return Math.min(1, (room[1] / room[0]) * (width / height)) || 1;
+}
+
+function fitPage() { setZoom(wholeZoom()); $("sheet").scrollTo(0, 0); }
 
 function zoomTo(id) {
   const [x0, y0, x1, y1] = segmentOf(id).box;
