@@ -278,7 +278,7 @@ def sanity_lines(cases: list[tuple[ECGRecord, str]]) -> list[str]:
         found["flat"].append(f.rank_correlation(own, flat.values[:, column]))
         one, two = (
             solve(game_of(record, "leads", f.single(classifier, m))).values[:, column]
-            for m in (0, 1)
+            for m in f.twins(classifier)
         )
         found["member"].append(f.rank_correlation(one, two))
         by_time = game_of(record, "windows", classifier)
@@ -393,18 +393,41 @@ def estimator_lines(cases: list[tuple[ECGRecord, str]]) -> list[str]:
     return lines
 
 
+def time_lines(cases: list[tuple[ECGRecord, str]]) -> list[str]:
+    """Wall and processor seconds of whole explanations, everything loaded before."""
+    import os
+
+    from ecg4u.explain import explain
+    from ecg4u.model import classify
+
+    wall: list[float] = []
+    processor: list[float] = []
+    for i, (record, _) in enumerate(cases):
+        said = classify(record)
+        began, busy = time.perf_counter(), time.process_time()
+        explain(record, said)
+        if i:
+            wall.append(time.perf_counter() - began)
+            processor.append(time.process_time() - busy)
+    return [
+        f"- one explanation, warm: wall {np.median(wall):.1f} s (median; longest {max(wall):.1f}), "
+        f"processor {np.median(processor):.1f} s (n = {len(wall)}; {os.cpu_count()} cores, load "
+        f"{os.getloadavg()[0]:.0f} while measured)"
+    ]
+
+
 def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, default=Path("../shared/ecg"))
     parser.add_argument("--split", default="test")
     parser.add_argument("--records", type=int, default=24)
-    parser.add_argument("--parts", default="deletion,pvc,sanity,digitized,estimator")
+    parser.add_argument("--parts", default="deletion,pvc,sanity,digitized,estimator,time")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results"))
     given = parser.parse_args()
     given.out.mkdir(parents=True, exist_ok=True)
     parts = given.parts.split(",")
-    needed = {"deletion", "sanity", "estimator"} & set(parts)
+    needed = {"deletion", "sanity", "estimator", "time"} & set(parts)
     cases = positives(given.data, given.split, given.records) if needed else []
     for part in parts:
         lines = {
@@ -423,6 +446,7 @@ def main() -> None:
             "sanity": lambda: sanity_lines(cases),
             "digitized": lambda: digitized_lines(given.data, given.split, given.records),
             "estimator": lambda: estimator_lines(cases),
+            "time": lambda: time_lines(cases),
         }[part]()
         command = f"python -m benchmarks.explain --parts {part} --split {given.split}"
         text = "\n".join([f"<!-- {command} --records {given.records} -->", *lines]) + "\n"

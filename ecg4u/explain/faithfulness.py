@@ -57,13 +57,15 @@ def gradient_order(game: Game, class_name: str) -> IntArray:
 def grad_cam_order(game: Game, class_name: str) -> IntArray:
     """Players by Grad-CAM (Selvaraju et al. 2017) of the last convolution, largest first.
 
-    Grad-CAM has no leads: within a moment the leads share its weight by their energy.
+    Grad-CAM has no leads: within a moment the leads share its weight by their energy. Networks
+    of the ensemble without a convolution over time (`ecg4u.model.beatnet`) have no map and are
+    left out.
     """
     import torch
 
     x = torch.from_numpy(game.channels[None].copy())
     cam = np.zeros(game.channels.shape[1])
-    for net in members(game):
+    for net in (net for net in members(game) if hasattr(net, "body")):
         kept: list[torch.Tensor] = []
         handle = net.body.register_forward_hook(lambda _m, _i, out, kept=kept: kept.append(out))
         try:
@@ -149,6 +151,17 @@ def _redrawn(network: Any) -> Any:
         if hasattr(module, "reset_parameters"):
             module.reset_parameters()
     return fresh.eval()
+
+
+def twins(classifier: Any) -> tuple[int, int]:
+    """Two networks of the ensemble that differ in their seed only; the first two where none do."""
+    kinds = [
+        (type(net).__name__, repr(getattr(net, "config", None))) for net in classifier._members
+    ]
+    alike = [
+        (i, j) for j in range(len(kinds)) for i in range(j) if kinds[i] == kinds[j]
+    ]  # fmt: skip
+    return alike[0] if alike else (0, min(1, len(kinds) - 1))
 
 
 def single(classifier: Any, member: int) -> Any:
