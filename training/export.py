@@ -31,6 +31,7 @@ from training.card import in_words
 from training.dataset import Data, load
 from training.evaluate import LAYOUTS, Predictions, predict
 from training.groups import by_group, macro_with_interval
+from training.labels import believed
 from training.metrics import auroc, average_precision, calibration_error, f1
 
 SOURCES = {
@@ -102,7 +103,8 @@ def fit(
 ) -> tuple[dict[str, Calibration], dict[str, float], dict[str, Any]]:
     """Calibration, threshold and operating point per class from the validation split."""
     found = [predict(network, data, "valid", layout, classes=classes) for layout in LAYOUTS]
-    labels = np.concatenate([data.reference[f.recordings] for f in found])
+    known = believed(data.reference, data.source, data.name)
+    labels = np.concatenate([known[f.recordings] for f in found])
     logits = np.concatenate([f.logits for f in found])
     fits, thresholds, points = {}, {}, {}
     for column, name in enumerate(classes):
@@ -190,8 +192,14 @@ def main(runs: tuple[Path, ...], source: Path, out: Path, final: bool) -> None:
         metrics[split] = {
             layout: scored(data, found, fits, thresholds) for layout, found in seen.items()
         }
-        full = seen["full"]
-        groups[split] = by_group(data, full.recordings, probabilities(full, fits), thresholds)
+        full, shown = seen["full"], probabilities(seen["full"], fits)
+        groups[split] = by_group(data, full.recordings, shown, thresholds)
+        rows = full.recordings
+        trusted = believed(data.reference[rows], data.source[rows], data.name[rows])
+        if np.isnan(trusted).any():
+            groups[split]["contradicted labels left out"] = macro_with_interval(
+                trusted, shown, thresholds
+            )
     card: dict[str, Any] = {
         "id": f"ecg4u-classifier-{digest}",
         "classes": classes,

@@ -2,7 +2,15 @@ import numpy as np
 import pytest
 
 from ecg4u.record import CLASSES
-from training.labels import AUXILIARY, SNOMED, auxiliary, from_beats, from_names, targets
+from training.labels import (
+    AUXILIARY,
+    SNOMED,
+    auxiliary,
+    believed,
+    from_beats,
+    from_names,
+    targets,
+)
 
 
 def value(known: np.ndarray, name: str) -> float:
@@ -66,3 +74,12 @@ def test_beats_and_rhythms_of_a_window() -> None:
     assert np.isnan(value(from_beats(list("LNNN"), ["(N"]), "LBBB"))
     assert np.isnan(value(from_beats(list("NNNN"), ["(N"]), "Normal"))
     assert np.isnan(from_beats([], ["(N"])).all()
+
+
+def test_a_contradicted_label_is_left_out_and_nothing_else() -> None:
+    reference = np.zeros((3, 9), np.float32)
+    sources, names = np.array(["LUDB", "LUDB", "PTB-XL"]), np.array(["116", "117", "116"])
+    kept = believed(reference, sources, names)
+    assert np.isnan(kept).sum() == 2
+    assert np.isnan(kept[0, [CLASSES.index("LBBB"), CLASSES.index("RBBB")]]).all()
+    assert not np.isnan(reference).any()

@@ -131,9 +131,12 @@ def test_the_best_epoch_is_what_ships(data: Path, tmp_path: Path) -> None:
     settings = Settings(data="tiny.h5", **{**TINY, "epochs": 6})  # type: ignore[arg-type]
     trainer = Trainer(settings, load(data), run, "cpu")
     scores = iter([0.6, 0.9, 0.7])
-    trainer.validate = lambda: dict.fromkeys(  # type: ignore[method-assign]
-        ("full", "3x4+1"), {"macro": next(scores)}
-    )
+
+    def validated() -> dict[str, dict[str, float]]:
+        score = next(scores)
+        return {layout: {"macro": score} for layout in ("full", "3x4+1")}
+
+    trainer.validate = validated  # type: ignore[method-assign]
     kept = {}
     save = trainer.save
 
