@@ -449,7 +449,9 @@ def main() -> None:
             "time": lambda: time_lines(cases),
         }[part]()
         command = f"python -m benchmarks.explain --parts {part} --split {given.split}"
-        text = "\n".join([f"<!-- {command} --records {given.records} -->", *lines]) + "\n"
+        weights = getattr(default_classifier(), "card", {}).get("id", "")
+        head = f"<!-- {command} --records {given.records}; {weights} -->"
+        text = "\n".join([head, *lines]) + "\n"
         (given.out / f"explain-{part}.md").write_text(text)
         print(text, flush=True)
 

@@ -218,7 +218,7 @@ def digitized_lines(data: Path, split: str, pages: int) -> list[str]:
                 if a is not None and b is not None and c is not None:
                     found[name].append((c - a, c - b))
     lines = [
-        f"Pages refused: {refused}. Differences are page less recording; lost: measured in one only.",
+        f"Pages refused: {refused}. Differences: page less recording. Lost: measured in one only.",
         "",
         "| feature | n | lost | median absolute, against all leads | goal | 90 % within "
         "| median absolute, against the same stretches | bias |",
