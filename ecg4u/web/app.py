@@ -347,7 +347,8 @@ async def _outcome(job: Job) -> Any:
 async def _answer(queue: Jobs, job: Job, *, wait: bool) -> Response:
     headers = {**PRIVATE, **_location(job)}
     if not wait and not job.finished.is_set():
-        state = {"id": job.id, "state": "running", "stage": queue.stage(job)}
+        stage, ahead = queue.stage(job), queue.ahead(job)
+        state = {"id": job.id, "state": "running", "stage": stage, "ahead": ahead}
         return JSONResponse(state, 202, headers={**headers, "Retry-After": "1"})
     made = await _outcome(job)
     return Response(made.result, media_type="application/json", headers=headers)

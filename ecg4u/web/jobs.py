@@ -173,6 +173,13 @@ class Jobs:
         """How far a job has come."""
         return "done" if job.finished.is_set() else worker.STAGES[self._board[job.slot]]
 
+    def ahead(self, job: Job) -> int:
+        """How many pages come before one that waits."""
+        if self.stage(job) != worker.STAGES[0]:
+            return 0
+        others = (other for other in self._jobs.values() if not other.finished.is_set())
+        return sum(other.begun < job.begun for other in others)
+
     def _keep(self, task: asyncio.Task[None]) -> None:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

@@ -98,6 +98,16 @@ def test_not_waiting_gives_stages_then_the_result(client: TestClient) -> None:
     assert answer.json()["classification"]["verdict"] == "ok"
 
 
+def test_who_waits_is_told_how_many_come_first(client: TestClient) -> None:
+    places = [send(client, stand_in.page("slow"), "/v1/ecg?wait=false") for _ in range(3)]
+    ahead = [client.get(answer.headers["location"]).json().get("ahead", 0) for answer in places]
+    assert ahead[2] >= ahead[1] >= ahead[0]
+    assert ahead[2] >= 1
+    for answer in places:
+        while client.get(answer.headers["location"]).status_code == 202:
+            time.sleep(0.05)
+
+
 def test_deleted_means_gone(client: TestClient) -> None:
     where = send(client, stand_in.page()).headers["location"]
     assert client.delete(where).status_code == 204

@@ -179,7 +179,7 @@ function numbers(form) {
   return given;
 }
 
-function progress(stage) {
+function progress(stage, ahead = 0) {
   const items = [...$("stages").children];
   const at = items.findIndex((item) => item.dataset.stage === stage);
   items.forEach((item, i) => {
@@ -188,7 +188,8 @@ function progress(stage) {
     if (i === at) item.setAttribute("aria-current", "step");
     else item.removeAttribute("aria-current");
   });
-  const words = at >= 0 ? items[at].textContent : "";
+  const before = ahead === 1 ? "one page comes first" : `${ahead} pages come first`;
+  const words = at < 0 ? "" : `${items[at].textContent}${ahead ? `: ${before}` : ""}`;
   if ($("said").textContent !== words) $("said").textContent = words;
 }
 
@@ -206,7 +207,8 @@ async function read(send, after) {
     if (!answer.ok) throw await problem(answer);
     let path = answer.headers.get("Location");
     while (answer.status === 202) {
-      progress((await answer.json()).stage);
+      const { stage, ahead } = await answer.json();
+      progress(stage, ahead);
       await sleep(POLL_MS);
       answer = await ask(path);
     }
