@@ -26,7 +26,10 @@ Floats = npt.NDArray[np.float64]
 BEFORE_S, AFTER_S = 0.1, 0.3
 MIN_RR_S = 0.3
 SMOOTH_S = 0.06
-BEAT_LEVEL = 0.35
+WINDOW_S = 1.5
+BEAT_LEVEL = 0.4
+"""Of the steepness that windows of `WINDOW_S` usually reach, so that one artefact hides no beat."""
+MIN_STRIP_BEATS = 4
 USUAL_BEAT_R = 0.85
 SAME_COLUMN_S = 0.3
 MIN_BEAT_MV = 0.15
@@ -38,7 +41,7 @@ LIMB_GAIN = 2.5
 """How many times better other names must explain the limb leads to be believed."""
 CHEST_DETOUR = 1.5
 """Longest way from V1 to V6, over the shortest order's, that is believed."""
-CHEST_REVERSED_R = -0.4
+CHEST_REVERSED_R = -0.5
 """V6 looks like the left side's leads, V1 does not; from this difference on, they are reversed."""
 STRIP_ALIKE, STRIP_UNLIKE, STRIP_MARGIN = 0.96, 0.9, 0.1
 ARM_R = -0.75
@@ -60,10 +63,10 @@ def average_beats(parts: Sequence[SegmentSignal]) -> dict[str, Floats]:
     """
     strips = [part for part in parts if part.segment.rhythm and _size(part) > MIN_BEAT_MV]
     short = [part for part in parts if not part.segment.rhythm]
-    times = _beat_times(strips[:1]) if strips else None
+    times = _beat_times(strips[:1]) if strips else np.zeros(0)
     beats = {}
     for column in _columns(short):
-        at = _beat_times(column) if times is None else times
+        at = times if len(times) >= MIN_STRIP_BEATS else _beat_times(column)
         for part in column:
             beat = _average(part, at)
             if beat is not None and part.segment.lead not in beats:
@@ -101,7 +104,8 @@ def _energy(parts: Sequence[SegmentSignal]) -> Floats:
 def _beat_times(parts: Sequence[SegmentSignal]) -> Floats:
     """Seconds of the page at which the usual beats of some simultaneous parts are steepest."""
     energy = _energy(parts)
-    level = BEAT_LEVEL * float(np.percentile(energy, 99))
+    windows = np.array_split(energy, max(1, int(len(energy) / (WINDOW_S * DEFAULT_FS_HZ))))
+    level = BEAT_LEVEL * float(np.median([window.max() for window in windows]))
     peaks = _peaks(energy, max(level, 1e-6), int(MIN_RR_S * DEFAULT_FS_HZ))
     before, after = (int(s * DEFAULT_FS_HZ) for s in (BEFORE_S, AFTER_S))
     peaks = peaks[(peaks >= before) & (peaks + after <= len(energy))]
@@ -147,12 +151,30 @@ def _outside(leads: tuple[str, ...]) -> Floats:
 def limb_misfit(beats: Mapping[str, Floats], names: Sequence[str], traces: Sequence[str]) -> float:
     """Share of power that Einthoven's laws leave unexplained where ``traces`` bear ``names``."""
     together = np.stack([beats[trace] for trace in traces])
-    return _misfit(together @ together.T, tuple(names))
+    usual = np.arange(len(names))[None]
+    return float(_misfits(together @ together.T, tuple(names), usual)[0])
 
 
-def _misfit(gram: Floats, names: tuple[str, ...]) -> float:
-    total = float(np.trace(gram))
-    return float(np.sum(_outside(names) * gram)) / total if total > 0 else 0.0
+def _misfits(gram: Floats, names: tuple[str, ...], orders: npt.NDArray[np.int64]) -> Floats:
+    """Misfit (k,) where each of ``orders`` (k, n) says which trace bears which name.
+
+    ``gram`` holds the products of the traces.
+    """
+    chosen = gram[orders[:, :, None], orders[:, None, :]]
+    total = np.trace(chosen, axis1=1, axis2=2)
+    outside = (chosen * _outside(names)).sum(axis=(1, 2))
+    return np.asarray(np.where(total > 0, outside / np.where(total > 0, total, 1.0), 0.0))
+
+
+@cache
+def _limb_orders(limb: int, chest: int) -> npt.NDArray[np.int64]:
+    """Every order of the limb leads' traces, and each chest lead's trace in place of each."""
+    orders = [list(order) for order in permutations(range(limb))]
+    usual = list(range(limb))
+    for place in range(limb):
+        for other in range(limb, limb + chest):
+            orders.append([*usual[:place], other, *usual[place + 1 :]])
+    return np.array(orders)
 
 
 def misnamed_limb_leads(beats: Mapping[str, Floats]) -> tuple[str, ...]:
@@ -164,27 +186,16 @@ def misnamed_limb_leads(beats: Mapping[str, Floats]) -> tuple[str, ...]:
     names = tuple(lead for lead in LIMB_LEADS if lead in beats)
     if len(names) < 4 or max(np.ptp(beats[lead]) for lead in names) < MIN_BEAT_MV:
         return ()
-    named = limb_misfit(beats, names, names)
-    if named < LIMB_MISFIT:
-        return ()
-    orders = [list(order) for order in permutations(names)]
     chest = [lead for lead in CHEST_LEADS if lead in beats]
-    for place in range(len(names)):
-        for lead in chest:
-            orders.append([*names[:place], lead, *names[place + 1 :]])
-    together = np.stack([beats[lead] for lead in (*names, *chest)])
-    index = {lead: i for i, lead in enumerate((*names, *chest))}
-    gram = together @ together.T
-    scores = []
-    for order in orders:
-        chosen = [index[lead] for lead in order]
-        scores.append(_misfit(gram[np.ix_(chosen, chosen)], names))
-    best = int(np.argmin(scores))
-    if scores[best] * LIMB_GAIN > named:
+    traces = (*names, *chest)
+    orders = _limb_orders(len(names), len(chest))
+    together = np.stack([beats[lead] for lead in traces])
+    misfits = _misfits(together @ together.T, names, orders)
+    named, best = float(misfits[0]), int(np.argmin(misfits))
+    if named < LIMB_MISFIT or misfits[best] * LIMB_GAIN > named:
         return ()
-    moved = [
-        (name, trace) for name, trace in zip(names, orders[best], strict=True) if name != trace
-    ]
+    order = [traces[i] for i in orders[best]]
+    moved = [(name, trace) for name, trace in zip(names, order, strict=True) if name != trace]
     which = ", ".join(f"{trace} looks like {name}" for name, trace in moved)
     return (f"Names of limb leads seem exchanged ({which}): they fit Einthoven's laws badly.",)
 

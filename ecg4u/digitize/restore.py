@@ -179,7 +179,7 @@ def restored(
             stage=STAGE,
             hint="Correct the paper speed (mm/s).",
         )
-    parts = [_part(piece, sidecar) for piece in shown]
+    parts = signals_of(sidecar)
     signal, confidence = assemble(parts)
     corrections = sidecar.corrections
     calibration = sidecar.calibration
@@ -254,6 +254,11 @@ def _standing(sidecar: Sidecar) -> list[Note]:
 
 def _layout_notes(sidecar: Sidecar) -> tuple[str, ...]:
     return tuple(note.text for note in sidecar.notes if note.about == "layout")
+
+
+def signals_of(sidecar: Sidecar) -> list[SegmentSignal]:
+    """The signal of every segment that was not left out, at the sidecar's scale."""
+    return [_part(piece, sidecar) for piece in sidecar.pieces if piece.lead is not None]
 
 
 def _part(piece: Piece, sidecar: Sidecar) -> SegmentSignal:

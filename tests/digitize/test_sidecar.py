@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import copy
 import json
 import math
 from functools import cache
@@ -71,8 +70,15 @@ def _same(a: Digitization, b: Digitization, leads: tuple[str, ...] = LEADS) -> b
     return all(a.record.lead(n).tobytes() == b.record.lead(n).tobytes() for n in leads)
 
 
+@cache
+def _text(first: Digitization) -> str:
+    assert first.basis is not None
+    return first.basis.to_json()
+
+
 def _document(first: Digitization) -> dict[str, Any]:
-    return copy.deepcopy(first.sidecar())
+    document: dict[str, Any] = json.loads(_text(first))
+    return document
 
 
 def test_an_unedited_sidecar_gives_the_same_record_without_reading_the_page(
@@ -438,7 +444,6 @@ def test_whatever_stands_in_it_gives_signals_or_a_typed_error(
         result = _again(photo, sidecar)
     except SidecarError:
         return
-    assert jsonschema.Draft202012Validator(SCHEMA).is_valid(json.loads(sidecar.to_json()))
     assert np.isfinite(result.record.p_signal).any() or result.grade in ("poor", "missing")
 
 
@@ -447,8 +452,7 @@ def test_whatever_stands_in_it_gives_signals_or_a_typed_error(
 def test_a_changed_byte_never_ends_in_a_traceback(
     photo: Digitization, place: int, byte: int
 ) -> None:
-    assert photo.basis is not None
-    data = bytearray(photo.basis.to_json().encode())
+    data = bytearray(_text(photo).encode())
     data[place % len(data)] = byte
     with contextlib.suppress(SidecarError):
         _again(photo, Sidecar.from_json(bytes(data)))
