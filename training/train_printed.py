@@ -20,6 +20,7 @@ import numpy.typing as npt
 
 from ecg4u.digitize.names import scaled
 from ecg4u.digitize.printed import (
+    AGREEING,
     GAINS_MM_PER_MV,
     LINE_PX,
     SPEEDS_MM_PER_S,
@@ -27,6 +28,7 @@ from ecg4u.digitize.printed import (
     SURE,
     SYMBOLS,
     WEIGHTS,
+    Line,
     build,
     decode,
     line_window,
@@ -177,8 +179,8 @@ def figures(net, crops, steps, texts) -> dict[str, object]:  # type: ignore[no-u
     for row, n, text in zip(out, steps.tolist(), texts, strict=True):
         read = decode(row[:, :n])
         exact += read.text == text
-        truth = _values(scale_of([type(read)(text, (1.0,) * len(text))]))
-        said = _values(scale_of([read]))
+        truth = _values(scale_of([(Line(text, (1.0,) * len(text)),) * AGREEING]))
+        said = _values(scale_of([(read,) * AGREEING]))
         shown += len(truth)
         right += len(truth & said)
         invented += len(said - truth) if not truth else 0
@@ -193,6 +195,7 @@ def figures(net, crops, steps, texts) -> dict[str, object]:  # type: ignore[no-u
         "not_read": silent,
         "read_where_none_is": invented,
         "least_probability": SURE,
+        "readings": "one (a page is read at three sizes, which must agree)",
     }
 
 

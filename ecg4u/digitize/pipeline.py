@@ -18,6 +18,7 @@ from ecg4u.digitize.layout import find_layout
 from ecg4u.digitize.orientation import read_upright
 from ecg4u.digitize.page import RectifiedPage
 from ecg4u.digitize.physiology import rename_strips
+from ecg4u.digitize.printed import read_printed_scale
 from ecg4u.digitize.restore import observed, rectified_within, restored, restored_page
 from ecg4u.digitize.result import Calibration, Digitization, InkMap, Label, Layout
 from ecg4u.digitize.sidecar import Corner, Sidecar
@@ -107,6 +108,8 @@ def _read(
         else:
             rectified, labels = read_upright(page, rectified)
         refuse_two_ecgs(labels, rectified.px_per_mm)
+    with clock.stage("printed scale"):
+        printed = read_printed_scale(rectified)
     with clock.stage("ink"):
         ink = find_ink(rectified, labels)
     with clock.stage("rows"):
@@ -118,6 +121,7 @@ def _read(
             rectified.px_per_mm,
             gain_mm_per_mv=gain_mm_per_mv,
             speed_mm_per_s=speed_mm_per_s,
+            printed=printed,
         )
         layout = find_layout(paths, pulses, labels, rectified.px_per_mm, calibration.speed_mm_per_s)
     if not layout.segments:

@@ -32,6 +32,7 @@ LINE_PX = 24
 """Height of a line as the network sees it."""
 LINE_OF_LETTER = 1.6
 """Height of the window against that of the line's letters."""
+OTHER_SIZES = (1.4, 1.85)
 LONGEST_PX = 640
 LETTER_MM = (0.9, 6.0)
 PIECE_MM = 30.0
@@ -44,10 +45,15 @@ SYMBOLS = " 0123456789abcdefghijklmnopqrstuvwxyz.:/-"
 """What can be read, after 0 for no letter; capitals are read as small letters."""
 SPEEDS_MM_PER_S = (5.0, 6.25, 10.0, 12.5, 25.0, 50.0, 100.0)
 GAINS_MM_PER_MV = (2.5, 5.0, 10.0, 20.0, 40.0)
-SURE = 0.8
+SURE = 0.5
+"""Product of the letters' probabilities from which a reading counts."""
+AGREEING = 2
 SPEED = re.compile(r"(?<![\d.:/-])(\d{1,3}(?:\.\d{1,2})?) ?mm ?/ ?s(?:ec)?(?![a-z])")
 GAIN = re.compile(r"(?<![\d.:/-])(\d{1,2}(?:\.\d{1,2})?) ?mm ?/ ?mv")
-CHEST = re.compile(r"(?:chest|prec|thor|\bc|\bv) ?[:.]? ?$")
+WORD_BEFORE = re.compile(r"([a-z]+) ?([:.]?) ?-? ?$")
+CHEST_WORDS = ("chest", "precordial", "prec", "thorax", "c", "v")
+GAIN_WORDS = ("limb", "limbs", "l", "gain", "sens", "sensitivity", "ecg", "s", "sec", "mv")
+KINDS = ("speed", "gain", "chest")
 WEIGHTS = Path(__file__).with_name("weights") / "printed.safetensors"
 
 
@@ -74,20 +80,36 @@ class Line:
 
 
 def read_printed_scale(rectified: RectifiedPage) -> PrintedScale:
-    """Read the paper speed and gain printed on a page, where that can be done for certain."""
+    """Read the paper speed and gain printed on a page, where that can be done for certain.
+
+    Lines that seem to hold a scale are read at three sizes, and the readings must agree.
+    """
     grey, boxes = line_boxes(rectified.image)
-    return scale_of(read_lines([line_window(grey, box) for box in boxes]))
+    first = read_lines([line_window(grey, box) for box in boxes])
+    hopeful = [i for i, line in enumerate(first) if any(stated(line).values())]
+    again = [
+        read_lines([line_window(grey, boxes[i], share) for i in hopeful]) for share in OTHER_SIZES
+    ]
+    return scale_of([(first[i], *(read[k] for read in again)) for k, i in enumerate(hopeful)])
 
 
-def scale_of(lines: Sequence[Line]) -> PrintedScale:
-    """The scale that lines of print state; a value that is stated differently twice is dropped."""
-    found: dict[str, dict[float, float]] = {"speed": {}, "gain": {}, "chest": {}}
-    for line in lines:
-        for match in SPEED.finditer(line.text):
-            _note(found["speed"], match, line, SPEEDS_MM_PER_S)
-        for match in GAIN.finditer(line.text):
-            kind = "chest" if CHEST.search(line.text[: match.start()]) else "gain"
-            _note(found[kind], match, line, GAINS_MM_PER_MV)
+def scale_of(lines: Sequence[Sequence[Line]]) -> PrintedScale:
+    """The scale that lines of print state, each given by its readings.
+
+    A value counts if two readings of a line are sure of it and none states another; where two
+    lines state different values, neither is taken.
+    """
+    found: dict[str, dict[float, float]] = {kind: {} for kind in KINDS}
+    for readings in lines:
+        statements = [stated(line) for line in readings]
+        for kind in KINDS:
+            said = [statement[kind] for statement in statements if statement[kind]]
+            values = {value for one in said for value in one}
+            sure = [one for one in said if max(one.values()) >= SURE]
+            if len(values) == 1 and len(sure) >= AGREEING:
+                value = values.pop()
+                probability = sum(one[value] for one in said) / len(readings)
+                found[kind][value] = max(probability, found[kind].get(value, 0.0))
     one = {kind: next(iter(values)) for kind, values in found.items() if len(values) == 1}
     return PrintedScale(
         one.get("speed"),
@@ -97,12 +119,36 @@ def scale_of(lines: Sequence[Line]) -> PrintedScale:
     )
 
 
+def stated(line: Line) -> dict[str, dict[float, float]]:
+    """Values that a line states, by `KINDS`, each with its probability, however small."""
+    found: dict[str, dict[float, float]] = {kind: {} for kind in KINDS}
+    for match in SPEED.finditer(line.text):
+        _note(found["speed"], match, line, SPEEDS_MM_PER_S)
+    for match in GAIN.finditer(line.text):
+        kind = _kind_of_gain(line.text[: match.start()])
+        if kind is not None:
+            _note(found[kind], match, line, GAINS_MM_PER_MV)
+    return found
+
+
+def _kind_of_gain(before: str) -> str | None:
+    """Whose gain a number is, from what stands before it; None where that is a strange word."""
+    word = WORD_BEFORE.search(before)
+    if word is None:
+        return "gain"
+    name, colon = word.groups()
+    if name in CHEST_WORDS:
+        return "chest"
+    known = name in GAIN_WORDS or (len(name) < 3 and not colon)
+    return "gain" if known else None
+
+
 def _note(
     values: dict[float, float], match: re.Match[str], line: Line, allowed: tuple[float, ...]
 ) -> None:
-    sure = float(np.prod(line.probabilities[match.start() : match.end()]))
     value = float(match.group(1))
-    if sure >= SURE and value in allowed:
+    if value in allowed:
+        sure = float(np.prod(line.probabilities[match.start() : match.end()]))
         values[value] = max(sure, values.get(value, 0.0))
 
 
@@ -150,12 +196,12 @@ def _around(line: Sequence[Box]) -> Box:
     return float(corners[:, 0].min()), top, float(corners[:, 2].max()), bottom
 
 
-def line_window(grey: Pixels, box: Box) -> Pixels:
+def line_window(grey: Pixels, box: Box, share: float = LINE_OF_LETTER) -> Pixels:
     """A line (24, n) uint8 with a margin all around; beyond the page the edge is repeated."""
     import cv2
 
     x0, y0, x1, y1 = box
-    tall = max(LINE_OF_LETTER * (y1 - y0), 12.0)
+    tall = max(share * (y1 - y0), 12.0)
     wide = (x1 - x0) + 0.8 * (y1 - y0)
     high, long = round(tall), round(wide)
     rows = np.clip(np.arange(high) + round((y0 + y1 - high) / 2), 0, grey.shape[0] - 1)

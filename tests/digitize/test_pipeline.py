@@ -46,11 +46,21 @@ def test_every_lead_of_a_page_with_known_signals(scanned: Digitization) -> None:
         assert score.r > 0.95, name
 
 
-def test_gain_is_read_from_the_pulse_and_speed_is_said_to_be_assumed(scanned: Digitization) -> None:
+def test_gain_is_read_from_the_pulse_and_speed_from_the_print(scanned: Digitization) -> None:
     assert (scanned.calibration.gain_mm_per_mv, scanned.calibration.gain_from) == (10.0, "pulse")
-    assert scanned.calibration.speed_from == "assumed"
-    assert any("25 mm/s is assumed" in w for w in scanned.warnings)
-    assert "paper speed 25 mm/s" in scanned.record.provenance.inferred
+    assert (scanned.calibration.speed_mm_per_s, scanned.calibration.speed_from) == (25.0, "text")
+    assert not any("assumed" in w for w in scanned.warnings)
+
+
+def test_without_print_or_pulse_the_scale_is_said_to_be_assumed() -> None:
+    record = read_record(DATA / "records" / "ptbxl_00427")
+    style = PageStyle(px_per_mm=8.0, row_pitch=45.0, footer=(), pulse=None)
+    image = draw_page(record, LAYOUTS["3x4+1"], style).image
+    found = digitize_page(Page(image, "0" * 64))
+    assert (found.calibration.speed_from, found.calibration.gain_from) == ("assumed", "assumed")
+    assert any("25 mm/s is assumed" in w for w in found.warnings)
+    assert any("10 mm/mV is assumed" in w for w in found.warnings)
+    assert "paper speed 25 mm/s" in found.record.provenance.inferred
 
 
 def test_names_come_from_the_labels(scanned: Digitization) -> None:

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from ecg4u.digitize.calibration import Pulse, calibrate
-from ecg4u.digitize.printed import Line, PrintedScale, scale_of
+from ecg4u.digitize.grid import rectify
+from ecg4u.digitize.printed import Line, PrintedScale, read_printed_scale, scale_of
+from ecg4u.io import Page, read_record
+from ecg4u.paper import LAYOUTS, PageStyle, draw_page
+
+DATA = Path(__file__).parents[2] / "data"
 
 
-def line(text: str, sure: float = 0.99) -> Line:
-    return Line(text, (sure,) * len(text))
+def line(text: str, sure: float = 0.99, *others: str) -> tuple[Line, ...]:
+    """Three readings of a line."""
+    texts = [text, *others, text, text][:3]
+    return tuple(Line(one, (sure,) * len(one)) for one in texts)
 
 
 def pulse(gain: float) -> Pulse:
@@ -30,6 +39,10 @@ def pulse(gain: float) -> Pulse:
         ("25 mm/second", None, None, None),
         ("25 mmol/l", None, None, None),
         ("10:25 mm/s", None, None, None),
+        ("25mm/s 5mm/mv", 25, 5, None),
+        ("che8t: 5 mm/mv", None, None, None),
+        ("avf: 5 mm/mv", None, None, None),
+        ("gain: 5 mm/mv", None, 5, None),
     ],
 )
 def test_only_scales_are_taken(
@@ -41,13 +54,37 @@ def test_only_scales_are_taken(
 
 
 def test_what_is_read_with_doubt_is_not_said() -> None:
-    assert scale_of([line("25mm/s", 0.9)]) == PrintedScale()
+    assert scale_of([line("25mm/s", 0.85)]) == PrintedScale()
     assert scale_of([line("25mm/s", 0.99)]).probability == pytest.approx(0.99**6)
+
+
+def test_readings_must_agree() -> None:
+    assert scale_of([line("25mm/s", 0.99, "50mm/s")]) == PrintedScale()
+    assert scale_of([line("25mm/s", 0.99, "26mm/s")]).speed_mm_per_s == 25
+    assert scale_of([line("25mm/s", 0.99, "z", "y")]) == PrintedScale()
 
 
 def test_two_statements_that_differ_cancel() -> None:
     found = scale_of([line("25mm/s 10mm/mv"), line("50mm/s 10mm/mv")])
     assert (found.speed_mm_per_s, found.gain_mm_per_mv) == (None, 10)
+
+
+@pytest.mark.parametrize(("speed", "gain"), [(25.0, 10.0), (50.0, 5.0), (25.0, 20.0)])
+def test_the_footer_of_a_drawn_page_is_read_or_left(speed: float, gain: float) -> None:
+    record = read_record(DATA / "records" / "ptbxl_00427")
+    footer = (f"{speed:g} mm/s", f"{gain:g} mm/mV")
+    style = PageStyle(px_per_mm=8.0, gain_mm_per_mv=gain, speed_mm_per_s=speed, footer=footer)
+    found = read_printed_scale(rectify(Page(draw_page(record, LAYOUTS["3x4"], style).image, "0")))
+    assert found.speed_mm_per_s in (speed, None)
+    assert found.gain_mm_per_mv in (gain, None)
+    assert speed != 25.0 or found.speed_mm_per_s == speed
+
+
+def test_a_page_without_print_says_nothing() -> None:
+    record = read_record(DATA / "records" / "ptbxl_00427")
+    style = PageStyle(px_per_mm=8.0, footer=())
+    page = Page(draw_page(record, LAYOUTS["3x4"], style).image, "0" * 64)
+    assert read_printed_scale(rectify(page)) == PrintedScale()
 
 
 def test_print_stands_in_for_a_missing_pulse() -> None:
