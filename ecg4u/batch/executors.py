@@ -35,10 +35,11 @@ WORKER_ENVIRONMENT = {
     "MKL_NUM_THREADS": "1",
     "OMP_WAIT_POLICY": "PASSIVE",
     "ONEDNN_PRIMITIVE_CACHE_CAPACITY": "16",
+    "LRU_CACHE_CAPACITY": "16",
 }
 """Set before a worker starts, for a library reads it when it is loaded. More threads than cores
-spin while they wait for each other; and oneDNN keeps 1,024 kernels, 0.2 MB for each new number of
-lead names on a page, if nothing else is said."""
+spin while they wait for each other; and oneDNN and torch (the last two) each keep 1,024 kernels,
+0.2 MB for each new number of lead names on a page, if nothing else is said."""
 _PR_SET_PDEATHSIG = 1
 _WATCH_S = 1.0
 
