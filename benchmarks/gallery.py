@@ -29,9 +29,8 @@ class Case:
 
 REAL = "photograph or scan of a real page; ecg-image-kit sample {} (public domain, BSD-3-Clause)"
 DRAWN = "drawn with ecg-image-kit (BSD-3-Clause) from PTB-XL {} (CC BY 4.0)"
-PRINTED = "phone photograph of a printed page, ECG-Paper-1K (MIT), signal PTB-XL {} (CC BY 4.0)"
 CASES = (
-    Case("normal", "photos_with_truth/02100.jpg", "Normal", PRINTED.format("02100")),
+    Case("normal", "generated/C12345.png", "Normal", DRAWN.format("12345")),
     Case("af", "generated/A06201.png", "AF", DRAWN.format("06201")),
     Case("first-degree-block", "generated/B02146.jpg", "I-AVB", DRAWN.format("02146")),
     Case("lbbb", "generated/C20893.png", "LBBB", DRAWN.format("20893")),

@@ -212,7 +212,7 @@ def _axis(name: str, leads: Mapping[str, LeadFeatures], area: str) -> Feature:
     elif two is not None and three is not None:
         x, y = two - three, (two + three) / np.sqrt(3)
     else:
-        return Feature.unknown(name, "fewer than two limb leads are shown", "deg")
+        return Feature.unknown(name, "of no two limb leads a whole usual beat is shown", "deg")
     if np.hypot(x, y) < 1.0:
         return Feature.unknown(name, "net deflection near zero in the limb leads", "deg")
     return Feature(name, float(np.degrees(np.arctan2(y, x))), "deg", 5.0)

@@ -16,7 +16,7 @@ SHORT_S = 2.0
 """Only a place shorter than this carries its sentence's number; a whole strip needs none."""
 MAX_NUMBERED = 6
 """A sentence with more places than this shows its number at the first few only."""
-BEAT_WORDS = {"PAC": "PAC", "PVC": "PVC", "other": "other"}
+BEAT_WORDS = {"PAC": "PAC", "PVC": "PVC", "other": "other shape"}
 FAINTEST = 0.06
 """Shares below this part of the largest are not drawn."""
 
