@@ -56,6 +56,7 @@ def in_words(card: dict[str, Any]) -> str:
         f"python -m training.export {' '.join(_runs(card))} "
         "--data cache/ecg.h5 --out ecg4u/model/weights --final",
         "```",
+        *(["", *card["notes"]] if card.get("notes") else []),
         "",
         "## Intended use",
         INTENDED_USE,
@@ -172,12 +173,12 @@ def _kinds(card: dict[str, Any]) -> str:
     parts = [
         f"{count} {name}"
         for count, name in (
-            (residual, "1-D residual networks"),
-            (beats, "networks of the median beat and the rhythm"),
+            (residual, "1-D residual"),
+            (beats, "of the median beat and the rhythm"),
         )
         if count
     ]
-    return " and ".join(parts)
+    return f"{len(card['members'])} networks ({', '.join(parts)})"
 
 
 def _epochs(card: dict[str, Any]) -> str:
