@@ -7,7 +7,7 @@ import ctypes
 import itertools
 import os
 
-KEPT_ABOVE_MB = 1000.0
+KEPT_ABOVE_MB = 1200.0
 """A worker that holds more than this after a page gives what is free back to the system,"""
 PAGES_BETWEEN = 25
 """and so does every worker after so many pages."""
