@@ -24,6 +24,8 @@ REFRACTORY = 20
 SMOOTHING = 7
 PEAK_LEVEL = 0.35
 P_WINDOW, QRS_WINDOW, T_WINDOW = slice(12, 33), slice(32, 50), slice(52, 86)
+AFTER_LAST = 2
+"""Empty beats after the last, so that an answer does not hang on the others of its batch."""
 BEAT_NUMBERS, RHYTHM_NUMBERS = 12, 6
 EPSILON = 1e-4
 
@@ -212,7 +214,8 @@ class BeatNet(nn.Module):
         ]
         numbers = torch.cat([intervals, torch.stack([*alike, real.float()], dim=2)], dim=2)
         numbers = numbers * real[..., None]
-        order = self.order(numbers.transpose(1, 2)) * real[:, None]
+        row = nn.functional.pad(numbers.transpose(1, 2), (0, AFTER_LAST))
+        order = self.order(row)[..., : at.shape[1]] * real[:, None]
         mean = order.sum(2) / real.sum(1).clamp(min=1)[:, None]
         together = torch.cat([shape, self.dropout(torch.cat([mean, order.amax(2)], 1)), whole], 1)
         return self.head(self.joined(together))
