@@ -202,4 +202,4 @@ def _signals(
         layout = restart_columns(layout)
         parts = measure(layout)
     renamed = rename_strips(layout, parts)
-    return renamed, [replace(p, segment=s) for p, s in zip(parts, renamed.segments, strict=True)]
+    return renamed, parts if renamed == layout else measure(renamed)
