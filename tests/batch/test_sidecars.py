@@ -10,8 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 from batch_pages import draw
+from click.testing import CliRunner
 
 from ecg4u.batch import Options, PageTask, SerialExecutor, Summary, run_batch
+from ecg4u.batch.command import batch
 from ecg4u.batch.ledger import read_entries
 from ecg4u.digitize import Sidecar
 from ecg4u.errors import UsageError
@@ -83,7 +85,10 @@ def test_only_the_corrected_page_is_done_again(done: Path) -> None:
 
 def test_a_sidecar_as_it_was_found_changes_nothing(done: Path) -> None:
     before = (results(done, "one") / "signals.dat").read_bytes()
-    assert run(done, corrected(done).parent) == Summary(2, 1, 1, 0, 0)
+    command = [str(done / "in"), "-o", str(done / "out"), "-j", "0", "--keep-sidecars", "--resume"]
+    given = ["--sidecars", str(corrected(done).parent)]
+    said = CliRunner().invoke(batch, [*command, *given], catch_exceptions=False)
+    assert "ended earlier        1" in said.stderr
     assert (results(done, "one") / "signals.dat").read_bytes() == before
 
 
