@@ -45,6 +45,7 @@ ALIGNED_MM = 3.0
 WORD_WIDTHS = (0.25, 0.75, 1.3, 2.1)
 """Widths of I, of II and III, of V1 to V6 and of aVR to aVF against their height."""
 SHIFTS = (-0.15, 0.0, 0.15)
+CENTRES_APART = 0.6
 BATCH = 64
 WEIGHTS = Path(__file__).with_name("weights") / "names.safetensors"
 
@@ -420,9 +421,15 @@ def _around(word: Sequence[Box]) -> Box:
 def _without_doubles(labels: Sequence[Label]) -> list[Label]:
     kept: list[Label] = []
     for label in sorted(labels, key=lambda one: -one.probability):
-        if all(_shared(label.box, other.box) < 0.5 for other in kept):
+        if not any(_same_place(label, other) for other in kept):
             kept.append(label)
     return kept
+
+
+def _same_place(a: Label, b: Label) -> bool:
+    """Whether two boxes are of one word: narrow ones need not overlap much."""
+    apart = float(np.abs(np.subtract(a.centre, b.centre)).max())
+    return apart < CENTRES_APART * min(_height(a), _height(b)) or _shared(a.box, b.box) >= 0.5
 
 
 def _shared(a: Box, b: Box) -> float:
