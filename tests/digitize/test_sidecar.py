@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import math
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,9 @@ from hypothesis import strategies as st
 
 import ecg4u.digitize.pipeline as pipeline
 from ecg4u.analysis import analyse
+from ecg4u.digitize.overlay import overlay
 from ecg4u.digitize.pipeline import digitize_page
-from ecg4u.digitize.restore import restored
+from ecg4u.digitize.restore import page_grade, restored
 from ecg4u.digitize.result import Digitization
 from ecg4u.digitize.sidecar import Sidecar, sidecar_path
 from ecg4u.errors import SidecarError, UsageError
@@ -191,6 +193,30 @@ def test_a_stretch_is_redrawn_where_the_hand_drew_it(photo: Digitization) -> Non
     assert any("corrected by hand" in t.reasons for t in result.traces if t.lead == "V5")
     backwards = _edited(photo, redraw=[{"segment": "V5", "points": drawn[::-1]}])
     assert _same(result, backwards)
+
+
+def test_the_overlay_shows_what_the_hand_drew_in_black(photo: Digitization) -> None:
+    assert photo.basis is not None
+    segment = next(s for s in photo.sidecar()["segments"] if s["lead"] == "V5")
+    points = [point for point in segment["polyline"] if point][10:40]
+    edited = _edited(photo, redraw=[{"segment": "V5", "points": points}])
+    before, after = overlay(photo), overlay(edited)
+    height = len(photo.page.image)
+    assert before.shape == after.shape
+    assert before.shape[0] > height
+    assert not (before[:height] == 0).all(axis=2).any()
+    x = np.nonzero((after[:height] == 0).all(axis=2))[1]
+    assert len(x) > 20
+    assert x.min() >= points[0][0] - 5
+    assert x.max() <= points[-1][0] + 5
+
+
+def test_leads_that_contradict_each_other_keep_a_page_from_being_good(photo: Digitization) -> None:
+    good = [replace(trace, grade="good") for trace in photo.traces]
+    assert page_grade(good, ()) == ("good", ())
+    assert page_grade(good, ("The limb leads contradict each other.",))[0] == "fair"
+    one_poor = [replace(good[0], grade="poor"), *good[1:]]
+    assert page_grade(one_poor, ()) == ("fair", (f"poor: {good[0].lead}",))
 
 
 def test_a_stretch_is_blanked(photo: Digitization) -> None:
