@@ -134,9 +134,12 @@ def _say_quality(analysis: Analysis) -> None:
         return
     page = analysis.digitization.to_dict()
     scale = page["calibration"]
+    chest = ""
+    if scale["chest_gain_mm_per_mv"] != scale["gain_mm_per_mv"]:
+        chest = f", chest {scale['chest_gain_mm_per_mv']:g} ({scale['chest_gain_from']})"
     click.echo(
         f"page: {page['grade']}, layout {page['layout']['name']}, "
-        f"{scale['gain_mm_per_mv']:g} mm/mV ({scale['gain_from']}), "
+        f"{scale['gain_mm_per_mv']:g} mm/mV ({scale['gain_from']}){chest}, "
         f"{scale['speed_mm_per_s']:g} mm/s ({scale['speed_from']})"
         + "".join(f"\n  {reason}" for reason in page["grade_reasons"]),
         err=True,
