@@ -4,8 +4,8 @@
     python -m benchmarks.serve --only latency         # 3 minutes on two idle cores
     python -m benchmarks.serve --only soak --minutes 30 --images ../shared/images
 
-Each part starts a service of its own on a free port, with its defaults but for the rate limit, and
-replaces its own section of the results. The load of the machine is printed with the figures.
+Each part starts a service of its own on a free port, with its defaults but for the limits of
+rate and time, and replaces its own section of the results. The load of the machine is printed with the figures.
 """
 
 from __future__ import annotations
@@ -42,6 +42,7 @@ PAGE = ROOT / "data" / "pages" / "A00347.png"
 SMALL_PAGE = ROOT / "data" / "pages" / "phone.jpg"
 PARTS = ("latency", "burst", "soak")
 START = "from ecg4u.cli import main; main()"
+LOOSE = ("--rate", "1000000", "--timeout", "600")
 START_S = 180.0
 WAIT_S = 900.0
 WARM_PAGES = 12
@@ -68,7 +69,7 @@ def service() -> Iterator[Service]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    command = [sys.executable, "-c", START, "serve", "--port", str(port), "--rate", "1000000"]
+    command = [sys.executable, "-c", START, "serve", "--port", str(port), *LOOSE]
     process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL)
     url = f"http://127.0.0.1:{port}"
     try:
