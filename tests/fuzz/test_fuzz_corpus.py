@@ -19,7 +19,7 @@ def test_kept_findings(target: str) -> None:
 def test_damaged_seeds(target: str) -> None:
     read, seeds = TARGETS[target]
     chance = random.Random(target)
-    for seed in seeds():
+    for seed in seeds()[:7]:
         read(seed)
         for _ in range(30):
             data = bytearray(seed)
