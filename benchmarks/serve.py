@@ -1,11 +1,12 @@
 """Latency, crowds and endurance of ``ecg4u serve``, into benchmarks/results/serve.md.
 
-    python -m benchmarks.serve                        # all of it: 35 minutes
+    python -m benchmarks.serve                        # all of it: 40 minutes
     python -m benchmarks.serve --only latency         # 3 minutes on two idle cores
     python -m benchmarks.serve --only soak --minutes 30 --images ../shared/images
 
 Each part starts a service of its own on a free port, with its defaults but for the limits of
-rate and time, and replaces its own section of the results. The load of the machine is printed with the figures.
+rate and time, and replaces its own section of the results. The load of the machine is printed with
+the figures.
 """
 
 from __future__ import annotations
