@@ -326,9 +326,9 @@ def expected_code(key: str) -> str:
 
 @main.command()
 @RECORDS
-@click.option("-n", "n_pages", default=40, show_default=True)
+@click.option("-n", "n_pages", default=60, show_default=True)
 @click.option("--kills", "n_kills", default=20, show_default=True)
-@click.option("--longest", default=12.0, show_default=True, help="s until a kill, at most.")
+@click.option("--longest", default=9.0, show_default=True, help="s until a kill, at most.")
 def kills(records: Path, n_pages: int, n_kills: int, longest: float) -> None:
     """``kill -9`` of the whole run again and again, then --resume: as an undisturbed run?"""
     chance = random.Random(n_kills)
@@ -336,13 +336,15 @@ def kills(records: Path, n_pages: int, n_kills: int, longest: float) -> None:
         source, whole, out = (Path(folder) / name for name in ("in", "whole", "out"))
         draw_small_pages(records, source, n_pages)
         start(source, whole).wait()
+        n_alive = 0
         for _ in range(n_kills):
             process = start(source, out)
             time.sleep(chance.uniform(0.5, longest))
+            n_alive += process.poll() is None
             kill_one_way(process, chance)
         n_before = len(read_entries(out))
         start(source, out).wait()
-        keep("kills", kill_lines(whole, out, n_pages, n_kills, n_before))
+        keep("kills", kill_lines(whole, out, n_pages, n_alive, n_before))
 
 
 def start(source: Path, out: Path) -> subprocess.Popen[bytes]:
@@ -354,7 +356,7 @@ def start(source: Path, out: Path) -> subprocess.Popen[bytes]:
 
 def kill_one_way(process: subprocess.Popen[bytes], chance: random.Random) -> None:
     """SIGKILL to the run, or to it and all its workers at once."""
-    if chance.random() < 0.5:
+    if chance.random() < 0.5 and process.poll() is None:
         os.killpg(process.pid, signal.SIGKILL)
     else:
         process.kill()
