@@ -305,7 +305,7 @@ def _row(name: str, values: list[float]) -> str:
 RANDOM_DRAWS = 3
 WORDS = {
     "random": "own weights against redrawn weights, mean of three draws (goal: below 0.1)",
-    "member": "two networks of the ensemble (goal: 0.7)",
+    "member": "two networks of the ensemble (goal of 0.7: two seeds of one kind)",
     "seed": "two seeds of the permutations",
     "windows seed": "two seeds of the permutations, 0.5-s windows",
     "flat": "left-out leads hidden, or shown as flat lines (second baseline)",

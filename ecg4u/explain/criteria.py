@@ -42,6 +42,7 @@ EXACT = frozenset({"rate"})
 """Features whose uncertainty tells their spread over beats, not an error of measurement."""
 NEAR = "too near to"
 """Stands in the numbers of a criterion whose value is too near to its limit to decide."""
+OF_PATIENT = "age and sex decide whether this is enough"
 NEAR_ST = f"{NEAR} the limit to tell"
 TERMINAL_MV = 0.05
 """Late forces weaker than this have no direction."""
@@ -305,7 +306,7 @@ def _elevation(features: Features, patient: Patient, places: Places) -> Finding:
             and st_limits(x, patient)[0] < st_limits(x, patient)[1]
             for x in leads
         )
-        return "age and sex decide whether this is enough" if of_patient else NEAR_ST
+        return OF_PATIENT if of_patient else NEAR_ST
 
     return _pairs(features, places, state, "j", unsure)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from ecg4u.explain.criteria import IRREGULAR, NEAR, describe
+from ecg4u.explain.criteria import IRREGULAR, NEAR, OF_PATIENT, describe
 from ecg4u.explain.places import Places
 from ecg4u.explain.result import Attribution, CriterionResult, Evidence, Features, Sentence
 from ecg4u.explain.titles import CLASSES as CLASS_TITLES
@@ -296,12 +296,16 @@ def _conclusion(
 
 
 def _left_open(criteria: tuple[CriterionResult, ...]) -> Iterator[Sentence]:
-    """Classes on which a value too near to its limit leaves the criteria undecided."""
+    """Classes left undecided by a value too near to its limit, or by an unknown age or sex."""
     parts: list[str] = []
     evidence: list[Evidence] = []
     for decides in (c for c in criteria if c.decides and c.outcome == "cannot tell"):
         rows = [c for c in criteria if c.class_name == decides.class_name and not c.decides]
-        near = [c for c in rows if c.outcome == "cannot tell" and NEAR in c.numbers]
+        near = [
+            c
+            for c in rows
+            if c.outcome == "cannot tell" and (NEAR in c.numbers or OF_PATIENT in c.numbers)
+        ]
         if near:
             parts.append(f"{CLASS_TITLES[decides.class_name]} ({near[0].numbers})")
             evidence += near[0].evidence

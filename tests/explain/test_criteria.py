@@ -5,6 +5,7 @@ import pytest
 
 from ecg4u.explain.criteria import CRITERIA, Patient, evaluate, st_limits
 from ecg4u.explain.places import Places
+from ecg4u.explain.reading import _left_open
 from ecg4u.explain.result import Beat, Feature, Features, LeadFeatures
 from ecg4u.record import CLASSES, LEADS
 
@@ -153,3 +154,13 @@ def test_st_elevation_needs_two_contiguous_leads(raised, patient, outcome):
 def test_st_depression_is_horizontal_or_downsloping(slope, outcome):
     low = {"j": -0.08, "st60": -0.08, "st_slope": slope}
     assert decide(features({"V5": low, "V6": low}))["STD"] == outcome
+
+
+def test_what_is_left_open_is_said():
+    found = features(pr=203.0)
+    found.globals["pr"] = Feature("pr", 203.0, "ms", 10.0)
+    places = Places(np.ones((5000, 12), dtype=bool), found)
+    criteria = evaluate(found, Patient(), places)
+    (sentence,) = _left_open(criteria)
+    assert "first-degree AV block" in sentence.text
+    assert "203 ± 10 ms: too near to 200 ms" in sentence.text
