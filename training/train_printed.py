@@ -148,7 +148,8 @@ def batch(rng: np.random.Generator, faces: list[Face], count: int):  # type: ign
     import torch
 
     crops = np.zeros((count, 1, LINE_PX, WIDTH_PX), np.float32)
-    steps, texts = [], []
+    steps: list[int] = []
+    texts: list[str] = []
     while len(texts) < count:
         crop, text = line(rng, faces)
         if crop.shape[1] > WIDTH_PX or crop.shape[1] // STEP_PX < 2 * len(text) + 1:
@@ -217,7 +218,8 @@ def main() -> None:
     torch.set_num_threads(1)
     torch.manual_seed(options.seed)
     train_faces, valid_faces = split_faces(find_faces(options.fonts))
-    net = build().to(memory_format=torch.channels_last)
+    net = build()
+    net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimiser = torch.optim.AdamW(net.parameters(), lr=2e-3, weight_decay=1e-3)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 4e-3, total_steps=options.steps + 1)
     step, losses = 0, []
