@@ -113,7 +113,7 @@ def main() -> None:
     options = _options()
     torch.set_num_threads(options.threads)
     torch.manual_seed(options.seed)
-    net = build().to(memory_format=torch.channels_last)
+    net = build()
     average = {key: value.clone() for key, value in net.state_dict().items()}
     optimiser = torch.optim.AdamW(net.parameters(), lr=PEAK_RATE, weight_decay=1e-3)
     step = 0

@@ -23,6 +23,10 @@ MIN_CONTRAST = 0.08
 STROKE_REACH_MM = 18.0
 SOFT_MM = 0.08
 LEAST_OVER_GRID = 0.6
+NEAR_PX = 5
+GATE = (0.1, 0.4)
+WRITING = (0.3, 0.6)
+UNSURE = 0.6
 BROKEN_MM = 1.5
 
 
@@ -177,13 +181,8 @@ def _soft(ink: FloatArray, px_per_mm: float) -> FloatArray:
     return np.asarray(cv2.GaussianBlur(ink, (0, 0), SOFT_MM * px_per_mm))
 
 
-def classical_ink(
-    image: np.ndarray,
-    px_per_mm: float,
-    valid: np.ndarray | None = None,
-    boxes: Sequence[tuple[float, float, float, float]] = (),
-) -> InkMap:
-    """Ink map without a network; the pulse is left for the later stages to find.
+def stroke_ink(image: np.ndarray, px_per_mm: float, valid: np.ndarray | None = None) -> FloatArray:
+    """All ink that is not grid, letters too, (H, W) in 0..1 of a full stroke's darkness.
 
     Ink is opaque: where a stroke lies on a grid line the page is as dark as beside it, not darker
     by the line, so what is left over the line counts in full.
@@ -194,13 +193,50 @@ def classical_ink(
     stroke = _stroke_darkness(_soft(ink, px_per_mm), px_per_mm)
     over_grid = np.maximum(stroke - grid, LEAST_OVER_GRID * stroke)
     trace = np.clip(_soft(ink * (stroke / over_grid), px_per_mm) / stroke, 0.0, 1.0)
-    trace = trace.astype(np.float32)
+    return np.asarray(trace, np.float32)
+
+
+def classical_ink(
+    image: np.ndarray,
+    px_per_mm: float,
+    valid: np.ndarray | None = None,
+    boxes: Sequence[tuple[float, float, float, float]] = (),
+) -> InkMap:
+    """Ink map without a network; the pulse is left for the later stages to find."""
+    trace = stroke_ink(image, px_per_mm, valid)
     letters = _letters(trace, px_per_mm, boxes)
     text = np.where(letters, trace, np.float32(0))
-    for x0, y0, x1, y1 in boxes:
-        text[max(0, int(y0)) : int(y1) + 1, max(0, int(x0)) : int(x1) + 1] = 1.0
     return InkMap(
         trace=np.where(letters, np.float32(0), trace),
-        text=text,
+        text=_with_boxes(text, boxes),
         pulse=np.zeros_like(trace),
     )
+
+
+def joined_ink(
+    strokes: FloatArray,
+    seen: InkMap,
+    boxes: Sequence[tuple[float, float, float, float]] = (),
+) -> InkMap:
+    """Ink map of `stroke_ink` and the trace network together.
+
+    The network says which ink is trace and which is writing; the strokes, whose edges are sharper,
+    say where it stands. Ink that the network knows nothing of, a calibration pulse or a stain, is
+    kept at `UNSURE`.
+    """
+    import cv2
+
+    likely = np.maximum(seen.trace, seen.pulse)
+    near = cv2.dilate(likely, np.ones((NEAR_PX, NEAR_PX), np.uint8))
+    gate = np.clip((near - GATE[0]) / (GATE[1] - GATE[0]), 0.0, 1.0)
+    writing = np.clip((seen.text - WRITING[0]) / (WRITING[1] - WRITING[0]), 0.0, 1.0)
+    kept = np.maximum(gate, UNSURE * (1.0 - writing))
+    trace = (strokes * kept).astype(np.float32)
+    return InkMap(trace, _with_boxes(seen.text, boxes), seen.pulse)
+
+
+def _with_boxes(text: FloatArray, boxes: Sequence[tuple[float, float, float, float]]) -> FloatArray:
+    text = text.copy()
+    for x0, y0, x1, y1 in boxes:
+        text[max(0, int(y0)) : int(y1) + 1, max(0, int(x0)) : int(x1) + 1] = 1.0
+    return text

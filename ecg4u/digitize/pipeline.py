@@ -25,6 +25,7 @@ from ecg4u.digitize.sidecar import Corner, Sidecar
 from ecg4u.digitize.signal import (
     SegmentSignal,
     columns_are_simultaneous,
+    mark_separators,
     restart_columns,
     segment_signal,
 )
@@ -149,15 +150,18 @@ def _read_again(
 
 
 def find_ink(rectified: RectifiedPage, labels: Sequence[Label] = ()) -> InkMap:
-    """Ink map of a rectified page.
+    """Ink map of a rectified page, by the trace network where its weights are installed.
 
     Small pieces of ink in the boxes of ``labels`` are text.
     """
-    from ecg4u.digitize.ink import classical_ink
+    from ecg4u.digitize import ink, network
 
     boxes = [label.box for label in labels if label.probability > SURE_LABEL]
-    ink = classical_ink(rectified.image, rectified.px_per_mm, rectified.valid, boxes)
-    return _inside(ink, rectified)
+    page = rectified.image, rectified.px_per_mm, rectified.valid
+    if not network.available():
+        return _inside(ink.classical_ink(*page, boxes), rectified)
+    strokes = ink.stroke_ink(*page)
+    return _inside(ink.joined_ink(strokes, network.ink(rectified.image), boxes), rectified)
 
 
 def _inside(ink: InkMap, rectified: RectifiedPage) -> InkMap:
@@ -167,11 +171,11 @@ def _inside(ink: InkMap, rectified: RectifiedPage) -> InkMap:
     reach = 2 * int(EDGE_MM * rectified.px_per_mm) + 1
     padded = np.pad(rectified.valid.astype(np.uint8), 1)
     inner = cv2.erode(padded, np.ones((reach, reach), np.uint8))[1:-1, 1:-1].astype(np.float32)
-    return InkMap(ink.trace * inner, ink.text * inner, ink.pulse * inner)
+    return replace(ink, trace=ink.trace * inner, text=ink.text * inner, pulse=ink.pulse * inner)
 
 
 def _rows(ink: InkMap, px_per_mm: float) -> tuple[RowPath, ...]:
-    paths = trace_rows(ink.trace, px_per_mm, ink.text)
+    paths = trace_rows(ink, px_per_mm)
     lengths = [path.extent[1] - path.extent[0] for path in paths]
     if not paths or max(lengths) < MIN_ROW_MM * px_per_mm:
         raise NotAnECGError(
@@ -190,6 +194,7 @@ def _signals(
     px_per_mm: float,
 ) -> tuple[Layout, list[SegmentSignal]]:
     feet = {pulse.row: pulse for pulse in pulses}
+    paths = mark_separators(paths, layout, px_per_mm)
 
     def measure(layout: Layout) -> list[SegmentSignal]:
         return [

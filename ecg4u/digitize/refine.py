@@ -205,7 +205,9 @@ def _vertex(score: Floats, best: npt.NDArray[np.int64], shifts: Floats) -> Float
 def _moved(nodes: Floats, x: Offsets, y: Offsets, stage: Pass) -> Floats:
     """Nodes after the smooth part of the measured offsets."""
     rows, columns = nodes.shape[:2]
-    grid_y, grid_x = (np.arange(n) * stage.spacing_mm for n in x.delta.shape)
+    grid_y, grid_x = (
+        np.arange(n, dtype=np.float64) * np.float64(stage.spacing_mm) for n in x.delta.shape
+    )
     at = np.stack(np.meshgrid(np.arange(columns), np.arange(rows)), axis=-1).astype(float)
     for axis, found in enumerate((x, y)):
         used = found.weight > 0.02

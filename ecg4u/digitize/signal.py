@@ -20,6 +20,10 @@ MAX_BRIDGE_MM = 1.6
 """Longest gap in a trace that is bridged by interpolation (64 ms at 25 mm/s)."""
 SEPARATOR_REACH_MM = 1.4
 SEPARATOR_HEIGHT_MM = 2.0
+MIN_TICKS = 0.6
+TICK_SPREAD = 0.25
+MAX_TICK_MM = 1.4
+TICK_MARGIN_PX = 3
 BRIDGED_CONFIDENCE = 0.3
 
 
@@ -45,23 +49,63 @@ def zero_level(path: RowPath, pulse: Pulse | None) -> float:
     return float(np.median(near))
 
 
+def mark_separators(
+    paths: Sequence[RowPath], layout: Layout, px_per_mm: float
+) -> tuple[RowPath, ...]:
+    """The rows, with the upright ticks that part their columns marked.
+
+    Ticks stand one below the other at a column's edge and are equally long in every row; QRS
+    complexes there are not.
+    """
+    marked = [np.zeros(len(path.centre), bool) for path in paths]
+    inner = [s for s in layout.segments if not s.rhythm and s.start_s > 0.5]
+    for edge in sorted({round(s.x0) for s in inner}):
+        rows = [s.row for s in inner if round(s.x0) == edge]
+        ticks = {row: tick for row in rows if (tick := _tick(paths[row], edge, px_per_mm))}
+        heights = [height for _, height in ticks.values()]
+        if len(ticks) < max(2.0, MIN_TICKS * len(rows)):
+            continue
+        if np.std(heights) > TICK_SPREAD * np.mean(heights):
+            continue
+        width = min(stop - start for (start, stop), _ in ticks.values())
+        middle = float(np.median([(start + stop) / 2 for (start, stop), _ in ticks.values()]))
+        reach = width / 2 + TICK_MARGIN_PX
+        for row in ticks:
+            columns = np.arange(len(marked[row]))
+            marked[row] |= np.abs(columns - middle) <= reach
+    return tuple(replace(path, marked=mark) for path, mark in zip(paths, marked, strict=True))
+
+
+def _tick(path: RowPath, edge: float, px_per_mm: float) -> tuple[tuple[int, int], float] | None:
+    """First and last column and height (px) of an upright stroke near a column's edge."""
+    height = path.bottom - path.top
+    pen = float(np.nanmedian(height))
+    reach = int(SEPARATOR_REACH_MM * px_per_mm)
+    window = np.arange(max(0, int(edge) - reach), min(len(height), int(edge) + reach + 1))
+    with np.errstate(invalid="ignore"):
+        upright = window[height[window] > max(SEPARATOR_HEIGHT_MM * px_per_mm, 2.5 * pen)]
+    if len(upright) == 0:
+        return None
+    strokes = np.split(upright, np.flatnonzero(np.diff(upright) > 1) + 1)
+    upright = min(strokes, key=lambda stroke: abs(float(np.mean(stroke)) - edge))
+    if len(upright) > MAX_TICK_MM * px_per_mm:
+        return None
+    return (int(upright[0]), int(upright[-1])), float(np.median(height[upright]))
+
+
 def _without_marks(
     path: RowPath, segment: RowSegment, pulse: Pulse | None, px_per_mm: float
 ) -> Array:
-    """The curve of a segment, with upright marks at its ends and the pulse's stroke taken out."""
+    """The curve of a segment, with marks at its ends and the pulse's stroke taken out."""
     x0, x1 = int(np.ceil(segment.x0)), min(int(np.floor(segment.x1)), len(path.centre) - 1)
     y = path.centre[x0 : x1 + 1].copy()
-    height = (path.bottom - path.top)[x0 : x1 + 1]
     reach = int(SEPARATOR_REACH_MM * px_per_mm)
-    pen = float(np.nanmedian(path.bottom - path.top))
-    with np.errstate(invalid="ignore"):
-        upright = height > max(SEPARATOR_HEIGHT_MM * px_per_mm, 2.5 * pen)
-    for edge in (slice(0, reach), slice(max(0, len(y) - reach), len(y))):
-        blocked = np.flatnonzero(upright[edge])
-        if 0 < len(blocked) <= 0.9 * px_per_mm:
-            grown = np.unique(np.clip(blocked[:, None] + np.arange(-2, 3), 0, len(y[edge]) - 1))
-            y[edge][grown] = np.nan
+    if path.marked is not None:
+        blocked = path.marked[x0 : x1 + 1].copy()
+        blocked[reach:-reach] = False
+        y[blocked] = np.nan
     if pulse is not None:
+        pen = float(np.nanmedian(path.bottom - path.top))
         for stroke in (pulse.x0, pulse.x1):
             near = np.abs(np.arange(x0, x0 + len(y)) - stroke) < 0.8 * pen
             y[near] = np.nan

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from ecg4u.digitize.result import FloatArray
+from ecg4u.digitize.result import FloatArray, InkMap
 from ecg4u.digitize.stroke import (
     FAINT_LEVEL,
     FINE,
@@ -69,7 +69,8 @@ class RowPath:
 
     ``y`` is (W,) the followed path in rectified px; ``top`` and ``bottom`` are (W,) the sub-pixel
     edges of its ink, NaN where there is none; ``centre`` is (W,) the curve itself and ``fine`` the
-    same at `FINE` positions a pixel (`fine_columns`).
+    same at `FINE` positions a pixel (`fine_columns`). ``marked`` is (W,): where a separator
+    stands across it, once that is known.
     """
 
     baseline: float
@@ -79,6 +80,7 @@ class RowPath:
     centre: Array
     ink: Array
     fine: Array
+    marked: npt.NDArray[np.bool_] | None = None
 
     @property
     def extent(self) -> tuple[int, int]:
@@ -347,12 +349,11 @@ def _drop_doubles(baselines: Array, paths: Array, px_per_mm: float) -> npt.NDArr
     return keep
 
 
-def trace_rows(
-    trace: FloatArray, px_per_mm: float, text: FloatArray | None = None
-) -> tuple[RowPath, ...]:
+def trace_rows(ink: InkMap, px_per_mm: float) -> tuple[RowPath, ...]:
     """Find the rows of a page and the curve of each, top to bottom."""
     import cv2
 
+    trace, text = ink.trace, ink.text
     scale = TRACK_PX_PER_MM / px_per_mm
     small = cv2.resize(
         _parted(trace, px_per_mm), None, fx=1, fy=scale, interpolation=cv2.INTER_AREA
@@ -368,11 +369,9 @@ def trace_rows(
         baselines, paths, claims = baselines[keep], paths[keep], claims[keep]
     else:
         claims = np.zeros((1, *small.shape), np.float32)
-    near_text = np.zeros(small.shape, bool)
-    if text is not None:
-        reach = np.ones((int(0.6 * px_per_mm), int(3.0 * px_per_mm)), np.uint8)
-        spread = cv2.dilate((text > INK_LEVEL).astype(np.uint8), reach)
-        near_text = cv2.resize(spread, small.shape[::-1], interpolation=cv2.INTER_NEAREST) > 0
+    reach = np.ones((int(0.6 * px_per_mm), int(3.0 * px_per_mm)), np.uint8)
+    spread = cv2.dilate((text > INK_LEVEL).astype(np.uint8), reach)
+    near_text = cv2.resize(spread, small.shape[::-1], interpolation=cv2.INTER_NEAREST) > 0
     paths = _explain_spikes(small, baselines, paths, claims, near_text, px_per_mm)
     full = (paths + 0.5) / scale - 0.5
     fine = FineInk(trace)
@@ -496,8 +495,8 @@ def _measure(ink: FineInk, paths: Array, row: int, baseline: float, px_per_mm: f
         np.where(np.repeat(inside, FINE), values, np.nan) for values in (top, bottom, strength)
     )
     fine = centre_line(top, bottom, pen)
-    coarse = (values[MIDDLE::FINE] for values in (top, bottom, fine, strength))
-    return RowPath(baseline, y, *coarse, fine)
+    top, bottom, strength = (values[MIDDLE::FINE] for values in (top, bottom, strength))
+    return RowPath(baseline, y, top, bottom, fine[MIDDLE::FINE], strength, fine)
 
 
 def _main_stretch(
