@@ -13,6 +13,8 @@ Floats = npt.NDArray[np.float64]
 
 HAND_CONFIDENCE = 0.6
 """A line drawn with a finger or a mouse is some tenths of a millimetre off."""
+END_TOLERANCE_MM = 0.01
+"""A sample where a drawn stretch ends is of the stretch; the way there and back is not exact."""
 TOLERANCE_MM = 0.03
 """How far the compact polyline may run beside the measured curve."""
 
@@ -69,7 +71,8 @@ def _span(redraw: Redraw, piece: Piece, sidecar: Sidecar) -> npt.NDArray[np.bool
         x = sidecar.mesh.to_page(redraw.points)[:, 0]
         if not np.isfinite(x).any():
             return np.zeros(len(piece.x_mm), bool)
-        return np.asarray((piece.x_mm >= np.nanmin(x)) & (piece.x_mm <= np.nanmax(x)))
+        low, high = np.nanmin(x) - END_TOLERANCE_MM, np.nanmax(x) + END_TOLERANCE_MM
+        return np.asarray((piece.x_mm >= low) & (piece.x_mm <= high))
     zero = np.full(len(piece.x_mm), zero_of(piece, sidecar))
     source = sidecar.mesh.to_source(np.column_stack([piece.x_mm, zero]))
     along = source[:, 1 if on_its_side(sidecar) else 0]
