@@ -60,6 +60,7 @@ MAX_SHARED = 0.3
 MIN_ROWS_IN_STEP = 4
 IN_STEP, OUT_OF_STEP = 0.45, 0.28
 STEP_MM = 2.0
+PITCH_TOLERANCE = 0.25
 ROW_END_SLACK_MM = 4.0
 
 
@@ -447,7 +448,10 @@ def _stray(row: RowPath) -> float:
 
 
 def _in_step(rows: list[RowPath], px_per_mm: float) -> list[RowPath]:
-    """Rows whose beats come when the other rows' do; writing and frames keep no time."""
+    """Rows whose beats come when the other rows' do, or which stand where a row is due.
+
+    Writing and frames keep no time and stand anywhere; a fast broad rhythm may look out of step.
+    """
     kept = list(rows)
     while len(kept) >= MIN_ROWS_IN_STEP:
         energy = np.stack([_steepness(row, px_per_mm) for row in kept])
@@ -456,10 +460,17 @@ def _in_step(rows: list[RowPath], px_per_mm: float) -> list[RowPath]:
             for i in range(len(kept))
         ]
         worst = int(np.argmin(agree))
-        if agree[worst] > OUT_OF_STEP or np.median(agree) < IN_STEP:
+        if agree[worst] > OUT_OF_STEP or np.median(agree) < IN_STEP or _is_due(kept, worst):
             break
         del kept[worst]
     return kept
+
+
+def _is_due(rows: list[RowPath], row: int) -> bool:
+    """Whether a row stands about as far from its neighbours as rows do."""
+    pitches = np.diff([r.baseline for r in rows])
+    own = pitches[max(row - 1, 0) : row + 1]
+    return bool(np.all(np.abs(own / np.median(pitches) - 1) < PITCH_TOLERANCE))
 
 
 def _steepness(row: RowPath, px_per_mm: float) -> Array:
