@@ -70,6 +70,8 @@ def start(board: Array[c_ubyte], memory_mb: int, threads: int, folder: str) -> N
         os.environ[name] = str(threads)
     # Threads that spin while they wait slow a busy machine down tenfold.
     os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
+    # Else oneDNN and torch each keep 1,024 kernels, some for every new number of names on a page.
+    os.environ["ONEDNN_PRIMITIVE_CACHE_CAPACITY"] = os.environ["LRU_CACHE_CAPACITY"] = "16"
     limit = memory_mb * 1024 * 1024
     resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
