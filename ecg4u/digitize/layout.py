@@ -32,6 +32,7 @@ ROW_REACH_MM = 16.0
 NOMINAL_TOLERANCE = 0.02
 PITCH_TOLERANCE = 0.05
 END_ERROR_PX = 1.0
+MAX_PULSE_GAP_PEN = 20.0
 SURE = 0.8
 UNLABELLED_COST = 1.2
 UNUSUAL_ORDER_COST = 6.0
@@ -90,6 +91,9 @@ def signal_span(paths: Sequence[RowPath], pulses: Sequence[Pulse]) -> list[tuple
     pen = float(np.median([np.nanmedian(p.bottom - p.top) for p in paths]))
     left = [p.x1 for p in pulses if p.side == "left"]
     right = [p.x0 for p in pulses if p.side == "right"]
+    apart = [start for p in pulses if (start := _after_gap(paths[p.row], p, pen)) is not None]
+    if len(apart) > len(left) / 2:
+        left = [start + pen / 2 for start in apart]
     spans = []
     for path in paths:
         x0, x1 = path.extent[0] + pen / 2, path.extent[1] - pen / 2
@@ -99,6 +103,16 @@ def signal_span(paths: Sequence[RowPath], pulses: Sequence[Pulse]) -> list[tuple
             x1 = min(x1, float(np.median(right)))
         spans.append((x0, x1))
     return spans
+
+
+def _after_gap(path: RowPath, pulse: Pulse, pen: float) -> float | None:
+    """Where a row goes on after bare paper behind its pulse (px); None where it goes on at once."""
+    first = int(np.ceil(pulse.x1 + 2 * pen))
+    last = int(pulse.x1 + MAX_PULSE_GAP_PEN * pen)
+    known = np.isfinite(path.centre[first : last + 1])
+    if pulse.side != "left" or not known.any() or known[0]:
+        return None
+    return float(first + int(np.argmax(known)))
 
 
 def _boundaries(
