@@ -307,7 +307,7 @@ def test_moved_corners_read_the_page_anew_and_keep_the_other_corrections(
     assert {t.named_by for t in result.traces if t.lead in ("V1", "V2")} == {"user"}
     a = next(t for t in result.traces if t.lead == "V2").signal
     b = next(t for t in photo.traces if t.lead == "V1").signal
-    shifts = [np.corrcoef(a[60:1000], b[60 + k : 1000 + k])[0, 1] for k in range(-50, 51)]
+    shifts = [np.corrcoef(a[200:1000], b[200 + k : 1000 + k])[0, 1] for k in range(-150, 151)]
     assert max(shifts) > 0.95
     monkeypatch.setattr(pipeline, "rectified_within", None)
     assert result.basis is not None
