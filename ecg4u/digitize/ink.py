@@ -1,7 +1,7 @@
-"""Classical ink map of a rectified page: what is darker than its paper and not grid.
+"""Ink map of a rectified page: what is darker than its paper and not grid.
 
-It needs no training, serves where the trace network is switched off, and stands beside it in the
-benchmark's ablation.
+`stroke_ink` finds the ink by rules. `joined_ink` lets the trace network tell trace from writing in
+it; `classical_ink` does without a network, where no weights are installed.
 """
 
 from __future__ import annotations

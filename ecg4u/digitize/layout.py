@@ -30,6 +30,7 @@ LABEL_BEFORE_MM = 14.0
 LABEL_AFTER_MM = 18.0
 ROW_REACH_MM = 16.0
 NOMINAL_TOLERANCE = 0.02
+"""A row this near to its nominal 10 s is taken to be 10 s; its ends are known to about 0.3 mm."""
 PITCH_TOLERANCE = 0.05
 END_ERROR_PX = 1.0
 MAX_PULSE_GAP_PEN = 20.0
@@ -41,7 +42,6 @@ RHYTHM_PRIOR = {"II": 1.5, "V1": 1.0, "V5": 0.5, "aVR": -2.0, "aVL": -2.0, "aVF"
 STROKE_NAME_WEIGHT = 0.35
 """A lone upright stroke is often no name: separators, pulses and QRS complexes look like I."""
 GUESS_TOLERANCE = 0.08
-"""A row this near to its nominal 10 s is taken to be 10 s; its ends are known to about 0.3 mm."""
 
 
 @dataclass(frozen=True)

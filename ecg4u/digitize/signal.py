@@ -10,7 +10,6 @@ import numpy.typing as npt
 
 from ecg4u.digitize.calibration import Pulse
 from ecg4u.digitize.result import Calibration, Layout, RowSegment
-from ecg4u.digitize.stroke import FINE, fine_columns
 from ecg4u.digitize.trace import RowPath
 from ecg4u.record import DEFAULT_FS_HZ, LEADS
 
@@ -110,17 +109,6 @@ def _without_marks(
             near = np.abs(np.arange(x0, x0 + len(y)) - stroke) < 0.8 * pen
             y[near] = np.nan
     return y
-
-
-def _fine_curve(path: RowPath, x0: int, y: Array) -> tuple[Array, Array]:
-    """The curve at `FINE` positions a pixel, where ``y``, from column ``x0`` on, is known."""
-    columns = fine_columns(len(path.centre))
-    fine = path.fine.copy()
-    whole = np.full(len(path.centre), np.nan)
-    whole[x0 : x0 + len(y)] = y
-    fine[np.repeat(~np.isfinite(whole), FINE)] = np.nan
-    known = np.isfinite(fine)
-    return columns[known], fine[known]
 
 
 def segment_signal(

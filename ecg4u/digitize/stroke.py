@@ -54,14 +54,17 @@ def fine_columns(width: int) -> Array:
     return (np.arange(width * FINE) + 0.5) / FINE - 0.5
 
 
-def paper_around(
-    inked: npt.NDArray[np.bool_],
+def outside(
+    mask: npt.NDArray[np.bool_],
 ) -> tuple[npt.NDArray[np.int16], npt.NDArray[np.int16]]:
-    """Last free place before and first free place after each place of each line (n, length)."""
-    length = inked.shape[1]
+    """Last place up to, and first place from, each place of each line that ``mask`` leaves out.
+
+    ``mask`` and both answers are (n, length); where there is none, -1 and ``length``.
+    """
+    length = mask.shape[1]
     index = np.arange(length, dtype=np.int16)
-    before = np.maximum.accumulate(np.where(inked, np.int16(-1), index), axis=1)
-    after = np.minimum.accumulate(np.where(inked, np.int16(length), index)[:, ::-1], axis=1)
+    before = np.maximum.accumulate(np.where(mask, np.int16(-1), index), axis=1)
+    after = np.minimum.accumulate(np.where(mask, np.int16(length), index)[:, ::-1], axis=1)
     return before, after[:, ::-1]
 
 
@@ -75,13 +78,8 @@ class FineInk:
         turned = np.ascontiguousarray(trace.T)
         finer = cv2.resize(turned, (height, width * FINE), interpolation=cv2.INTER_CUBIC)
         self.ink = np.clip(finer, 0.0, 1.0)
-        index = np.arange(height, dtype=np.int16)
-        inked = self.ink > INK_LEVEL
-        last, lowest = np.int16(height), np.int16(-1)
-        self.paper_above, self.paper_below = paper_around(self.ink > FAINT_LEVEL)
-        self.ink_below = np.minimum.accumulate(np.where(inked, index, last)[:, ::-1], axis=1)
-        self.ink_below = self.ink_below[:, ::-1]
-        self.ink_above = np.maximum.accumulate(np.where(inked, index, lowest), axis=1)
+        self.paper_above, self.paper_below = outside(self.ink > FAINT_LEVEL)
+        self.ink_above, self.ink_below = outside(self.ink <= INK_LEVEL)
 
     def edges(self, path: Array, snap: int) -> Edges:
         """Edges of the ink at ``path`` (W,) px, looked for within ``snap`` px of it.

@@ -23,7 +23,7 @@ from ecg4u.digitize.stroke import (
     FineInk,
     centre_line,
     fine_columns,
-    paper_around,
+    outside,
     pen_width,
 )
 
@@ -233,7 +233,7 @@ def _explained(trace: FloatArray, paths: Array) -> npt.NDArray[np.bool_]:
     """Ink that belongs to a row's path: its run, or its own stretch of a run that rows share."""
     height, width = trace.shape
     low, high = _visited(paths)
-    above, below = paper_around(np.ascontiguousarray((trace > FAINT_LEVEL).T))
+    above, below = outside(np.ascontiguousarray((trace > FAINT_LEVEL).T))
     columns = np.arange(width)
     at = paths.astype(int)
     first = np.minimum(above[columns, at].astype(int) + 1, at)
