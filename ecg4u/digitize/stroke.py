@@ -17,6 +17,7 @@ import numpy.typing as npt
 from ecg4u.digitize.result import FloatArray
 
 Array = npt.NDArray[np.float64]
+Places = npt.NDArray[np.intp]
 
 FINE = 3
 """Positions along x at which the curve is measured, for each rectified pixel."""
@@ -54,18 +55,35 @@ def fine_columns(width: int) -> Array:
     return (np.arange(width * FINE) + 0.5) / FINE - 0.5
 
 
-def outside(
-    mask: npt.NDArray[np.bool_],
-) -> tuple[npt.NDArray[np.int16], npt.NDArray[np.int16]]:
-    """Last place up to, and first place from, each place of each line that ``mask`` leaves out.
+class Runs:
+    """Where the runs of a mask (n, length) begin and end along its lines."""
 
-    ``mask`` and both answers are (n, length); where there is none, -1 and ``length``.
-    """
-    length = mask.shape[1]
-    index = np.arange(length, dtype=np.int16)
-    before = np.maximum.accumulate(np.where(mask, np.int16(-1), index), axis=1)
-    after = np.minimum.accumulate(np.where(mask, np.int16(length), index)[:, ::-1], axis=1)
-    return before, after[:, ::-1]
+    def __init__(self, mask: npt.NDArray[np.bool_]) -> None:
+        self.length = mask.shape[1] + 2
+        framed = np.pad(mask, ((0, 0), (1, 1))).ravel()
+        changes = np.flatnonzero(framed[1:] != framed[:-1])
+        self.first, self.last = changes[::2], changes[1::2] - 1
+
+    def around(self, line: Places, at: Places) -> tuple[Places, Places]:
+        """Ends of the run that holds each place, or the place itself where there is none."""
+        if len(self.first) == 0:
+            return at, at
+        shift = line * self.length
+        run = np.maximum(np.searchsorted(self.first, at + shift, "right") - 1, 0)
+        first, last = self.first[run] - shift, self.last[run] - shift
+        held = (first <= at) & (at <= last)
+        return np.where(held, first, at), np.where(held, last, at)
+
+    def within(self, line: Places, start: Places, stop: Places) -> tuple[Places, Places]:
+        """First and last place of the mask from ``start`` to ``stop``; where none, crossed over."""
+        if len(self.first) == 0:
+            return stop + 1, start - 1
+        shift, final = line * self.length, len(self.first) - 1
+        after = np.searchsorted(self.last, start + shift, "left")
+        before = np.searchsorted(self.first, stop + shift, "right") - 1
+        first = np.where(after <= final, self.first[np.minimum(after, final)] - shift, stop + 1)
+        last = np.where(before >= 0, self.last[np.maximum(before, 0)] - shift, start - 1)
+        return np.maximum(first, start), np.minimum(last, stop)
 
 
 class FineInk:
@@ -77,9 +95,8 @@ class FineInk:
         height, width = trace.shape
         turned = np.ascontiguousarray(trace.T)
         finer = cv2.resize(turned, (height, width * FINE), interpolation=cv2.INTER_CUBIC)
-        self.ink = np.clip(finer, 0.0, 1.0)
-        self.paper_above, self.paper_below = outside(self.ink > FAINT_LEVEL)
-        self.ink_above, self.ink_below = outside(self.ink <= INK_LEVEL)
+        self.ink = np.clip(finer, 0.0, 1.0, out=finer)
+        self.any_ink, self.full_ink = Runs(finer > FAINT_LEVEL), Runs(finer > INK_LEVEL)
 
     def edges(self, path: Array, snap: int) -> Edges:
         """Edges of the ink at ``path`` (W,) px, looked for within ``snap`` px of it.
@@ -97,12 +114,9 @@ class FineInk:
             seed = np.where(self.ink[x, at] > FAINT_LEVEL, at, seed)
         found = seed >= 0
         seed = np.maximum(seed, 0)
-        run_top = self.paper_above[x, seed] + 1
-        run_bottom = self.paper_below[x, seed] - 1
-        first = self.ink_below[x, np.clip(run_top, 0, height - 1)].astype(int)
-        final = self.ink_above[x, np.clip(run_bottom, 0, height - 1)].astype(int)
-        found &= (first <= run_bottom) & (final >= run_top) & (first <= final)
-        first, final = np.clip(first, 0, height - 1), np.clip(final, 0, height - 1)
+        first, final = self.full_ink.within(x, *self.any_ink.around(x, seed))
+        found &= first <= final
+        first, final = np.where(found, first, 0), np.where(found, final, 0)
         top = first - self._beyond(x, first, first - 1)
         bottom = final + self._beyond(x, final, final + 1)
         strength = np.maximum(self.ink[x, (first + final) // 2], self.ink[x, seed])
@@ -191,8 +205,11 @@ def _settled(curve: Array, top: Array, bottom: Array, radius: float) -> Array:
     return curve
 
 
-def _distance(columns: npt.NDArray[np.intp], to: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
-    return np.asarray(np.abs(columns[:, None] - to[None]).min(axis=1))
+def _distance(columns: Places, to: Places) -> Places:
+    """How far each column is from the nearest of ``to``, in ascending order."""
+    after = np.searchsorted(to, columns)
+    left, right = to[np.maximum(after - 1, 0)], to[np.minimum(after, len(to) - 1)]
+    return np.minimum(np.abs(columns - left), np.abs(right - columns))
 
 
 def _pulled_back(lower_edge: Array, radius: float) -> Array:

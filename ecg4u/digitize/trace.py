@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from ecg4u.digitize.follow import FORCED_COST, follow
 from ecg4u.digitize.result import FloatArray, InkMap
 from ecg4u.digitize.stroke import (
     FAINT_LEVEL,
@@ -21,9 +22,9 @@ from ecg4u.digitize.stroke import (
     MIDDLE,
     SNAP_MM,
     FineInk,
+    Runs,
     centre_line,
     fine_columns,
-    outside,
     pen_width,
 )
 
@@ -31,19 +32,13 @@ Array = npt.NDArray[np.float64]
 
 TRACK_PX_PER_MM = 5.0
 MIN_ROW_PITCH_MM = 6.0
-GAP_COST = 1.0
-TRAVEL_ON_INK = 0.005
-TRAVEL_ON_PAPER = 0.3
-STRAY_PER_MM = 0.004
 OTHERS_ROW_COST = 1.5
-FORCED_COST = 30.0
 SPIKE_REACH_MM = 9.0
 MIN_SPIKE_MM = 2.0
 SPIKE_ROUNDS = 3
 OUTER_SHARE = 0.25
 """A row is sent to the outer quarter of its spike; the tip itself may be another row's ink."""
 SPIKE_MARGIN_MM = 6.0
-MAX_REACH_MM = 60.0
 LOCAL_BASELINE_MM = 30.0
 MAX_WANDER_MM = 14.0
 OWN_GROUND_MM = 6.0
@@ -130,66 +125,6 @@ def find_rows(trace: FloatArray, px_per_mm: float) -> Array:
     return np.array(rows)
 
 
-def follow(
-    trace: FloatArray,
-    baselines: Array,
-    px_per_mm: float,
-    claimed: FloatArray | None = None,
-    ends: tuple[Array, Array] | None = None,
-) -> Array:
-    """Follow every row across the page at once; y is at `TRACK_PX_PER_MM`.
-
-    Parameters
-    ----------
-    trace : (H, W) ink in 0..1
-    baselines : (R,) px
-    claimed : (R, H, W) or None
-        Extra cost per row where other rows run.
-    ends : ((R,), (R,)) or None
-        Where each row comes from and must arrive.
-
-    Returns
-    -------
-    (R, W) float64 px, the path of each row.
-    """
-    height, width = trace.shape
-    rows = len(baselines)
-    ink = np.clip((trace - FAINT_LEVEL) / (INK_LEVEL - FAINT_LEVEL), 0.0, 1.0)
-    unary = GAP_COST * (1.0 - ink)
-    travel = TRAVEL_ON_PAPER + (TRAVEL_ON_INK - TRAVEL_ON_PAPER) * ink
-    heights = np.arange(height)
-    away_mm = np.abs(heights[None] - baselines[:, None]) / px_per_mm
-    stray = (STRAY_PER_MM * away_mm + np.where(away_mm > MAX_REACH_MM, 5.0, 0.0)).astype(np.float32)
-    which = np.arange(rows)
-    cost = stray.copy()
-    if ends is not None:
-        cost += FORCED_COST * (heights[None] != np.round(ends[0])[:, None])
-    come_from = np.empty((width, rows, height), np.int16)
-    index = np.broadcast_to(heights.astype(np.int16), (rows, height))
-    for x in range(width):
-        climb = np.cumsum(travel[:, x], dtype=np.float32)
-        down = cost - climb
-        best_down = np.minimum.accumulate(down, axis=1)
-        at_down = np.maximum.accumulate(np.where(down == best_down, index, 0), axis=1)
-        up = (cost + climb)[:, ::-1]
-        best_up = np.minimum.accumulate(up, axis=1)
-        at_up = np.maximum.accumulate(np.where(up == best_up, index, 0), axis=1)
-        best_up, at_up = best_up[:, ::-1], (height - 1 - at_up)[:, ::-1]
-        via_down, via_up = best_down + climb, best_up - climb
-        lower = via_down <= via_up
-        cost = np.where(lower, via_down, via_up) + unary[:, x] + stray
-        if claimed is not None:
-            cost += claimed[:, :, x]
-        cost -= cost.min(axis=1, keepdims=True)
-        come_from[x] = np.where(lower, at_down, at_up)
-    path = np.empty((rows, width), np.int64)
-    state = cost.argmin(axis=1) if ends is None else np.round(ends[1]).astype(int)
-    for x in range(width - 1, -1, -1):
-        path[:, x] = state
-        state = come_from[x, which, state]
-    return path.astype(np.float64)
-
-
 def _local_baselines(paths: Array, baselines: Array, px_per_mm: float) -> Array:
     """Running median of each path over `LOCAL_BASELINE_MM`, (R, W), near the row's own height.
 
@@ -233,11 +168,8 @@ def _explained(trace: FloatArray, paths: Array) -> npt.NDArray[np.bool_]:
     """Ink that belongs to a row's path: its run, or its own stretch of a run that rows share."""
     height, width = trace.shape
     low, high = _visited(paths)
-    above, below = outside(np.ascontiguousarray((trace > FAINT_LEVEL).T))
     columns = np.arange(width)
-    at = paths.astype(int)
-    first = np.minimum(above[columns, at].astype(int) + 1, at)
-    last = np.maximum(below[columns, at].astype(int) - 1, at)
+    first, last = Runs((trace > FAINT_LEVEL).T).around(columns, paths.astype(int))
     shared = np.zeros(paths.shape, bool)
     for row in range(len(paths)):
         for other in range(row):
