@@ -72,7 +72,10 @@ def ink(image: Pixels) -> InkMap:
 
 
 def normalise(image: Pixels) -> FloatArray:
-    """The page free of its paper's colour and shading: (3, H, W) float32, 0 paper, 1 black."""
+    """The page free of its paper's colour and shading: (3, H, W) float32, 0 paper, 1 black.
+
+    In memory it lies pixel by pixel, as the convolutions work on it.
+    """
     import cv2
 
     if np.median(image.max(axis=2)) < DARK_PAGE:
@@ -83,8 +86,9 @@ def normalise(image: Pixels) -> FloatArray:
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (PAPER_PX // 4, PAPER_PX // 4))
     paper = cv2.GaussianBlur(cv2.morphologyEx(small, cv2.MORPH_CLOSE, kernel), (0, 0), 8)
     paper = cv2.resize(paper, (width, height), interpolation=cv2.INTER_LINEAR)
-    ratio = image.astype(np.float32) / np.maximum(paper.astype(np.float32), 16.0)
-    return np.ascontiguousarray(np.clip(1.0 - ratio, -0.2, 1.0).transpose(2, 0, 1))
+    ratio = cv2.divide(image, np.maximum(paper, 16), dtype=cv2.CV_32F)
+    seen = np.subtract(1.0, ratio, out=ratio)
+    return np.clip(seen, -0.2, 1.0, out=seen).transpose(2, 0, 1)
 
 
 def build() -> nn.Module:
@@ -174,7 +178,8 @@ def _answer(net: nn.Module, tile: FloatArray) -> FloatArray:
     import torch
 
     height, width = tile.shape[1:]
-    padded = np.pad(tile, ((0, 0), (0, -height % MULTIPLE), (0, -width % MULTIPLE)))
-    seen = torch.from_numpy(padded)[None].contiguous(memory_format=torch.channels_last)
-    answer = net(seen).float().sigmoid()[0].numpy()
+    seen = torch.from_numpy(tile)[None]
+    padded = torch.nn.functional.pad(seen, (0, -width % MULTIPLE, 0, -height % MULTIPLE))
+    rolled = padded.contiguous(memory_format=torch.channels_last)
+    answer = net(rolled).float().sigmoid()[0].numpy()
     return np.asarray(answer[:, :height, :width])
