@@ -20,6 +20,9 @@ GAIN_TOLERANCE = 0.09
 SEARCH_MM = 32.0
 PLATEAU_MM = (1.8, 11.5)
 FLATNESS_MM = 0.35
+BESIDE_MM = 2.5
+MAX_FOOT_MM = 3.0
+"""How far a row's trace may begin above or below the foot of its pulse."""
 
 
 @dataclass(frozen=True)
@@ -144,7 +147,43 @@ def find_pulses(paths: tuple[RowPath, ...], px_per_mm: float) -> tuple[Pulse, ..
             good = [p for p in found if p and _standard_gain(p.height_mm(px_per_mm))]
             if good:
                 pulses.append(good[0])
-    return _consistent(tuple(pulses), len(paths), px_per_mm)
+    group = _consistent(tuple(pulses), len(paths), px_per_mm)
+    return _completed(group, paths, px_per_mm) if len(group) >= 2 else group
+
+
+def _completed(
+    pulses: tuple[Pulse, ...], paths: tuple[RowPath, ...], px_per_mm: float
+) -> tuple[Pulse, ...]:
+    """The pulses, with those of rows whose strokes a grid line hides in part or altogether.
+
+    Where most rows have a pulse, a row's plateau below or above theirs is its pulse too, if its
+    trace begins at the foot of a pulse as tall as theirs rather than at the foot that was found.
+    """
+    gains = [_standard_gain(pulse.height_mm(px_per_mm)) or 0.0 for pulse in pulses]
+    usual = max(gains, key=lambda gain: (gains.count(gain), gain))
+    model = [p for p, gain in zip(pulses, gains, strict=True) if gain == usual]
+    side = model[0].side
+    x0, x1 = (float(np.median([getattr(p, name) for p in model])) for name in ("x0", "x1"))
+    by_row = {pulse.row: pulse for pulse in pulses}
+    inner = slice(int(x0 + px_per_mm), int(x1 - px_per_mm) + 1)
+    beside = x1 if side == "left" else x0 - BESIDE_MM * px_per_mm
+    outer = slice(int(beside + px_per_mm / 2), int(beside + BESIDE_MM * px_per_mm))
+    for row, path in enumerate(paths):
+        found = by_row.get(row)
+        if found in model:
+            continue
+        plateau, begins = path.centre[inner], path.centre[outer]
+        plateau, begins = plateau[np.isfinite(plateau)], begins[np.isfinite(begins)]
+        if len(plateau) < 0.8 * (inner.stop - inner.start) or len(begins) == 0:
+            continue
+        top, beginning = float(np.median(plateau)), float(np.median(begins))
+        base = top + usual * PULSE_MV * px_per_mm
+        off = abs(base - beginning)
+        if np.ptp(plateau) > 2 * FLATNESS_MM * px_per_mm or off > MAX_FOOT_MM * px_per_mm:
+            continue
+        if found is None or off < abs(found.base - beginning):
+            by_row[row] = Pulse(row, x0, x1, base, top, side)
+    return tuple(by_row[row] for row in sorted(by_row))
 
 
 def inner_pulses(
