@@ -13,11 +13,13 @@ import argparse
 import csv
 import gzip
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from benchmarks.drawn import pairs
 from benchmarks.waves import as_3x4, load, rows
@@ -38,7 +40,11 @@ from ecg4u.model import prepare
 from ecg4u.record import CLASSES, ECGRecord
 
 ORDERS = ("shapley", "random", "energy", "gradient", "grad-cam")
-RANDOM_ORDERS = 5
+RANDOM_ORDERS = 10
+PACED = frozenset({"102", "104", "107", "217"})
+"""Records of MIT-BIH with paced beats, which ANSI/AAMI EC57 leaves out of every evaluation."""
+OTHER_VENTRICULAR = frozenset("EF!/f")
+"""Ventricular escape, fusion, flutter, paced beats: ventricular too, but not annotated as PVC."""
 
 
 def game_of(record: ECGRecord, kind: str, classifier: Any) -> Game:
@@ -81,10 +87,10 @@ def positives(data: Path, split: str, most: int) -> list[tuple[ECGRecord, str]]:
 
 
 def deletion(cases: list[tuple[ECGRecord, str]], kind: str) -> dict[str, FloatArray]:
-    """Deletion AUC of each order in each case."""
+    """(cases, 2) of each order: deletion AUC, and the same with nothing counted below 0."""
     classifier = default_classifier()
     rng = np.random.default_rng(0)
-    out: dict[str, list[float]] = {name: [] for name in ORDERS}
+    out: dict[str, list[FloatArray]] = {name: [] for name in ORDERS}
     for record, name in cases:
         game = game_of(record, kind, classifier)
         values = solve(game).values[:, CLASSES.index(name)]
@@ -95,32 +101,62 @@ def deletion(cases: list[tuple[ECGRecord, str]], kind: str) -> dict[str, FloatAr
             f.grad_cam_order(game, name),
             *(rng.permutation(len(game.players)) for _ in range(RANDOM_ORDERS)),
         ]
-        areas = f.deletion_auc(game, orders, name)
-        if np.isnan(areas[0]):
+        curves = f.deletion_curves(game, orders, name)
+        if np.isnan(curves[0, 0]):
             continue
+        step = 1 / len(game.players)
+        areas = np.stack(
+            [np.trapezoid(c, dx=step, axis=1) for c in (curves, np.maximum(curves, 0))], axis=1
+        )
         for order, area in zip(("shapley", "energy", "gradient", "grad-cam"), areas, strict=False):
-            out[order].append(float(area))
-        out["random"].append(float(areas[4:].mean()))
+            out[order].append(area)
+        out["random"].append(areas[4:].mean(axis=0))
     return {name: np.array(values) for name, values in out.items()}
 
 
+DELETION_HEAD = (
+    "Log-odds while players are hidden one after another, 1 with the whole ECG, 0 with nothing "
+    "shown. Cases: labelled abnormal classes whose log-odds are above 0, the classes in turn; "
+    "random: mean of ten orders. *Floored*: log-odds below those of nothing shown count as 0, so "
+    "that no order gains by driving the network below it.",
+    "",
+    "| players | order | n | deletion AUC (95 % CI) | over random order's | order less Shapley "
+    "| floored AUC | over random order's, floored |",
+    "|---|---|---|---|---|---|---|---|",
+)
+
+
 def deletion_lines(cases: list[tuple[ECGRecord, str]]) -> list[str]:
-    """Table of deletion AUC with the bootstrap interval of the difference from Shapley's."""
-    lines = [
-        "| players | order | n | deletion AUC | order less Shapley (95 % CI) |",
-        "|---|---|---|---|---|",
-    ]
+    """Table of deletion AUC with bootstrap intervals over the cases."""
+    lines = list(DELETION_HEAD)
     for kind in ("leads", "windows", "blocks"):
         found = deletion(cases, kind)
+        n = len(found["random"])
+        draws = np.random.default_rng(0).integers(n, size=(2000, n))
+        chance, chance_drawn = found["random"].mean(axis=0), _drawn(found["random"], draws)
         for name in ORDERS:
+            area, drawn = found[name].mean(axis=0), _drawn(found[name], draws)
             gap = found[name] - found["shapley"]
-            draws = np.random.default_rng(0).integers(len(gap), size=(2000, len(gap)))
-            low, high = np.quantile(gap[draws].mean(axis=1), [0.025, 0.975])
-            lines.append(
-                f"| {kind} | {name} | {len(gap)} | {found[name].mean():.3f} | "
-                f"{gap.mean():+.3f} ({low:+.3f} to {high:+.3f}) |"
+            cells = (
+                _interval(area[0], drawn[:, 0]),
+                _interval(area[0] / chance[0], drawn[:, 0] / chance_drawn[:, 0]),
+                _interval(gap.mean(axis=0)[0], _drawn(gap, draws)[:, 0], sign="+"),
+                f"{area[1]:.3f}",
+                _interval(area[1] / chance[1], drawn[:, 1] / chance_drawn[:, 1]),
             )
+            lines.append(f"| {kind} | {name} | {n} | {' | '.join(cells)} |")
     return lines
+
+
+def _drawn(values: FloatArray, draws: npt.NDArray[np.int64]) -> FloatArray:
+    """(draws, 2): means over bootstrap draws of the cases."""
+    return np.asarray(values[draws].mean(axis=1))
+
+
+def _interval(middle: float, draws: FloatArray, *, sign: str = "") -> str:
+    """A figure with the 2.5 and 97.5 % quantiles of its bootstrap draws."""
+    low, high = np.quantile(draws, [0.025, 0.975])
+    return f"{middle:{sign}.3f} ({low:{sign}.3f} to {high:{sign}.3f})"
 
 
 SPANS_S = {"windows": (0.2, 0.4), "beats": (0.05, 0.05), "usual beats": (0.05, 0.05)}
@@ -134,37 +170,46 @@ PVC_KINDS = {
 
 def pvc_lines(data: Path, most: int, kind: str) -> list[str]:
     """Attribution mass of PVC inside MIT-BIH's annotated ventricular beats."""
-    import h5py
-
     before_s, after_s = SPANS_S[kind]
-    beats: dict[str, list[float]] = {}
-    with gzip.open(data / "mitdb_beats.csv.gz", "rt", newline="") as file:
-        for r in csv.DictReader(file):
-            if r["symbol"] == "V":
-                beats.setdefault(r["record"], []).append(int(r["sample"]) / 360)
     classifier = default_classifier()
     mass: list[float] = []
     chance: list[float] = []
     hits: list[bool] = []
+    missed = 0
     column = CLASSES.index("PVC")
+    for record, times in mitdb_windows(data):
+        if len(mass) >= most:
+            break
+        game = game_of(record, kind, classifier)
+        inside = np.zeros(game.owner.shape[1], dtype=bool)
+        for t in times:
+            inside[max(round((t - before_s) * 100), 0) : round((t + after_s) * 100)] = True
+        solved = solve(game)
+        if solved.total[column] <= 0:
+            missed += 1
+            continue
+        share, by_chance = f.mass_inside(game, solved.values[:, column], inside)
+        mass.append(share)
+        chance.append(by_chance)
+        hits.append(f.points_at(game, solved.values[:, column], inside))
+    words = f"MIT-BIH, 1 to 3 annotated PVCs ({missed} more that the network does not call)"
+    return [_mass_row(f"{words} | {PVC_KINDS[kind]}", mass, chance, hits)]
+
+
+def mitdb_windows(data: Path) -> Iterator[tuple[ECGRecord, list[float]]]:
+    """Of each record without paced beats, 10 s whose only ventricular beats are 1 to 3 PVCs."""
+    import h5py
+
+    beats: dict[str, list[tuple[float, str]]] = {}
+    with gzip.open(data / "mitdb_beats.csv.gz", "rt", newline="") as file:
+        for r in csv.DictReader(file):
+            beats.setdefault(r["record"], []).append((int(r["sample"]) / 360, r["symbol"]))
     with h5py.File(data / "mitdb.h5") as file:
-        for name in sorted(beats):
-            part = _mitdb_window(file[name], beats[name], float(file.attrs["millivolts_per_count"]))
-            if part is None or len(mass) >= most:
-                continue
-            record, times = part
-            game = game_of(record, kind, classifier)
-            inside = np.zeros(game.owner.shape[1], dtype=bool)
-            for t in times:
-                inside[max(round((t - before_s) * 100), 0) : round((t + after_s) * 100)] = True
-            solved = solve(game)
-            if solved.total[column] <= 0:
-                continue
-            share, by_chance = f.mass_inside(game, solved.values[:, column], inside)
-            mass.append(share)
-            chance.append(by_chance)
-            hits.append(f.points_at(game, solved.values[:, column], inside))
-    return [_mass_row(f"MIT-BIH, 1 to 3 annotated PVCs | {PVC_KINDS[kind]}", mass, chance, hits)]
+        per_count = float(file.attrs["millivolts_per_count"])
+        for name in sorted(beats.keys() - PACED):
+            part = _mitdb_window(file[name], beats[name], per_count)
+            if part is not None:
+                yield part
 
 
 def _mass_row(name: str, mass: list[float], chance: list[float], hits: list[bool]) -> str:
@@ -181,8 +226,9 @@ def _mass_row(name: str, mass: list[float], chance: list[float], hits: list[bool
 PVC_HEAD = (
     "Share of the positive attribution of PVC on players that touch the beat. A window touches it "
     "from 0.2 s before R to 0.4 s after, a beat where it holds the R peak. Chance: share of the "
-    "shown samples that those players hold. The network was trained on windows of MIT-BIH: there "
-    "the attribution is measured, not the network.",
+    "shown samples that those players hold. MIT-BIH: the first 10 s of each record whose only "
+    "ventricular beats are PVCs, paced records left out (ANSI/AAMI EC57). The network was trained "
+    "on windows of these records: the attribution is measured there, not the network.",
     "",
     "| recordings | players, left out | n | mass inside (95 % CI) | chance | pointing game |",
     "|---|---|---|---|---|---|",
@@ -190,18 +236,21 @@ PVC_HEAD = (
 
 
 def _mitdb_window(
-    stored: Any, times: list[float], per_count: float
+    stored: Any, beats: list[tuple[float, str]], per_count: float
 ) -> tuple[ECGRecord, list[float]] | None:
-    """The first 10 s with one to three PVCs of a two-lead recording."""
+    """The first 10 s of a two-lead recording with one to three PVCs and no other such beat."""
     names = stored.attrs["leads"].split()
     known = {"MLII": "II", "V1": "V1", "V2": "V2", "V4": "V4", "V5": "V5"}
     for start in range(10, 880, 5):
-        here = [t - start for t in times if start <= t < start + 10]
-        if not 1 <= len(here) <= 3 or min(here) < 0.5 or max(here) > 9.5:
+        here = [(t - start, symbol) for t, symbol in beats if start <= t < start + 10]
+        times = [t for t, symbol in here if symbol == "V"]
+        if not 1 <= len(times) <= 3 or min(times) < 0.5 or max(times) > 9.5:
+            continue
+        if any(symbol in OTHER_VENTRICULAR for _, symbol in here):
             continue
         part = np.asarray(stored[:, start * 360 : (start + 10) * 360], dtype=float) * per_count
         leads = {known[n]: v for n, v in zip(names, part, strict=True) if n in known}
-        return (ECGRecord.from_leads(leads, 360.0), here) if leads else None
+        return (ECGRecord.from_leads(leads, 360.0), times) if leads else None
     return None
 
 
@@ -311,6 +360,58 @@ WORDS = {
     "flat": "left-out leads hidden, or shown as flat lines (second baseline)",
     "page": "full leads against 3x4 + II of the same (the page shows other samples)",
 }
+
+
+def load_set(folder: Path) -> Any:
+    """A classifier of a folder of shipped weights, or of runs of ``training.train`` in a folder.
+
+    Runs take the calibration of the package's own weights, which moves no rank.
+    """
+    import copy
+
+    from ecg4u.model import Classifier
+
+    if (folder / "classifier.json").exists():
+        return Classifier(folder)
+    from training.export import member
+
+    runs = sorted(path.parent for path in folder.rglob("best.pt"))
+    assert runs, f"neither weights nor runs in {folder}"
+    found = copy.copy(default_classifier())
+    found._members = [member(run, len(CLASSES))[0] for run in runs]  # type: ignore[attr-defined]
+    return found
+
+
+def seeds_lines(data: Path, split: str, most: int, folders: list[Path]) -> list[str]:
+    """Lead attributions of two sets of networks that were trained apart, on the same records."""
+    sets = [load_set(folder) for folder in folders]
+    whole: list[float] = []
+    page: list[float] = []
+    same: list[bool] = []
+    for record, name in positives(data, split, most):
+        column = CLASSES.index(name)
+        for shown, found in ((record, whole), (as_3x4(record), page)):
+            solved = [
+                solve(game_of(shown, "leads", one), pairs=REFERENCE_PAIRS).values[:, column]
+                for one in sets
+            ]
+            found.append(f.rank_correlation(*solved))
+            if shown is record:
+                same.append(bool(np.argmax(solved[0]) == np.argmax(solved[1])))
+    return [
+        f"{' against '.join(f'{len(f.networks(one))} networks' for one in sets)}, no seed in "
+        f"common, the same permutations ({REFERENCE_PAIRS} pairs) on both sides.",
+        "",
+        "| rank correlation of the attribution to leads | mean (95 % CI) | median | n |",
+        "|---|---|---|---|",
+        _row("two sets of seeds, full leads (goal: 0.7)", whole),
+        _row("two sets of seeds, 3x4 + II", page),
+        "",
+        f"The strongest lead is the same in {100 * np.mean(same):.0f} % of the full records.",
+    ]
+
+
+REFERENCE_PAIRS = 32
 
 
 def digitized_lines(data: Path, split: str, most: int) -> list[str]:
@@ -423,6 +524,7 @@ def main() -> None:
     parser.add_argument("--split", default="test")
     parser.add_argument("--records", type=int, default=24)
     parser.add_argument("--parts", default="deletion,pvc,sanity,digitized,estimator,time")
+    parser.add_argument("--seeds", default="cache/seeds/a,cache/seeds/b", help="for part seeds")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results"))
     given = parser.parse_args()
     given.out.mkdir(parents=True, exist_ok=True)
@@ -447,6 +549,9 @@ def main() -> None:
             "digitized": lambda: digitized_lines(given.data, given.split, given.records),
             "estimator": lambda: estimator_lines(cases),
             "time": lambda: time_lines(cases),
+            "seeds": lambda: seeds_lines(
+                given.data, given.split, given.records, [Path(s) for s in given.seeds.split(",")]
+            ),
         }[part]()
         command = f"python -m benchmarks.explain --parts {part} --split {given.split}"
         weights = getattr(default_classifier(), "card", {}).get("id", "")

@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 IntArray = npt.NDArray[np.int64]
 
 
-def deletion_auc(game: Game, orders: list[IntArray], class_name: str) -> FloatArray:
-    """Area under the log-odds as players are hidden in each of ``orders``, most important first.
+def deletion_curves(game: Game, orders: list[IntArray], class_name: str) -> FloatArray:
+    """(orders, players + 1): log-odds as players are hidden in each order, most important first.
 
-    Scaled so that 1 is the whole record and 0 the record with all hidden; lower is better. NaN
-    where hiding everything does not lower the log-odds.
+    Scaled so that 1 is the whole record and 0 the record with all hidden. NaN where hiding
+    everything does not lower the log-odds.
     """
     count = len(game.players)
     steps = np.arange(count + 1)
@@ -33,9 +33,14 @@ def deletion_auc(game: Game, orders: list[IntArray], class_name: str) -> FloatAr
     worth = game.values(unique)[:, CLASSES.index(class_name)][back].reshape(len(orders), -1)
     whole, nothing = worth[0, 0], worth[0, -1]
     if whole <= nothing:
-        return np.full(len(orders), np.nan)
-    scaled = (worth - nothing) / (whole - nothing)
-    return np.trapezoid(scaled, dx=1 / count, axis=1)
+        return np.full(worth.shape, np.nan)
+    return np.asarray((worth - nothing) / (whole - nothing))
+
+
+def deletion_auc(game: Game, orders: list[IntArray], class_name: str) -> FloatArray:
+    """Area under each of the `deletion_curves`; lower is better."""
+    curves = deletion_curves(game, orders, class_name)
+    return np.asarray(np.trapezoid(curves, dx=1 / (curves.shape[1] - 1), axis=1))
 
 
 def energy_order(game: Game) -> IntArray:
@@ -84,7 +89,12 @@ def grad_cam_order(game: Game, class_name: str) -> IntArray:
 
 def members(game: Game) -> list[Any]:
     """The networks behind a game's classifier, for measures that need gradients."""
-    return list(game.classifier._members)  # type: ignore[attr-defined]
+    return networks(game.classifier)
+
+
+def networks(classifier: Any) -> list[Any]:
+    """The networks of an ensemble."""
+    return list(classifier._members)
 
 
 def _summed(game: Game, weights: FloatArray) -> FloatArray:

@@ -9,7 +9,14 @@ from hypothesis import strategies as st
 from ecg4u.errors import UsageError
 from ecg4u.explain import explain, measure_features
 from ecg4u.explain import faithfulness as f
-from ecg4u.explain.attribution import attribute, exact, games, permutations, solve
+from ecg4u.explain.attribution import (
+    attribute,
+    exact,
+    games,
+    permutations,
+    solve,
+    stratified_orders,
+)
 from ecg4u.explain.edits import Subject, as_usual
 from ecg4u.explain.measure import features as features_of
 from ecg4u.explain.measure import measure_record
@@ -65,6 +72,25 @@ def test_permutations_converge_to_the_exact_values(sinus):
     assert many.values == pytest.approx(truth.values, abs=0.03)
     close = np.abs(many.values - truth.values) < 5 * many.errors + 1e-6
     assert close.mean() > 0.9
+
+
+def test_every_player_comes_early_in_some_orders_and_late_in_others():
+    orders = stratified_orders(12, 16, np.random.default_rng(0))
+    assert (np.sort(orders, axis=1) == np.arange(12)).all()
+    places = np.argsort(orders, axis=1)
+    independent = np.argsort(np.random.default_rng(0).random((16, 12)), axis=1)
+    assert places.mean(axis=0).std() < 0.5 * independent.mean(axis=0).std()
+    assert (places.min(axis=0) <= 2).all() and (places.max(axis=0) >= 9).all()
+
+
+def test_a_curve_begins_with_the_whole_record_and_ends_with_nothing(sinus):
+    game = game_of(sinus, "leads", Linear())
+    curves = f.deletion_curves(game, [np.arange(12), np.arange(12)[::-1]], CLASSES[0])
+    assert curves.shape == (2, 13)
+    assert curves[:, 0] == pytest.approx(1) and curves[:, -1] == pytest.approx(0)
+    # Only lead I weighs in class 0: it is hidden first in one order and last in the other.
+    assert curves[0, 1] == pytest.approx(0, abs=1e-6)
+    assert curves[1, 11] == pytest.approx(1, abs=1e-6)
 
 
 @pytest.mark.slow
