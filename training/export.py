@@ -64,7 +64,7 @@ def member(run: Path, outputs: int) -> tuple[Network, dict[str, Any]]:
     about = json.loads((run / "run.json").read_text())
     best = torch.load(run / "best.pt", map_location="cpu", weights_only=True)
     state, about["epoch"] = best["average"], best["epoch"]
-    for key in ("head.weight", "head.bias"):
+    for key in {"head.weight", "head.bias"} & state.keys():
         state[key] = state[key][:outputs]
     half = {k: v.half().float() if v.is_floating_point() else v for k, v in state.items()}
     network = build({**about["config"], "outputs": outputs})

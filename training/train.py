@@ -35,6 +35,7 @@ from training.physiology import Physiology, changed
 LABEL_SMOOTHING = 0.01
 GRADIENT_LIMIT = 2.0
 MITDB_WEIGHT = 0.3
+LARGE_SOURCES = ("PTB-XL", "MIT-BIH")
 VALIDATE_EVERY = 2
 VALIDATION_LAYOUTS = ("full", "3x4+1")
 
@@ -52,6 +53,7 @@ class Settings:
     weight_decay: float = 0.03
     ema_decay: float = 0.995
     rare_power: float = 0.5
+    small_sources: float = 1.0
     auxiliary_weight: float = 0.3
     network: str = "residual"
     labels: str = "targets"
@@ -85,8 +87,9 @@ def epoch_order(
     """The windows of one epoch: drawn with weights for rare classes, the same for a seed."""
     windows = data.windows("train", without=() if settings.mitdb else ("MIT-BIH",))
     weights = sampling_weights(targets[data.owner[windows]], settings.rare_power)
-    from_mitdb = data.source[data.owner[windows]] == "MIT-BIH"
-    weights = np.where(from_mitdb, MITDB_WEIGHT * weights, weights)
+    source = data.source[data.owner[windows]]
+    weights = np.where(source == "MIT-BIH", MITDB_WEIGHT * weights, weights)
+    weights = np.where(np.isin(source, LARGE_SOURCES), weights, settings.small_sources * weights)
     rng = np.random.default_rng([settings.seed, epoch, 1])
     positions = (np.arange(len(windows)) + rng.random()) / len(windows) * weights.sum()
     drawn = windows[np.searchsorted(np.cumsum(weights), positions).clip(max=len(windows) - 1)]
@@ -201,17 +204,8 @@ class Trainer:
                     mean.copy_(new)
 
     def validate(self) -> dict[str, Any]:
-        """AUROC per class of the averaged weights on the validation split, two layouts."""
-        found: dict[str, Any] = {}
-        for layout in VALIDATION_LAYOUTS:
-            predictions = predict(
-                self.average, self.data, "valid", layout, classes=self.classes, device=self.device
-            )
-            if not len(predictions.recordings):
-                continue
-            each = aurocs(self.data.reference, predictions, self.classes)
-            found[layout] = {**each, "macro": macro(each)}
-        return found
+        """`scores` of the averaged weights."""
+        return scores(self.average, self.data, self.classes, self.device)
 
     def _keep_best(self) -> None:
         """Save the averaged weights as ``best.pt`` if no epoch before validated as well."""
@@ -231,13 +225,8 @@ class Trainer:
             "schedule": self.schedule.state_dict(),
         }
         _write(state, self.run, "checkpoint")
-        about = {
-            "settings": asdict(self.settings),
-            "config": self.network.config.to_dict(),
-            "classes": self.classes,
-            "history": self.history,
-        }
-        (self.run / "run.json").write_text(json.dumps(about, indent=1))
+        settings = asdict(self.settings)
+        _write_about(self.run, settings, self.network, self.classes, self.history)
 
     def resume(self) -> None:
         """Go on from the run's checkpoint, if it has one."""
@@ -249,6 +238,49 @@ class Trainer:
             getattr(self, name).load_state_dict(state[name])
         self.epoch = state["epoch"]
         self.history = json.loads((self.run / "run.json").read_text())["history"]
+
+
+def scores(
+    network: Network, data: Data, classes: tuple[str, ...], device: str = "cpu"
+) -> dict[str, Any]:
+    """AUROC per class on the validation split, two layouts."""
+    found: dict[str, Any] = {}
+    for layout in VALIDATION_LAYOUTS:
+        predictions = predict(network, data, "valid", layout, classes=classes, device=device)
+        if not len(predictions.recordings):
+            continue
+        each = aurocs(data.reference, predictions, classes)
+        found[layout] = {**each, "macro": macro(each)}
+    return found
+
+
+def save_run(
+    run: Path,
+    settings: dict[str, Any],
+    network: Network,
+    classes: tuple[str, ...],
+    history: list[dict[str, Any]],
+) -> None:
+    """A network fitted all at once, in the form of a run's best epoch."""
+    run.mkdir(parents=True, exist_ok=True)
+    _write({"average": network.state_dict(), "epoch": history[-1]["epoch"]}, run, "best")
+    _write_about(run, settings, network, classes, history)
+
+
+def _write_about(
+    run: Path,
+    settings: dict[str, Any],
+    network: Network,
+    classes: tuple[str, ...],
+    history: list[dict[str, Any]],
+) -> None:
+    about = {
+        "settings": settings,
+        "config": network.config.to_dict(),
+        "classes": classes,
+        "history": history,
+    }
+    (run / "run.json").write_text(json.dumps(about, indent=1))
 
 
 def validation_score(entry: dict[str, Any]) -> float:
@@ -295,6 +327,7 @@ def _bar(epoch: int, epochs: int, step: int, steps: int) -> None:
 @click.option("--layouts/--no-layouts", default=True, help="Augment, with pages' masks, or not.")
 @click.option("--auxiliary-weight", default=0.3)
 @click.option("--rare-power", default=0.5)
+@click.option("--small-sources", default=1.0, help="How often their recordings are drawn.")
 @click.option("--width", default=32)
 @click.option("--blocks", default="1,1,1,1", help="Residual blocks per stage.")
 @click.option("--dropout", default=0.2)

@@ -24,6 +24,7 @@ REFRACTORY = 20
 SMOOTHING = 7
 PEAK_LEVEL = 0.35
 P_WINDOW, QRS_WINDOW, T_WINDOW = slice(12, 33), slice(32, 50), slice(52, 86)
+JITTER = 2
 AFTER_LAST = 2
 """Empty beats after the last, so that an answer does not hang on the others of its batch."""
 BEAT_NUMBERS, RHYTHM_NUMBERS = 12, 6
@@ -98,7 +99,7 @@ def median_beat(beats: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
     return middle, spread
 
 
-def _alike(beats: Tensor, middle: Tensor, known: Tensor, window: slice) -> tuple[Tensor, Tensor]:
+def compared(beats: Tensor, middle: Tensor, known: Tensor, window: slice) -> tuple[Tensor, Tensor]:
     """(n, k): correlation with the median beat in a window, and the log ratio of their energy."""
     known = known[..., window]
     count = known.sum(3, keepdim=True).clamp(min=1)
@@ -116,13 +117,9 @@ def likeness(x: Tensor) -> Tensor:
 
     NaN where no beat is found. Near 1 for an ECG of any rhythm, unless nearly every beat differs.
     """
-    leads, masks = x[:, :12], x[:, 12:]
-    at, real = find_beats(leads, masks)
-    known = cut_beats(masks, at) * real[:, :, None, None]
-    beats = cut_beats(leads, at) * known
-    middle, _ = median_beat(beats, known)
-    alike, _ = _alike(beats, middle, known, QRS_WINDOW)
-    return torch.where(real, alike, torch.nan).nanquantile(0.75, dim=1)
+    found = lay_over(x)
+    alike, _ = compared(found.beats, found.middle, found.known, QRS_WINDOW)
+    return torch.where(found.real, alike, torch.nan).nanquantile(0.75, dim=1)
 
 
 def rhythm(at: Tensor, real: Tensor) -> tuple[Tensor, Tensor]:
@@ -158,6 +155,37 @@ def rhythm(at: Tensor, real: Tensor) -> tuple[Tensor, Tensor]:
         dim=1,
     )
     return torch.stack([before, after, seconds, has_before, has_after], dim=2), whole
+
+
+@dataclass(frozen=True, eq=False)
+class Beats:
+    """What `lay_over` finds in (n, 24, t): ``k`` beats of each row, on their R peaks.
+
+    ``real`` (n, k) says which are there; ``beats`` and ``known`` are (n, k, 12, BEFORE + AFTER),
+    ``middle`` and ``spread`` (n, 12, BEFORE + AFTER); ``intervals`` and ``whole`` as `rhythm` gives
+    them.
+    """
+
+    real: Tensor
+    beats: Tensor
+    known: Tensor
+    middle: Tensor
+    spread: Tensor
+    intervals: Tensor
+    whole: Tensor
+
+
+def lay_over(x: Tensor, jitter: int = 0) -> Beats:
+    """(n, 24, t) millivolts and masks -> the beats; ``jitter`` moves each at random, by so much."""
+    leads, masks = x.float().chunk(2, dim=1)
+    leads = leads * masks
+    at, real = find_beats(leads.detach(), masks)
+    if jitter:
+        at = (at + torch.randint_like(at, -jitter, jitter + 1)).clamp(0, x.shape[2] - 1)
+    known = cut_beats(masks, at) * real[:, :, None, None]
+    beats = cut_beats(leads, at) * known
+    middle, spread = median_beat(beats, known)
+    return Beats(real, beats, known, middle, spread, *rhythm(at, real))
 
 
 class BeatNet(nn.Module):
@@ -196,26 +224,22 @@ class BeatNet(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(n, 24, t) -> (n, outputs) logits."""
-        leads, masks = x.float().chunk(2, dim=1)
-        leads = leads * masks
-        at, real = find_beats(leads.detach(), masks)
-        if self.training:
-            at = (at + torch.randint_like(at, -2, 3)).clamp(0, x.shape[2] - 1)
-        known = cut_beats(masks, at) * real[:, :, None, None]
-        beats = cut_beats(leads, at) * known
-        middle, spread = median_beat(beats, known)
+        return self.of(lay_over(x, jitter=JITTER if self.training else 0))
+
+    def of(self, found: Beats) -> Tensor:
+        """The same from beats already laid over one another."""
+        real, known, middle = found.real, found.known, found.middle
         share = known.sum(1) / real.sum(1).clamp(min=1)[:, None, None]
-        shape = self.places(self.shape(torch.cat([middle, spread, share], dim=1)))
-        intervals, whole = rhythm(at, real)
+        shape = self.places(self.shape(torch.cat([middle, found.spread, share], dim=1)))
         alike = [
             part
             for window in (P_WINDOW, QRS_WINDOW, T_WINDOW)
-            for part in _alike(beats, middle, known, window)
+            for part in compared(found.beats, middle, known, window)
         ]
-        numbers = torch.cat([intervals, torch.stack([*alike, real.float()], dim=2)], dim=2)
-        numbers = numbers * real[..., None]
+        alone = torch.stack([*alike, real.float()], dim=2)
+        numbers = torch.cat([found.intervals, alone], dim=2) * real[..., None]
         row = nn.functional.pad(numbers.transpose(1, 2), (0, AFTER_LAST))
-        order = self.order(row)[..., : at.shape[1]] * real[:, None]
+        order = self.order(row)[..., : real.shape[1]] * real[:, None]
         mean = order.sum(2) / real.sum(1).clamp(min=1)[:, None]
-        together = torch.cat([shape, self.dropout(torch.cat([mean, order.amax(2)], 1)), whole], 1)
-        return self.head(self.joined(together))
+        together = [shape, self.dropout(torch.cat([mean, order.amax(2)], 1)), found.whole]
+        return self.head(self.joined(torch.cat(together, dim=1)))

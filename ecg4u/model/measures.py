@@ -1,0 +1,186 @@
+"""What a reader would measure, from the network's own input: rhythm, intervals, each lead's waves.
+
+Plain numbers of the median beat and of the row of beats that `ecg4u.model.beatnet` finds, computed
+for whole batches and under any mask, so that trees over them answer as the networks do. They are
+coarser (100 Hz) than the measured features of the explanation, which rest on the record itself.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from ecg4u.model.beatnet import (
+    BEFORE,
+    P_WINDOW,
+    QRS_WINDOW,
+    T_WINDOW,
+    Beats,
+    compared,
+    lay_over,
+)
+from ecg4u.record import LEADS
+
+LEVELS = (0.06, 0.12, 0.25)
+"""Shares of the QRS' highest slope at which it begins and ends."""
+EARLY, LIKE, UNLIKE = -0.12, 0.9, 0.75
+COUNT = 263
+CONTIGUOUS = (
+    ("V1", "V2"),
+    ("V2", "V3"),
+    ("V3", "V4"),
+    ("V4", "V5"),
+    ("V5", "V6"),
+    ("V6", "I"),
+    ("I", "aVL"),
+    ("II", "aVF"),
+    ("aVF", "III"),
+)
+
+
+def measures(x: Tensor) -> Tensor:
+    """(n, 24, t) millivolts and masks at 100 Hz -> (n, `COUNT`); NaN where there is no such value.
+
+    The order: of the row of beats, of the whole median beat, of each lead in turn, of pairs of
+    leads.
+    """
+    return measures_of(lay_over(x))
+
+
+def measures_of(found: Beats) -> Tensor:
+    """`measures` from beats already laid over one another."""
+    shown = found.known.sum(1).amax(2) > 0
+    interval = found.whole[:, 0]
+    parts = [_of_the_row(found), *_of_the_beat(found.middle, found.spread, shown, interval)]
+    return torch.cat(parts, dim=1)
+
+
+def _of_the_row(found: Beats) -> Tensor:
+    """Intervals, and the likeness to the median beat of all beats and of the odd ones out."""
+    real = found.real
+    (p, p_size), (qrs, size), (t, _) = (
+        compared(found.beats, found.middle, found.known, window)
+        for window in (P_WINDOW, QRS_WINDOW, T_WINDOW)
+    )
+    before, after, _, has_before, has_after = found.intervals.unbind(2)
+    usable = real & (has_before > 0)
+    before = torch.where(usable, before, torch.nan)
+    after = torch.where(real & (has_after > 0), after, torch.nan)
+    change = before.diff(dim=1).abs()
+    told = [*found.whole.unbind(1), real.sum(1).float()]
+    told += [change.nanmedian(1).values, (change > 0.1).float().sum(1)]
+    told += [torch.nanquantile(before, q, dim=1) for q in (0.1, 0.9)]
+    for values in (p, qrs, t):
+        there = torch.where(real, values, torch.nan)
+        told += [torch.nanquantile(there, q, dim=1) for q in (0.0, 0.25, 0.5)]
+    early = usable & (before < EARLY)
+    late = torch.nan_to_num(after) > -EARLY
+    for chosen in (early & (qrs > LIKE), early & (qrs < UNLIKE), early & late, qrs < UNLIKE):
+        told.append((chosen & real).float().sum(1))
+    row = torch.stack([before, after, p, p_size, qrs, size, t], dim=2)
+    for order in (torch.nan_to_num(before, nan=9.0), torch.where(real, qrs, 9.0)):
+        first = order.argsort(dim=1)[:, :2]
+        odd = row.gather(1, first[..., None].expand(-1, -1, row.shape[2]))
+        there = real.gather(1, first)
+        told += torch.where(there[..., None], odd, torch.nan).flatten(1).unbind(1)
+    return torch.stack(told, dim=1)
+
+
+def _of_the_beat(
+    middle: Tensor, spread: Tensor, shown: Tensor, interval: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """(n, 12, t) median beat -> numbers of the whole, of the leads, of pairs of leads."""
+    length = middle.shape[2]
+    t = torch.arange(length, device=middle.device)
+    weight = shown.float()[..., None]
+    count = weight.sum(1).clamp(min=1)
+    slope = nn.functional.pad(middle[..., 2:] - middle[..., :-2], (1, 1))
+    steep = ((slope.square() * weight).sum(1) / count).sqrt()
+    peak = QRS_WINDOW.start + steep[:, QRS_WINDOW].argmax(1)
+    height = steep.gather(1, peak[:, None])
+    edges = [_edges(steep, peak, level * height) for level in LEVELS]
+    onset, offset = (edge.round().long().clamp(4, length - 40) for edge in edges[1])
+    base = _mean_between(middle, t, onset - 4, onset - 2)
+    level = middle - base[..., None]
+    loud = ((level.square() * weight).sum(1) / count).sqrt()
+    start = (BEFORE - (100 * interval).round().long() + 40).clamp(min=0)
+    start = torch.minimum(start, onset - 14).clamp(min=0)
+    before = (t >= start[:, None]) & (t <= onset[:, None] - 4)
+    p_peak = torch.where(before, loud, -1.0).argmax(1)
+    p_height = loud.gather(1, p_peak[:, None])
+    p_onset, p_offset = _edges(loud, p_peak, 0.35 * p_height)
+    p_steep = torch.where(before, steep, -1.0).argmax(1)
+    noise = ((spread.square() * weight).sum(1) / count).sqrt()
+    p_noise = noise.gather(1, p_peak[:, None])
+    of_all = [end - begin for begin, end in edges]
+    of_all += [edges[1][0] - p_onset, edges[1][0] - p_peak, edges[1][0] - p_steep]
+    of_all += [p_offset - p_onset, p_height[:, 0], (p_height / (p_noise + 0.01))[:, 0]]
+    of_all += [height[:, 0], noise[:, P_WINDOW].mean(1), noise[:, T_WINDOW].mean(1)]
+    of_leads = _of_leads(level, t, onset, offset, p_peak)
+    of_leads = torch.where(shown[..., None], of_leads, torch.nan)
+    return torch.stack(of_all, dim=1), of_leads.flatten(1), _of_pairs(of_leads)
+
+
+def _of_leads(level: Tensor, t: Tensor, onset: Tensor, offset: Tensor, p_peak: Tensor) -> Tensor:
+    """(n, 12, `PER_LEAD`): heights in mV over the PR segment, and when R comes."""
+    inside = (t >= onset[:, None]) & (t <= offset[:, None])
+    within = torch.where(inside[:, None], level, 0.0)
+    r, r_at = within.max(2)
+    after = t >= r_at[..., None]
+    s = torch.where(after, within, 0.0).amin(2)
+    q = torch.where(after, 0.0, within).amin(2)
+    later_r = torch.where(t > within.argmin(2)[..., None], within, 0.0).amax(2)
+    st = [_mean_between(level, t, offset + lag, offset + lag + 1) for lag in (1, 4, 6, 8)]
+    wave = (t >= (offset + 8)[:, None]) & (t <= (offset + 36)[:, None])
+    ending = torch.where(wave[:, None], level, 0.0)
+    last = _mean_between(level, t, offset - 4, offset - 1)
+    p = _mean_between(level, t, p_peak - 1, p_peak + 1)
+    r_time = torch.where(r > 0.05, r_at - onset[:, None], torch.nan)
+    values = [r, s, q, later_r, within.sum(2), last, r_time, *st, st[3] - st[0]]
+    return torch.stack([*values, ending.amax(2), ending.amin(2), ending.sum(2), p], dim=2)
+
+
+PER_LEAD = 16
+ST_AT = 9
+
+
+def _of_pairs(of_leads: Tensor) -> Tensor:
+    """ST in contiguous leads, the frontal axis, the voltage of V1 and V5."""
+    st = of_leads[..., ST_AT]
+    first, second = (
+        torch.stack([st[:, LEADS.index(pair[side])] for pair in CONTIGUOUS], dim=1)
+        for side in (0, 1)
+    )
+    high, low = torch.minimum(first, second), torch.maximum(first, second)
+    area = of_leads[..., 4]
+    axis = torch.atan2(2 / math.sqrt(3) * area[:, LEADS.index("aVF")], area[:, 0])
+    voltage = of_leads[:, LEADS.index("V5"), 0] - of_leads[:, LEADS.index("V1"), 1]
+    found = [torch.nan_to_num(high, nan=-9.0).amax(1), torch.nan_to_num(low, nan=9.0).amin(1)]
+    found += [(st < -0.05).float().sum(1), (st > 0.1).float().sum(1), st.nanmean(1)]
+    return torch.stack([*found, axis, voltage], dim=1)
+
+
+def _edges(curve: Tensor, peak: Tensor, level: Tensor) -> tuple[Tensor, Tensor]:
+    """Where ``curve`` (n, t) last rises above ``level`` before ``peak``, first falls after it."""
+    t = torch.arange(curve.shape[1], device=curve.device)
+    low = curve < level
+    left = torch.where(low & (t < peak[:, None]), t, -1).amax(1)
+    right = torch.where(low & (t > peak[:, None]), t, len(t)).amin(1)
+    return _crossing(curve, left, left + 1, level), _crossing(curve, right, right - 1, level)
+
+
+def _crossing(curve: Tensor, outer: Tensor, inner: Tensor, level: Tensor) -> Tensor:
+    """Between two neighbouring samples, linearly; the edge of the beat where there is none."""
+    last = curve.shape[1] - 1
+    low = curve.gather(1, outer.clamp(0, last)[:, None])
+    high = curve.gather(1, inner.clamp(0, last)[:, None])
+    part = ((level - low) / (high - low).clamp(min=1e-6)).clamp(0, 1)[:, 0]
+    return outer + part * (inner - outer)
+
+
+def _mean_between(level: Tensor, t: Tensor, start: Tensor, end: Tensor) -> Tensor:
+    """(n, 12, t) -> (n, 12): the mean from sample ``start`` to ``end``, both included."""
+    inside = ((t >= start[:, None]) & (t <= end[:, None])).float()[:, None]
+    return (level * inside).sum(2) / inside.sum(2).clamp(min=1)

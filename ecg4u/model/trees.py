@@ -1,0 +1,86 @@
+"""Boosted trees over `ecg4u.model.measures`: the third kind of member of the ensemble.
+
+Trees need few recordings to learn a rule such as "PR over 200 ms": with the networks' logits they
+are averaged as if they were one more network. They are stored as plain arrays.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ecg4u.model.beatnet import Beats, lay_over
+from ecg4u.model.measures import COUNT, measures_of
+
+
+@dataclass(frozen=True)
+class TreesConfig:
+    """Everything needed to rebuild the arrays; stored in the weights' card."""
+
+    kind: str = "trees"
+    outputs: int = 9
+    trees: int = 120
+    nodes: int = 15
+    depth: int = 5
+    measures: int = COUNT
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain values."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> TreesConfig:
+        """The inverse of `to_dict`."""
+        return cls(**values)
+
+
+class Trees(nn.Module):
+    """(n, 24, t) millivolts and masks at 100 Hz -> (n, outputs) logits.
+
+    A node asks whether a measure is at most its threshold, and goes left or right; ``unknown_left``
+    says where a NaN goes; both children of a leaf are the leaf itself.
+    """
+
+    measure: Tensor
+    threshold: Tensor
+    left: Tensor
+    right: Tensor
+    unknown_left: Tensor
+    value: Tensor
+    start: Tensor
+
+    def __init__(self, config: TreesConfig) -> None:
+        super().__init__()
+        self.config = config
+        shape = (config.outputs, config.trees, config.nodes)
+        for name in ("measure", "left", "right"):
+            self.register_buffer(name, torch.zeros(shape, dtype=torch.int16))
+        self.register_buffer("unknown_left", torch.zeros(shape, dtype=torch.bool))
+        for name in ("threshold", "value"):
+            self.register_buffer(name, torch.zeros(shape))
+        self.register_buffer("start", torch.zeros(config.outputs))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(n, 24, t) -> (n, outputs) logits."""
+        return self.of(lay_over(x))
+
+    def of(self, found: Beats) -> Tensor:
+        """The same from beats already laid over one another."""
+        return self.from_measures(measures_of(found))
+
+    def from_measures(self, values: Tensor) -> Tensor:
+        """(n, `COUNT`) -> (n, outputs) logits."""
+        outputs, trees, nodes = self.measure.shape
+        first = torch.arange(outputs * trees, device=values.device) * nodes
+        flat = {name: part.flatten() for name, part in self.named_buffers()}
+        at = first.expand(len(values), -1)
+        for _ in range(self.config.depth):
+            value = values.gather(1, flat["measure"][at].long())
+            to_left = torch.where(
+                value.isnan(), flat["unknown_left"][at], value <= flat["threshold"][at]
+            )
+            at = first + torch.where(to_left, flat["left"][at], flat["right"][at])
+        return self.start + flat["value"][at].view(-1, outputs, trees).sum(2)

@@ -1,0 +1,149 @@
+"""Boost the trees: `python -m training.trees --data data.h5 --run runs/t`.
+
+One booster a class, by scikit-learn's histogram method, over `ecg4u.model.measures` of each
+training window with full leads and as ``--views`` random pages show it. What it leaves in the run's
+folder has the form that `training.train` leaves, for `training.export`. Takes minutes on one core.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from ecg4u.model.measures import measures
+from ecg4u.model.trees import Trees, TreesConfig
+from ecg4u.record import CLASSES
+from training.augment import Augmentation, augment, centred
+from training.dataset import Data, load
+from training.train import LARGE_SOURCES, MITDB_WEIGHT, VALIDATION_LAYOUTS, save_run, scores
+
+BATCH = 128
+BINS = 64
+DEPTH = 5
+MIN_LEAF = 8
+L2 = 5.0
+SHARE_OF_MEASURES = 0.25
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Every setting of a run; saved beside its trees."""
+
+    data: str
+    network: str = "trees"
+    labels: str = "targets"
+    trees: int = 150
+    leaves: int = 8
+    views: int = 2
+    learning_rate: float = 0.06
+    small_sources: float = 2.0
+    seed: int = 0
+
+
+def measured(data: Data, settings: Settings) -> Iterator[npt.NDArray[np.float32]]:
+    """(windows, measures) of the training split: with full leads, then as random pages."""
+    windows = data.windows("train")
+    rng = np.random.default_rng([settings.seed, 3])
+    pages = Augmentation(mixup=0)
+    for view in range(settings.views + 1):
+        parts = []
+        for start in range(0, len(windows), BATCH):
+            leads, masks = data.batch(windows[start : start + BATCH])
+            x = augment(leads, masks, rng, pages) if view else centred(leads, masks)
+            with torch.inference_mode():
+                parts.append(measures(x).numpy())
+        yield np.concatenate(parts)
+
+
+def boosted(data: Data, settings: Settings) -> Trees:
+    """A booster for each class, as arrays."""
+    from sklearn.ensemble import HistGradientBoostingClassifier
+
+    values = np.concatenate(list(measured(data, settings)))
+    owner = np.tile(data.owner[data.windows("train")], settings.views + 1)
+    labels = data.targets if settings.labels == "targets" else data.reference
+    source = data.source[owner]
+    weight = np.where(np.isin(source, LARGE_SOURCES), 1.0, settings.small_sources)
+    weight = np.where(source == "MIT-BIH", MITDB_WEIGHT, weight)
+    config = TreesConfig(
+        outputs=len(CLASSES), trees=settings.trees, nodes=2 * settings.leaves - 1, depth=DEPTH
+    )
+    network = Trees(config)
+    for column, name in enumerate(CLASSES):
+        wanted = labels[owner, column]
+        known = np.isfinite(wanted)
+        booster = HistGradientBoostingClassifier(
+            learning_rate=settings.learning_rate,
+            max_iter=settings.trees,
+            max_leaf_nodes=settings.leaves,
+            max_depth=DEPTH,
+            min_samples_leaf=MIN_LEAF * (settings.views + 1),
+            l2_regularization=L2,
+            max_features=SHARE_OF_MEASURES,
+            max_bins=BINS,
+            early_stopping=False,
+            random_state=settings.seed,
+        )
+        booster.fit(values[known], wanted[known], sample_weight=weight[known])
+        put(network, column, booster)
+        print(f"{name}: {int(np.nansum(wanted))} positive views", file=sys.stderr, flush=True)
+    return network
+
+
+def put(network: Trees, column: int, booster: Any) -> None:
+    """Copy a fitted booster into one column of the arrays."""
+    network.start[column] = float(booster._baseline_prediction.item())
+    for number, (tree,) in enumerate(booster._predictors):
+        nodes = tree.nodes
+        here = column, number, slice(len(nodes))
+        itself = np.arange(len(nodes))
+        leaf = nodes["is_leaf"].astype(bool)
+        for name, filled in (
+            ("measure", np.where(leaf, 0, nodes["feature_idx"])),
+            ("threshold", np.where(leaf, 0.0, nodes["num_threshold"])),
+            ("left", np.where(leaf, itself, nodes["left"])),
+            ("right", np.where(leaf, itself, nodes["right"])),
+            ("unknown_left", nodes["missing_go_to_left"].astype(bool)),
+            ("value", np.where(leaf, nodes["value"], 0.0)),
+        ):
+            part = getattr(network, name)
+            part[here] = torch.from_numpy(filled).to(part.dtype)
+
+
+@click.command(context_settings={"show_default": True})
+@click.option("--data", type=click.Path(path_type=Path, exists=True), required=True)
+@click.option("--run", type=click.Path(path_type=Path), required=True, help="Folder of the run.")
+@click.option("--labels", type=click.Choice(["targets", "reference"]), default="targets")
+@click.option("--trees", default=150, help="Per class.")
+@click.option("--leaves", default=8, help="Per tree.")
+@click.option("--views", default=2, help="Random pages of each window, beside its full leads.")
+@click.option("--learning-rate", default=0.06)
+@click.option("--small-sources", default=2.0, help="How much their recordings count.")
+@click.option("--seed", default=0)
+@click.option("--threads", default=0, help="CPU threads; 0 leaves torch's choice.")
+def main(data: Path, run: Path, threads: int, **options: Any) -> None:
+    """Boost trees on the file of training.prepare_data; leaves run.json and best.pt."""
+    if threads:
+        torch.set_num_threads(threads)
+    settings = Settings(data=data.name, **options)
+    started = time.monotonic()
+    everything = load(data)
+    network = boosted(everything, settings).eval()
+    entry = {"epoch": settings.trees, **scores(network, everything, CLASSES)}
+    entry["seconds"] = round(time.monotonic() - started, 1)
+    save_run(run, asdict(settings), network, CLASSES, [entry])
+    print(json.dumps({name: entry[name]["macro"] for name in VALIDATION_LAYOUTS}), file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()
