@@ -100,7 +100,9 @@ def _pulse_at(
         abs((base - top) / px_per_mm / fit - 1) if fit else 1.0
         for base, fit in zip(bases, fits, strict=True)
     ]
-    base = bases[int(np.argmin(errors))]
+    best = int(np.argmin(errors))
+    gain = fits[best]
+    base = bases[best] if gain is None else top + gain * PULSE_MV * px_per_mm
     x0, x1 = (_crossing(path, x, (base + top) / 2, px_per_mm) for x in (left[0], right[0]))
     return Pulse(row, x0, x1, base, top, side)
 
