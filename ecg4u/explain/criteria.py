@@ -46,8 +46,11 @@ OF_PATIENT = "age and sex decide whether this is enough"
 NEAR_ST = f"{NEAR} the limit to tell"
 TERMINAL_MV = 0.05
 """Late forces weaker than this have no direction."""
+AGAINST_R_PRIME = frozenset({"V1", "V2", "V3"})
+"""Leads in which right bundle branch block lowers ST by itself."""
 ST_ELEVATION_MV = 0.1
 ST_DEPRESSION_MV = -0.05
+QTC_MS: Mapping[str, float] = {"F": 460.0, "M": 450.0}
 ST_UPSLOPE_MV_S = 0.5
 """A depressed ST rising no faster than this (0.03 mV in 60 ms) counts as horizontal."""
 
@@ -99,7 +102,7 @@ def describe(feature: Feature | None, digits: int = 0) -> str:
     text = f"{feature.value:.{digits}f}"
     if feature.uncertainty is not None and f"{feature.uncertainty:.{digits}f}".strip("0."):
         text += f" ± {feature.uncertainty:.{digits}f}"
-    return f"{text} {feature.unit}".strip()
+    return f"{text}°" if feature.unit == "deg" else f"{text} {feature.unit}".strip()
 
 
 def compare(name: str, sign: str, limit: float, *, first: str = "", last: str = "") -> Rule:
@@ -325,6 +328,14 @@ def _depression(features: Features, patient: Patient, places: Places) -> Finding
     return _pairs(features, places, state, "st60", lambda leads: NEAR_ST)
 
 
+def _corrected_qt(features: Features, patient: Patient, places: Places) -> Finding:
+    """QTc against the limit of the patient's sex, against the higher one where it is not known."""
+    limit = QTC_MS["M" if patient.sex == "M" else "F"]
+    return compare("qtc_bazett", "<", limit, first="QRS on", last="T off")(
+        features, patient, places
+    )
+
+
 def _pairs(
     features: Features,
     places: Places,
@@ -359,7 +370,7 @@ def _pairs(
 
 
 CRITERIA: tuple[Criterion, ...] = (
-    Criterion("Normal", "Sinus P waves", AHA_2009, "P before every QRS, P axis 0 to 75°",
+    Criterion("Normal", "Sinus P waves", AHA_2009, "P axis 0 to 75°, with room for 15° of error",
               between("p_axis", -15, 90, first="P on", last="P off")),
     Criterion("Normal", "Rate", AHA_2009, "50 to 100 /min", between("rate", 50, 100)),
     Criterion("Normal", "PR", AHA_2009, "120 to 200 ms",
@@ -368,8 +379,8 @@ CRITERIA: tuple[Criterion, ...] = (
               compare("qrs", "<", 120, first="QRS on", last="QRS off")),
     Criterion("Normal", "QRS axis", AHA_2009, "-30 to 90°",
               between("axis", -30, 90, first="QRS on", last="QRS off")),
-    Criterion("Normal", "QTc", AHA_2009, "<= 460 ms",
-              compare("qtc_bazett", "<=", 460, first="QRS on", last="T off"), required=False),
+    Criterion("Normal", "QTc", AHA_2009, "< 460 ms, in men < 450 ms", _corrected_qt,
+              required=False),
     Criterion("AF", "No P waves", ESC_AF, "no distinct repeating P waves (score < 0.5)",
               compare("p_presence", "<", 0.5, first="P on", last="QRS on")),
     Criterion("AF", "Irregular RR", ESC_AF, f"median RR change >= {IRREGULAR:.2f} of the RR",
@@ -392,7 +403,7 @@ CRITERIA: tuple[Criterion, ...] = (
               _in_leads(("I", "V5", "V6"), _discordant, need="any"), required=False),
     Criterion("RBBB", "QRS width", AHA_2009, ">= 120 ms",
               compare("qrs", ">=", 120, first="QRS on", last="QRS off")),
-    Criterion("RBBB", "Second R wave", AHA_2009, "rsr′, rsR′, rSR′ or late broad R in V1 or V2",
+    Criterion("RBBB", "Second or late R", AHA_2009, "rsr′, rsR′, rSR′ or late R in V1 or V2",
               _in_leads(("V1", "V2"), _rsr, need="any")),
     Criterion("RBBB", "Late forces to the right", AHA_2009, "end of the QRS positive in V1 or V2",
               _in_leads(("V1", "V2"), _late(1), need="any")),
@@ -445,6 +456,13 @@ def _evaluate_class(
     if name in ("STD", "STE") and outcome == "met" and decided.get("LBBB") == "met":
         outcome = "cannot tell"
         note = "in left bundle branch block ST moves against the QRS: the limits do not hold"
+    elif name == "STD" and outcome == "met" and decided.get("RBBB") == "met":
+        leads = {place.lead for f in findings for place in f.evidence}
+        if leads and leads <= AGAINST_R_PRIME:
+            outcome = "cannot tell"
+            note = "in right bundle branch block ST moves against the late R in V1 to V3"
+    elif name == "I-AVB" and outcome == "cannot tell" and decided.get("AF") == "met":
+        outcome, note = "not met", "without P waves there is no PR"
     if name == "Normal":
         others = [c for c, value in decided.items() if value == "met"]
         if others:

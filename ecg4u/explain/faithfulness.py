@@ -160,7 +160,18 @@ def _redrawn(network: Any) -> Any:
     for module in fresh.modules():
         if hasattr(module, "reset_parameters"):
             module.reset_parameters()
+    if not any(True for _ in fresh.parameters()):
+        _reshuffled(fresh)
     return fresh.eval()
+
+
+def _reshuffled(trees: Any) -> None:
+    """Trees have no weights to draw: what they ask and what they answer change places."""
+    import torch
+
+    for name in ("measure", "value"):
+        held = getattr(trees, name)
+        held.copy_(held.flatten()[torch.randperm(held.numel())].view_as(held))
 
 
 def twins(classifier: Any) -> tuple[int, int]:

@@ -5,9 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from ecg4u.explain.criteria import IRREGULAR, NEAR, OF_PATIENT, describe
+from ecg4u.explain.attribution import EPISODIC
+from ecg4u.explain.criteria import CONTIGUOUS, IRREGULAR, NEAR, OF_PATIENT, describe
 from ecg4u.explain.places import Places
-from ecg4u.explain.result import Attribution, CriterionResult, Evidence, Features, Sentence
+from ecg4u.explain.result import (
+    Attribution,
+    CriterionResult,
+    Evidence,
+    Features,
+    Player,
+    Sentence,
+)
 from ecg4u.explain.titles import CLASSES as CLASS_TITLES
 from ecg4u.explain.titles import inside, listed, places_of_time
 from ecg4u.record import LEADS
@@ -17,7 +25,16 @@ if TYPE_CHECKING:
 
 SLOW, FAST = 60, 100
 LEAST_SHARE = 0.1
-"""Log-odds that a lead or beat must add to be named."""
+"""Log-odds that a lead, wave or beat must add to be named."""
+BESIDE = 0.25
+"""The second is named beside the first if it adds this share of what the first does."""
+LIKELY = 0.5
+"""Below this probability a class that reaches its threshold is only possible."""
+SHORT_QTC_MS = 350
+QTC_WORDS = {"met": "normal", "not met": "long", "cannot tell": "borderline"}
+Q_MV = -0.1
+Q_SHARE = 0.25
+"""A Q wave is deep where it reaches `Q_MV` and this share of the R after it."""
 INVERTED_T_MV = -0.1
 FLAT_T_MV = 0.05
 T_UPRIGHT_LEADS = ("I", "II", "V3", "V4", "V5", "V6")
@@ -35,7 +52,7 @@ def read(
         *_rate(features, places),
         *_rhythm(features, places),
         *_axis(features, places),
-        *_intervals(features, places),
+        *_intervals(features, criteria, places),
         *_qrs(features, criteria, places),
         *_st_t(features, criteria, places),
         *_conclusion(features, criteria, attributions, classification, places),
@@ -158,12 +175,16 @@ def _axis(features: Features, places: Places) -> Iterator[Sentence]:
     yield Sentence("Axis", f"The QRS axis is {value:.0f}° ({word}).", seen)
 
 
-def _intervals(features: Features, places: Places) -> Iterator[Sentence]:
+def _intervals(
+    features: Features, criteria: tuple[CriterionResult, ...], places: Places
+) -> Iterator[Sentence]:
     pr = features.globals["pr"]
     if pr.value is None:
         yield Sentence("Intervals", f"PR is not given: {pr.reason}.")
     else:
         word = "long" if pr.value > 200 else "short" if pr.value < 120 else "normal"
+        if _undecided(criteria, "Long PR"):
+            word = "borderline"
         yield Sentence(
             "Intervals",
             f"PR {describe(pr)} ({word}; normal 120 to 200 ms).",
@@ -174,9 +195,10 @@ def _intervals(features: Features, places: Places) -> Iterator[Sentence]:
         reason = qt.reason or qtc.reason
         yield Sentence("Intervals", f"QT is not given: {reason}.")
         return
-    word = "long" if qtc.value > 460 else "short" if qtc.value < 350 else "normal"
+    judged = next(c.outcome for c in criteria if c.name == "QTc")
+    word = "short" if qtc.value < SHORT_QTC_MS else QTC_WORDS[judged]
     wide = (features.value("qrs") or 0) >= 120
-    note = "; a wide QRS lengthens QT by itself" if wide and word == "long" else ""
+    note = "; a wide QRS lengthens QT by itself" if wide and word != "normal" else ""
     yield Sentence(
         "Intervals",
         f"QT {describe(qt)}, corrected {qtc.value:.0f} ms by Bazett and "
@@ -193,14 +215,14 @@ def _qrs(
         yield Sentence("QRS", f"The QRS width cannot be measured: {width.reason}.")
         return
     word = "wide" if width.value >= 120 else "borderline" if width.value >= 110 else "normal"
+    if _undecided(criteria, "QRS width"):
+        word = "borderline"
     yield Sentence(
         "QRS",
         f"The QRS is {describe(width)} wide ({word}; wide from 120 ms).",
         places.any_wave("QRS on", "QRS off"),
     )
-    if width.value < 110:
-        return
-    for name in ("RBBB", "LBBB"):
+    for name in ("RBBB", "LBBB") if width.value >= 110 else ():
         rows = [c for c in criteria if c.class_name == name and not c.decides]
         met = [c for c in rows if c.outcome == "met" and c.name != "QRS width"]
         decides = _decision(criteria, name)
@@ -211,6 +233,29 @@ def _qrs(
                 f"Its shape is that of {CLASS_TITLES[name]}: {text}.",
                 tuple(e for c in met for e in c.evidence)[:6],
             )
+    left = _decision(criteria, "LBBB")
+    if left is None or left.outcome != "met":
+        yield from _q_waves(features, places)
+
+
+def _q_waves(features: Features, places: Places) -> Iterator[Sentence]:
+    """Deep Q waves in contiguous leads, V1 left out: none of the classes, but not to be missed."""
+    deep = {
+        lead
+        for lead in LEADS
+        if (q := features.lead_value(lead, "q")) is not None
+        and q <= min(Q_MV, -Q_SHARE * (features.lead_value(lead, "r") or 0.0))
+    } - {"V1", "aVR"}
+    pairs = [pair for pair in CONTIGUOUS if deep.issuperset(pair)]
+    leads = [lead for lead in LEADS if any(lead in pair for pair in pairs)]
+    if leads:
+        values = ", ".join(f"{lead} {features.lead_value(lead, 'q'):+.2f} mV" for lead in leads)
+        yield Sentence(
+            "QRS",
+            f"Deep Q waves stand in {listed(leads)} ({values}): think of an infarction, old or "
+            "fresh; this is outside the nine classes.",
+            tuple(e for x in leads[:4] for e in places.wave(x, "QRS on", "QRS off", pad_s=0.02)),
+        )
 
 
 def _st_t(
@@ -259,6 +304,11 @@ def _t_waves(features: Features, places: Places) -> Iterator[Sentence]:
         yield Sentence("ST-T", f"T is upright in {listed(measured)}.")
 
 
+def _undecided(criteria: tuple[CriterionResult, ...], name: str) -> bool:
+    """Whether a measured value lies too near to the limit of the criterion called ``name``."""
+    return any(c.name == name and c.outcome == "cannot tell" for c in criteria)
+
+
 def _decision(criteria: tuple[CriterionResult, ...], class_name: str) -> CriterionResult | None:
     return next((c for c in criteria if c.class_name == class_name and c.decides), None)
 
@@ -284,15 +334,29 @@ def _conclusion(
     if classification is None:
         return
     found = [r for r in classification.results if r.positive]
-    if found:
-        names = listed([f"{CLASS_TITLES[r.name]} ({100 * r.probability:.0f} %)" for r in found])
-        yield Sentence("Conclusion", f"The network finds {names}.")
-    elif classification.verdict == "unreadable":
+    likely = [r for r in found if r.probability >= LIKELY]
+    if classification.verdict == "unreadable":
         yield Sentence("Conclusion", "The network gives no opinion on this ECG.")
-    else:
+    elif likely:
+        names = listed([f"{CLASS_TITLES[r.name]} ({_percent(r.probability)})" for r in likely])
+        yield Sentence("Conclusion", f"The network finds {names}.")
+    elif not found:
         yield Sentence("Conclusion", "The network finds none of its nine classes.")
+    possible = [r for r in found if r.probability < LIKELY]
+    if possible:
+        names = listed(
+            [
+                f"{CLASS_TITLES[r.name]} ({_percent(r.probability)}, threshold "
+                f"{_percent(r.threshold)})"
+                for r in possible
+            ]
+        )
+        yield Sentence(
+            "Conclusion",
+            f"The network holds {names} possible, but more likely absent than present.",
+        )
     for result in found:
-        yield from _why(result.name, attributions, criteria)
+        yield from _why(result.name, attributions, criteria, places)
 
 
 def _left_open(criteria: tuple[CriterionResult, ...]) -> Iterator[Sentence]:
@@ -313,28 +377,69 @@ def _left_open(criteria: tuple[CriterionResult, ...]) -> Iterator[Sentence]:
         yield Sentence("Conclusion", f"Left open: {'; '.join(parts)}.", tuple(evidence[:6]))
 
 
+def _percent(share: float) -> str:
+    if not 0.005 <= share <= 0.995:
+        return "under 1 %" if share < 0.5 else "over 99 %"
+    return f"{100 * share:.0f} %"
+
+
+WAVES_IN_WORDS = {
+    "P waves": ("the P waves", "P on", "P off"),
+    "PR segments": ("the PR segments", "P off", "QRS on"),
+    "QRS complexes": ("the QRS complexes", "QRS on", "QRS off"),
+    "ST segments": ("the ST segments", "QRS off", "T off"),
+    "T waves": ("the T waves", "QRS off", "T off"),
+    "between beats": ("what lies between the beats", "", ""),
+    "premature beats": ("the premature beats", "", ""),
+}
+"""Players of kind "waves" within a sentence, and the boundaries between which they are seen."""
+
+
+def _in_words(label: str) -> str:
+    if label in WAVES_IN_WORDS:
+        return WAVES_IN_WORDS[label][0]
+    return f"the {label}" if label.startswith("beat at") else label
+
+
+def _named(attribution: Attribution) -> list[int]:
+    """The one or two players that add most, where they add clearly more than their error."""
+    order = sorted(range(len(attribution.values)), key=lambda i: -attribution.values[i])
+    least = max(LEAST_SHARE, BESIDE * attribution.values[order[0]])
+    return [i for i in order[:2] if attribution.values[i] >= max(least, 2 * attribution.errors[i])]
+
+
+def _seen_at(player: Player, places: Places) -> tuple[Evidence, ...]:
+    """Where a player can be seen: a wave at the first beat that shows it, others as they are."""
+    wave = WAVES_IN_WORDS.get(player.label)
+    if wave is None:
+        return (Evidence(player.lead, player.start_s, player.end_s),)
+    return places.any_wave(wave[1], wave[2]) if wave[1] else ()
+
+
 def _why(
     class_name: str,
     attributions: tuple[Attribution, ...],
     criteria: tuple[CriterionResult, ...],
+    places: Places,
 ) -> Iterator[Sentence]:
     """Where the network looked, next to what the criteria say of the same class."""
     mine = {a.kind: a for a in attributions if a.class_name == class_name}
+    # Single beats make a class only where they are early; else it is waves that all beats share.
+    second = mine.get("beats") if class_name in EPISODIC else mine.get("waves")
     parts: list[str] = []
     evidence: list[Evidence] = []
-    moments = mine.get("beats") or mine.get("windows")
-    for attribution, word in ((mine.get("leads"), "most by"), (moments, "by the")):
-        if attribution is None:
+    for attribution, word in (
+        (mine.get("leads"), "most by"),
+        (second or mine.get("windows"), "by"),
+    ):
+        top = [] if attribution is None else _named(attribution)
+        if attribution is None or not top:
             continue
-        order = sorted(range(len(attribution.values)), key=lambda i: -attribution.values[i])
-        top = [i for i in order[:2] if attribution.values[i] >= LEAST_SHARE]
-        if not top:
-            continue
-        names = [f"{attribution.players[i].label} ({attribution.values[i]:+.1f})" for i in top]
-        parts.append(f"{word} {listed(names)}")
-        evidence += [
-            Evidence(p.lead, p.start_s, p.end_s) for p in (attribution.players[i] for i in top)
+        told = [
+            f"{_in_words(attribution.players[i].label)} ({attribution.values[i]:+.1f})" for i in top
         ]
+        parts.append(f"{word} {listed(told)}")
+        evidence += [p for i in top for p in _seen_at(attribution.players[i], places)]
     if not parts:
         return
     decides = _decision(criteria, class_name)

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 MAX_BARS = 12
 """Of more than twice as many players only the strongest are listed."""
 UNLIKELY = (
-    "Under 50 % the finding is more likely absent than present: each threshold is set so that few "
-    "are missed."
+    "At under 50 % a finding is more likely absent than present; it is named because each "
+    "threshold is set so that few are missed."
 )
 KINDS = {
     "leads": "By lead",
@@ -73,8 +73,29 @@ def verdict(
     if opinion is None:
         return Markup("")
     positive = [row for row in opinion.results if row.positive]
-    found = (
-        join(
+    readable = opinion.verdict != "unreadable"
+    likely = [row for row in positive if row.probability >= 0.5]
+    possible = [row for row in positive if row.probability < 0.5]
+    return tag(
+        "div",
+        tag("h2", "The network finds") if likely or not (readable and possible) else None,
+        _called(likely) if readable and likely else None,
+        tag("p", "None of its nine classes.", cls="found") if readable and not positive else None,
+        tag("h2", "The network holds possible") if readable and possible else None,
+        _called(possible) if readable and possible else None,
+        tag("p", UNLIKELY, cls="quiet") if readable and possible else None,
+        _by_criteria(opinion, measured),
+        tag("p", VERDICTS.get(opinion.verdict, ""), " ", " ".join(opinion.reasons), cls="quiet"),
+        _conflicts(conflicts),
+        attrs={"class": f"verdict {opinion.verdict}", "role": "status"},
+    )
+
+
+def _called(rows: Sequence[ClassResult]) -> Markup:
+    """Classes at or above their threshold, the most probable first."""
+    return tag(
+        "ul",
+        *(
             tag(
                 "li",
                 tag("strong", CLASS_TITLES.get(row.name, row.name)),
@@ -84,23 +105,9 @@ def verdict(
                     cls="quiet",
                 ),
             )
-            for row in sorted(positive, key=lambda row: -row.probability)
-        )
-        if opinion.verdict != "unreadable"
-        else None
-    )
-    none = opinion.verdict != "unreadable" and not positive
-    unlikely = opinion.verdict != "unreadable" and any(r.probability < 0.5 for r in positive)
-    return tag(
-        "div",
-        tag("h2", "The network finds"),
-        tag("ul", found, cls="found") if found else None,
-        tag("p", "None of its nine classes.", cls="found") if none else None,
-        _by_criteria(opinion, measured),
-        tag("p", UNLIKELY, cls="quiet") if unlikely else None,
-        tag("p", VERDICTS.get(opinion.verdict, ""), " ", " ".join(opinion.reasons), cls="quiet"),
-        _conflicts(conflicts),
-        attrs={"class": f"verdict {opinion.verdict}", "role": "status"},
+            for row in sorted(rows, key=lambda row: -row.probability)
+        ),
+        cls="found",
     )
 
 

@@ -80,14 +80,16 @@ def test_every_player_comes_early_in_some_orders_and_late_in_others():
     places = np.argsort(orders, axis=1)
     independent = np.argsort(np.random.default_rng(0).random((16, 12)), axis=1)
     assert places.mean(axis=0).std() < 0.5 * independent.mean(axis=0).std()
-    assert (places.min(axis=0) <= 2).all() and (places.max(axis=0) >= 9).all()
+    assert (places.min(axis=0) <= 2).all()
+    assert (places.max(axis=0) >= 9).all()
 
 
 def test_a_curve_begins_with_the_whole_record_and_ends_with_nothing(sinus):
     game = game_of(sinus, "leads", Linear())
     curves = f.deletion_curves(game, [np.arange(12), np.arange(12)[::-1]], CLASSES[0])
     assert curves.shape == (2, 13)
-    assert curves[:, 0] == pytest.approx(1) and curves[:, -1] == pytest.approx(0)
+    assert curves[:, 0] == pytest.approx(1)
+    assert curves[:, -1] == pytest.approx(0)
     # Only lead I weighs in class 0: it is hidden first in one order and last in the other.
     assert curves[0, 1] == pytest.approx(0, abs=1e-6)
     assert curves[1, 11] == pytest.approx(1, abs=1e-6)

@@ -5,13 +5,15 @@ import pytest
 
 from ecg4u.explain.criteria import CRITERIA, Patient, evaluate, st_limits
 from ecg4u.explain.places import Places
-from ecg4u.explain.reading import _left_open
-from ecg4u.explain.result import Beat, Feature, Features, LeadFeatures
+from ecg4u.explain.reading import _left_open, read
+from ecg4u.explain.result import Attribution, Beat, Feature, Features, LeadFeatures, Player
+from ecg4u.model import Classification, ClassResult
 from ecg4u.record import CLASSES, LEADS
 
 NORMAL = {
     "rate": 70.0, "pr": 160.0, "qrs": 90.0, "axis": 45.0, "p_axis": 50.0, "qtc_bazett": 410.0,
-    "p_presence": 0.98, "rr_change": 0.02,
+    "p_presence": 0.98, "rr_change": 0.02, "p_correlation": 0.95, "qt": 380.0,
+    "qtc_fridericia": 400.0,
 }  # fmt: skip
 LEAD = {
     "qrs_area": 20.0, "r": 0.8, "s": -0.2, "s_ms": 20.0, "rsr": 0.0, "notches": 0.0,
@@ -164,3 +166,88 @@ def test_what_is_left_open_is_said():
     (sentence,) = _left_open(criteria)
     assert "first-degree AV block" in sentence.text
     assert "203 ± 10 ms: too near to 200 ms" in sentence.text
+
+
+BLOCK = {"V1": {"qrs_area": 30.0, "rsr": 1.0, "r_prime": 0.9, "terminal": 0.4},
+         "I": {"s_ms": 60.0}}  # fmt: skip
+
+
+def test_without_p_waves_there_is_no_first_degree_block():
+    found = features(pr=None, p_presence=0.05, rr_change=0.2, p_axis=None)
+    assert decide(found)["AF"] == "met"
+    assert decide(found)["I-AVB"] == "not met"
+
+
+@pytest.mark.parametrize(
+    ("leads", "outcome"), [(("V1", "V2"), "cannot tell"), (("V5", "V6"), "met")]
+)
+def test_right_bundle_branch_block_lowers_st_in_v1_to_v3_by_itself(leads, outcome):
+    lowered = {"j": -0.12, "st60": -0.12, "st_slope": 0.0}
+    shapes = {x: BLOCK.get(x, {}) | (lowered if x in leads else {}) for x in LEADS}
+    decided = decide(features(shapes, qrs=150.0))
+    assert decided["RBBB"] == "met"
+    assert decided["STD"] == outcome
+
+
+@pytest.mark.parametrize(("sex", "outcome"), [("F", "met"), (None, "met"), ("M", "not met")])
+def test_a_corrected_qt_of_455_is_long_in_men_only(sex, outcome):
+    found = features(qtc_bazett=455.0)
+    places = Places(np.ones((5000, 12), dtype=bool), found)
+    rows = evaluate(found, Patient(None, sex), places)
+    assert next(r for r in rows if r.name == "QTc").outcome == outcome
+
+
+def reading(found: Features, attributions: tuple[Attribution, ...] = (), **odds: float) -> str:
+    places = Places(np.ones((5000, 12), dtype=bool), found)
+    opinion = Classification(
+        tuple(
+            ClassResult(c, odds.get(c, 0.01), 0.1, odds.get(c, 0.01) >= 0.1, 0.9, 0.9)
+            for c in CLASSES
+        ),
+        "ok",
+        (),
+        "made up",
+    )
+    criteria = evaluate(found, Patient(), places)
+    return " ".join(s.text for s in read(found, criteria, attributions, opinion, places))
+
+
+def test_a_value_too_near_to_its_limit_is_borderline_in_words_too():
+    found = features(pr=203.0, qrs=121.0)
+    for name in ("pr", "qrs"):
+        found.globals[name] = Feature(name, found.value(name), "ms", 10.0)
+    text = reading(found)
+    assert "PR 203 ± 10 ms (borderline;" in text
+    assert "The QRS is 121 ± 10 ms wide (borderline;" in text
+    assert "(long;" not in text
+
+
+def test_deep_q_waves_are_told_in_contiguous_leads_only():
+    deep = {"q": -0.4, "r": 0.5}
+    assert "Deep Q waves stand in II and aVF" in reading(features({"II": deep, "aVF": deep}))
+    assert "Deep Q waves" not in reading(features({"II": deep, "V5": deep}))
+    assert "Deep Q waves" not in reading(features({"V1": deep, "V2": deep}))
+
+
+def test_a_class_under_a_half_is_called_possible_and_not_found():
+    text = reading(features(), STD=0.2, AF=0.8)
+    assert "The network finds atrial fibrillation (80 %)." in text
+    assert "holds ST depression (20 %, threshold 10 %) possible, but more likely absent" in text
+
+
+def shares(kind: str, **values: float) -> Attribution:
+    players = tuple(Player(k.replace("_", " "), None, 1.0, 1.5) for k in values)
+    total = sum(values.values())
+    return Attribution("RBBB", kind, players, tuple(values.values()), (0.01,) * len(values), 0.0,
+                       total, 0.0, "permutation", 1)  # fmt: skip
+
+
+def test_only_what_stands_out_is_named_and_waves_rather_than_beats():
+    views = (
+        shares("leads", V1=4.7, aVR=0.2, V2=0.1),
+        shares("waves", QRS_complexes=4.0, T_waves=1.2),
+        shares("beats", beat_at_1=0.6, beat_at_2=0.5),
+    )
+    text = reading(features(BLOCK, qrs=150.0), views, RBBB=0.9)
+    assert "moved most by V1 (+4.7) and by the QRS complexes (+4.0) and the T waves (+1.2)" in text
+    assert "beat at" not in text
