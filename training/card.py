@@ -47,7 +47,7 @@ def in_words(card: dict[str, Any]) -> str:
         f"{_kinds(card)} whose logits are averaged, nine sigmoid outputs, 12 leads and 12 masks "
         f"at {card['fs_hz']:g} Hz over {card['window_s']:g} s. Code version "
         f"{card['code_version']}, torch {card['torch']}, data file sha256 "
-        f"`{card['data_sha256'][:16]}`. Each member is its run's averaged weights at the epoch "
+        f"`{card['data_sha256'][:16]}`. Each network is its run's averaged weights at the epoch "
         f"that validated best ({_epochs(card)}). Made by",
         "",
         "```",
@@ -99,16 +99,25 @@ def _runs(card: dict[str, Any]) -> list[str]:
 
 def _command(index: int, member: dict[str, Any]) -> str:
     s = member["settings"]
+    if s["network"] == "trees":
+        return (
+            f"python -m training.trees --data cache/ecg.h5 --run runs/{index} --labels "
+            f"{s['labels']} --trees {s['trees']} --leaves {s['leaves']} --views {s['views']} "
+            f"--learning-rate {s['learning_rate']:g} --small-sources {s['small_sources']:g} "
+            f"--physiology {s['physiology']:g} --seed {s['seed']} --threads 1"
+        )
     blocks = ",".join(str(b) for b in s["blocks"])
     kind = s.get("network", "residual")
     shape = f"--width {s['width']} --blocks {blocks} " if kind == "residual" else ""
     physiology = f"--physiology {s['physiology']:g} " if s.get("physiology") else ""
+    small = s.get("small_sources", 1)
+    sources = f"--small-sources {small:g} " if small != 1 else ""
     return (
         f"python -m training.train --data cache/ecg.h5 --run runs/{index} "
         f"--network {kind} {shape}--labels {s['labels']} "
         f"--epochs {s['epochs']} --stop-after {member['epochs_trained']} --seed {s['seed']} "
         f"--learning-rate {s['learning_rate']:g} --dropout {s['dropout']} "
-        f"--weight-decay {s['weight_decay']} {physiology}"
+        f"--weight-decay {s['weight_decay']} {physiology}{sources}"
         f"--precision {s['precision']} --threads 1"
     )
 
@@ -168,21 +177,19 @@ def _macro(table: dict[str, Any], what: str) -> str:
 
 
 def _kinds(card: dict[str, Any]) -> str:
-    beats = sum(m["config"].get("kind") == "beats" for m in card["members"])
-    residual = len(card["members"]) - beats
-    parts = [
-        f"{count} {name}"
-        for count, name in (
-            (residual, "1-D residual"),
-            (beats, "of the median beat and the rhythm"),
-        )
-        if count
-    ]
-    return f"{len(card['members'])} networks ({', '.join(parts)})"
+    names = {
+        "residual": "1-D residual networks",
+        "beats": "networks of the median beat and the rhythm",
+        "trees": "sets of boosted trees over measures of the same",
+    }
+    kinds = [member["config"].get("kind", "residual") for member in card["members"]]
+    parts = [f"{kinds.count(kind)} {name}" for kind, name in names.items() if kind in kinds]
+    return f"{len(kinds)} members ({', '.join(parts)})"
 
 
 def _epochs(card: dict[str, Any]) -> str:
-    return ", ".join(str(member["epoch"]) for member in card["members"])
+    networks = (m for m in card["members"] if m["config"].get("kind") != "trees")
+    return ", ".join(str(member["epoch"]) for member in networks)
 
 
 def _points(card: dict[str, Any]) -> list[str]:

@@ -23,7 +23,7 @@ import torch
 from torch import Tensor, nn
 
 from ecg4u.model.classifier import CARD_NAME
-from ecg4u.model.networks import Network, build
+from ecg4u.model.networks import Network, answers, build
 from ecg4u.model.prepare import MODEL_FS_HZ, WINDOW_S
 from ecg4u.record import CLASSES
 from training.calibrate import Calibration, operating_point, platt, robust_threshold
@@ -56,7 +56,7 @@ class Ensemble(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(n, 24, t) -> (n, outputs)."""
-        return torch.stack([net(x)[:, : self.outputs] for net in self.members]).mean(dim=0)
+        return torch.stack([y[:, : self.outputs] for y in answers(self.members, x)]).mean(dim=0)
 
 
 def member(run: Path, outputs: int) -> tuple[Network, dict[str, Any]]:

@@ -30,6 +30,7 @@ from ecg4u.record import CLASSES
 from training.augment import FULL, Augmentation, augment, mixed
 from training.dataset import Data, class_columns, load, sampling_weights
 from training.evaluate import aurocs, macro, predict
+from training.peer import PeerConfig, ResNet34
 from training.physiology import Physiology, changed
 
 LABEL_SMOOTHING = 0.01
@@ -98,8 +99,10 @@ def epoch_order(
     return shuffled[: len(shuffled) // size * size]
 
 
-def network_for(settings: Settings, outputs: int) -> Network:
+def network_for(settings: Settings, outputs: int) -> Network | ResNet34:
     """A fresh network of the settings' kind."""
+    if settings.network == "resnet34":
+        return ResNet34(PeerConfig(outputs=outputs, width=settings.width))
     if settings.network == "beats":
         return build({"kind": "beats", "outputs": outputs, "dropout": settings.dropout})
     return build(
@@ -241,7 +244,7 @@ class Trainer:
 
 
 def scores(
-    network: Network, data: Data, classes: tuple[str, ...], device: str = "cpu"
+    network: Network | ResNet34, data: Data, classes: tuple[str, ...], device: str = "cpu"
 ) -> dict[str, Any]:
     """AUROC per class on the validation split, two layouts."""
     found: dict[str, Any] = {}
@@ -257,7 +260,7 @@ def scores(
 def save_run(
     run: Path,
     settings: dict[str, Any],
-    network: Network,
+    network: Network | ResNet34,
     classes: tuple[str, ...],
     history: list[dict[str, Any]],
 ) -> None:
@@ -270,7 +273,7 @@ def save_run(
 def _write_about(
     run: Path,
     settings: dict[str, Any],
-    network: Network,
+    network: Network | ResNet34,
     classes: tuple[str, ...],
     history: list[dict[str, Any]],
 ) -> None:
@@ -319,7 +322,7 @@ def _bar(epoch: int, epochs: int, step: int, steps: int) -> None:
 @click.option("--stop-after", type=int, help="End after this epoch of the schedule.")
 @click.option("--batch", default=64)
 @click.option("--learning-rate", default=4e-3)
-@click.option("--network", type=click.Choice(["residual", "beats"]), default="residual")
+@click.option("--network", type=click.Choice(["residual", "beats", "resnet34"]), default="residual")
 @click.option("--labels", type=click.Choice(["targets", "reference"]), default="targets")
 @click.option("--mitdb/--no-mitdb", default=True)
 @click.option("--mixup/--no-mixup", default=True)

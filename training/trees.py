@@ -25,7 +25,10 @@ from ecg4u.model.trees import Trees, TreesConfig
 from ecg4u.record import CLASSES
 from training.augment import Augmentation, augment, centred
 from training.dataset import Data, load
+from training.physiology import Physiology, changed
 from training.train import LARGE_SOURCES, MITDB_WEIGHT, VALIDATION_LAYOUTS, save_run, scores
+
+Floats = npt.NDArray[np.float32]
 
 BATCH = 128
 BINS = 64
@@ -33,6 +36,8 @@ DEPTH = 5
 MIN_LEAF = 8
 L2 = 5.0
 SHARE_OF_MEASURES = 0.25
+NEVER_SEEN = -5.0
+"""Logit of a class without positives and negatives to learn from."""
 
 
 @dataclass(frozen=True)
@@ -42,36 +47,44 @@ class Settings:
     data: str
     network: str = "trees"
     labels: str = "targets"
-    trees: int = 150
+    trees: int = 240
     leaves: int = 8
     views: int = 2
-    learning_rate: float = 0.06
+    learning_rate: float = 0.04
     small_sources: float = 2.0
+    physiology: float = 0.03
     seed: int = 0
 
 
-def measured(data: Data, settings: Settings) -> Iterator[npt.NDArray[np.float32]]:
-    """(windows, measures) of the training split: with full leads, then as random pages."""
+def measured(data: Data, settings: Settings) -> Iterator[tuple[Floats, Floats]]:
+    """(windows, measures) and (windows, 9) of the training split: full leads, then random pages."""
     windows = data.windows("train")
+    wanted = data.targets if settings.labels == "targets" else data.reference
+    share = settings.physiology
+    made = Physiology(share, share, share)
     rng = np.random.default_rng([settings.seed, 3])
     pages = Augmentation(mixup=0)
     for view in range(settings.views + 1):
         parts = []
         for start in range(0, len(windows), BATCH):
-            leads, masks = data.batch(windows[start : start + BATCH])
+            rows = windows[start : start + BATCH]
+            leads, masks = data.batch(rows)
+            y = torch.from_numpy(wanted[data.owner[rows]])
+            if view:
+                leads, masks, y = changed(leads, masks, y, rng, made)
             x = augment(leads, masks, rng, pages) if view else centred(leads, masks)
             with torch.inference_mode():
-                parts.append(measures(x).numpy())
-        yield np.concatenate(parts)
+                parts.append((measures(x).numpy(), y.numpy()))
+        values, labels = zip(*parts, strict=True)
+        yield np.concatenate(values), np.concatenate(labels)
 
 
 def boosted(data: Data, settings: Settings) -> Trees:
     """A booster for each class, as arrays."""
     from sklearn.ensemble import HistGradientBoostingClassifier
 
-    values = np.concatenate(list(measured(data, settings)))
+    values, labels = map(np.concatenate, zip(*measured(data, settings), strict=True))
     owner = np.tile(data.owner[data.windows("train")], settings.views + 1)
-    labels = data.targets if settings.labels == "targets" else data.reference
     source = data.source[owner]
     weight = np.where(np.isin(source, LARGE_SOURCES), 1.0, settings.small_sources)
     weight = np.where(source == "MIT-BIH", MITDB_WEIGHT, weight)
@@ -80,8 +93,11 @@ def boosted(data: Data, settings: Settings) -> Trees:
     )
     network = Trees(config)
     for column, name in enumerate(CLASSES):
-        wanted = labels[owner, column]
+        wanted = labels[:, column]
         known = np.isfinite(wanted)
+        if not 0 < np.nansum(wanted) < known.sum():
+            network.start[column] = NEVER_SEEN
+            continue
         booster = HistGradientBoostingClassifier(
             learning_rate=settings.learning_rate,
             max_iter=settings.trees,
@@ -124,11 +140,12 @@ def put(network: Trees, column: int, booster: Any) -> None:
 @click.option("--data", type=click.Path(path_type=Path, exists=True), required=True)
 @click.option("--run", type=click.Path(path_type=Path), required=True, help="Folder of the run.")
 @click.option("--labels", type=click.Choice(["targets", "reference"]), default="targets")
-@click.option("--trees", default=150, help="Per class.")
+@click.option("--trees", default=240, help="Per class.")
 @click.option("--leaves", default=8, help="Per tree.")
 @click.option("--views", default=2, help="Random pages of each window, beside its full leads.")
-@click.option("--learning-rate", default=0.06)
+@click.option("--learning-rate", default=0.04)
 @click.option("--small-sources", default=2.0, help="How much their recordings count.")
+@click.option("--physiology", default=0.03, help="Share of pages with each finding made.")
 @click.option("--seed", default=0)
 @click.option("--threads", default=0, help="CPU threads; 0 leaves torch's choice.")
 def main(data: Path, run: Path, threads: int, **options: Any) -> None:

@@ -143,12 +143,14 @@ class Classifier:
         """(n, 24, t) -> (members, n, classes): `log_odds` of each network of the ensemble."""
         import torch
 
+        from ecg4u.model.networks import answers
+
         x = torch.as_tensor(inputs, dtype=torch.float32)
         parts = []
         with torch.inference_mode():
             for chunk in x.split(BATCH):
                 chunk = chunk.to(self.device)
-                parts.append(torch.stack([net(chunk) for net in self._members]).cpu().numpy())
+                parts.append(torch.stack(answers(self._members, chunk)).cpu().numpy())
         logits = np.concatenate(parts, axis=1)[:, :, : len(self.classes)].astype(np.float64)
         return logits * self._scale + self._bias
 

@@ -26,7 +26,7 @@ from ecg4u.record import LEADS
 LEVELS = (0.06, 0.12, 0.25)
 """Shares of the QRS' highest slope at which it begins and ends."""
 EARLY, LIKE, UNLIKE = -0.12, 0.9, 0.75
-COUNT = 263
+"""Of a beat: its interval over the median less 1, and two limits to its QRS's likeness."""
 CONTIGUOUS = (
     ("V1", "V2"),
     ("V2", "V3"),
@@ -38,6 +38,27 @@ CONTIGUOUS = (
     ("II", "aVF"),
     ("aVF", "III"),
 )
+OF_A_BEAT = ("before", "after", "P like", "P size", "QRS like", "QRS size", "T like")
+OF_A_LEAD = (
+    *("R", "S", "Q", "R'", "area", "end of QRS", "R time"),
+    *("J", "ST 40", "ST 60", "ST 80", "ST slope", "T high", "T low", "T area", "P"),
+)
+NAMES = (
+    *("RR", "RR spread", "RR change, rms", "RR change, mean", "shortest", "longest", "beats"),
+    *("RR change, median", "RR changes", "before, tenth", "before, ninetieth"),
+    *(f"{wave} like, {part}" for wave in ("P", "QRS", "T") for part in ("least", "low", "median")),
+    *("early alike", "early unlike", "early with pause", "unlike"),
+    *(f"{which}: {what}" for which in ("earliest", "next earliest", "least like", "next least")
+      for what in OF_A_BEAT),
+    *(f"QRS at {level:g}" for level in LEVELS),
+    *("PR from half P", "PR from P peak", "PR from P slope", "P width", "P height"),
+    *("P over noise", "QRS slope", "noise before", "noise after"),
+    *(f"{lead} {what}" for lead in LEADS for what in OF_A_LEAD),
+    *("ST up, pairs", "ST down, pairs", "ST down, leads", "ST up, leads", "ST mean"),
+    *("axis", "V1 S and V5 R"),
+)  # fmt: skip
+"""The measures in their order: mV, samples of 10 ms, shares and counts."""
+COUNT = len(NAMES)
 
 
 def measures(x: Tensor) -> Tensor:
@@ -98,6 +119,7 @@ def _of_the_beat(
     count = weight.sum(1).clamp(min=1)
     slope = nn.functional.pad(middle[..., 2:] - middle[..., :-2], (1, 1))
     steep = ((slope.square() * weight).sum(1) / count).sqrt()
+    steep = nn.functional.max_pool1d(steep[:, None], 3, 1, 1)[:, 0]
     peak = QRS_WINDOW.start + steep[:, QRS_WINDOW].argmax(1)
     height = steep.gather(1, peak[:, None])
     edges = [_edges(steep, peak, level * height) for level in LEVELS]
@@ -124,7 +146,7 @@ def _of_the_beat(
 
 
 def _of_leads(level: Tensor, t: Tensor, onset: Tensor, offset: Tensor, p_peak: Tensor) -> Tensor:
-    """(n, 12, `PER_LEAD`): heights in mV over the PR segment, and when R comes."""
+    """(n, 12, `OF_A_LEAD`): heights in mV over the PR segment, and when R comes."""
     inside = (t >= onset[:, None]) & (t <= offset[:, None])
     within = torch.where(inside[:, None], level, 0.0)
     r, r_at = within.max(2)
@@ -142,19 +164,15 @@ def _of_leads(level: Tensor, t: Tensor, onset: Tensor, offset: Tensor, p_peak: T
     return torch.stack([*values, ending.amax(2), ending.amin(2), ending.sum(2), p], dim=2)
 
 
-PER_LEAD = 16
-ST_AT = 9
-
-
 def _of_pairs(of_leads: Tensor) -> Tensor:
     """ST in contiguous leads, the frontal axis, the voltage of V1 and V5."""
-    st = of_leads[..., ST_AT]
+    st = of_leads[..., OF_A_LEAD.index("ST 60")]
     first, second = (
         torch.stack([st[:, LEADS.index(pair[side])] for pair in CONTIGUOUS], dim=1)
         for side in (0, 1)
     )
     high, low = torch.minimum(first, second), torch.maximum(first, second)
-    area = of_leads[..., 4]
+    area = of_leads[..., OF_A_LEAD.index("area")]
     axis = torch.atan2(2 / math.sqrt(3) * area[:, LEADS.index("aVF")], area[:, 0])
     voltage = of_leads[:, LEADS.index("V5"), 0] - of_leads[:, LEADS.index("V1"), 1]
     found = [torch.nan_to_num(high, nan=-9.0).amax(1), torch.nan_to_num(low, nan=9.0).amin(1)]

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
-from ecg4u.model.beatnet import BeatConfig, BeatNet
+from torch import Tensor, nn
+
+from ecg4u.model.beatnet import BeatConfig, BeatNet, lay_over
 from ecg4u.model.network import ECGNet, NetworkConfig
 from ecg4u.model.trees import Trees, TreesConfig
 
@@ -18,3 +21,9 @@ def build(values: dict[str, Any]) -> Network:
     if values.get("kind") == "trees":
         return Trees(TreesConfig.from_dict(values))
     return ECGNet(NetworkConfig.from_dict(values))
+
+
+def answers(members: Iterable[nn.Module], x: Tensor) -> list[Tensor]:
+    """(n, 24, t) -> each member's (n, outputs) logits; the beats are laid over one another once."""
+    beats = lay_over(x)
+    return [net.of(beats) if isinstance(net, BeatNet | Trees) else net(x) for net in members]

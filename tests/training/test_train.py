@@ -6,12 +6,15 @@ import pytest
 import torch
 from click.testing import CliRunner
 
+from ecg4u.model.trees import Trees, TreesConfig
 from training.dataset import load, sampling_weights
 from training.export import main as export
 from training.prepare_data import write
 from training.sources import Recording
 from training.train import Settings, Trainer, masked_loss
 from training.train import main as train
+from training.trees import main as boost
+from training.trees import put
 
 TINY = {"epochs": 2, "batch": 8, "width": 4}
 
@@ -166,6 +169,35 @@ def test_the_network_of_beats_trains_and_ships(data: Path, tmp_path: Path) -> No
     shipped = Classifier(out)
     assert isinstance(shipped._members[0], BeatNet)
     assert "--network beats" in (out / "CARD.md").read_text()
+
+
+def test_trees_are_boosted_and_ship_as_they_were_fitted(data: Path, tmp_path: Path) -> None:
+    run, out = tmp_path / "run", tmp_path / "weights"
+    options = ["--data", str(data), "--run", str(run), "--trees", "30", "--leaves", "4"]
+    result = CliRunner().invoke(boost, [*options, "--learning-rate", "0.3"])
+    assert result.exit_code == 0, result.output
+    history = json.loads((run / "run.json").read_text())["history"]
+    assert history[0]["full"]["AF"] == 1
+    result = CliRunner().invoke(export, [str(run), "--data", str(data), "--out", str(out)])
+    assert result.exit_code == 0, result.output
+    assert "python -m training.trees" in (out / "CARD.md").read_text()
+
+
+def test_the_arrays_answer_as_the_booster_does() -> None:
+    from sklearn.ensemble import HistGradientBoostingClassifier
+
+    from ecg4u.model.measures import COUNT
+
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=(400, COUNT)).astype(np.float32)
+    wanted = (values[:, 3] * values[:, 5] > 0).astype(float)
+    values[rng.random(values.shape) < 0.2] = np.nan
+    booster = HistGradientBoostingClassifier(max_iter=20, max_leaf_nodes=6, max_depth=4)
+    booster.fit(values, wanted)
+    network = Trees(TreesConfig(outputs=1, trees=20, nodes=11, depth=4))
+    put(network, 0, booster)
+    given = network.from_measures(torch.from_numpy(values))[:, 0].numpy()
+    np.testing.assert_allclose(given, booster.decision_function(values), atol=1e-5)
 
 
 def test_what_is_not_known_has_no_gradient() -> None:
