@@ -32,7 +32,11 @@ ROW_REACH_MM = 16.0
 NOMINAL_TOLERANCE = 0.02
 """A row this near to its nominal 10 s is taken to be 10 s; its ends are known to about 0.3 mm."""
 PITCH_TOLERANCE = 0.05
-END_ERROR_PX = 1.0
+OVERSTEP = 0.18
+"""How far ink goes on beyond a trace's end, in pens; measured on the dev half of the benchmark."""
+END_ERROR_PX = 0.7
+PULSE_END_ERROR_PX = 2.0
+"""How soon behind its pulse a signal begins differs from machine to machine."""
 MAX_PULSE_GAP_PEN = 20.0
 SURE = 0.8
 UNLABELLED_COST = 1.2
@@ -85,18 +89,18 @@ def _standard(geometry: _Geometry, order: Sequence[str]) -> list[str]:
 def signal_span(paths: Sequence[RowPath], pulses: Sequence[Pulse]) -> list[tuple[float, float]]:
     """Where the signal of each row begins and ends (px).
 
-    A pulse's inner stroke is where the signal begins or ends; without one it is the middle of the
-    pen at the trace's own end.
+    A pulse's inner stroke is where the signal begins or ends; without one it is the trace's own
+    end, which the ink oversteps a little.
     """
     pen = float(np.median([np.nanmedian(p.bottom - p.top) for p in paths]))
     left = [p.x1 for p in pulses if p.side == "left"]
     right = [p.x0 for p in pulses if p.side == "right"]
     apart = [start for p in pulses if (start := _after_gap(paths[p.row], p, pen)) is not None]
     if len(apart) > len(left) / 2:
-        left = [start + pen / 2 for start in apart]
+        left = [start + OVERSTEP * pen for start in apart]
     spans = []
     for path in paths:
-        x0, x1 = path.extent[0] + pen / 2, path.extent[1] - pen / 2
+        x0, x1 = path.extent[0] + OVERSTEP * pen, path.extent[1] - OVERSTEP * pen
         if left:
             x0 = max(x0, float(np.median(left)))
         if right:
@@ -135,9 +139,10 @@ def _boundaries(
     x1 = float(np.median([s[1] for s in rows]))
     nominal = COLUMN_S[geometry.columns] * geometry.columns * speed * px_per_mm
     if abs((x1 - x0) / nominal - 1) < NOMINAL_TOLERANCE:
-        left = [p.x1 for p in pulses if p.side == "left"] or [s[0] for s in rows]
-        right = [p.x0 for p in pulses if p.side == "right"] or [s[1] for s in rows]
-        trust_left, trust_right = 1.0 / _variance(left), 1.0 / _variance(right)
+        left = [p.x1 for p in pulses if p.side == "left"]
+        right = [p.x0 for p in pulses if p.side == "right"]
+        trust_left = 1.0 / _variance(left or [s[0] for s in rows], bool(left))
+        trust_right = 1.0 / _variance(right or [s[1] for s in rows], bool(right))
         drawn = nominal - speed * px_per_mm / DEFAULT_FS_HZ
         x0 = (x0 * trust_left + (x1 - drawn) * trust_right) / (trust_left + trust_right)
         x1 = x0 + nominal
@@ -149,10 +154,11 @@ def _boundaries(
     return np.asarray(x0 + width * np.arange(geometry.columns + 1), dtype=np.float64)
 
 
-def _variance(ends: Sequence[float]) -> float:
+def _variance(ends: Sequence[float], at_pulses: bool) -> float:
     """Of the median of where the rows begin, or end (px squared)."""
     deviation = np.median(np.abs(np.asarray(ends) - np.median(ends)))
-    return float(2.2 * deviation**2 / len(ends) + END_ERROR_PX**2)
+    least = PULSE_END_ERROR_PX if at_pulses else END_ERROR_PX
+    return float(2.2 * deviation**2 / len(ends) + least**2)
 
 
 def _label_pitch(columns: int, labels: Sequence[Label]) -> float | None:
