@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 import torch
 
-from ecg4u.model import prepare
+from ecg4u.model import Classifier, prepare
 from ecg4u.model.measures import COUNT, LEVELS, NAMES, measures
-from ecg4u.model.networks import build
+from ecg4u.model.networks import answers, build
 from ecg4u.model.trees import Trees
 from ecg4u.record import LEADS, ECGRecord
 
@@ -64,6 +64,15 @@ def test_a_masked_lead_has_no_measures_and_the_others_keep_theirs() -> None:
     others = [i for i, name in enumerate(NAMES) if name.split()[0] in set(LEADS) - {"V3"}]
     assert found[own].isnan().all()
     assert torch.allclose(found[others], whole[others], atol=0.02)
+
+
+def test_sharing_the_beats_changes_no_answer(classifier: Classifier, normal: ECGRecord) -> None:
+    x = torch.from_numpy(prepare(normal).windows())
+    members = classifier._members
+    assert {type(net).__name__ for net in members} == {"ECGNet", "BeatNet", "Trees"}
+    with torch.inference_mode():
+        for shared, net in zip(answers(members, x), members, strict=True):
+            assert torch.equal(shared, net(x))
 
 
 def test_nothing_at_all_is_borne(normal: ECGRecord) -> None:
