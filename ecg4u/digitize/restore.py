@@ -13,6 +13,7 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
+from ecg4u.digitize.einthoven import reconciled
 from ecg4u.digitize.grid import rectify, warp_image
 from ecg4u.digitize.mesh import Mesh
 from ecg4u.digitize.page import PX_PER_MM, RectifiedPage
@@ -180,11 +181,12 @@ def restored(
             hint="Correct the paper speed (mm/s).",
         )
     parts = signals_of(sidecar)
-    signal, confidence = assemble(parts)
+    signal, confidence = assemble(parts, sidecar.calibration)
     corrections = sidecar.corrections
     calibration = sidecar.calibration
     traces = tuple(_trace(p, part, sidecar) for p, part in zip(shown, parts, strict=True))
     doubts = (*check_einthoven(signal), *check_physiology(parts))
+    signal = _agreeing(signal, sidecar)
     texts = (
         *((HAND + "; ".join(corrections) + ".",) if corrections else ()),
         *(note.text for note in _standing(sidecar)),
@@ -217,6 +219,17 @@ def restored(
         sidecar,
         reasons,
     )
+
+
+def _agreeing(signal: Floats, sidecar: Sidecar) -> Floats:
+    """The signals with their limb leads reconciled; what a person redrew stays, and moves none."""
+    read, scale = signal, sidecar.calibration
+    if sidecar.redraw:
+        read, _ = assemble(signals_of(replace(sidecar, redraw=())), scale)
+    better = reconciled(
+        read, gain_mm_per_mv=scale.gain_for("I"), speed_mm_per_s=scale.speed_mm_per_s
+    )
+    return np.where(signal == read, better, signal)
 
 
 def page_grade(traces: Sequence[Trace], doubts: Sequence[str]) -> tuple[Grade, tuple[str, ...]]:

@@ -24,6 +24,7 @@ TICK_SPREAD = 0.25
 MAX_TICK_MM = 1.4
 TICK_MARGIN_PX = 3
 BRIDGED_CONFIDENCE = 0.3
+AGREE_MM = 1.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -200,12 +201,17 @@ def restart_columns(layout: Layout) -> Layout:
     return replace(layout, segments=segments)
 
 
-def assemble(parts: Sequence[SegmentSignal], fs: float = DEFAULT_FS_HZ) -> tuple[Array, Array]:
+def assemble(
+    parts: Sequence[SegmentSignal],
+    calibration: Calibration | None = None,
+    fs: float = DEFAULT_FS_HZ,
+) -> tuple[Array, Array]:
     """Twelve signals (n, 12) in mV and their confidence from the segments.
 
-    A lead that stands on the page twice (a rhythm strip) is averaged where both copies agree, else
-    the more confident copy is kept.
+    A lead that stands on the page twice (a rhythm strip) is averaged where both copies agree to
+    `AGREE_MM` on the page, else the more confident copy is kept.
     """
+    calibration = calibration or Calibration()
     stop = max(int(round(p.segment.start_s * fs)) + len(p.signal) for p in parts)
     signal = np.full((stop, len(LEADS)), np.nan)
     confidence = np.zeros((stop, len(LEADS)))
@@ -213,18 +219,19 @@ def assemble(parts: Sequence[SegmentSignal], fs: float = DEFAULT_FS_HZ) -> tuple
         column = LEADS.index(part.segment.lead)
         first = int(round(part.segment.start_s * fs))
         window = slice(first, first + len(part.signal))
-        _merge(signal[window, column], confidence[window, column], part)
+        agree_mv = AGREE_MM / calibration.gain_for(part.segment.lead)
+        _merge(signal[window, column], confidence[window, column], part, agree_mv)
     return signal, confidence
 
 
-def _merge(signal: Array, confidence: Array, part: SegmentSignal) -> None:
+def _merge(signal: Array, confidence: Array, part: SegmentSignal, agree_mv: float) -> None:
     """Write a segment into a stretch of a lead that may hold another copy already, in place."""
     new, weight = part.signal[: len(signal)], part.confidence[: len(signal)]
     both = np.isfinite(signal) & np.isfinite(new)
     only = np.isfinite(new) & ~np.isfinite(signal)
     if both.sum() > 100:
         shift = float(np.median(signal[both] - new[both]))
-        agree = both & (np.abs(signal - new - shift) < 0.1)
+        agree = both & (np.abs(signal - new - shift) < agree_mv)
         if agree.sum() > 0.9 * both.sum():
             signal[agree] = (signal[agree] + new[agree] + shift) / 2
             new = new + shift

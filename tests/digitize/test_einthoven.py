@@ -1,0 +1,67 @@
+"""Limb leads shown together mend each other's reading errors, and only those."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ecg4u.digitize.einthoven import reconciled
+from ecg4u.io import read_record
+from ecg4u.record import EINTHOVEN, LEADS
+
+RECORD = sorted(Path("data/records").glob("*.hea"))[0]
+
+
+@pytest.fixture(scope="module")
+def true():
+    """A real recording whose limb leads are made of its I and II."""
+    signal = np.array(read_record(RECORD).p_signal)[:5000]
+    for lead, parts in EINTHOVEN.items():
+        signal[:, LEADS.index(lead)] = sum(f * signal[:, LEADS.index(n)] for n, f in parts.items())
+    return signal
+
+
+def rms(values):
+    return float(np.sqrt(np.nanmean(values**2)))
+
+
+@pytest.mark.parametrize("shown", [("I", "II", "III"), LEADS[:6], ("II", "aVR", "aVL", "aVF")])
+def test_independent_errors_shrink_as_least_squares_says(true, shown):
+    noise = np.random.default_rng(0).normal(0, 0.005, true.shape)
+    read = true + noise
+    columns = [LEADS.index(lead) for lead in shown]
+    read[:, [k for k in range(12) if k not in columns]] = np.nan
+    better = reconciled(read)
+    left = rms((better - true)[:, columns]) / rms(noise[:, columns])
+    assert left == pytest.approx(np.sqrt(2 / len(shown)), abs=0.05)
+
+
+def test_what_is_right_stays(true):
+    assert np.allclose(reconciled(true), true, atol=1e-9)
+
+
+def test_a_lead_read_wrongly_does_not_spoil_the_others(true):
+    read = true.copy()
+    read[1000:1200, LEADS.index("III")] += 0.8 * np.hanning(200)
+    moved = np.abs(reconciled(read) - read)[1050:1150]
+    assert moved.max() < 0.02
+
+
+def test_levels_and_chest_leads_and_gaps_stay(true):
+    read = true + np.arange(12) * 0.1
+    read[200:300] = np.nan
+    better = reconciled(read)
+    assert np.allclose(better, read, atol=1e-9, equal_nan=True)
+    assert np.array_equal(better[:, 6:], read[:, 6:], equal_nan=True)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(1, 40), st.integers(0, 2**32 - 1), st.floats(0, 1))
+def test_any_pattern_of_gaps(n, seed, missing):
+    rng = np.random.default_rng(seed)
+    read = rng.normal(0, 1, (n, 12))
+    read[rng.random(read.shape) < missing] = np.nan
+    better = reconciled(read)
+    assert np.array_equal(np.isnan(better), np.isnan(read))
