@@ -28,7 +28,11 @@ def _blind(result: ClassResult) -> str:
 def conflicts(
     criteria: tuple[CriterionResult, ...], classification: Classification | None
 ) -> tuple[str, ...]:
-    """One sentence for each class where network and criteria differ, and for impossible pairs."""
+    """One sentence for each class where network and criteria differ, and for impossible pairs.
+
+    A class that the network holds possible only (under 50 %) is no conflict where the measurements
+    do not find it.
+    """
     if classification is None or classification.verdict == "unreadable":
         return ()
     out: list[str] = []
@@ -38,7 +42,7 @@ def conflicts(
         if decides is None:
             continue
         title = CLASS_TITLES[result.name]
-        if result.positive and decides.outcome == "not met":
+        if result.positive and result.probability >= 0.5 and decides.outcome == "not met":
             failed = [c for c in rows if not c.decides and c.outcome == "not met"]
             why = "; ".join(f"{inside(c.name)}: {c.numbers}" for c in failed) or decides.numbers
             out.append(

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 UNMOVED = 0.5
 """An edit that takes off less than this share of the log-odds above the threshold moved little."""
+LITTLE = 0.7
+"""Log-odds (a factor of two): a fall through the threshold by less is none to speak of."""
 
 
 @dataclass(frozen=True)
@@ -89,12 +91,14 @@ def _of_criteria(
             yield Contrast(
                 name,
                 "criteria",
-                f"By the criteria {title} would fall first with {inside(nearest.name)}: "
-                f"{_value(m)} against a limit of {_limit(m)} ({_gap(m)} away).",
+                f"By the criteria {title} would fall first if {inside(m.what)} went from "
+                f"{_value(m)} past {_limit(m)} ({_gap(m)} away).",
                 nearest.evidence,
             )
         return
     failing = [c for c in rows if c.outcome != "met"]
+    if not positive and any(not c.evidence for c in failing):
+        return
     if not failing or not (positive or (decides.outcome == "cannot tell" and len(failing) == 1)):
         return
     if not any(c.outcome == "met" for c in rows) and len(rows) > 1:
@@ -174,6 +178,8 @@ def _told(trial: Trial, opinion: ClassResult, whole: float, odds: float, limit: 
         f"With {trial.words}, the network would give {title} {_percent(odds)} instead of "
         f"{_percent(whole)} (threshold {_percent(limit)})"
     )
+    if odds < limit <= whole and whole - odds < LITTLE:
+        return f"{head}: under its threshold, but hardly moved."
     if odds < limit <= whole:
         return f"{head}: that turns its verdict."
     if whole - odds < UNMOVED * max(whole - limit, 0.5):

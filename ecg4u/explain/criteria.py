@@ -226,7 +226,7 @@ def _no_q(features: Features, lead: str) -> tuple[bool, str] | None:
     q = features.lead_value(lead, "q")
     r = features.lead_value(lead, "r")
     if q is None or r is None:
-        return (r is not None), "no q" if r is not None else "no R wave"
+        return (r is not None), "none" if r is not None else "no R wave"
     return q > -0.06, f"q {q:.2f} mV"
 
 
@@ -237,7 +237,7 @@ def _late_r(features: Features, lead: str) -> tuple[bool, str] | None:
 
 def _negative(features: Features, lead: str) -> tuple[bool, str] | None:
     area = features.lead_value(lead, "qrs_area")
-    return None if area is None else (area < 0, f"net {'negative' if area < 0 else 'positive'}")
+    return None if area is None else (area < 0, f"QRS area {area:+.0f} mV ms")
 
 
 def _late(sign: int) -> Callable[[Features, str], tuple[bool, str] | None]:

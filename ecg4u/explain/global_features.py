@@ -27,6 +27,12 @@ P_PRESENT = 0.5
 MIN_BEATS_FOR_RHYTHM = 5
 MIN_BEATS_FOR_P = 3
 
+BOUNDARIES_IN_WORDS: Mapping[str, str] = {
+    "P on": "the beginning of the P wave", "P off": "the end of the P wave",
+    "QRS on": "the beginning of the QRS", "QRS off": "the end of the QRS",
+    "T off": "the end of the T wave",
+}  # fmt: skip
+
 FloatArray = npt.NDArray[np.float64]
 
 
@@ -194,8 +200,8 @@ def _interval(
 ) -> Feature:
     (start, start_sd, n), (end, end_sd, m) = at[first], at[last]
     if start is None or end is None:
-        lacking = first if start is None else last
-        return Feature.unknown(name, f"{lacking} not found in the median beat", "ms")
+        lacking = BOUNDARIES_IN_WORDS[first if start is None else last]
+        return Feature.unknown(name, f"{lacking} could not be marked in the median beat", "ms")
     spread = np.hypot(start_sd / np.sqrt(n), end_sd / np.sqrt(m))
     method = INTERVAL_SD_MS.get(name, np.hypot(METHOD_SD_MS[first], METHOD_SD_MS[last]))
     return Feature(name, end - start, "ms", float(np.hypot(spread, method)))

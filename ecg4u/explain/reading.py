@@ -51,7 +51,7 @@ def read(
     return (
         *_rate(features, places),
         *_rhythm(features, places),
-        *_axis(features, places),
+        *_axis(features, criteria, places),
         *_intervals(features, criteria, places),
         *_qrs(features, criteria, places),
         *_st_t(features, criteria, places),
@@ -75,11 +75,18 @@ def _rate(features: Features, places: Places) -> Iterator[Sentence]:
 
 
 def _rhythm(features: Features, places: Places) -> Iterator[Sentence]:
+    if not features.beats:
+        return
+    yield from _regularity(features, places)
+    yield from _p_waves(features, places)
+    yield from _ectopic(features, places)
+
+
+def _regularity(features: Features, places: Places) -> Iterator[Sentence]:
     change = features.value("rr_change")
     if change is None:
-        if features.beats:
-            reason = features.globals["rr_change"].reason
-            yield Sentence("Rhythm", f"Whether the rhythm is regular cannot be told: {reason}.")
+        reason = features.globals["rr_change"].reason
+        yield Sentence("Rhythm", f"Whether the rhythm is regular cannot be told: {reason}.")
         return
     ectopic = [b for b in features.beats if b.kind in ("PVC", "PAC")]
     regular = change < IRREGULAR
@@ -91,8 +98,6 @@ def _rhythm(features: Features, places: Places) -> Iterator[Sentence]:
         f"{100 * change:.0f} % (irregular from {100 * IRREGULAR:.0f} %).",
         places.strip(),
     )
-    yield from _p_waves(features, places)
-    yield from _ectopic(features, places)
 
 
 def _p_waves(features: Features, places: Places) -> Iterator[Sentence]:
@@ -155,7 +160,9 @@ def _ectopic(features: Features, places: Places) -> Iterator[Sentence]:
         )
 
 
-def _axis(features: Features, places: Places) -> Iterator[Sentence]:
+def _axis(
+    features: Features, criteria: tuple[CriterionResult, ...], places: Places
+) -> Iterator[Sentence]:
     axis = features.globals["axis"]
     if axis.value is None:
         yield Sentence("Axis", f"The QRS axis cannot be measured: {axis.reason}.")
@@ -169,6 +176,8 @@ def _axis(features: Features, places: Places) -> Iterator[Sentence]:
         word = "right axis deviation"
     else:
         word = "extreme axis"
+    if _undecided(criteria, "QRS axis"):
+        word = "at the edge of the normal range, -30 to 90°"
     seen = tuple(
         e for lead in ("I", "aVF") for e in places.wave(lead, "QRS on", "QRS off", pad_s=0.04)
     )
@@ -183,7 +192,7 @@ def _intervals(
         yield Sentence("Intervals", f"PR is not given: {pr.reason}.")
     else:
         word = "long" if pr.value > 200 else "short" if pr.value < 120 else "normal"
-        if _undecided(criteria, "Long PR"):
+        if _undecided(criteria, "Long PR") or _undecided(criteria, "PR"):
             word = "borderline"
         yield Sentence(
             "Intervals",
@@ -272,7 +281,10 @@ def _st_t(
         if row.outcome == "met":
             beyond = True
             doubt = "" if decides is None or decides.outcome == "met" else f"; {decides.numbers}"
-            yield Sentence("ST-T", f"The ST segment is {verb}: {row.numbers}{doubt}.", row.evidence)
+            where = f" in {_territories(row)} leads" if name == "STE" else ""
+            yield Sentence(
+                "ST-T", f"The ST segment is {verb}{where}: {row.numbers}{doubt}.", row.evidence
+            )
     if not beyond:
         largest = max(
             (lead for lead in LEADS if levels[lead] is not None),
@@ -284,19 +296,34 @@ def _st_t(
             f"largest level 60 ms after J is {levels[largest]:+.2f} mV in {largest}.",
             places.wave(largest, "QRS off", "T off"),
         )
-    yield from _t_waves(features, places)
+    left = _decision(criteria, "LBBB")
+    yield from _t_waves(features, places, against_qrs=left is not None and left.outcome == "met")
 
 
-def _t_waves(features: Features, places: Places) -> Iterator[Sentence]:
+TERRITORIES = {
+    "anterior": ("V1", "V2", "V3", "V4"),
+    "lateral": ("I", "aVL", "V5", "V6"),
+    "inferior": ("II", "III", "aVF"),
+}
+
+
+def _territories(row: CriterionResult) -> str:
+    """The walls of the heart that the leads of a criterion's evidence face."""
+    leads = {place.lead for place in row.evidence}
+    return listed([wall for wall, own in TERRITORIES.items() if leads.intersection(own)])
+
+
+def _t_waves(features: Features, places: Places, *, against_qrs: bool) -> Iterator[Sentence]:
     heights = {lead: features.lead_value(lead, "t") for lead in T_UPRIGHT_LEADS}
     inverted = [x for x, t in heights.items() if t is not None and t <= INVERTED_T_MV]
     flat = [x for x, t in heights.items() if t is not None and INVERTED_T_MV < t < FLAT_T_MV]
-    for leads, word in ((inverted, "inverted"), (flat, "flat")):
+    for leads, word in ((inverted, "inverted"), (flat, "flat or nearly so")):
         if leads:
             values = ", ".join(f"{x} {heights[x]:+.2f} mV" for x in leads)
+            note = "; in left bundle branch block T stands against the QRS" if against_qrs else ""
             yield Sentence(
                 "ST-T",
-                f"T is {word} in {listed(leads)} ({values}).",
+                f"T is {word} in {listed(leads)} ({values}){note}.",
                 tuple(e for x in leads[:4] for e in places.wave(x, "QRS off", "T off")),
             )
     measured = [x for x, t in heights.items() if t is not None]
@@ -353,7 +380,8 @@ def _conclusion(
         )
         yield Sentence(
             "Conclusion",
-            f"The network holds {names} possible, but more likely absent than present.",
+            f"The network holds {names} possible: by its figures alone more likely absent than "
+            "present.",
         )
     for result in found:
         yield from _why(result.name, attributions, criteria, places)

@@ -56,9 +56,9 @@ CLASSES: Mapping[str, str] = {
 
 
 def inside(title: str) -> str:
-    """A title as it stands within a sentence: PR and V1 keep their capitals, words do not."""
+    """A title as it stands within a sentence: PR, V1 and P-wave keep their capitals, words not."""
     first = title.split(" ")[0]
-    keep = not first[1:].islower()
+    keep = not first[1:].islower() or first[1] == "-"
     return title if keep else title[0].lower() + title[1:]
 
 

@@ -24,7 +24,7 @@ RIGHT_MM = 5.0
 TOP_MM = 5.0
 MAX_SHOWN_S = 30.0
 """Longer recordings are cut here in the figure, which says so."""
-MAX_REACH_MM = 30.0
+MAX_REACH_MM = 50.0
 """No trace claims more room than this above or below its baseline."""
 TOUCHING_MM = 2.5
 """Strips of one row may overlap by this before they are moved apart."""

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 MAX_BARS = 12
 """Of more than twice as many players only the strongest are listed."""
 UNLIKELY = (
-    "At under 50 % a finding is more likely absent than present; it is named because each "
-    "threshold is set so that few are missed."
+    "Under 50 %, by the network's figures alone, a finding is more likely absent than present; it "
+    "is named because each threshold is set so that few are missed."
 )
 KINDS = {
     "leads": "By lead",
@@ -79,10 +79,10 @@ def verdict(
     return tag(
         "div",
         tag("h2", "The network finds") if likely or not (readable and possible) else None,
-        _called(likely) if readable and likely else None,
+        _called(likely, measured) if readable and likely else None,
         tag("p", "None of its nine classes.", cls="found") if readable and not positive else None,
         tag("h2", "The network holds possible") if readable and possible else None,
-        _called(possible) if readable and possible else None,
+        _called(possible, measured) if readable and possible else None,
         tag("p", UNLIKELY, cls="quiet") if readable and possible else None,
         _by_criteria(opinion, measured),
         tag("p", VERDICTS.get(opinion.verdict, ""), " ", " ".join(opinion.reasons), cls="quiet"),
@@ -91,8 +91,16 @@ def verdict(
     )
 
 
-def _called(rows: Sequence[ClassResult]) -> Markup:
-    """Classes at or above their threshold, the most probable first."""
+BESIDE = {
+    "met": "its criteria are met",
+    "not met": "its criteria are not met",
+    "cannot tell": "its criteria are left open",
+}
+
+
+def _called(rows: Sequence[ClassResult], measured: Sequence[CriterionResult]) -> Markup:
+    """Classes at or above their threshold, the most probable first, with the criteria's word."""
+    outcomes = {row.class_name: BESIDE[row.outcome] for row in measured if row.decides}
     return tag(
         "ul",
         *(
@@ -102,6 +110,7 @@ def _called(rows: Sequence[ClassResult]) -> Markup:
                 tag(
                     "span",
                     f"probability {percent(row.probability)}, threshold {percent(row.threshold)}",
+                    f"; {outcomes[row.name]}" if row.name in outcomes else "",
                     cls="quiet",
                 ),
             )

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import numpy as np
-from conftest import as_3x4, train
+from conftest import as_3x4, bump, train
 
 from ecg4u.explain import measure_features
 from ecg4u.record import ECGRecord
@@ -22,3 +22,12 @@ def test_a_column_of_small_leads_beside_large_ones_keeps_its_beats(sinus):
 def test_an_empty_gap_stays_empty():
     record = train(r_times=np.array([0.6, 1.4, 2.2, 3.0, 5.8, 6.6, 7.4, 8.2, 9.0]))
     assert len(times(record)) == 9
+
+
+def test_a_stroke_between_two_columns_is_no_beat(sinus):
+    page = as_3x4(sinus)
+    signal = page.p_signal.copy()
+    t = np.arange(len(signal)) / page.fs
+    stroke = 1.2 * bump(t, 2.55, 0.04) - 0.6 * bump(t, 2.6, 0.03)
+    signal[:, 3:6] += stroke[:, None]
+    assert len(times(ECGRecord(signal, page.fs))) == len(times(page))

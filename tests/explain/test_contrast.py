@@ -108,5 +108,5 @@ def test_the_network_is_asked_again():
 def test_the_criterion_nearest_to_its_limit_is_named():
     result = explain(train(pr_s=0.26, rr_s=1.0), opinion("I-AVB"), classifier=ByST())
     (told,) = (c for c in result.contrasts if c.class_name == "I-AVB" and c.by == "criteria")
-    assert "long PR" in told.text
+    assert "if PR went from" in told.text
     assert "200 ms" in told.text

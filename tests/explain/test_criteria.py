@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from ecg4u.explain.conflicts import conflicts
 from ecg4u.explain.criteria import CRITERIA, Patient, evaluate, st_limits
 from ecg4u.explain.places import Places
 from ecg4u.explain.reading import _left_open, read
@@ -232,7 +235,34 @@ def test_deep_q_waves_are_told_in_contiguous_leads_only():
 def test_a_class_under_a_half_is_called_possible_and_not_found():
     text = reading(features(), STD=0.2, AF=0.8)
     assert "The network finds atrial fibrillation (80 %)." in text
-    assert "holds ST depression (20 %, threshold 10 %) possible, but more likely absent" in text
+    assert (
+        "holds ST depression (20 %, threshold 10 %) possible: by its figures alone more likely"
+        in text
+    )
+
+
+def test_early_beats_are_told_even_where_regularity_is_unknown():
+    found = features(rr_change=None)
+    found = replace(found, beats=(*found.beats, Beat(8.5, 8.4, 8.56, "PVC", 0.2, 0.6, 1.4)))
+    text = reading(found)
+    assert "Whether the rhythm is regular cannot be told" in text
+    assert "1 premature ventricular beat of another, wide shape at 8.5 s" in text
+
+
+@pytest.mark.parametrize(("probability", "differ"), [(0.8, 1), (0.2, 0)])
+def test_only_what_the_network_finds_likely_can_contradict_the_measurements(probability, differ):
+    found = features()
+    criteria = evaluate(found, Patient(), Places(np.ones((5000, 12), dtype=bool), found))
+    opinion = Classification(
+        (ClassResult("STE", probability, 0.1, True, 0.9, 0.9),), "ok", (), "made up"
+    )
+    assert len(conflicts(criteria, opinion)) == differ
+
+
+def test_raised_st_is_given_its_walls():
+    raised = {"j": 0.3, "st60": 0.3, "t": 0.4}
+    leads = {x: raised for x in ("II", "aVF", "III", "V5", "V6")}
+    assert "raised in lateral and inferior leads" in reading(features(leads))
 
 
 def shares(kind: str, **values: float) -> Attribution:
