@@ -17,6 +17,8 @@ Array = npt.NDArray[np.float64]
 
 MAX_BRIDGE_MM = 1.6
 """Longest gap in a trace that is bridged by interpolation (64 ms at 25 mm/s)."""
+MAX_GUESS_MM = 0.2
+"""How far a trace is carried on beyond its last ink, level: 8 ms at 25 mm/s."""
 SEPARATOR_REACH_MM = 1.4
 SEPARATOR_HEIGHT_MM = 2.0
 MIN_TICKS = 0.6
@@ -142,6 +144,8 @@ def segment_signal(
     confidence = np.interp(at, x, np.where(known, np.clip(strength, 0, 1), BRIDGED_CONFIDENCE))
     gap = _gap_length(x[known], at)
     signal[gap > MAX_BRIDGE_MM * px_per_mm] = np.nan
+    beyond = np.maximum(x[known][0] - at, at - x[known][-1])
+    signal[beyond > MAX_GUESS_MM * px_per_mm] = np.nan
     confidence = np.where(gap > 1.5, np.minimum(confidence, BRIDGED_CONFIDENCE), confidence)
     confidence[~np.isfinite(signal)] = 0.0
     return SegmentSignal(segment, signal, confidence, np.column_stack([x, y]))
@@ -152,9 +156,8 @@ def _gap_length(known_x: Array, at: Array) -> Array:
     right = np.clip(np.searchsorted(known_x, at), 0, len(known_x) - 1)
     left = np.clip(right - 1, 0, len(known_x) - 1)
     inside = known_x[right] - known_x[left]
-    before = np.maximum(known_x[0] - at, 0) * 2
-    after = np.maximum(at - known_x[-1], 0) * 2
-    return np.where(before > 0, before, np.where(after > 0, after, inside))
+    outside = (at < known_x[0]) | (at > known_x[-1])
+    return np.where(outside, 0.0, inside)
 
 
 def _activity(signal: Array, fs: float) -> Array:
