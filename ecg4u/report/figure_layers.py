@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ecg4u.report.figure import Panel, Paper
@@ -16,6 +17,9 @@ SHORT_S = 2.0
 """Only a place shorter than this carries its sentence's number; a whole strip needs none."""
 MAX_NUMBERED = 6
 """A sentence with more places than this shows its number at the first few only."""
+BETWEEN = " · "
+DIGIT_MM = 1.15
+"""Width of a digit of the numbers, whose height is set in the style sheet."""
 BEAT_WORDS = {"PAC": "PAC", "PVC": "PVC", "other": "other shape"}
 FAINTEST = 0.06
 """Shares below this part of the largest are not drawn."""
@@ -69,37 +73,66 @@ def cited_places(sentences: Sequence[Sentence], paper: Paper) -> Markup:
         for place in sentence.evidence
         for panel in paper.covering(place.lead, place.start_s, place.end_s)
     ]
-    return join([*boxes, *(_mark(*item) for item in _marks(sentences, paper).items())])
+    return join([*boxes, *map(_mark, _marks(sentences, paper))])
 
 
-def _marks(
-    sentences: Sequence[Sentence], paper: Paper
-) -> dict[tuple[Panel, float, float], list[int]]:
-    """Numbers of the sentences that cite each short place; places that nearly agree are one."""
-    marks: dict[tuple[Panel, float, float], list[int]] = {}
+@dataclass
+class _Mark:
+    """Short places of one panel that are told apart by their brackets but share one label."""
+
+    panel: Panel
+    brackets: list[tuple[float, float]]
+    numbers: list[int]
+
+    @property
+    def middle(self) -> float:
+        return (self.brackets[0][0] + max(x1 for _, x1 in self.brackets)) / 2
+
+    @property
+    def half(self) -> float:
+        """Half the width of the label in mm."""
+        return 0.5 * DIGIT_MM * len(BETWEEN.join(map(str, self.numbers)))
+
+    def reaches(self, other: _Mark) -> bool:
+        """Whether the labels of both would touch."""
+        return other.middle - self.middle < self.half + other.half + DIGIT_MM
+
+
+def _marks(sentences: Sequence[Sentence], paper: Paper) -> list[_Mark]:
+    """Numbers of the sentences that cite each short place; labels that would touch are one."""
+    cited: dict[Panel, dict[tuple[float, float], set[int]]] = {}
     for n, sentence in enumerate(sentences, start=1):
         for place in sentence.evidence[:MAX_NUMBERED]:
             panels = paper.covering(place.lead, place.start_s, place.end_s)
             if place.lead is None or place.end_s - place.start_s >= SHORT_S or not panels:
                 continue
             x0, x1 = panels[-1].x_at(place.start_s), panels[-1].x_at(place.end_s)
-            same = (
-                key for key in marks if key[0] is panels[-1] and key[1] < x1 + 1 and x0 < key[2] + 1
-            )
-            numbers = marks.setdefault(next(same, (panels[-1], x0, x1)), [])
-            if n not in numbers:
-                numbers.append(n)
+            cited.setdefault(panels[-1], {}).setdefault((x0, x1), set()).add(n)
+    marks: list[_Mark] = []
+    for panel, places in cited.items():
+        own: list[_Mark] = []
+        for span, numbers in sorted(places.items()):
+            own.append(_Mark(panel, [span], sorted(numbers)))
+            while len(own) > 1 and own[-2].reaches(own[-1]):
+                last = own.pop()
+                joined = sorted({*own[-1].numbers, *last.numbers})
+                own[-1] = _Mark(panel, own[-1].brackets + last.brackets, joined)
+        marks += own
     return marks
 
 
-def _mark(place: tuple[Panel, float, float], numbers: Sequence[int]) -> Markup:
-    panel, x0, x1 = place
-    bracket = f"M{number(x0)} {number(panel.bottom - 1.3)}v.8h{number(max(x1 - x0, 0.5))}v-.8"
-    words = join((tag("tspan", n, attrs={"data-n": n}) for n in numbers), " · ")
+def _mark(mark: _Mark) -> Markup:
+    foot = mark.panel.bottom
+    brackets = "".join(
+        f"M{number(x0)} {number(foot - 1.3)}v.8h{number(max(x1 - x0, 0.5))}v-.8"
+        for x0, x1 in mark.brackets
+    )
+    words = join((tag("tspan", n, attrs={"data-n": n}) for n in mark.numbers), BETWEEN)
+    at = max(mark.middle, mark.half + 1)
     return tag(
         "g",
-        tag("path", attrs={"d": bracket}),
-        tag("text", words, attrs={"x": (x0 + x1) / 2, "y": panel.bottom + 1.9}),
+        tag("path", attrs={"d": brackets}),
+        tag("text", words, attrs={"x": at, "y": foot + 1.9}),
         cls="mark",
     )
 

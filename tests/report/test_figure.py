@@ -1,13 +1,15 @@
 from __future__ import annotations
 
+import itertools
 import re
 
 import made_up
 import numpy as np
 import pytest
 
+from ecg4u.explain.result import Evidence, Sentence
 from ecg4u.record import LEADS, ECGRecord
-from ecg4u.report import figure
+from ecg4u.report import figure, figure_layers
 
 
 def points(path: str) -> list[np.ndarray]:
@@ -91,3 +93,23 @@ def test_a_row_without_its_first_lead_stays_in_column() -> None:
     rows = [[figure.Strip("aVR", 2.5, 5.0)], [figure.Strip("II", 0.0, 2.5)]]
     above, below = figure.lay_out(record, rows).panels
     assert above.x - below.x == pytest.approx(62.5)
+
+
+def test_numbers_under_a_trace_do_not_touch() -> None:
+    record = ECGRecord(made_up.signal(), 500.0)
+    paper = figure.lay_out(record, figure.arrange(record))
+    starts = (0.1, 0.12, 0.2, 0.35, 0.5, 2.0, 2.05, 4.0)
+    sentences = [
+        Sentence("QRS", "made up", (Evidence("II", start, start + 0.1),)) for start in starts
+    ]
+    drawn = str(figure_layers.cited_places(sentences, paper))
+    labels = re.findall(r'<text x="([\d.]+)"[^>]*>(.*?)</text>', drawn)
+    spans = []
+    for x, inside in labels:
+        words = re.sub(r"<[^>]+>", "", inside)
+        half = 0.5 * figure_layers.DIGIT_MM * len(words)
+        spans.append((float(x) - half, float(x) + half))
+    assert len(spans) > 1
+    assert all(a[1] < b[0] for a, b in itertools.pairwise(sorted(spans)))
+    told = {int(n) for _, inside in labels for n in re.findall(r'data-n="(\d+)"', inside)}
+    assert told == set(range(1, len(starts) + 1))
