@@ -3,7 +3,8 @@
 Every recording goes the way a user's goes (`ECGRecord` -> `Classifier`), with full leads and with
 what a 3x4 page with a rhythm strip shows; ``--drawn N`` also draws N of them as pages and digitizes
 those. Thresholds come from the weights' card (set on the validation split); intervals are 95 %
-bootstrap percentiles over recordings. Writes ``benchmarks/results/classify.md``.
+bootstrap percentiles over recordings; ``--photos DIR`` compares the answers for photographs, read
+by the digitizer, with those for their true signals. Writes ``benchmarks/results/classify.md``.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ecg4u.errors import ECG4UError
-from ecg4u.model import Classifier
+from ecg4u.model import Classification, Classifier
 from ecg4u.record import CLASSES, ECGRecord
 from training.augment import STANDARD_COLUMNS, TWO_COLUMNS, column_mask
 from training.groups import groups_of, macro_with_interval
@@ -221,10 +222,19 @@ def chosen_for_drawing(recordings: list[Recording], n: int) -> list[Recording]:
 @click.option("--ecg", type=click.Path(path_type=Path, exists=True), default="../shared/ecg")
 @click.option("--split", type=click.Choice(["valid", "test"]), default="valid")
 @click.option("--drawn", default=0, help="Recordings to draw and digitize as well.")
+@click.option("--photos", type=click.Path(path_type=Path, exists=True), help="Images with .npz.")
 @click.option("--repeats", default=1000, help="Bootstrap resamples.")
 @click.option("--weights", type=click.Path(path_type=Path), help="Other weights than the shipped.")
 @click.option("--out", type=click.Path(path_type=Path), default=RESULTS)
-def main(ecg: Path, split: str, drawn: int, repeats: int, weights: Path | None, out: Path) -> None:
+def main(
+    ecg: Path,
+    split: str,
+    drawn: int,
+    photos: Path | None,
+    repeats: int,
+    weights: Path | None,
+    out: Path,
+) -> None:
     """Measure the classifier and write the tables."""
     classifier = Classifier(weights)
     recordings = [r for r in collected(ecg, mitdb=False) if r.split == split]
@@ -233,7 +243,8 @@ def main(ecg: Path, split: str, drawn: int, repeats: int, weights: Path | None, 
         "",
         f"`{classifier.card['id']}` on the `{split}` split ({len(recordings)} recordings); "
         f"`python -m benchmarks.classify --split {split} --repeats {repeats}"
-        + (f" --drawn {drawn}`." if drawn else "`."),
+        + (f" --drawn {drawn}" if drawn else "")
+        + (f" --photos {photos}`." if photos else "`."),
         "n is the number of positives; [low, high] the 95 % bootstrap interval over recordings; "
         "thresholds and calibration come from the validation split; ECE: expected calibration "
         "error, 10 bins.",
@@ -257,6 +268,8 @@ def main(ecg: Path, split: str, drawn: int, repeats: int, weights: Path | None, 
             lines += ["", "### By source, sex and age", *group_table(found, groups)]
     if drawn:
         lines += _drawn_lines(classifier, chosen_for_drawing(recordings, drawn), repeats)
+    if photos:
+        lines += _photo_lines(classifier, photos)
     lines += ["", f"## Speed ({os.cpu_count()} processors, shared)"]
     lines += speed(classifier, recordings)
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -286,6 +299,47 @@ def _drawn_lines(classifier: Classifier, recordings: list[Recording], repeats: i
         )
     share, n = agreement(found, masked)
     return [*lines, "", f"Digitized against masked: {share:.3f} of {n} decisions are the same."]
+
+
+def _photo_lines(classifier: Classifier, folder: Path) -> list[str]:
+    """Decisions for each photograph against those for what its truth shows."""
+    from ecg4u.digitize import digitize
+
+    lines = [
+        "",
+        f"## Photographs with a truth (`{folder.name}`)",
+        "",
+        "| image | true signals | photograph | decisions that are the same |",
+        "|---|---|---|---|",
+    ]
+    same = []
+    for path in sorted(folder.glob("*.jpg")):
+        held = np.load(path.with_suffix(".npz"))
+        truth = classifier.classify(ECGRecord(held["p_signal"].astype(float), float(held["fs"])))
+        try:
+            read = classifier.classify(digitize(path))
+        except ECG4UError as error:
+            lines.append(f"| {path.stem} | {_positive(truth)} | refused ({error.stage}) | 0 of 9 |")
+            same.append(0)
+            continue
+        pairs = zip(truth.results, read.results, strict=True)
+        same.append(sum(one.positive == other.positive for one, other in pairs))
+        lines.append(
+            f"| {path.stem} | {_positive(truth)} | {_positive(read)}, {read.verdict} | "
+            f"{same[-1]} of 9 |"
+        )
+    total = len(same) * len(CLASSES)
+    half = [sum(same[side::2]) / len(same[side::2]) / len(CLASSES) for side in (0, 1)]
+    return [
+        *lines,
+        "",
+        f"{sum(same)} of {total} decisions are the same ({sum(same) / total:.3f}): {half[0]:.3f} "
+        f"on those that the digitizer was tuned on (every second), {half[1]:.3f} on the others.",
+    ]
+
+
+def _positive(answer: Classification) -> str:
+    return " ".join(result.name for result in answer.positive) or "-"
 
 
 if __name__ == "__main__":
