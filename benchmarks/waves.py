@@ -269,7 +269,7 @@ def p_lines(data: Path, split: str, every: int) -> list[str]:
         labels = np.array([af for af, _ in known])
         area = auroc(labels, -np.array([v for _, v in known]))
         lines.append(
-            f"- `{name}`: AUROC {area:.3f} (n = {len(known)} of {len(pairs)}, AF {labels.sum()})"
+            f"- `{name}`: AUROC {area:.4f} (n = {len(known)} of {len(pairs)}, AF {labels.sum()})"
         )
     return lines
 

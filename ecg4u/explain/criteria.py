@@ -311,7 +311,10 @@ def _elevation(features: Features, patient: Patient, places: Places) -> Finding:
         )
         return OF_PATIENT if of_patient else NEAR_ST
 
-    return _pairs(features, places, state, "j", unsure)
+    def beyond(lead: str) -> tuple[float, float]:
+        return features.lead_value(lead, "j") or 0.0, st_limits(lead, patient)[1]
+
+    return _pairs(features, places, state, "j", unsure, beyond)
 
 
 def _depression(features: Features, patient: Patient, places: Places) -> Finding:
@@ -322,10 +325,14 @@ def _depression(features: Features, patient: Patient, places: Places) -> Finding
             return None
         if slope > ST_UPSLOPE_MV_S:
             return 0
-        beyond = ST_DEPRESSION_MV - max(j, later)
-        return 2 if beyond >= ST_BORDER_MV else 1 if beyond >= -ST_BORDER_MV else 0
+        depth = ST_DEPRESSION_MV - max(j, later)
+        return 2 if depth >= ST_BORDER_MV else 1 if depth >= -ST_BORDER_MV else 0
 
-    return _pairs(features, places, state, "st60", lambda leads: NEAR_ST)
+    def beyond(lead: str) -> tuple[float, float]:
+        j, later = (features.lead_value(lead, name) or 0.0 for name in ("j", "st60"))
+        return max(j, later), ST_DEPRESSION_MV
+
+    return _pairs(features, places, state, "st60", lambda leads: NEAR_ST, beyond)
 
 
 def _corrected_qt(features: Features, patient: Patient, places: Places) -> Finding:
@@ -342,8 +349,12 @@ def _pairs(
     state: Callable[[str], int | None],
     level: str,
     unsure: Callable[[list[str]], str],
+    beyond: Callable[[str], tuple[float, float]],
 ) -> Finding:
-    """Two contiguous leads: both surely (2), perhaps (1), or not (0) beyond the limit."""
+    """Two contiguous leads: both surely (2), perhaps (1), or not (0) beyond the limit.
+
+    ``beyond`` gives a lead's level and its limit, for the margin of what is met.
+    """
     states = {lead: state(lead) for pair in CONTIGUOUS for lead in pair}
     both = [
         (a, b, min(states[a] or 0, states[b] or 0))
@@ -366,7 +377,16 @@ def _pairs(
     seen = tuple(p for x in shown for p in places.wave(x, "QRS off", "T off"))
     if best == 1:
         return Finding("cannot tell", f"{numbers}: {unsure(hits)}", seen)
-    return Finding("met" if best == 2 else "not met", numbers, seen)
+    if best < 1:
+        return Finding("not met", numbers, seen)
+    a, b = max(
+        ((a, b) for a, b, value in both if value == 2),
+        key=lambda pair: min(abs(x - limit) for x, limit in map(beyond, pair)),
+    )
+    weaker = min((a, b), key=lambda x: abs(beyond(x)[0] - beyond(x)[1]))
+    value, limit = beyond(weaker)
+    what = f"ST in {weaker} (of the strongest pair, {a} and {b})"
+    return Finding("met", numbers, seen, Margin(what, value, limit, "mV", 2, 0.02))
 
 
 CRITERIA: tuple[Criterion, ...] = (

@@ -110,3 +110,10 @@ def test_the_criterion_nearest_to_its_limit_is_named():
     (told,) = (c for c in result.contrasts if c.class_name == "I-AVB" and c.by == "criteria")
     assert "if PR went from" in told.text
     assert "200 ms" in told.text
+
+
+def test_st_elevation_falls_with_the_weaker_lead_of_its_strongest_pair():
+    raised = train(st_mv={"V2": 0.4, "V3": 0.55, "V4": 0.35})
+    result = explain(raised, opinion("STE"), classifier=ByST())
+    (told,) = (c for c in result.contrasts if c.class_name == "STE" and c.by == "criteria")
+    assert "if ST in V4 (of the strongest pair, V3 and V4) went from" in told.text
