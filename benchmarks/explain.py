@@ -28,6 +28,7 @@ from ecg4u.explain import measure_features
 from ecg4u.explain.attribution import (
     FloatArray,
     Game,
+    against_flat,
     against_usual,
     default_classifier,
     games,
@@ -323,7 +324,7 @@ def sanity_lines(cases: list[tuple[ECGRecord, str]]) -> list[str]:
         found["seed"].append(f.rank_correlation(own, other))
         drawn = [solve(replace(game, classifier=n)).values[:, column] for n in noises]
         found["random"].append(float(np.mean([f.rank_correlation(own, d) for d in drawn])))
-        flat = solve(replace(game, reference=np.zeros_like(game.channels[:12])))
+        flat = solve(against_flat(game))
         found["flat"].append(f.rank_correlation(own, flat.values[:, column]))
         one, two = (
             solve(game_of(record, "leads", f.single(classifier, m))).values[:, column]

@@ -132,7 +132,8 @@ def attribute(
         start_s = starts[index] / prepared.fs
         for game in games(windows[index], start_s, prepared.fs, classifier, features):
             solved = solve(game, seed=seed)
-            out += [as_attribution(game, solved, name) for name in here]
+            again = solve(against_flat(game), seed=seed) if game.kind == "leads" else None
+            out += [as_attribution(game, solved, name, again) for name in here]
         early = [name for name in here if name in EPISODIC]
         if early and usual is not None and features is not None and features.beats:
             game = against_usual(
@@ -371,8 +372,15 @@ def stratified_orders(count: int, pairs: int, rng: np.random.Generator) -> npt.N
     return np.argsort((strata + rng.random((pairs, count))) / pairs, axis=1)
 
 
-def as_attribution(game: Game, solved: Shapley, class_name: str) -> Attribution:
-    """The values of one class, with additivity checked."""
+def against_flat(game: Game) -> Game:
+    """The same players, those left out shown as flat lines and not hidden: a second baseline."""
+    return replace(game, reference=np.zeros_like(game.channels[:12]))
+
+
+def as_attribution(
+    game: Game, solved: Shapley, class_name: str, again: Shapley | None = None
+) -> Attribution:
+    """The values of one class, with additivity checked; ``again`` against the second baseline."""
     column = CLASSES.index(class_name)
     values = solved.values[:, column]
     base, total = float(solved.base[column]), float(solved.total[column])
@@ -395,4 +403,11 @@ def as_attribution(game: Game, solved: Shapley, class_name: str) -> Attribution:
         method=solved.method,
         baseline="hidden" if game.reference is None else "usual beat",
         n_evaluations=solved.n_evaluations,
+        agreement=None if again is None else _agreement(values, again.values[:, column]),
     )
+
+
+def _agreement(a: FloatArray, b: FloatArray) -> float | None:
+    from ecg4u.explain.faithfulness import rank_correlation
+
+    return rank_correlation(a, b) if len(a) > 2 else None

@@ -139,7 +139,8 @@ class Attribution:
 
     ``base_value`` is the log-odds with every player hidden (or replaced by the record's usual
     beat, as ``baseline`` says), ``total`` with all shown;
-    ``additivity_error`` is |base_value + sum(values) - total|.
+    ``additivity_error`` is |base_value + sum(values) - total|. ``agreement``, over leads, is the
+    rank correlation with the values against a second baseline: leads left out shown as flat lines.
     """
 
     class_name: str
@@ -153,6 +154,7 @@ class Attribution:
     method: Literal["exact", "permutation"]
     n_evaluations: int
     baseline: Literal["hidden", "usual beat"] = "hidden"
+    agreement: float | None = None
 
     def to_shap(self) -> Any:
         """The same as a `shap.Explanation`, for shap's own plots."""

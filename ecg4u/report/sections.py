@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from ecg4u.explain.result import Attribution, Contrast, CriterionResult, Sentence
     from ecg4u.model import Classification, ClassResult
 
+WEAK_AGREEMENT = 0.7
 MAX_BARS = 12
 """Of more than twice as many players only the strongest are listed."""
 UNLIKELY = (
@@ -238,7 +239,8 @@ def classes(opinion: Classification) -> Markup:
 
 def _class_row(row: ClassResult) -> Markup:
     near = not row.positive and row.probability >= 0.5 * row.threshold
-    call = "present" if row.positive else "near the threshold" if near else "not found"
+    called = "present" if row.probability >= 0.5 else "possible"
+    call = called if row.positive else "near the threshold" if near else "not found"
     return tag(
         "tr",
         tag(
@@ -368,7 +370,21 @@ def _account(views: Sequence[Attribution]) -> Markup:
     ]
     words = f"In log-odds: {'; '.join(told)}."
     worst = max(view.additivity_error for view in views)
-    return tag("p", words, f" Additivity error at most {worst:.0e}.", cls="quiet")
+    return tag(
+        "p", words, f" Additivity error at most {worst:.0e}.", _second_baseline(views), cls="quiet"
+    )
+
+
+def _second_baseline(views: Sequence[Attribution]) -> str:
+    """How far the order of the leads hangs on what stands in for a lead that is left out."""
+    agreement = next((view.agreement for view in views if view.agreement is not None), None)
+    if agreement is None:
+        return ""
+    weak = "" if agreement >= WEAK_AGREEMENT else ", so mind what rests on single leads"
+    return (
+        " With the leads left out shown as flat lines, not hidden, the order of the leads agrees "
+        f"with a rank correlation of {agreement:.2f}{weak}."
+    )
 
 
 def contrasts(found: Sequence[Contrast]) -> Markup:

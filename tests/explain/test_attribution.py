@@ -228,3 +228,13 @@ def test_a_record_of_usual_beats_only_is_its_own_reference(sinus):
     page = measure_record(as_3x4(sinus))
     shown = as_usual(Subject(page.signal, features_of(page), page.median))
     assert (np.isfinite(shown) == np.isfinite(page.signal)).all()
+
+
+def test_leads_say_how_far_they_hang_on_the_baseline(sinus):
+    views = attribute(sinus, ["Normal"], classifier=Curved())
+    by_kind = {view.kind: view for view in views}
+    assert -1 <= by_kind["leads"].agreement <= 1
+    assert by_kind["windows"].agreement is None
+    (leads,) = (v for v in attribute(sinus, ["Normal"], classifier=Linear()) if v.kind == "leads")
+    # Without masks in its formula a network cannot tell a hidden lead from a flat one.
+    assert leads.agreement == pytest.approx(1)
