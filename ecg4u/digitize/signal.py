@@ -15,10 +15,8 @@ from ecg4u.record import DEFAULT_FS_HZ, LEADS
 
 Array = npt.NDArray[np.float64]
 
-MAX_BRIDGE_MM = 1.6
-"""Longest gap in a trace that is bridged by interpolation (64 ms at 25 mm/s)."""
-MAX_GUESS_MM = 0.2
-"""How far a trace is carried on beyond its last ink, level: 8 ms at 25 mm/s."""
+MAX_BRIDGE_MM = 0.8
+"""Longest gap in a trace that is bridged by interpolation (32 ms at 25 mm/s)."""
 SEPARATOR_REACH_MM = 1.4
 SEPARATOR_HEIGHT_MM = 2.0
 MIN_TICKS = 0.6
@@ -125,7 +123,7 @@ def segment_signal(
     """Measure one segment.
 
     Gaps of up to `MAX_BRIDGE_MM` are bridged by a straight line with low confidence; longer ones
-    stay NaN.
+    stay NaN, and so does what lies beyond the first and last ink: a QRS complex may hide there.
     """
     y = _without_marks(path, segment, pulse, px_per_mm)
     x0 = int(np.ceil(segment.x0))
@@ -144,20 +142,16 @@ def segment_signal(
     confidence = np.interp(at, x, np.where(known, np.clip(strength, 0, 1), BRIDGED_CONFIDENCE))
     gap = _gap_length(x[known], at)
     signal[gap > MAX_BRIDGE_MM * px_per_mm] = np.nan
-    beyond = np.maximum(x[known][0] - at, at - x[known][-1])
-    signal[beyond > MAX_GUESS_MM * px_per_mm] = np.nan
     confidence = np.where(gap > 1.5, np.minimum(confidence, BRIDGED_CONFIDENCE), confidence)
     confidence[~np.isfinite(signal)] = 0.0
     return SegmentSignal(segment, signal, confidence, np.column_stack([x, y]))
 
 
 def _gap_length(known_x: Array, at: Array) -> Array:
-    """Distance (px) between the known columns on either side of each position."""
-    right = np.clip(np.searchsorted(known_x, at), 0, len(known_x) - 1)
-    left = np.clip(right - 1, 0, len(known_x) - 1)
-    inside = known_x[right] - known_x[left]
-    outside = (at < known_x[0]) | (at > known_x[-1])
-    return np.where(outside, 0.0, inside)
+    """Distance (px) between the known columns on either side of each position; inf at the ends."""
+    around = np.concatenate([[-np.inf], known_x, [np.inf]])
+    right = np.searchsorted(around[:-1], at)
+    return around[right] - around[right - 1]
 
 
 def _activity(signal: Array, fs: float) -> Array:
