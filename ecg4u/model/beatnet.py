@@ -176,13 +176,18 @@ class Beats:
 
 
 def lay_over(x: Tensor, jitter: int = 0) -> Beats:
-    """(n, 24, t) millivolts and masks -> the beats; ``jitter`` moves each at random, by so much."""
+    """(n, 24, t) millivolts and masks -> the beats; ``jitter`` moves each at random by so much.
+
+    A beat whose QRS is cut off by an end of the record is left out: it would look like no other.
+    """
     leads, masks = x.float().chunk(2, dim=1)
     leads = leads * masks
     at, real = find_beats(leads.detach(), masks)
     if jitter:
         at = (at + torch.randint_like(at, -jitter, jitter + 1)).clamp(0, x.shape[2] - 1)
-    known = cut_beats(masks, at) * real[:, :, None, None]
+    known = cut_beats(masks, at)
+    real = real & (known[..., QRS_WINDOW].amax(dim=2) > 0).all(dim=2)
+    known = known * real[:, :, None, None]
     beats = cut_beats(leads, at) * known
     middle, spread = median_beat(beats, known)
     return Beats(real, beats, known, middle, spread, *rhythm(at, real))

@@ -189,7 +189,10 @@ class Classifier:
         above = (probability >= self._thresholds).sum(axis=0)
         halved = np.minimum(above, len(each) - above) >= len(each) // 2
         split = halved & (np.ptp(probability, axis=0) > DISAGREEMENT)
-        return tuple(f"The members of the ensemble disagree on {self.classes[c]}." for c in np.flatnonzero(split))
+        return tuple(
+            f"The members of the ensemble disagree on {self.classes[c]}."
+            for c in np.flatnonzero(split)
+        )
 
 
 @lru_cache(maxsize=1)

@@ -9,6 +9,7 @@ from ecg4u.model.beatnet import (
     BeatNet,
     cut_beats,
     find_beats,
+    lay_over,
     median_beat,
     rhythm,
 )
@@ -49,6 +50,15 @@ def test_the_median_beat_leaves_an_odd_beat_out() -> None:
     middle, spread = median_beat(beats, known)
     torch.testing.assert_close(middle[0, :, BEFORE], leads[0, :, 100])
     assert (spread[0, :, BEFORE] > 0).all()
+
+
+def test_a_beat_cut_off_by_an_end_is_left_out() -> None:
+    leads, masks = spikes([4, 150, 250, 350, 450, 996])
+    found, real = find_beats(leads, masks)
+    kept = lay_over(torch.cat([leads, masks], dim=1)).real
+    assert found[real].tolist()[0] < 8
+    assert real.sum() == 6
+    assert kept[0, :6].tolist() == [False, True, True, True, True, False]
 
 
 def test_an_early_beat_shows_in_the_rhythm() -> None:
