@@ -7,6 +7,7 @@ at a moment: the rhythm strip, where there is one, ties the columns together.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -131,6 +132,20 @@ def anchors(signal: FloatArray, edges: FloatArray) -> BoolArray:
     share = np.isfinite(signal[inside]).mean(axis=0)
     through = share >= THROUGHOUT
     return through if through.any() else np.ones(signal.shape[1], dtype=bool)
+
+
+def linked(signal: FloatArray, r: FloatArray) -> BoolArray:
+    """Whether some lead shows both of two successive complexes and most between; (beats - 1,).
+
+    Where one column of a page gives way to the next and no lead runs through, it is not known
+    that the second begins where the first ends.
+    """
+    at = np.clip(np.rint(r).astype(int), 0, max(len(signal) - 1, 0))
+    out = np.zeros(max(len(r) - 1, 0), dtype=bool)
+    for i, (a, b) in enumerate(pairwise(at)):
+        known = np.isfinite(signal[a : b + 1])
+        out[i] = bool((known[0] & known[-1] & (known.mean(axis=0) > 0.5)).any())
+    return out
 
 
 def _r_peaks(signal: FloatArray, edges: FloatArray) -> FloatArray:

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from ecg4u.explain.beats import cut
+from ecg4u.explain.beats import cut, linked
 from ecg4u.explain.measure import (
     INTERVAL_SD_MS,
     METHOD_SD_MS,
@@ -69,16 +69,18 @@ def rhythm_features(measured: Measured) -> dict[str, Feature]:
     """Rate, RR irregularity, P presence and the counts of ectopic beats."""
     beats = measured.beats
     rr = np.diff(beats.r) / FS_HZ
+    known = rr[linked(measured.signal, beats.r)]
+    known = known if len(known) else rr
     out: dict[str, Feature] = {"beats": Feature("beats", float(len(beats)))}
     if len(rr) == 0:
         reason = "only one beat is shown"
         for name in ("rate", "rr_irregularity", "rr_change", "rr_range"):
             out[name] = Feature.unknown(name, reason, UNITS[name])
     else:
-        mean = float(rr.mean())
-        error = 60 / mean**2 * float(rr.std()) / np.sqrt(len(rr))
+        mean = float(known.mean())
+        error = 60 / mean**2 * float(known.std()) / np.sqrt(len(known))
         out["rate"] = Feature("rate", 60 / mean, "/min", float(error))
-        out["rr_range"] = Feature("rr_range", float(np.ptp(rr)), "s", 0.01)
+        out["rr_range"] = Feature("rr_range", float(np.ptp(known)), "s", 0.01)
         change = usual_irregularity(measured, rr)
         out["rr_change"] = (
             Feature.unknown("rr_change", "fewer than five beats are shown")
@@ -88,7 +90,7 @@ def rhythm_features(measured: Measured) -> dict[str, Feature]:
             else Feature("rr_change", change)
         )
         out["rr_irregularity"] = (
-            Feature("rr_irregularity", irregularity(rr), "")
+            Feature("rr_irregularity", irregularity(known), "")
             if len(beats) >= MIN_BEATS_FOR_RHYTHM
             else Feature.unknown("rr_irregularity", "fewer than five beats are shown")
         )

@@ -13,6 +13,7 @@ from ecg4u.explain.beats import (
     MedianBeat,
     QRSList,
     find_beats,
+    linked,
     median_beat,
     speed,
     steepness,
@@ -126,7 +127,7 @@ def measure(signal: FloatArray, probability: FloatArray) -> Measured:
     beats = find_beats(signal, probability)
     if not len(beats):
         return Measured(signal, probability, beats, (), None, {})
-    kinds = classify_beats(beats, sizes(signal, beats))
+    kinds = classify_beats(beats, sizes(signal, beats), linked(signal, beats.r))
     chosen = np.array([b.kind == "usual" for b in kinds])
     if not chosen.any():
         chosen = beats.usual if beats.usual.any() else np.ones(len(beats), dtype=bool)
@@ -154,16 +155,21 @@ def sizes(signal: FloatArray, beats: QRSList) -> FloatArray:
     return out
 
 
-def classify_beats(beats: QRSList, size: FloatArray) -> tuple[Beat, ...]:
-    """Each beat as usual, premature atrial (early, usual shape) or ventricular (other, wide)."""
+def classify_beats(
+    beats: QRSList, size: FloatArray, near: npt.NDArray[np.bool_]
+) -> tuple[Beat, ...]:
+    """Each beat as usual, premature atrial (early, usual shape) or ventricular (other, wide).
+
+    ``near`` (beats - 1,) says between which beats the time is known (`ecg4u.explain.beats.linked`).
+    """
     rr = np.diff(beats.r) / FS_HZ
     width = 1000 * (beats.offset - beats.onset) / FS_HZ
     usual_width = float(np.median(width[beats.usual])) if beats.usual.any() else 100.0
     out = []
     for i in range(len(beats)):
         around = _usual_rr(rr, beats.usual, i)
-        early = float(rr[i - 1] / around) if i > 0 and around else None
-        pause = float(rr[i] / around) if i < len(rr) and around else None
+        early = float(rr[i - 1] / around) if i > 0 and around and near[i - 1] else None
+        pause = float(rr[i] / around) if i < len(rr) and around and near[i] else None
         similarity = float(beats.similarity[i])
         strange = not beats.usual[i] and similarity < ALIKE_PVC
         wider = width[i] >= usual_width + WIDER_MS

@@ -65,7 +65,10 @@ def _rate(features: Features, places: Places) -> Iterator[Sentence]:
         yield Sentence("Rate", f"The rate cannot be measured: {rate.reason}.")
         return
     word = "slow" if rate.value < SLOW else "fast" if rate.value > FAST else "normal"
-    shortest, longest = min(features.rr_s), max(features.rr_s)
+    # Where one column gives way to the next and no lead runs through, no interval is known.
+    known = [rr for rr, b in zip(features.rr_s, features.beats[1:], strict=False)
+             if b.early is not None] or list(features.rr_s)  # fmt: skip
+    shortest, longest = min(known), max(known)
     yield Sentence(
         "Rate",
         f"{rate.value:.0f} per minute ({word}), from {len(features.beats)} beats; "

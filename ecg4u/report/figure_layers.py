@@ -13,6 +13,7 @@ from ecg4u.report.markup import Attribute, Markup, join, number, tag
 if TYPE_CHECKING:
     from ecg4u.explain.result import Attribution, Beat, Evidence, Player, Sentence
 
+EDGE_S = 0.4
 SHORT_S = 2.0
 """Only a place shorter than this carries its sentence's number; a whole strip needs none."""
 MAX_NUMBERED = 6
@@ -149,11 +150,21 @@ def beat_labels(beats: Sequence[Beat], paper: Paper) -> Markup:
         tag(
             "text",
             BEAT_WORDS[beat.kind],
-            attrs={"class": "beat", "x": strip.x_at(beat.r_s), "y": strip.top + 2.2},
+            attrs={
+                "class": "beat",
+                "x": min(strip.x_at(beat.r_s), paper.width - 0.8 * len(BEAT_WORDS[beat.kind])),
+                "y": strip.top + 2.2,
+            },
         )
         for beat in unusual
-        if strip.strip.start_s <= beat.r_s <= strip.strip.end_s
+        if _labelled(beat, strip)
     )
+
+
+def _labelled(beat: Beat, panel: Panel) -> bool:
+    """Beats of the panel; at its ends a strange one may be cut off, and has no name."""
+    room = EDGE_S if beat.kind == "other" else 0.0
+    return panel.strip.start_s + room <= beat.r_s <= panel.strip.end_s - room
 
 
 def time_axis(paper: Paper) -> Markup:

@@ -31,3 +31,19 @@ def test_a_stroke_between_two_columns_is_no_beat(sinus):
     stroke = 1.2 * bump(t, 2.55, 0.04) - 0.6 * bump(t, 2.6, 0.03)
     signal[:, 3:6] += stroke[:, None]
     assert len(times(ECGRecord(signal, page.fs))) == len(times(page))
+
+
+def test_no_beat_is_early_across_two_columns_that_no_lead_ties_together(sinus):
+    signal = sinus.p_signal.copy()
+    half = len(signal) // 2
+    second = np.roll(signal[half:], -round(0.2 * sinus.fs), axis=0)
+    page = np.full_like(signal, np.nan)
+    page[:half, :6] = signal[:half, :6]
+    page[half:, 6:] = second[:, 6:]
+    beats = measure_features(ECGRecord(page, sinus.fs)).beats
+    gaps = np.diff([b.r_s for b in beats])
+    assert (gaps < 0.85 * np.median(gaps)).any()
+    assert not any(b.kind == "PAC" for b in beats)
+    tied = page.copy()
+    tied[:, 1] = np.concatenate([signal[:half, 1], second[:, 1]])
+    assert any(b.kind == "PAC" for b in measure_features(ECGRecord(tied, sinus.fs)).beats)
