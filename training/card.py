@@ -99,7 +99,7 @@ def _runs(card: dict[str, Any]) -> list[str]:
 
 def _command(index: int, member: dict[str, Any]) -> str:
     s = member["settings"]
-    if s["network"] == "trees":
+    if s.get("network") == "trees":
         return (
             f"python -m training.trees --data cache/ecg.h5 --run runs/{index} --labels "
             f"{s['labels']} --trees {s['trees']} --leaves {s['leaves']} --views {s['views']} "
