@@ -400,7 +400,7 @@ def seeds_lines(data: Path, split: str, most: int, folders: list[Path]) -> list[
             if shown is record:
                 same.append(bool(np.argmax(solved[0]) == np.argmax(solved[1])))
     return [
-        f"{' against '.join(f'{len(f.networks(one))} networks' for one in sets)}, no seed in "
+        f"{' against '.join(f'{len(f.networks(one))} members' for one in sets)}, no seed in "
         f"common, the same permutations ({REFERENCE_PAIRS} pairs) on both sides.",
         "",
         "| rank correlation of the attribution to leads | mean (95 % CI) | median | n |",
@@ -412,7 +412,7 @@ def seeds_lines(data: Path, split: str, most: int, folders: list[Path]) -> list[
     ]
 
 
-REFERENCE_PAIRS = 32
+REFERENCE_PAIRS = 24
 
 
 def digitized_lines(data: Path, split: str, most: int) -> list[str]:
