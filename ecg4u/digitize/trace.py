@@ -33,12 +33,21 @@ Array = npt.NDArray[np.float64]
 TRACK_PX_PER_MM = 5.0
 MIN_ROW_PITCH_MM = 6.0
 OTHERS_ROW_COST = 1.5
-SPIKE_REACH_MM = 9.0
+SPIKE_REACH_MM, SPIKE_REACH = 9.0, 1.4
+"""How far a spike may be from its row: in mm, and against its own height."""
 MIN_SPIKE_MM = 2.0
+MAX_SPIKE_WIDTH_MM = 1.5
+MAX_SPIKE_GAP_MM = 2.0
+SPIKE_INK = 0.8
+MAX_PALE_MM = 4.5
+"""Pale ink to which no row's path leads is a shadow or a piece of a grid line, or, where it is
+tall, a calibration pulse."""
 SPIKE_ROUNDS = 3
 OUTER_SHARE = 0.25
 """A row is sent to the outer quarter of its spike; the tip itself may be another row's ink."""
 SPIKE_MARGIN_MM = 6.0
+BLOT_MM = 1.8
+BLOT_RIM_MM = 0.3
 LOCAL_BASELINE_MM = 30.0
 MAX_WANDER_MM = 14.0
 OWN_GROUND_MM = 6.0
@@ -205,7 +214,6 @@ def _left_over(
     count, label, stats, _ = cv2.connectedComponentsWithStats(residual.astype(np.uint8))
     base = _local_baselines(paths, baselines, px_per_mm)
     claims = claims.copy()
-    reach = SPIKE_REACH_MM * TRACK_PX_PER_MM
     margin = int(SPIKE_MARGIN_MM * px_per_mm)
     stretches: list[tuple[int, int]] = []
     for component in range(1, count):
@@ -215,10 +223,18 @@ def _left_over(
         inside = label[y0 : y0 + h, x0 : x0 + w] == component
         if near_text[y0 : y0 + h, x0 : x0 + w][inside].mean() > 0.5:
             continue
+        if inside.sum() > MAX_SPIKE_WIDTH_MM * px_per_mm * h:
+            continue
         columns = slice(max(0, x0 - 6), x0 + w + 6)
         near = paths[:, columns]
+        reach = max(SPIKE_REACH_MM * TRACK_PX_PER_MM, SPIKE_REACH * h)
         touching = ((near > y0 - reach) & (near < y0 + h + reach)).any(axis=1)
         if not touching.any():
+            continue
+        apart = np.maximum(y0 - near.max(axis=1), near.min(axis=1) - (y0 + h - 1))
+        pale = float(trace[y0 : y0 + h, x0 : x0 + w][inside].mean()) < SPIKE_INK
+        pale &= h < MAX_PALE_MM * TRACK_PX_PER_MM
+        if pale and apart[touching].min() > MAX_SPIKE_GAP_MM * TRACK_PX_PER_MM:
             continue
         excursion = np.abs(near - base[:, columns]).max(axis=1)
         owner = int(np.argmax(np.where(touching, excursion, -1.0)))
@@ -286,7 +302,7 @@ def trace_rows(ink: InkMap, px_per_mm: float) -> tuple[RowPath, ...]:
     """Find the rows of a page and the curve of each, top to bottom."""
     import cv2
 
-    trace, text = ink.trace, ink.text
+    trace, text = _without_blots(ink.trace, px_per_mm), ink.text
     scale = TRACK_PX_PER_MM / px_per_mm
     small = cv2.resize(
         _parted(trace, px_per_mm), None, fx=1, fy=scale, interpolation=cv2.INTER_AREA
@@ -294,25 +310,65 @@ def trace_rows(ink: InkMap, px_per_mm: float) -> tuple[RowPath, ...]:
     baselines = find_rows(trace, px_per_mm) * scale
     if len(baselines) == 0:
         return ()
-    paths = follow(small, baselines, TRACK_PX_PER_MM)
+    alone = follow(small, baselines, TRACK_PX_PER_MM)
+    paths, claims = _together(small, baselines, alone, px_per_mm)
     if len(baselines) > 1:
-        claims = _claims(paths, baselines, small.shape, px_per_mm)
-        paths = follow(small, baselines, TRACK_PX_PER_MM, claims)
         keep = _drop_doubles(baselines, paths, TRACK_PX_PER_MM)
-        baselines, paths, claims = baselines[keep], paths[keep], claims[keep]
-    else:
-        claims = np.zeros((1, *small.shape), np.float32)
+        baselines, alone, paths, claims = baselines[keep], alone[keep], paths[keep], claims[keep]
+    fine = FineInk(trace)
+    traces = _kept(_measured(fine, baselines, paths, px_per_mm), px_per_mm)
+    if not any(traces):
+        return ()
+    if not all(traces):
+        baselines = baselines[traces]
+        paths, claims = _together(small, baselines, alone[traces], px_per_mm)
     reach = np.ones((int(0.6 * px_per_mm), int(3.0 * px_per_mm)), np.uint8)
     spread = cv2.dilate((text > INK_LEVEL).astype(np.uint8), reach)
     near_text = cv2.resize(spread, small.shape[::-1], interpolation=cv2.INTER_NEAREST) > 0
     paths = _explain_spikes(small, baselines, paths, claims, near_text, px_per_mm)
+    return _plausible(_measured(fine, baselines, paths, px_per_mm), px_per_mm)
+
+
+def _together(
+    small: FloatArray, baselines: Array, alone: Array, px_per_mm: float
+) -> tuple[Array, FloatArray]:
+    """Paths of rows that keep off each other's ground, from those each would take alone.
+
+    The second array is each row's cost of walking where another runs.
+    """
+    if len(baselines) < 2:
+        return alone, np.zeros((len(baselines), *small.shape), np.float32)
+    claims = _claims(alone, baselines, small.shape, px_per_mm)
+    return follow(small, baselines, TRACK_PX_PER_MM, claims), claims
+
+
+def _measured(fine: FineInk, baselines: Array, paths: Array, px_per_mm: float) -> list[RowPath]:
+    """The curve of each row from its path on the coarser page that it was followed on."""
+    scale = TRACK_PX_PER_MM / px_per_mm
     full = (paths + 0.5) / scale - 0.5
-    fine = FineInk(trace)
-    rows = [
+    return [
         _measure(fine, full, row, float(baselines[row] / scale), px_per_mm)
         for row in range(len(full))
     ]
-    return _plausible(rows, px_per_mm)
+
+
+def _kept(rows: list[RowPath], px_per_mm: float) -> list[bool]:
+    """Which rows are traces: print and shadows taken for rows would claim others' tall waves."""
+    kept = {row.baseline for row in _plausible(rows, px_per_mm)}
+    return [row.baseline in kept for row in rows]
+
+
+def _without_blots(trace: FloatArray, px_per_mm: float) -> FloatArray:
+    """The ink without what is broader, both ways, than any pen: shadows of creases, stains."""
+    import cv2
+
+    side = np.ones((int(BLOT_MM * px_per_mm),) * 2, np.uint8)
+    mask = (trace > INK_LEVEL).astype(np.uint8)
+    blots = cv2.morphologyEx(mask, cv2.MORPH_OPEN, side)
+    if not blots.any():
+        return trace
+    rim = np.ones((2 * int(BLOT_RIM_MM * px_per_mm) + 1,) * 2, np.uint8)
+    return np.asarray(np.where(cv2.dilate(blots, rim) > 0, 0.0, trace), np.float32)
 
 
 def _parted(trace: FloatArray, px_per_mm: float) -> FloatArray:
