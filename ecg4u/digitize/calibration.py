@@ -146,11 +146,21 @@ def find_pulses(paths: tuple[RowPath, ...], px_per_mm: float) -> tuple[Pulse, ..
                 _pulse_at(path, row, start, stop, side, px_per_mm)
                 for start, stop in _plateaus(path, lo, hi, px_per_mm)[::order]
             ]
-            good = [p for p in found if p and _standard_gain(p.height_mm(px_per_mm))]
+            good = [
+                p
+                for p in found
+                if p and _standard_gain(p.height_mm(px_per_mm)) and _is_own(p.base, row, paths)
+            ]
             if good:
                 pulses.append(good[0])
     group = _consistent(tuple(pulses), len(paths), px_per_mm)
     return _completed(group, paths, px_per_mm) if len(group) >= 2 else group
+
+
+def _is_own(base: float, row: int, paths: tuple[RowPath, ...]) -> bool:
+    """Whether a pulse's foot stands nearer to this row than to any other that was followed."""
+    away = [abs(base - path.baseline) for path in paths]
+    return away[row] <= min(away)
 
 
 def _completed(
@@ -181,6 +191,8 @@ def _completed(
         top, beginning = float(np.median(plateau)), float(np.median(begins))
         base = top + usual * PULSE_MV * px_per_mm
         off = abs(base - beginning)
+        if not _is_own(base, row, paths):
+            continue
         if np.ptp(plateau) > 2 * FLATNESS_MM * px_per_mm or off > MAX_FOOT_MM * px_per_mm:
             continue
         if found is None or off < abs(found.base - beginning):

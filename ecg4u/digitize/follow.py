@@ -10,6 +10,8 @@ from ecg4u.digitize.stroke import FAINT_LEVEL, INK_LEVEL
 
 Array = npt.NDArray[np.float64]
 
+TRACK_PX_PER_MM = 5.0
+"""Scale down the page at which rows are followed."""
 GAP_COST = 1.0
 TRAVEL_ON_INK = 0.005
 TRAVEL_ON_PAPER = 0.3
@@ -81,3 +83,11 @@ def _way_back(costs: FloatArray, climb: FloatArray, y: int) -> Array:
         down, up = int(above.argmin()), int(below.argmin())
         y = y - down if above[down] + climb[x, y] <= below[up] - climb[x, y] else y + up
     return path
+
+
+def visited(y: Array) -> tuple[Array, Array]:
+    """Highest and lowest point of the path between the middles of each column's neighbours."""
+    halfway = (y[..., 1:] + y[..., :-1]) / 2
+    before = np.concatenate([y[..., :1], halfway], axis=-1)
+    after = np.concatenate([halfway, y[..., -1:]], axis=-1)
+    return np.minimum(np.minimum(before, after), y), np.maximum(np.maximum(before, after), y)

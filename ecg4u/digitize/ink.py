@@ -28,6 +28,8 @@ GATE = (0.1, 0.4)
 WRITING = (0.3, 0.6)
 UNSURE = 0.6
 BROKEN_MM = 1.5
+HAZE_MM = 3.6
+HAZE_CELLS = 9
 
 
 def darkness(image: np.ndarray, px_per_mm: float) -> FloatArray:
@@ -193,7 +195,20 @@ def stroke_ink(image: np.ndarray, px_per_mm: float, valid: np.ndarray | None = N
     stroke = _stroke_darkness(_soft(ink, px_per_mm), px_per_mm)
     over_grid = np.maximum(stroke - grid, LEAST_OVER_GRID * stroke)
     trace = np.clip(_soft(ink * (stroke / over_grid), px_per_mm) / stroke, 0.0, 1.0)
-    return np.asarray(trace, np.float32)
+    haze = _haze(trace, px_per_mm)
+    return np.asarray((trace - haze).clip(0.0) / (1.0 - haze), np.float32)
+
+
+def _haze(trace: FloatArray, px_per_mm: float) -> FloatArray:
+    """Ink that lies all over several millimetres, (H, W) in 0..0.9: a stain, not strokes."""
+    import cv2
+
+    cell = HAZE_MM * px_per_mm / HAZE_CELLS
+    size = (max(1, round(trace.shape[1] / cell)), max(1, round(trace.shape[0] / cell)))
+    small = cv2.resize(trace, size, interpolation=cv2.INTER_AREA)
+    middle = cv2.medianBlur(np.round(255 * small).astype(np.uint8), HAZE_CELLS)
+    haze = cv2.resize(middle, trace.shape[::-1], interpolation=cv2.INTER_LINEAR)
+    return np.minimum(haze.astype(np.float32) / 255, np.float32(0.9))
 
 
 def classical_ink(

@@ -13,16 +13,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from ecg4u.digitize.follow import FORCED_COST, follow
+from ecg4u.digitize.follow import TRACK_PX_PER_MM, follow, visited
 from ecg4u.digitize.result import FloatArray, InkMap
+from ecg4u.digitize.spikes import LOCAL_BASELINE_MM, claims_of, explain_spikes
 from ecg4u.digitize.stroke import (
-    FAINT_LEVEL,
     FINE,
     INK_LEVEL,
     MIDDLE,
     SNAP_MM,
     FineInk,
-    Runs,
     centre_line,
     fine_columns,
     pen_width,
@@ -30,27 +29,9 @@ from ecg4u.digitize.stroke import (
 
 Array = npt.NDArray[np.float64]
 
-TRACK_PX_PER_MM = 5.0
 MIN_ROW_PITCH_MM = 6.0
-OTHERS_ROW_COST = 1.5
-SPIKE_REACH_MM, SPIKE_REACH = 9.0, 1.4
-"""How far a spike may be from its row: in mm, and against its own height."""
-MIN_SPIKE_MM = 2.0
-MAX_SPIKE_WIDTH_MM = 1.5
-MAX_SPIKE_GAP_MM = 2.0
-SPIKE_INK = 0.8
-MAX_PALE_MM = 4.5
-"""Pale ink to which no row's path leads is a shadow or a piece of a grid line, or, where it is
-tall, a calibration pulse."""
-SPIKE_ROUNDS = 3
-OUTER_SHARE = 0.25
-"""A row is sent to the outer quarter of its spike; the tip itself may be another row's ink."""
-SPIKE_MARGIN_MM = 6.0
 BLOT_MM = 1.8
 BLOT_RIM_MM = 0.3
-LOCAL_BASELINE_MM = 30.0
-MAX_WANDER_MM = 14.0
-OWN_GROUND_MM = 6.0
 MAX_BLOCK_GAP_MM = 2.0
 MAX_ROW_GAP_MM = 40.0
 MAX_BLOCK_OFF_MM = 14.0
@@ -134,156 +115,6 @@ def find_rows(trace: FloatArray, px_per_mm: float) -> Array:
     return np.array(rows)
 
 
-def _local_baselines(paths: Array, baselines: Array, px_per_mm: float) -> Array:
-    """Running median of each path over `LOCAL_BASELINE_MM`, (R, W), near the row's own height.
-
-    A row that wanders off to its neighbour's trace has no claim to the ground there.
-    """
-    from scipy.ndimage import median_filter
-
-    step = 20
-    window = int(LOCAL_BASELINE_MM * px_per_mm / step) | 1
-    coarse = median_filter(paths[:, ::step], size=(1, window), mode="nearest")
-    columns = np.arange(paths.shape[1])
-    local = np.stack([np.interp(columns, columns[::step], row) for row in coarse])
-    reach = MAX_WANDER_MM * TRACK_PX_PER_MM
-    return np.asarray(np.clip(local, baselines[:, None] - reach, baselines[:, None] + reach))
-
-
-def _claims(paths: Array, baselines: Array, shape: tuple[int, int], px_per_mm: float) -> FloatArray:
-    """Cost of walking where another row runs near its own baseline, (R, H, W).
-
-    Only a row that is nearer to its own baseline there has a claim, else two rows that were once
-    mistaken for each other would drive each other away.
-    """
-    height, width = shape
-    rows = len(paths)
-    cost = np.zeros((rows, height, width), np.float32)
-    heights = np.arange(height)[:, None]
-    base = _local_baselines(paths, baselines, px_per_mm)
-    for owner in range(rows):
-        low, high = _visited(paths[owner])
-        walked = (heights >= low - 2) & (heights <= high + 2)
-        distance = np.abs(paths[owner] - base[owner])
-        walked &= distance < OWN_GROUND_MM * TRACK_PX_PER_MM
-        for other in range(rows):
-            if other != owner:
-                nearer = distance < np.abs(paths[owner] - base[other])
-                cost[other][walked & nearer] = OTHERS_ROW_COST
-    return cost
-
-
-def _explained(trace: FloatArray, paths: Array) -> npt.NDArray[np.bool_]:
-    """Ink that belongs to a row's path: its run, or its own stretch of a run that rows share."""
-    height, width = trace.shape
-    low, high = _visited(paths)
-    columns = np.arange(width)
-    first, last = Runs((trace > FAINT_LEVEL).T).around(columns, paths.astype(int))
-    shared = np.zeros(paths.shape, bool)
-    for row in range(len(paths)):
-        for other in range(row):
-            together = (first[row] == first[other]) & (last[row] == last[other])
-            shared[row] |= together
-            shared[other] |= together
-    first = np.where(shared, low.astype(int) - 1, first)
-    last = np.where(shared, np.ceil(high).astype(int) + 1, last)
-    covered = np.zeros((height + 1, width), np.int16)
-    for row in range(len(paths)):
-        covered[np.clip(first[row], 0, height), columns] += 1
-        covered[np.clip(last[row] + 1, 0, height), columns] -= 1
-    return np.asarray(np.cumsum(covered[:height], axis=0) > 0)
-
-
-def _left_over(
-    trace: FloatArray,
-    baselines: Array,
-    paths: Array,
-    claims: FloatArray,
-    near_text: npt.NDArray[np.bool_],
-    px_per_mm: float,
-) -> tuple[FloatArray, list[tuple[int, int]]]:
-    """Claims that send each spike which no row explains to the row that was on its way to it.
-
-    Where a tall wave crosses another row, both rows explain the ink up to the crossing equally
-    well; beyond it the spike belongs to the one that is further from its own baseline. Returns the
-    new claims and the stretches of columns that they change.
-    """
-    import cv2
-
-    residual = (trace > INK_LEVEL) & ~_explained(trace, paths)
-    count, label, stats, _ = cv2.connectedComponentsWithStats(residual.astype(np.uint8))
-    base = _local_baselines(paths, baselines, px_per_mm)
-    claims = claims.copy()
-    margin = int(SPIKE_MARGIN_MM * px_per_mm)
-    stretches: list[tuple[int, int]] = []
-    for component in range(1, count):
-        x0, y0, w, h = (int(v) for v in stats[component, :4])
-        if h < MIN_SPIKE_MM * TRACK_PX_PER_MM or w > 8 * px_per_mm:
-            continue
-        inside = label[y0 : y0 + h, x0 : x0 + w] == component
-        if near_text[y0 : y0 + h, x0 : x0 + w][inside].mean() > 0.5:
-            continue
-        if inside.sum() > MAX_SPIKE_WIDTH_MM * px_per_mm * h:
-            continue
-        columns = slice(max(0, x0 - 6), x0 + w + 6)
-        near = paths[:, columns]
-        reach = max(SPIKE_REACH_MM * TRACK_PX_PER_MM, SPIKE_REACH * h)
-        touching = ((near > y0 - reach) & (near < y0 + h + reach)).any(axis=1)
-        if not touching.any():
-            continue
-        apart = np.maximum(y0 - near.max(axis=1), near.min(axis=1) - (y0 + h - 1))
-        pale = float(trace[y0 : y0 + h, x0 : x0 + w][inside].mean()) < SPIKE_INK
-        pale &= h < MAX_PALE_MM * TRACK_PX_PER_MM
-        if pale and apart[touching].min() > MAX_SPIKE_GAP_MM * TRACK_PX_PER_MM:
-            continue
-        excursion = np.abs(near - base[:, columns]).max(axis=1)
-        owner = int(np.argmax(np.where(touching, excursion, -1.0)))
-        down = y0 + h / 2 > float(np.median(base[owner, columns]))
-        tip = inside[-3:] if down else inside[:3]
-        column = int(np.median(np.flatnonzero(tip.any(axis=0))))
-        claims[owner, :, x0 + column] += FORCED_COST
-        outer = np.arange(h) >= (1 - OUTER_SHARE) * h if down else np.arange(h) < OUTER_SHARE * h
-        claims[owner, y0 : y0 + h, x0 + column] -= FORCED_COST * (inside[:, column] & outer)
-        for other in np.flatnonzero(touching):
-            if other != owner:
-                claims[other, y0 : y0 + h, x0 : x0 + w] += OTHERS_ROW_COST * inside
-        stretches.append((max(0, x0 - margin), min(trace.shape[1], x0 + w + margin)))
-    return claims, _merged(stretches)
-
-
-def _merged(stretches: list[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Overlapping stretches joined."""
-    merged: list[tuple[int, int]] = []
-    for start, stop in sorted(stretches):
-        if merged and start <= merged[-1][1]:
-            merged[-1] = (merged[-1][0], max(stop, merged[-1][1]))
-        else:
-            merged.append((start, stop))
-    return merged
-
-
-def _explain_spikes(
-    trace: FloatArray,
-    baselines: Array,
-    paths: Array,
-    claims: FloatArray,
-    near_text: npt.NDArray[np.bool_],
-    px_per_mm: float,
-) -> Array:
-    """Follow the rows anew wherever a spike was left over, until none is."""
-    for _ in range(SPIKE_ROUNDS):
-        claims, stretches = _left_over(trace, baselines, paths, claims, near_text, px_per_mm)
-        for start, stop in stretches:
-            window = slice(start, stop)
-            ends = paths[:, max(start - 1, 0)], paths[:, stop - 1]
-            paths[:, window] = follow(
-                trace[:, window], baselines, TRACK_PX_PER_MM, claims[:, :, window], ends
-            )
-        if not stretches:
-            break
-    return paths
-
-
 def _drop_doubles(baselines: Array, paths: Array, px_per_mm: float) -> npt.NDArray[np.bool_]:
     """Which rows to keep: of two rows that share most of their path the later is dropped."""
     keep = np.ones(len(baselines), bool)
@@ -325,7 +156,7 @@ def trace_rows(ink: InkMap, px_per_mm: float) -> tuple[RowPath, ...]:
     reach = np.ones((int(0.6 * px_per_mm), int(3.0 * px_per_mm)), np.uint8)
     spread = cv2.dilate((text > INK_LEVEL).astype(np.uint8), reach)
     near_text = cv2.resize(spread, small.shape[::-1], interpolation=cv2.INTER_NEAREST) > 0
-    paths = _explain_spikes(small, baselines, paths, claims, near_text, px_per_mm)
+    paths = explain_spikes(small, baselines, paths, claims, near_text, px_per_mm)
     return _plausible(_measured(fine, baselines, paths, px_per_mm), px_per_mm)
 
 
@@ -338,7 +169,7 @@ def _together(
     """
     if len(baselines) < 2:
         return alone, np.zeros((len(baselines), *small.shape), np.float32)
-    claims = _claims(alone, baselines, small.shape, px_per_mm)
+    claims = claims_of(alone, baselines, small.shape, px_per_mm)
     return follow(small, baselines, TRACK_PX_PER_MM, claims), claims
 
 
@@ -476,7 +307,7 @@ def _measure(ink: FineInk, paths: Array, row: int, baseline: float, px_per_mm: f
     edges = ink.edges(y, int(SNAP_MM * px_per_mm))
     pen = pen_width(edges, px_per_mm)
     top, bottom, strength = edges.top, edges.bottom, edges.strength
-    lowest, highest = (np.repeat(v, FINE) for v in _visited(y))
+    lowest, highest = (np.repeat(v, FINE) for v in visited(y))
     at, columns = fine_columns(len(y)), np.arange(len(y))
     for other in range(len(paths)):
         if other == row:
@@ -540,11 +371,3 @@ def _leaps(y: Array, top: Array, bottom: Array, px_per_mm: float) -> npt.NDArray
         overlap = np.minimum(high, edge_bottom) - np.maximum(low, edge_top)
         inked += np.nan_to_num(np.clip(overlap, 0, None))
     return np.asarray(high - low - inked > MAX_LEAP_MM * px_per_mm)
-
-
-def _visited(y: Array) -> tuple[Array, Array]:
-    """Highest and lowest point of the path between the middles of each column's neighbours."""
-    halfway = (y[..., 1:] + y[..., :-1]) / 2
-    before = np.concatenate([y[..., :1], halfway], axis=-1)
-    after = np.concatenate([halfway, y[..., -1:]], axis=-1)
-    return np.minimum(np.minimum(before, after), y), np.maximum(np.maximum(before, after), y)
