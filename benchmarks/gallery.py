@@ -37,7 +37,12 @@ CASES = (
     Case("rbbb", "real_pages/11.jpg", "RBBB with ST elevation V1-V4", REAL.format(11)),
     Case("pac", "generated/A06562.png", "PAC", DRAWN.format("06562")),
     Case("pvc", "real_pages/43.jpg", "ventricular premature beats", REAL.format(43)),
-    Case("st-depression", "generated/A16609.png", "STD", DRAWN.format("16609")),
+    Case(
+        "st-depression",
+        "real_pages/45.jpg",
+        "by eye: ST depression and inverted T in V2 to V6",
+        REAL.format(45),
+    ),
     Case("st-elevation", "real_pages/33.jpg", "large anterior ST elevation", REAL.format(33)),
     Case(
         "look-again",
