@@ -54,25 +54,23 @@ def mark_separators(
 ) -> tuple[RowPath, ...]:
     """The rows, with the upright ticks that part their columns marked.
 
-    Ticks stand one below the other at a column's edge and are equally long in every row; QRS
-    complexes there are not.
+    Ticks stand one below the other at the columns' edges and are equally long; QRS complexes there
+    are not, but may hide one. A page that has ticks has one at each edge of each row.
     """
     marked = [np.zeros(len(path.centre), bool) for path in paths]
     inner = [s for s in layout.segments if not s.rhythm and s.start_s > 0.5]
-    for edge in sorted({round(s.x0) for s in inner}):
-        rows = [s.row for s in inner if round(s.x0) == edge]
-        ticks = {row: tick for row in rows if (tick := _tick(paths[row], edge, px_per_mm))}
-        heights = [height for _, height in ticks.values()]
-        if len(ticks) < max(2.0, MIN_TICKS * len(rows)):
-            continue
-        if np.std(heights) > TICK_SPREAD * np.mean(heights):
-            continue
-        width = min(stop - start for (start, stop), _ in ticks.values())
-        middle = float(np.median([(start + stop) / 2 for (start, stop), _ in ticks.values()]))
-        reach = width / 2 + TICK_MARGIN_PX
-        for row in ticks:
-            columns = np.arange(len(marked[row]))
-            marked[row] |= np.abs(columns - middle) <= reach
+    seen = [(s, tick) for s in inner if (tick := _tick(paths[s.row], s.x0, px_per_mm))]
+    usual = float(np.median([height for _, (_, height) in seen] or [0.0]))
+    ticks = [(s.x0, ends) for s, (ends, height) in seen if abs(height / usual - 1) < TICK_SPREAD]
+    if len(ticks) < max(2.0, MIN_TICKS * len(inner)):
+        return tuple(replace(path, marked=mark) for path, mark in zip(paths, marked, strict=True))
+    width = float(np.median([stop - start for _, (start, stop) in ticks]))
+    shifts = [(edge, (start + stop) / 2 - edge) for edge, (start, stop) in ticks]
+    for segment in inner:
+        here = [shift for edge, shift in shifts if edge == segment.x0]
+        middle = segment.x0 + float(np.median(here or [shift for _, shift in shifts]))
+        columns = np.arange(len(marked[segment.row]))
+        marked[segment.row] |= np.abs(columns - middle) <= width / 2 + TICK_MARGIN_PX
     return tuple(replace(path, marked=mark) for path, mark in zip(paths, marked, strict=True))
 
 
