@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +16,9 @@ from ecg4u.digitize.trace import RowPath
 Array = npt.NDArray[np.float64]
 
 PULSE_MV = 1.0
+PULSE_S = 0.2
+FAST_MM_PER_S = 50.0
+WIDTH_TOLERANCE = 0.12
 STANDARD_GAINS_MM_PER_MV = (5.0, 10.0, 20.0)
 GAIN_TOLERANCE = 0.09
 SEARCH_MM = 32.0
@@ -239,8 +243,8 @@ def calibrate(
     """Gain and speed, each with where it comes from.
 
     What the user gives comes first, then for the gain the pulse, which is drawn with the trace,
-    then what the page prints, then 10 mm/mV and 25 mm/s. Whatever contradicts the choice is
-    reported.
+    then what the page prints, then 10 mm/mV; for the speed what the page prints, then the width
+    of a wide pulse, then 25 mm/s. Whatever contradicts the choice is reported.
     """
     printed = printed or PrintedScale()
     warnings: list[str] = []
@@ -249,8 +253,9 @@ def calibrate(
     if pulses:
         height = float(np.median([p.height_mm(px_per_mm) for p in pulses]))
         width = float(np.median([p.width_mm(px_per_mm) for p in pulses]))
-        measured = _standard_gain(height) or height
-        if len({_standard_gain(p.height_mm(px_per_mm)) for p in pulses}) > 1:
+        heights = [p.height_mm(px_per_mm) for p in pulses]
+        measured = _commonest_gain(heights, printed.gain_mm_per_mv) or height
+        if len({_standard_gain(one) for one in heights}) > 1:
             warnings.append(
                 "The calibration pulses of the rows differ in height: the gain may be mixed. "
                 f"{measured:g} mm/mV was measured for all leads."
@@ -258,7 +263,15 @@ def calibrate(
     gain, gain_from = _first(
         {"user": gain_mm_per_mv, "pulse": measured, "text": printed.gain_mm_per_mv}, 10.0
     )
-    speed, speed_from = _first({"user": speed_mm_per_s, "text": printed.speed_mm_per_s}, 25.0)
+    speed, speed_from = _first(
+        {"user": speed_mm_per_s, "text": printed.speed_mm_per_s, "pulse": _wide_pulse_speed(width)},
+        25.0,
+    )
+    if speed_from == "pulse":
+        warnings.append(
+            f"No printed paper speed was read: {speed:g} mm/s follows from calibration pulses "
+            f"{width:.0f} mm wide, if they last the usual 0.2 s."
+        )
     if gain_from == "user":
         warnings += _against("The pulse on the page says", measured, "the given", gain, "mm/mV")
     if gain_from in ("user", "pulse"):
@@ -290,6 +303,21 @@ def calibrate(
         chest,
         None if chest is None else chest_from,
     )
+
+
+def _commonest_gain(heights_mm: Sequence[float], printed: float | None) -> float | None:
+    """The standard gain that most pulses show; of several the printed one, else the usual one."""
+    gains = [gain for height in heights_mm if (gain := _standard_gain(height))]
+    if not gains:
+        return None
+    return max(gains, key=lambda gain: (gains.count(gain), gain == printed, gain == 10.0, gain))
+
+
+def _wide_pulse_speed(width_mm: float | None) -> float | None:
+    """50 mm/s where pulses are as wide as 0.2 s is then; narrower ones may be of any length."""
+    if width_mm is None or abs(width_mm / (FAST_MM_PER_S * PULSE_S) - 1) > WIDTH_TOLERANCE:
+        return None
+    return FAST_MM_PER_S
 
 
 def _first(values: dict[str, float | None], assumed: float) -> tuple[float, str]:

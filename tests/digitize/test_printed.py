@@ -118,3 +118,20 @@ def test_a_gain_of_the_chest_leads_is_taken_from_the_print() -> None:
     assert found.gain_for("I") == 10.0
     assert found.gain_for("V3") == 5.0
     assert found.gain_from_for("V3") == "text"
+
+
+def test_pulses_of_different_heights_give_no_gain_between_them() -> None:
+    found = calibrate((pulse(10), pulse(5)), 10.0)
+    assert found.gain_mm_per_mv == 10.0
+    assert any("differ in height" in warning for warning in found.warnings)
+    assert calibrate((pulse(10), pulse(5), pulse(5)), 10.0).gain_mm_per_mv == 5.0
+
+
+def test_wide_pulses_tell_of_a_fast_paper() -> None:
+    wide = Pulse(0, 100.0, 200.0, 400.0, 300.0, "left")
+    found = calibrate((wide,), 10.0)
+    assert (found.speed_mm_per_s, found.speed_from) == (50.0, "pulse")
+    assert any("50 mm/s follows" in warning for warning in found.warnings)
+    printed = calibrate((wide,), 10.0, printed=PrintedScale(25.0, None, None, 0.9))
+    assert printed.speed_mm_per_s == 25.0
+    assert calibrate((pulse(10),), 10.0).speed_from == "assumed"
