@@ -45,7 +45,9 @@ validation split, with 0.5 only 7; one false in both)."""
 ALIKE_PVC = 0.75
 UNLIKE = 0.4
 SAME = 0.95
-TALL = 1.6
+LEAST_WIDTH = 0.6
+"""Beside wide usual beats, what is narrower than this share of them is a fragment."""
+TALL = 1.4
 """An early wide beat so much taller than the usual ones is ventricular, whatever its shape."""
 ON_TIME = 0.95
 """A wide beat that comes on time must be quite unlike the usual one to be ventricular."""
@@ -175,7 +177,8 @@ def classify_beats(
         wider = width[i] >= usual_width + WIDER_MS
         wide = wider or (width[i] >= WIDE_MS > usual_width)
         if usual_width >= WIDE_MS:
-            wide = wider or (similarity < UNLIKE and early is not None and early < EARLY)
+            other = similarity < UNLIKE and width[i] >= LEAST_WIDTH * usual_width
+            wide = wider or (other and early is not None and early < EARLY)
         kind = "usual"
         odd = similarity < UNLIKE or (early is not None and early < ON_TIME)
         broad = width[i] >= WIDE_MS and similarity < SAME and (wider or size[i] >= TALL)

@@ -323,7 +323,8 @@ def _t_waves(features: Features, places: Places, *, against_qrs: bool) -> Iterat
     for leads, word in ((inverted, "inverted"), (flat, "flat or nearly so")):
         if leads:
             values = ", ".join(f"{x} {heights[x]:+.2f} mV" for x in leads)
-            note = "; in left bundle branch block T stands against the QRS" if against_qrs else ""
+            secondary = against_qrs and word == "inverted"
+            note = "; in left bundle branch block T stands against the QRS" if secondary else ""
             yield Sentence(
                 "ST-T",
                 f"T is {word} in {listed(leads)} ({values}){note}.",
@@ -372,20 +373,27 @@ def _conclusion(
         yield Sentence("Conclusion", f"The network finds {names}.")
     elif not found:
         yield Sentence("Conclusion", "The network finds none of its nine classes.")
+    agreed = {c.class_name for c in met}
     possible = [r for r in found if r.probability < LIKELY]
-    if possible:
+    for rows, text in (
+        (
+            [r for r in possible if r.name in agreed],
+            "The measured criteria find {}, which the network holds possible.",
+        ),
+        (
+            [r for r in possible if r.name not in agreed],
+            "The network holds {} possible: by its figures more likely absent than present.",
+        ),
+    ):
         names = listed(
             [
                 f"{CLASS_TITLES[r.name]} ({_percent(r.probability)}, threshold "
                 f"{_percent(r.threshold)})"
-                for r in possible
+                for r in rows
             ]
         )
-        yield Sentence(
-            "Conclusion",
-            f"The network holds {names} possible: by its figures alone more likely absent than "
-            "present.",
-        )
+        if rows:
+            yield Sentence("Conclusion", text.format(names))
     for result in found:
         yield from _why(result.name, attributions, criteria, places)
 

@@ -19,7 +19,7 @@ WEAK_AGREEMENT = 0.7
 MAX_BARS = 12
 """Of more than twice as many players only the strongest are listed."""
 UNLIKELY = (
-    "Under 50 %, by the network's figures alone, a finding is more likely absent than present; it "
+    "Under 50 %, by the network's figures, a finding is more likely absent than present; it "
     "is named because each threshold is set so that few are missed."
 )
 KINDS = {
@@ -76,12 +76,19 @@ def verdict(
     positive = [row for row in opinion.results if row.positive]
     readable = opinion.verdict != "unreadable"
     likely = [row for row in positive if row.probability >= 0.5]
-    possible = [row for row in positive if row.probability < 0.5]
+    met = {row.class_name for row in measured if row.decides and row.outcome == "met"}
+    below = [row for row in positive if row.probability < 0.5]
+    both = [row for row in below if row.name in met]
+    possible = [row for row in below if row.name not in met]
     return tag(
         "div",
-        tag("h2", "The network finds") if likely or not (readable and possible) else None,
+        tag("h2", "The network finds") if likely or not (readable and below) else None,
         _called(likely, measured) if readable and likely else None,
         tag("p", "None of its nine classes.", cls="found") if readable and not positive else None,
+        tag("h2", "The measurements find, the network holds possible")
+        if readable and both
+        else None,
+        _called(both, measured) if readable and both else None,
         tag("h2", "The network holds possible") if readable and possible else None,
         _called(possible, measured) if readable and possible else None,
         tag("p", UNLIKELY, cls="quiet") if readable and possible else None,

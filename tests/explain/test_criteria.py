@@ -225,6 +225,13 @@ def test_a_value_too_near_to_its_limit_is_borderline_in_words_too():
     assert "(long;" not in text
 
 
+def test_a_class_under_a_half_that_the_measurements_find_is_not_called_absent():
+    raised = {"j": 0.3, "st60": 0.3, "t": 0.4}
+    text = reading(features({x: raised for x in ("II", "aVF")}), STE=0.12)
+    assert "criteria find ST elevation (12 %, threshold 10 %), which the network holds" in text
+    assert "more likely absent" not in text
+
+
 def test_deep_q_waves_are_told_in_contiguous_leads_only():
     deep = {"q": -0.4, "r": 0.5}
     assert "Deep Q waves stand in II and aVF" in reading(features({"II": deep, "aVF": deep}))
@@ -235,10 +242,7 @@ def test_deep_q_waves_are_told_in_contiguous_leads_only():
 def test_a_class_under_a_half_is_called_possible_and_not_found():
     text = reading(features(), STD=0.2, AF=0.8)
     assert "The network finds atrial fibrillation (80 %)." in text
-    assert (
-        "holds ST depression (20 %, threshold 10 %) possible: by its figures alone more likely"
-        in text
-    )
+    assert "holds ST depression (20 %, threshold 10 %) possible: by its figures more likely" in text
 
 
 def test_early_beats_are_told_even_where_regularity_is_unknown():
