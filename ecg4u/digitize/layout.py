@@ -222,7 +222,7 @@ def _label_scores(
         else:
             continue
         probability = min(label.probability, 0.995)
-        gain = math.log((probability + MISREAD) / (1.0 - probability + MISREAD))
+        gain = math.log((probability + MISREAD) / (MISREAD * 2))
         gain *= STROKE_NAME_WEIGHT if label.name == "I" else 1.0
         scores[cell, LEADS.index(label.name)] += max(gain, 0.0)
     return scores
