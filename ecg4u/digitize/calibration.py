@@ -24,6 +24,7 @@ GAIN_TOLERANCE = 0.09
 SEARCH_MM = 32.0
 PLATEAU_MM = (1.8, 11.5)
 FLATNESS_MM = 0.35
+INNER_REACH_MM = (-12.0, 14.0)
 BESIDE_MM = 2.5
 MAX_FOOT_MM = 3.0
 """How far a row's trace may begin above or below the foot of its pulse."""
@@ -207,11 +208,11 @@ def _completed(
 def inner_pulses(
     paths: tuple[RowPath, ...], edges: tuple[float, ...], px_per_mm: float
 ) -> tuple[Pulse, ...]:
-    """Calibration pulses just after the inner column edges (px), in two rows or more."""
+    """Calibration pulses near the inner column edges (px), in two rows or more."""
     found = []
     for row, path in enumerate(paths):
         for edge in edges:
-            lo, hi = int(edge - 4 * px_per_mm), int(edge + 14 * px_per_mm)
+            lo, hi = (int(edge + mm * px_per_mm) for mm in INNER_REACH_MM)
             for start, stop in _plateaus(path, max(lo, 0), min(hi, len(path.top)), px_per_mm):
                 pulse = _pulse_at(path, row, start, stop, "left", px_per_mm)
                 if pulse is not None and _standard_gain(pulse.height_mm(px_per_mm)):

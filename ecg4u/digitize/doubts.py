@@ -43,7 +43,9 @@ def column_doubts(
     doubts = []
     inner = [s for s in layout.segments if s.start_s > 0.5 and not s.rhythm]
     edges = tuple(sorted({round(s.x0) * 1.0 for s in inner}))
-    if inner_pulses(paths, edges, px_per_mm):
+    own = inner_pulses(paths, edges, px_per_mm)
+    left_in = [p for p in own for s in inner if s.row == p.row and s.x0 < p.x0 < p.x1 < s.x1]
+    if left_in:
         doubts.append("Columns begin with calibration pulses of their own, left in the signal.")
     offsets = [
         (label.box[0] - s.x0) / px_per_mm
@@ -51,7 +53,7 @@ def column_doubts(
         for label in labels
         if label.name == s.lead and abs(label.box[0] - s.x0) < COLUMN_REACH_MM * px_per_mm
     ]
-    if len(offsets) >= 3 and abs(np.median(offsets)) > COLUMN_DOUBT_MM:
+    if not own and len(offsets) >= 3 and abs(np.median(offsets)) > COLUMN_DOUBT_MM:
         doubts.append(
             f"The names stand {np.median(offsets):.0f} mm from where their columns were cut: "
             "the ends of the leads may belong to their neighbours."

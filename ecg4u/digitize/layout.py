@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from ecg4u.digitize.calibration import Pulse
+from ecg4u.digitize.calibration import Pulse, inner_pulses
 from ecg4u.digitize.result import Label, Layout, NamedBy, RowSegment
 from ecg4u.digitize.trace import RowPath
 from ecg4u.record import DEFAULT_FS_HZ, LEADS
@@ -39,6 +39,7 @@ PULSE_END_ERROR_PX = 2.0
 """How soon behind its pulse a signal begins differs from machine to machine."""
 MAX_PULSE_GAP_PEN = 20.0
 SURE = 0.8
+MIN_INNER_PULSES = 0.5
 UNLABELLED_COST = 1.2
 UNUSUAL_ORDER_COST = 6.0
 """An order that no machine prints by default needs several names read to be believed."""
@@ -64,6 +65,15 @@ class _Geometry:
     def name(self) -> str:
         strips = f"+{self.rhythm}" if self.rhythm else ""
         return f"{self.rows}x{self.columns}{strips}"
+
+
+@dataclass(frozen=True, eq=False)
+class _Columns:
+    """Where columns start and end on the page (px), and at what second each begins; (columns,)."""
+
+    starts: Array
+    ends: Array
+    begin_s: Array
 
 
 GEOMETRIES = (
@@ -304,9 +314,33 @@ def find_layout(
     warnings = _doubts(geometry, names, scores, edges, px_per_mm, speed_mm_per_s)
     if warnings is None:
         return Layout(geometry.name, (), 0.0, ("The names of the leads could not be read.",))
-    return replace(
-        _build(geometry, names, scores, edges, spans, speed_mm_per_s, px_per_mm), warnings=warnings
-    )
+    columns = _columns(geometry, edges, paths, spans, px_per_mm, speed_mm_per_s)
+    built = _build(geometry, names, scores, columns, spans, speed_mm_per_s, px_per_mm)
+    return replace(built, warnings=warnings)
+
+
+def _columns(
+    geometry: _Geometry,
+    edges: Array,
+    paths: Sequence[RowPath],
+    spans: Sequence[tuple[float, float]],
+    px_per_mm: float,
+    speed: float,
+) -> _Columns:
+    """The columns between their edges; those that begin with pulses of their own begin behind."""
+    px_per_s = speed * px_per_mm
+    rows = paths[: geometry.rows]
+    own = [inner_pulses(tuple(rows), (float(edge),), px_per_mm) for edge in edges[1:-1]]
+    if not own or min(len(found) for found in own) < max(2.0, MIN_INNER_PULSES * len(rows)):
+        return _Columns(edges[:-1], edges[1:], (edges[:-1] - edges[0]) / px_per_s)
+    first = float(np.median([x0 for x0, _ in spans[: geometry.rows]]))
+    last = float(np.median([x1 for _, x1 in spans[: geometry.rows]]))
+    starts = np.array([first, *(np.median([p.x1 for p in found]) for found in own)], np.float64)
+    ends = np.array([*(np.median([p.x0 for p in found]) for found in own), last], np.float64)
+    width = float(np.median(ends - starts)) / px_per_s
+    usual = COLUMN_S[geometry.columns]
+    width = usual if abs(width / usual - 1) < PITCH_TOLERANCE else width
+    return _Columns(starts, ends, width * np.arange(geometry.columns, dtype=np.float64))
 
 
 def _clip(
@@ -357,7 +391,7 @@ def _build(
     geometry: _Geometry,
     names: list[str],
     scores: Array,
-    edges: Array,
+    columns: _Columns,
     spans: Sequence[tuple[float, float]],
     speed: float,
     px_per_mm: float,
@@ -369,10 +403,10 @@ def _build(
             continue
         row, column = divmod(cell, geometry.columns)
         named_by, probability = _named_by(scores[cell], name)
-        x0, x1 = _clip(edges[column], edges[column + 1], spans[row])
+        x0, x1 = _clip(columns.starts[column], columns.ends[column], spans[row])
         if x1 <= x0:
             continue
-        start = (x0 - edges[0]) / px_per_s
+        start = (x0 - columns.starts[column]) / px_per_s + columns.begin_s[column]
         segments.append(RowSegment(name, row, float(x0), float(x1), start, named_by, probability))
     for strip in range(geometry.rhythm):
         row = geometry.rows + strip
@@ -383,8 +417,8 @@ def _build(
         else:
             name = "II" if geometry.rhythm == 1 else ("V1", "II", "V5")[strip]
         named_by, probability = _named_by(strip_scores, name)
-        x0, x1 = _clip(edges[0], edges[-1], spans[row])
-        start = (x0 - edges[0]) / px_per_s
+        x0, x1 = _clip(columns.starts[0], columns.ends[-1], spans[row])
+        start = (x0 - columns.starts[0]) / px_per_s
         segments.append(
             RowSegment(name, row, float(x0), float(x1), start, named_by, probability, rhythm=True)
         )
