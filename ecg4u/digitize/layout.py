@@ -41,8 +41,11 @@ MAX_PULSE_GAP_PEN = 20.0
 SURE = 0.8
 MIN_INNER_PULSES = 0.5
 UNLABELLED_COST = 1.2
+MAX_WEAK = 0.34
 UNUSUAL_ORDER_COST = 6.0
 """An order that no machine prints by default needs several names read to be believed."""
+SURE_SCORE = math.log((SURE + MISREAD) / (MISREAD * 2))
+"""Score of a label that is read with the probability `SURE`."""
 RHYTHM_PRIOR = {"II": 1.5, "V1": 1.0, "V5": 0.5, "aVR": -2.0, "aVL": -2.0, "aVF": -2.0}
 STROKE_NAME_WEIGHT = 0.35
 """A lone upright stroke is often no name: separators, pulses and QRS complexes look like I."""
@@ -372,11 +375,23 @@ def _doubts(
         own = scores[cell, LEADS.index(name)] if name else 0.0
         if name and scores[cell, rival] > own + 1.0:
             doubts.append(f"A name that reads {LEADS[rival]} stands where {name} is expected.")
+    usual = any(list(names) == _standard(geometry, order) for order in (LEADS, CABRERA))
+    weak = [n for cell, n in enumerate(names) if n in read and _weak(scores[cell], n)]
+    if not usual and len(weak) > MAX_WEAK * len(read):
+        doubts.append(
+            f"The leads stand in no usual order, and the names {', '.join(weak)} were read with "
+            "doubt: they may be wrong."
+        )
     if len(read) < len([n for n in names if n]) / 3:
         doubts.append(
             f"Only {len(read)} lead names could be read; the others follow the usual order."
         )
     return tuple(doubts)
+
+
+def _weak(scores: Array, name: str) -> bool:
+    """Whether a name was read with doubt; of a lone I, which always is, nothing is said."""
+    return name != "I" and float(scores[LEADS.index(name)]) < SURE_SCORE
 
 
 def _named_by(scores: Array, name: str) -> tuple[NamedBy, float]:
