@@ -4,6 +4,9 @@
 
 Every page counts: a refused page scores 0 dB on each of its leads. ``dev`` pages (even place in
 their group, sorted by name) were looked at while the digitizer was made; ``held-out`` pages not.
+"Rightly named" asks whether a trace fits its own truth best; "as printed" whether the name given to
+each box of the page is the one printed there. Below the digitizer stand the two simple readers of
+`benchmarks.baseline` on the same pages.
 """
 
 from __future__ import annotations
@@ -13,12 +16,20 @@ import csv
 import resource
 import time
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from benchmarks.baseline import column_median, naive, printed_on
 from benchmarks.measure import LeadScore, kaggle_db, kaggle_ratio, resample, score_lead
+
+if TYPE_CHECKING:
+    from ecg4u.digitize.result import Digitization
+    from ecg4u.paper.layouts import PageLayout
+
+MEDIAN, NAIVE = "column median on our flat page", "threshold and column median, no stage of ours"
 
 
 @dataclass(frozen=True)
@@ -35,6 +46,9 @@ class PageScore:
     seconds: float
     memory_mb: float
     layout: str
+    printed: int = 0
+    boxes: int = 0
+    simple: dict[str, dict[str, LeadScore]] = field(default_factory=dict)
 
 
 def group_of(path: Path) -> str:
@@ -58,21 +72,31 @@ def score_page(job: tuple[Path, Path, str]) -> PageScore:
     names = [str(name) for name in truth["sig_name"]]
     start = time.perf_counter()
     refused = layout = ""
-    estimate = np.full_like(reference, np.nan)
+    page, page_layout = read_page(image), printed_on(group_of(image))
+    signal, result = None, None
     try:
-        result = digitize_page(read_page(image))
-        layout = result.layout.name
-        estimate = np.column_stack(
-            [resample(result.record.lead(name), result.record.fs, fs) for name in names]
-        )
+        result = digitize_page(page)
+        layout, signal = result.layout.name, result.record.p_signal
     except ECG4UError as error:
         refused = f"{error.code}: {error.message}"
     seconds = time.perf_counter() - start
-    scores = {}
-    for column, name in enumerate(names):
-        score = score_lead(reference[:, column], estimate[:, column], fs)
-        if score is not None:
-            scores[name] = score
+
+    def in_order(signal: np.ndarray | None) -> np.ndarray:
+        if signal is None:
+            return np.full_like(reference, np.nan)
+        return np.column_stack([resample(signal[:, LEADS.index(n)], 500.0, fs) for n in names])
+
+    def scored(estimate: np.ndarray) -> dict[str, LeadScore]:
+        columns = enumerate(names)
+        each = {n: score_lead(reference[:, k], estimate[:, k], fs) for k, n in columns}
+        return {name: score for name, score in each.items() if score is not None}
+
+    estimate = in_order(signal)
+    scores = scored(estimate)
+    simple = {
+        MEDIAN: scored(in_order(None if result is None else column_median(result))),
+        NAIVE: scored(in_order(naive(page.image, page_layout))),
+    }
     named = _rightly_named(reference, estimate, names, fs) if not refused else 0
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     assert set(names) == set(LEADS)
@@ -87,6 +111,22 @@ def score_page(job: tuple[Path, Path, str]) -> PageScore:
         seconds,
         memory,
         layout,
+        0 if result is None else named_as_printed(result, page_layout),
+        sum(len(row) for row in page_layout.rows),
+        simple,
+    )
+
+
+def named_as_printed(result: Digitization, printed: PageLayout) -> int:
+    """How many boxes of the page bear the name printed there; rows are counted from the top."""
+    found: dict[tuple[int, int], str] = {}
+    for segment in result.layout.segments:
+        width = printed.duration_s / (1 if segment.rhythm else len(printed.rows[0]))
+        found[segment.row, int(segment.start_s / width + 0.5)] = segment.lead
+    return sum(
+        found.get((row, column)) == box.lead
+        for row, boxes in enumerate(printed.rows)
+        for column, box in enumerate(boxes)
     )
 
 
@@ -134,16 +174,29 @@ def row_of(title: str, pages: list[PageScore]) -> str:
         f"| {np.mean([s.snr_unshifted_db for s in leads]):.2f} | {kaggle:.2f} "
         f"| {np.median([s.r for s in leads]):.3f} | {np.median([s.rmse_mv for s in leads]):.3f} "
         f"| {100 * sum(p.named for p in pages) / shown:.1f} "
+        f"| {100 * sum(p.printed for p in pages) / sum(p.boxes for p in pages):.1f} "
         f"| {sum(bool(p.refused) for p in pages)} "
         f"| {np.median([p.seconds for p in pages]):.1f} "
         f"| {max(p.memory_mb for p in pages):.0f} |"
     )
 
 
+def simple_row(title: str, reader: str, pages: list[PageScore]) -> str:
+    """The line of a simple reader on the same pages."""
+    leads = [s for p in pages for s in p.simple[reader].values()]
+    kaggle = kaggle_db([kaggle_ratio(list(p.simple[reader].values())) for p in pages])
+    return (
+        f"| {title} | {len(pages)} | {np.mean([s.snr_db for s in leads]):.2f} "
+        f"| {np.mean([s.snr_unshifted_db for s in leads]):.2f} | {kaggle:.2f} "
+        f"| {np.median([s.r for s in leads]):.3f} | {np.median([s.rmse_mv for s in leads]):.3f} "
+        "| | | | | |"
+    )
+
+
 HEADER = (
     "| pages | n | SNR dB | SNR, no shift | Kaggle dB | median r | median RMSE mV "
-    "| leads rightly named % | refused | s/page | peak MB |\n"
-    "|---|---|---|---|---|---|---|---|---|---|---|"
+    "| leads rightly named % | boxes named as printed % | refused | s/page | peak MB |\n"
+    "|---|---|---|---|---|---|---|---|---|---|---|---|"
 )
 
 
@@ -167,6 +220,8 @@ def main() -> None:
             part = [p for p in members if p.half == half]
             if part:
                 lines.append(row_of(f"- {half}", part))
+        for name in (MEDIAN, NAIVE):
+            lines.append(simple_row(f"- {name}", name, members))
     print("\n".join(lines))
     for p in pages:
         worst = min(p.scores, key=lambda lead: p.scores[lead].snr_db)
