@@ -57,7 +57,8 @@ def column_median(result: Digitization) -> Array:
         assert piece.lead is not None
         assert piece.zero_mm is not None
         y = medians(dark, *bands[piece.row])
-        at = (piece.x0_mm + np.arange(len(piece.height_um)) * piece.step_mm) * 10.0
+        steps = np.arange(len(piece.height_um), dtype=np.float64)
+        at: Array = (piece.x0_mm + steps * piece.step_mm) * 10.0
         signal = _at(y, at)
         mv = (piece.zero_mm * 10.0 - signal) / (10.0 * found.calibration.gain_for(piece.lead))
         _put(out, piece.lead, round(piece.start_s * DEFAULT_FS_HZ), mv)

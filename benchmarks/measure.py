@@ -56,7 +56,7 @@ def resample(signal: Array, fs: float, fs_new: float) -> Array:
     return np.where(finite[nearest], values, np.nan)
 
 
-def _moved(estimate: Array, shift: int, n: int) -> Array:
+def moved(estimate: Array, shift: int, n: int) -> Array:
     """``estimate`` moved by ``shift`` samples, cut or padded with NaN to ``n``."""
     out = np.full(n, np.nan)
     start, stop = max(0, shift), min(n, len(estimate) + shift)
@@ -125,8 +125,8 @@ def score_lead(reference: Array, estimate: Array, fs: float) -> LeadScore | None
         )
     n = len(reference)
     shift, offset = _best_shift(reference, estimate, int(MAX_SHIFT_S * fs), MAX_OFFSET_MV)
-    fitted = _moved(estimate, shift, n) + offset
-    plain = _moved(estimate, 0, n)
+    fitted = moved(estimate, shift, n) + offset
+    plain = moved(estimate, 0, n)
 
     def snr(candidate: Array) -> tuple[float, float, float]:
         both = shown & np.isfinite(candidate)
@@ -142,7 +142,7 @@ def score_lead(reference: Array, estimate: Array, fs: float) -> LeadScore | None
     both = shown & np.isfinite(fitted)
     r = float(np.corrcoef(reference[both], fitted[both])[0, 1]) if both.sum() > 2 else 0.0
     k_shift, k_offset = _best_shift(reference, estimate, int(KAGGLE_MAX_SHIFT_S * fs), np.inf)
-    k_fitted = np.nan_to_num(_moved(estimate, k_shift, n) + k_offset)
+    k_fitted = np.nan_to_num(moved(estimate, k_shift, n) + k_offset)
     k_noise = float(np.sum((reference[shown] - k_fitted[shown]) ** 2))
     return LeadScore(
         snr_db,

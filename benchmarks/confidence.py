@@ -1,0 +1,180 @@
+"""Does the confidence of a sample predict its error?
+
+    python -m benchmarks.ablate ../shared/images --records cache/records
+    python -m benchmarks.confidence ../shared/images cache/records \
+        --out benchmarks/results/confidence.md --plot docs/img/confidence.png
+
+Errors are taken after the shift in time and level that the Challenge's measure forgives, per lead.
+Nothing is fitted: the table says what a confidence has been worth.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from benchmarks.digitize import group_of, jobs_of
+from benchmarks.measure import moved, score_lead
+from ecg4u.record import LEADS
+
+Array = npt.NDArray[np.float64]
+
+FS_HZ = 500.0
+WRONG_MV = 0.1
+NEAR_S = 0.01
+EDGES = np.array([0.0, 0.35, 0.5, 0.65, 0.8, 0.9, 0.95, 0.985, 1.001])
+
+
+@dataclass(frozen=True, eq=False)
+class Samples:
+    """Confidence, absolute error (mV) and steepness of samples, each (n,); of how many pages.
+
+    Steepness is the largest step (mV in 2 ms) within 10 ms, of the signal that was read: what a
+    confidence that only knows the signal could tell.
+    """
+
+    confidence: Array
+    error_mv: Array
+    steepness: Array
+    pages: int
+
+
+def samples_of(truth: Array, signal: Array, confidence: Array) -> Samples:
+    """Samples of a page at which both (n, 12) signals at 500 Hz are known."""
+    from scipy.ndimage import maximum_filter1d
+
+    parts = []
+    for lead in range(len(LEADS)):
+        score = score_lead(truth[:, lead], signal[:, lead], FS_HZ)
+        if score is None or score.covered == 0:
+            continue
+        shift, n = round(score.shift_s * FS_HZ), len(truth)
+        error = np.abs(truth[:, lead] - moved(signal[:, lead], shift, n) - score.offset_mv)
+        known = np.isfinite(error)
+        steps = np.abs(np.diff(np.nan_to_num(signal[:, lead]), prepend=0.0))
+        steep = maximum_filter1d(steps, round(2 * NEAR_S * FS_HZ) + 1)
+        sure = moved(confidence[:, lead], shift, n)
+        parts.append(Samples(sure[known], error[known], moved(steep, shift, n)[known], 0))
+    return replace(joined(parts), pages=1)
+
+
+def gather(images: Path, records: Path) -> dict[str, Samples]:
+    """Samples of every group whose pages' records were kept."""
+    found: dict[str, list[Samples]] = {}
+    for image, truth_path, _ in jobs_of(images, ""):
+        kept = records / f"{image.stem}.npz"
+        if not kept.exists():
+            continue
+        given, read = np.load(truth_path), np.load(kept)
+        names = [str(name) for name in given["sig_name"]]
+        truth = np.asarray(given["p_signal"][:, [names.index(n) for n in LEADS]], float)
+        assert float(given["fs"]) == FS_HZ
+        signal, confidence = (np.asarray(read[k], float) for k in ("p_signal", "confidence"))
+        found.setdefault(group_of(image), []).append(samples_of(truth, signal, confidence))
+    return {g: joined(parts) for g, parts in found.items()}
+
+
+def joined(parts: Sequence[Samples]) -> Samples:
+    """The samples of several together."""
+    fields = ("confidence", "error_mv", "steepness")
+    values = (np.concatenate([getattr(p, f) for p in parts] or [np.zeros(0)]) for f in fields)
+    return Samples(*values, pages=sum(p.pages for p in parts))
+
+
+def curve(samples: Samples) -> list[tuple[float, float, int, float, float, float]]:
+    """Per bin of confidence: its ends, n, median and 90th percentile error, share of wrong ones."""
+    rows = []
+    for low, high in pairwise(EDGES):
+        inside = (samples.confidence >= low) & (samples.confidence < high)
+        error = samples.error_mv[inside]
+        if len(error):
+            middle, most = (float(v) for v in np.percentile(error, (50, 90)))
+            wrong = float(np.mean(error > WRONG_MV))
+            rows.append((float(low), float(high), len(error), middle, most, wrong))
+    return rows
+
+
+def told_apart(samples: Samples, by: Array) -> float:
+    """Chance that a wrong sample (over 0.1 mV) has more of ``by`` than a right one; ties half."""
+    from scipy.stats import rankdata
+
+    wrong = samples.error_mv > WRONG_MV
+    n, m = int(wrong.sum()), int((~wrong).sum())
+    if n == 0 or m == 0:
+        return float("nan")
+    ranks = rankdata(by)
+    return float((ranks[wrong].sum() - n * (n + 1) / 2) / (n * m))
+
+
+def table(groups: dict[str, Samples]) -> str:
+    """The bins over all pages, then each group's power to tell wrong samples."""
+    every = joined(list(groups.values()))
+    lines = [
+        f"{len(every.error_mv)} samples of {every.pages} pages; error after the Challenge's shift.\n",
+        "| confidence | share of samples | median error mV | 90th percentile mV | over 0.1 mV |",
+        "|---|---|---|---|---|",
+    ]
+    for low, high, n, middle, most, wrong in curve(every):
+        lines.append(
+            f"| {low:.2f} to {min(high, 1.0):.2f} | {n / len(every.error_mv):.1%} "
+            f"| {middle:.3f} | {most:.3f} | {wrong:.1%} |"
+        )
+    lines += [
+        "\nHow well samples over 0.1 mV are told from the others (AUROC):\n",
+        "| pages | n | over 0.1 mV | by low confidence | by steepness |",
+        "|---|---|---|---|---|",
+    ]
+    for name, group in (*groups.items(), ("all", every)):
+        wrong = float(np.mean(group.error_mv > WRONG_MV))
+        powers = told_apart(group, -group.confidence), told_apart(group, group.steepness)
+        lines.append(
+            f"| {name} | {group.pages} | {wrong:.1%} | {powers[0]:.2f} | {powers[1]:.2f} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def draw(groups: dict[str, Samples], path: Path) -> None:
+    """Confidence against error: median and 90th percentile per bin, all pages together."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    rows = curve(joined(list(groups.values())))
+    at = [(low + min(high, 1.0)) / 2 for low, high, *_ in rows]
+    figure, axes = plt.subplots(figsize=(5.0, 3.2), dpi=110, layout="constrained")
+    axes.plot(at, [1000 * row[4] for row in rows], "o-", label="90th percentile")
+    axes.plot(at, [1000 * row[3] for row in rows], "s-", label="median")
+    axes.set(xlabel="confidence of a sample", ylabel="absolute error, µV", ylim=(0, None))
+    axes.legend(frameon=False)
+    axes.spines[["top", "right"]].set_visible(False)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path)
+    plt.close(figure)
+
+
+def main() -> None:
+    """Write the table and the plot."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("images", type=Path)
+    parser.add_argument("records", type=Path)
+    parser.add_argument("--out", type=Path)
+    parser.add_argument("--plot", type=Path)
+    args = parser.parse_args()
+    groups = gather(args.images, args.records)
+    said = table(groups)
+    print(said)
+    if args.out is not None:
+        args.out.write_text(said)
+    if args.plot is not None:
+        draw(groups, args.plot)
+
+
+if __name__ == "__main__":
+    main()
