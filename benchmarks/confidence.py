@@ -82,9 +82,16 @@ def gather(images: Path, records: Path) -> dict[str, Samples]:
 
 def joined(parts: Sequence[Samples]) -> Samples:
     """The samples of several together."""
-    fields = ("confidence", "error_mv", "steepness")
-    values = (np.concatenate([getattr(p, f) for p in parts] or [np.zeros(0)]) for f in fields)
-    return Samples(*values, pages=sum(p.pages for p in parts))
+
+    def together(field: str) -> Array:
+        return np.concatenate([getattr(part, field) for part in parts] or [np.zeros(0)])
+
+    return Samples(
+        together("confidence"),
+        together("error_mv"),
+        together("steepness"),
+        sum(part.pages for part in parts),
+    )
 
 
 def curve(samples: Samples) -> list[tuple[float, float, int, float, float, float]]:
@@ -116,7 +123,7 @@ def table(groups: dict[str, Samples]) -> str:
     """The bins over all pages, then each group's power to tell wrong samples."""
     every = joined(list(groups.values()))
     lines = [
-        f"{len(every.error_mv)} samples of {every.pages} pages; error after the Challenge's shift.\n",
+        f"{len(every.error_mv)} samples of {every.pages} pages.\n",
         "| confidence | share of samples | median error mV | 90th percentile mV | over 0.1 mV |",
         "|---|---|---|---|---|",
     ]
@@ -132,7 +139,7 @@ def table(groups: dict[str, Samples]) -> str:
     ]
     for name, group in (*groups.items(), ("all", every)):
         wrong = float(np.mean(group.error_mv > WRONG_MV))
-        powers = told_apart(group, -group.confidence), told_apart(group, group.steepness)
+        powers = [told_apart(group, by) for by in (-group.confidence, group.steepness)]
         lines.append(
             f"| {name} | {group.pages} | {wrong:.1%} | {powers[0]:.2f} | {powers[1]:.2f} |"
         )
