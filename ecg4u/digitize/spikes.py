@@ -189,13 +189,19 @@ def explain_spikes(
     paths, claims = paths.copy(), claims.copy()
     base = local_baselines(paths, baselines, px_per_mm)
     margin = int(SPIKE_MARGIN_MM * px_per_mm)
+    refused: set[tuple[int, int, bytes]] = set()
     for _ in range(SPIKE_ROUNDS):
         settled = True
         for spike in _left_over(trace, paths, near_text, px_per_mm):
             start, stop = spike.columns
             window = slice(max(0, start - margin), min(trace.shape[1], stop + margin))
+            case = spike.x0, spike.y0, paths[:, window].tobytes()
+            if case in refused:
+                continue
             found = _best_owner(spike, window, trace, baselines, base, paths, claims, near_text)
-            if found is not None:
+            if found is None:
+                refused.add(case)
+            else:
                 paths[:, window], claims[:, :, window] = found
                 settled = False
         if settled:
@@ -224,12 +230,13 @@ def _best_owner(
     beside = slice(max(0, x0 - 6), x1 + 6)
     touching = _touching(spike, paths[:, beside])
     excursion = np.abs(paths[:, beside] - base[:, beside]).max(axis=1)
-    ends = paths[:, max(window.start - 1, 0)], paths[:, window.stop - 1]
+    ends = paths[touching, max(window.start - 1, 0)], paths[touching, window.stop - 1]
     best = None
     for owner in sorted(touching, key=lambda row: -float(excursion[row])):
         level = float(np.median(base[owner, beside]))
         sent = _sent(claims[:, :, window], spike, int(owner), touching, window.start, level)
-        trial = follow(piece, baselines, TRACK_PX_PER_MM, sent, ends)
+        trial = paths[:, window].copy()
+        trial[touching] = follow(piece, baselines[touching], TRACK_PX_PER_MM, sent[touching], ends)
         left_then = _unexplained(piece, trial, text)[1]
         if left_then < amount - least_gain:
             amount, best = left_then, (trial, sent)
