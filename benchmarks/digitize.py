@@ -119,12 +119,11 @@ def score_page(job: tuple[Path, Path, str]) -> PageScore:
 
 def named_as_printed(result: Digitization, printed: PageLayout) -> int:
     """How many boxes of the page bear the name printed there; rows are counted from the top."""
-    found: dict[tuple[int, int], str] = {}
-    for segment in result.layout.segments:
-        width = printed.duration_s / (1 if segment.rhythm else len(printed.rows[0]))
-        found[segment.row, int(segment.start_s / width + 0.5)] = segment.lead
+    found: dict[int, list[str]] = {}
+    for segment in sorted(result.layout.segments, key=lambda segment: segment.x0):
+        found.setdefault(segment.row, []).append(segment.lead)
     return sum(
-        found.get((row, column)) == box.lead
+        column < len(found.get(row, [])) and found[row][column] == box.lead
         for row, boxes in enumerate(printed.rows)
         for column, box in enumerate(boxes)
     )

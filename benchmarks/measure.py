@@ -9,7 +9,8 @@ the share of the reference's finite samples that the estimate covers. A missing 
 
 *Kaggle SNR* (PhysioNet - Digitization of ECG Images, 2025-26): per lead a time shift of at most
 0.2 s and the mean difference are removed; per page the summed signal power over the summed noise
-power of the twelve leads, capped at 384; the score is 10 log10 of the mean over pages.
+power of the twelve leads, capped at 384; the score is 10 log10 of the mean over pages. The
+competition takes no gaps, so samples left unknown are filled from their neighbours for it.
 """
 
 from __future__ import annotations
@@ -104,6 +105,12 @@ def _best_shift(
     return best - max_shift, float(offset[best])
 
 
+def _filled(estimate: Array) -> Array:
+    """Gaps filled by a straight line, the ends with the nearest known value."""
+    known = np.flatnonzero(np.isfinite(estimate))
+    return np.interp(np.arange(len(estimate)), known, estimate[known])
+
+
 def _db(signal: float, noise: float) -> float:
     if signal <= 0:
         return 0.0
@@ -142,7 +149,7 @@ def score_lead(reference: Array, estimate: Array, fs: float) -> LeadScore | None
     both = shown & np.isfinite(fitted)
     r = float(np.corrcoef(reference[both], fitted[both])[0, 1]) if both.sum() > 2 else 0.0
     k_shift, k_offset = _best_shift(reference, estimate, int(KAGGLE_MAX_SHIFT_S * fs), np.inf)
-    k_fitted = np.nan_to_num(moved(estimate, k_shift, n) + k_offset)
+    k_fitted = _filled(moved(estimate, k_shift, n) + k_offset)
     k_noise = float(np.sum((reference[shown] - k_fitted[shown]) ** 2))
     return LeadScore(
         snr_db,
