@@ -108,6 +108,7 @@ def analyse(
     explain: bool = True,
     gain_mm_per_mv: float | None = None,
     speed_mm_per_s: float | None = None,
+    dpi: float | None = None,
     sidecar: Sidecar | None = None,
     seed: int = 0,
     progress: Callable[[str], None] | None = None,
@@ -124,6 +125,8 @@ def analyse(
         What to do beyond the signals; ``explain`` needs ``classify``.
     gain_mm_per_mv, speed_mm_per_s
         What is printed on the page, where the user knows it.
+    dpi
+        Resolution of the picture, for pages on which no grid can be found.
     sidecar
         What an earlier reading of this page found (`Digitization.sidecar`), perhaps corrected by
         hand: the work goes on from there.
@@ -167,6 +170,7 @@ def analyse(
             loaded,
             gain_mm_per_mv=gain_mm_per_mv,
             speed_mm_per_s=speed_mm_per_s,
+            dpi=dpi,
             sidecar=sidecar,
         )
         record = digitization.record

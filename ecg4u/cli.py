@@ -65,6 +65,9 @@ def _page_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--gain", type=click.FloatRange(1, 80), help="mm/mV, if you know it."),
         click.option("--speed", type=click.FloatRange(5, 200), help="mm/s, if you know it."),
         click.option(
+            "--dpi", type=click.FloatRange(50, 2400), help="For a page on which no grid is found."
+        ),
+        click.option(
             "--sidecar",
             type=click.Path(path_type=Path),
             help="Go on from this .page.json, which you may have corrected.",
@@ -79,6 +82,7 @@ def _analyse(
     page: int,
     gain: float | None,
     speed: float | None,
+    dpi: float | None,
     sidecar: Path | None,
     *,
     classify: bool = True,
@@ -96,6 +100,7 @@ def _analyse(
         page=page,
         gain_mm_per_mv=gain,
         speed_mm_per_s=speed,
+        dpi=dpi,
         sidecar=found,
         classify=classify,
         explain=explain,
@@ -177,6 +182,7 @@ def digitize(
     page: int,
     gain: float | None,
     speed: float | None,
+    dpi: float | None,
     sidecar: Path | None,
 ) -> None:
     """Turn a page into signals; prints what was found as JSON.
@@ -186,7 +192,7 @@ def digitize(
     """
     from ecg4u.io import write_atomically, write_record
 
-    analysis = _analyse(source, page, gain, speed, sidecar, classify=False, explain=False)
+    analysis = _analyse(source, page, gain, speed, dpi, sidecar, classify=False, explain=False)
     written = [*write_record(analysis.record, out or source.with_suffix(""), format=format_)]
     written += _leave_sidecar(analysis, written[0].with_suffix(""), sidecar)
     if overlay is not None:
@@ -209,10 +215,11 @@ def classify(
     page: int,
     gain: float | None,
     speed: float | None,
+    dpi: float | None,
     sidecar: Path | None,
 ) -> None:
     """The nine classes of a page or record, with probability and threshold."""
-    analysis = _analyse(source, page, gain, speed, sidecar, explain=False)
+    analysis = _analyse(source, page, gain, speed, dpi, sidecar, explain=False)
     said = analysis.classification
     assert said is not None
     if as_json:
@@ -237,10 +244,11 @@ def explain(
     page: int,
     gain: float | None,
     speed: float | None,
+    dpi: float | None,
     sidecar: Path | None,
 ) -> None:
     """The reading of a page or record in words, with the numbers behind it."""
-    analysis = _analyse(source, page, gain, speed, sidecar)
+    analysis = _analyse(source, page, gain, speed, dpi, sidecar)
     if as_json:
         _print_json(analysis.to_dict())
         return
@@ -274,12 +282,13 @@ def report(
     page: int,
     gain: float | None,
     speed: float | None,
+    dpi: float | None,
     sidecar: Path | None,
 ) -> None:
     """Signals, result.json and report.html of one page or record."""
     from ecg4u.report import write
 
-    analysis = _analyse(source, page, gain, speed, sidecar)
+    analysis = _analyse(source, page, gain, speed, dpi, sidecar)
     for path in [
         *write(analysis, out, formats),
         *_leave_sidecar(analysis, out / "signals", sidecar),

@@ -25,6 +25,7 @@ def digitize(
     page: int = 1,
     gain_mm_per_mv: float | None = None,
     speed_mm_per_s: float | None = None,
+    dpi: float | None = None,
     sidecar: Sidecar | None = None,
 ) -> ECGRecord:
     """Read a page of ECG paper.
@@ -36,6 +37,8 @@ def digitize(
         Which page of a file with several, from 1.
     gain_mm_per_mv, speed_mm_per_s : float or None
         What is printed on the page, where you know it; None to find out or assume.
+    dpi : float or None
+        Resolution of the picture, for pages on which no grid can be found.
     sidecar : Sidecar or None
         What an earlier reading of this page found, perhaps corrected: the work goes on from there.
 
@@ -55,6 +58,7 @@ def digitize(
         read_page(source, page=page),
         gain_mm_per_mv=gain_mm_per_mv,
         speed_mm_per_s=speed_mm_per_s,
+        dpi=dpi,
         sidecar=sidecar,
     ).record
 

@@ -52,7 +52,10 @@ FIVEFOLD = 0.7
 """Rise (log power) of every fifth harmonic from which 1 mm lines are taken as seen."""
 PAPER_COLOUR = 14.0
 """Largest distance in a, b (CIE Lab, 8 bit) of paper without grid from that with."""
-_HINT = "Give a sharp picture of the whole ECG page in which the grid can be seen."
+_HINT = (
+    "Give a sharp picture of the whole ECG page in which the grid can be seen, or the resolution "
+    "of the picture (--dpi) if the paper has no grid."
+)
 
 
 @dataclass(frozen=True, eq=False)

@@ -54,6 +54,7 @@ def digitize_page(
     *,
     gain_mm_per_mv: float | None = None,
     speed_mm_per_s: float | None = None,
+    dpi: float | None = None,
     sidecar: Sidecar | None = None,
 ) -> Digitization:
     """Digitize one page.
@@ -64,6 +65,8 @@ def digitize_page(
         As `ecg4u.io.read_page` gives it.
     gain_mm_per_mv, speed_mm_per_s : float or None
         What is printed on the page, where the user knows it; None to find out or assume.
+    dpi : float or None
+        Resolution of the picture, for pages on which no grid can be found.
     sidecar : Sidecar or None
         What an earlier reading of this page found, perhaps corrected: the work goes on from there.
 
@@ -79,7 +82,7 @@ def digitize_page(
     clock = _Clock()
     labels: Sequence[Label] = ()
     if sidecar is None:
-        rectified, labels, found = _read(page, clock, gain_mm_per_mv, speed_mm_per_s)
+        rectified, labels, found = _read(page, clock, gain_mm_per_mv, speed_mm_per_s, dpi=dpi)
     else:
         sidecar.check_page(page)
         found = sidecar.corrected(gain=gain_mm_per_mv, speed=speed_mm_per_s)
@@ -99,10 +102,11 @@ def _read(
     gain_mm_per_mv: float | None = None,
     speed_mm_per_s: float | None = None,
     corners: Sequence[Corner] = (),
+    dpi: float | None = None,
 ) -> tuple[RectifiedPage, Sequence[Label], Sidecar]:
     """Every stage from the picture to measured pieces of leads."""
     with clock.stage("rectify"):
-        rectified = rectified_within(page, corners) if corners else rectify(page)
+        rectified = rectified_within(page, corners) if corners else rectify(page, dpi=dpi)
     with clock.stage("labels"):
         if corners:
             labels = read_labels(rectified)
