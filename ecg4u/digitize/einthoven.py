@@ -10,17 +10,13 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from ecg4u.record import DEFAULT_FS_HZ, EINTHOVEN, LEADS, LIMB_LEADS
+from ecg4u.digitize.confidence import reading_error_mm
+from ecg4u.record import EINTHOVEN, LEADS, LIMB_LEADS
 
 Array = npt.NDArray[np.float64]
 
-HEIGHT_ERROR_MM = 0.2
-TRAVEL_ERROR_MM = 0.025
-MAX_ERROR_MM = 1.0
-"""Errors of reading a trace, up the page and along it (dev half of the benchmark)."""
 SURE, LOST = 2.5, 5.0
 """Contradictions below the first, in standard errors, are noise; above the second, mistakes."""
-STEEP_SAMPLES = 5
 
 
 def _of_i_and_ii() -> Array:
@@ -49,8 +45,8 @@ def reconciled(
     """
     moved = signal.copy()
     limb = [LEADS.index(lead) for lead in LIMB_LEADS]
-    travel_error_s = TRAVEL_ERROR_MM / speed_mm_per_s
-    error = _errors(signal[:, limb] * gain_mm_per_mv, travel_error_s) / gain_mm_per_mv
+    height_mm = signal[:, limb] * gain_mm_per_mv
+    error = reading_error_mm(height_mm, speed_mm_per_s) / gain_mm_per_mv
     code = np.isfinite(signal[:, limb]) @ (1 << np.arange(len(limb)))
     for pattern in np.unique(code):
         shown = np.flatnonzero((pattern >> np.arange(len(limb))) & 1)
@@ -61,17 +57,6 @@ def reconciled(
         at = np.ix_(rows, np.array(limb)[shown])
         moved[at] += _correction(signal[at], error[np.ix_(rows, shown)], made)
     return moved
-
-
-def _errors(height_mm: Array, travel_error_s: float) -> Array:
-    """Standard error of each sample's height (n, leads) in mm, from how steep the trace is."""
-    from scipy.ndimage import maximum_filter1d
-
-    if len(height_mm) < 2:
-        return np.full_like(height_mm, HEIGHT_ERROR_MM)
-    slope = np.abs(np.gradient(np.nan_to_num(height_mm), 1.0 / DEFAULT_FS_HZ, axis=0))
-    steep = travel_error_s * maximum_filter1d(slope, STEEP_SAMPLES, axis=0)
-    return np.minimum(np.hypot(HEIGHT_ERROR_MM, steep), MAX_ERROR_MM)
 
 
 def _correction(signal: Array, error: Array, made: Array) -> Array:

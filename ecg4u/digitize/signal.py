@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ecg4u.digitize.calibration import Pulse
+from ecg4u.digitize.confidence import confidence_of
 from ecg4u.digitize.result import Calibration, Layout, RowSegment
 from ecg4u.digitize.trace import RowPath
 from ecg4u.record import DEFAULT_FS_HZ, LEADS
@@ -138,6 +139,8 @@ def segment_signal(
     signal = np.interp(at, x[known], millivolts[known])
     strength = np.nan_to_num(path.ink[x0 : x0 + len(y)])
     confidence = np.interp(at, x, np.where(known, np.clip(strength, 0, 1), BRIDGED_CONFIDENCE))
+    heights_mm = signal * calibration.gain_for(segment.lead)
+    confidence = confidence_of(confidence, heights_mm, calibration.speed_mm_per_s)
     gap = _gap_length(x[known], at)
     signal[gap > MAX_BRIDGE_MM * px_per_mm] = np.nan
     confidence = np.where(gap > 1.5, np.minimum(confidence, BRIDGED_CONFIDENCE), confidence)
