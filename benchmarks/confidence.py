@@ -1,11 +1,9 @@
 """Does the confidence of a sample predict its error?
 
-    python -m benchmarks.ablate ../shared/images --records cache/records
-    python -m benchmarks.confidence ../shared/images cache/records \
+    python -m benchmarks.confidence ../shared/images \
         --out benchmarks/results/confidence.md --plot docs/img/confidence.png
 
 Errors are taken after the shift in time and level that the Challenge's measure forgives, per lead.
-Nothing is fitted: the table says what a confidence has been worth.
 """
 
 from __future__ import annotations
@@ -64,20 +62,34 @@ def samples_of(truth: Array, signal: Array, confidence: Array) -> Samples:
     return replace(joined(parts), pages=1)
 
 
-def gather(images: Path, records: Path) -> dict[str, Samples]:
-    """Samples of every group whose pages' records were kept."""
-    found: dict[str, list[Samples]] = {}
-    for image, truth_path, _ in jobs_of(images, ""):
-        kept = records / f"{image.stem}.npz"
-        if not kept.exists():
-            continue
-        given, read = np.load(truth_path), np.load(kept)
-        names = [str(name) for name in given["sig_name"]]
-        truth = np.asarray(given["p_signal"][:, [names.index(n) for n in LEADS]], float)
-        assert float(given["fs"]) == FS_HZ
-        signal, confidence = (np.asarray(read[k], float) for k in ("p_signal", "confidence"))
-        found.setdefault(group_of(image), []).append(samples_of(truth, signal, confidence))
-    return {g: joined(parts) for g, parts in found.items()}
+def samples_of_page(image: Path) -> Samples:
+    """Samples of one page with a truth beside it, digitized now; none if it is refused."""
+    from ecg4u.digitize import digitize
+    from ecg4u.errors import ECG4UError
+
+    given = np.load(image.with_suffix(".npz"))
+    names = [str(name) for name in given["sig_name"]]
+    truth = np.asarray(given["p_signal"][:, [names.index(n) for n in LEADS]], float)
+    assert float(given["fs"]) == FS_HZ
+    try:
+        record = digitize(image)
+    except ECG4UError:
+        return joined([])
+    assert record.confidence is not None
+    return samples_of(truth, np.asarray(record.p_signal), np.asarray(record.confidence))
+
+
+def gather(images: Path, workers: int) -> dict[str, dict[str, Samples]]:
+    """Samples of every group, by half."""
+    from concurrent.futures import ProcessPoolExecutor
+
+    jobs = jobs_of(images, "")
+    found: dict[str, dict[str, list[Samples]]] = {}
+    with ProcessPoolExecutor(workers) as pool:
+        parts = pool.map(samples_of_page, [image for image, _, _ in jobs])
+        for (image, _, half), part in zip(jobs, parts, strict=True):
+            found.setdefault(half, {}).setdefault(group_of(image), []).append(part)
+    return {half: {g: joined(p) for g, p in groups.items()} for half, groups in found.items()}
 
 
 def joined(parts: Sequence[Samples]) -> Samples:
@@ -170,17 +182,19 @@ def main() -> None:
     """Write the table and the plot."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("images", type=Path)
-    parser.add_argument("records", type=Path)
     parser.add_argument("--out", type=Path)
     parser.add_argument("--plot", type=Path)
+    parser.add_argument("--workers", type=int, default=2)
     args = parser.parse_args()
-    groups = gather(args.images, args.records)
-    said = table(groups)
+    halves = gather(args.images, args.workers)
+    said = "# Does the confidence of a sample predict its error?\n"
+    for half, groups in halves.items():
+        said += f"\n## {half} half\n\n{table(groups)}"
     print(said)
     if args.out is not None:
         args.out.write_text(said)
     if args.plot is not None:
-        draw(groups, args.plot)
+        draw(halves["held-out"], args.plot)
 
 
 if __name__ == "__main__":
