@@ -14,7 +14,8 @@ import csv
 import gzip
 import time
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,6 @@ import numpy.typing as npt
 from benchmarks.drawn import pairs
 from benchmarks.waves import as_3x4, load, rows
 from ecg4u.explain import faithfulness as f
-from ecg4u.explain import measure_features
 from ecg4u.explain.attribution import (
     FloatArray,
     Game,
@@ -36,7 +36,8 @@ from ecg4u.explain.attribution import (
 )
 from ecg4u.explain.edits import Subject, as_usual
 from ecg4u.explain.measure import features as features_of
-from ecg4u.explain.measure import measure_record
+from ecg4u.explain.measure import joint, measure_record
+from ecg4u.explain.signals import FS_HZ
 from ecg4u.model import prepare
 from ecg4u.record import CLASSES, LEADS, ECGRecord
 
@@ -51,21 +52,24 @@ OTHER_VENTRICULAR = frozenset("EF!/f")
 def game_of(record: ECGRecord, kind: str, classifier: Any) -> Game:
     """The first 10-s window of a record divided into players of ``kind``."""
     prepared = prepare(record)
-    if kind == "usual beats":
-        return usual_game(record, classifier)
-    features = measure_features(record) if kind in ("beats", "waves") else None
-    found = games(prepared.windows()[0], 0.0, prepared.fs, classifier, features)
+    found = games(prepared.windows()[0], 0.0, prepared.fs, classifier, None)
     return next(game for game in found if game.kind == kind)
 
 
-def usual_game(record: ECGRecord, classifier: Any) -> Game:
-    """Beats as players, the record's usual beat in the place of those left out."""
+def pvc_games(record: ECGRecord, classifier: Any) -> dict[str, Game]:
+    """The divisions of the first 10-s window in which single beats can be found."""
     prepared = prepare(record)
+    window = prepared.windows()[0]
     measured = measure_record(record)
     assert measured.median is not None
     features = features_of(measured)
     usual = as_usual(Subject(measured.signal, features, measured.median))
-    return against_usual(prepared.windows()[0], usual, 0, 0.0, prepared.fs, classifier, features)
+    found = {g.kind: g for g in games(window, 0.0, prepared.fs, classifier, features)}
+    return {
+        "windows": found["windows"],
+        "beats": found["beats"],
+        "usual beats": against_usual(window, usual, 0, 0.0, prepared.fs, classifier, features),
+    }
 
 
 def positives(data: Path, split: str, most: int) -> list[tuple[ECGRecord, str]]:
@@ -167,37 +171,44 @@ PVC_KINDS = {
     "beats": "beats, hidden",
     "usual beats": "beats, replaced by the record's usual beat",
 }
+Marked = tuple[ECGRecord, list[float]]
+"""A record and the moments of its PVCs' R peaks, in s."""
 
 
-def pvc_lines(data: Path, most: int, kind: str) -> list[str]:
-    """Attribution mass of PVC inside MIT-BIH's annotated ventricular beats."""
-    before_s, after_s = SPANS_S[kind]
+def pvc_lines(data: Path, split: str, most: int) -> list[str]:
+    """Attribution mass of PVC inside MIT-BIH's annotated beats, and inside transplanted ones."""
+    return [
+        *PVC_HEAD,
+        *_mass_lines("MIT-BIH, 1 to 3 annotated PVCs", mitdb_windows(data), most),
+        *_mass_lines("a PVC of another patient put in", transplanted(data, split, most), most),
+    ]
+
+
+def _mass_lines(name: str, marked: Iterator[Marked], most: int) -> list[str]:
+    """A line per kind of player, over the first ``most`` records that the network calls."""
     classifier = default_classifier()
-    mass: list[float] = []
-    chance: list[float] = []
-    hits: list[bool] = []
-    missed = 0
     column = CLASSES.index("PVC")
-    for record, times in mitdb_windows(data):
-        if len(mass) >= most:
-            break
-        game = game_of(record, kind, classifier)
-        inside = np.zeros(game.owner.shape[1], dtype=bool)
-        for t in times:
-            inside[max(round((t - before_s) * 100), 0) : round((t + after_s) * 100)] = True
-        solved = solve(game)
-        if solved.total[column] <= 0:
+    found: dict[str, list[tuple[float, float, bool]]] = {kind: [] for kind in SPANS_S}
+    missed = 0
+    for record, times in marked:
+        if classifier.log_odds(prepare(record).windows()[:1])[0, column] <= 0:
             missed += 1
             continue
-        share, by_chance = f.mass_inside(game, solved.values[:, column], inside)
-        mass.append(share)
-        chance.append(by_chance)
-        hits.append(f.points_at(game, solved.values[:, column], inside))
-    words = f"MIT-BIH, 1 to 3 annotated PVCs ({missed} more that the network does not call)"
-    return [_mass_row(f"{words} | {PVC_KINDS[kind]}", mass, chance, hits)]
+        for kind, game in pvc_games(record, classifier).items():
+            before_s, after_s = SPANS_S[kind]
+            inside = np.zeros(game.owner.shape[1], dtype=bool)
+            for t in times:
+                inside[max(round((t - before_s) * 100), 0) : round((t + after_s) * 100)] = True
+            values = solve(game).values[:, column]
+            pointed = f.points_at(game, values, inside)
+            found[kind].append((*f.mass_inside(game, values, inside), pointed))
+        if len(found["beats"]) == most:
+            break
+    words = f"{name} ({missed} more that the network does not call)"
+    return [_mass_row(f"{words} | {PVC_KINDS[kind]}", part) for kind, part in found.items()]
 
 
-def mitdb_windows(data: Path) -> Iterator[tuple[ECGRecord, list[float]]]:
+def mitdb_windows(data: Path) -> Iterator[Marked]:
     """Of each record without paced beats, 10 s whose only ventricular beats are 1 to 3 PVCs."""
     import h5py
 
@@ -213,14 +224,15 @@ def mitdb_windows(data: Path) -> Iterator[tuple[ECGRecord, list[float]]]:
                 yield part
 
 
-def _mass_row(name: str, mass: list[float], chance: list[float], hits: list[bool]) -> str:
-    if not mass:
+def _mass_row(name: str, found: list[tuple[float, float, bool]]) -> str:
+    if not found:
         return f"| {name} | 0 | | | |"
+    mass, chance, pointed = np.array(found, dtype=float).T
     draws = np.random.default_rng(0).integers(len(mass), size=(2000, len(mass)))
-    low, high = np.quantile(np.array(mass)[draws].mean(axis=1), [0.025, 0.975])
+    low, high = np.quantile(mass[draws].mean(axis=1), [0.025, 0.975])
     return (
-        f"| {name} | {len(mass)} | {np.mean(mass):.3f} ({low:.3f} to {high:.3f}) | "
-        f"{np.mean(chance):.3f} | {np.mean(hits):.3f} |"
+        f"| {name} | {len(mass)} | {mass.mean():.3f} ({low:.3f} to {high:.3f}) | "
+        f"{chance.mean():.3f} | {pointed.mean():.3f} |"
     )
 
 
@@ -255,67 +267,72 @@ def _mitdb_window(
     return None
 
 
-def injected_lines(data: Path, split: str, most: int, kind: str) -> list[str]:
-    """Attribution mass inside a PVC put into normal recordings."""
-    classifier = default_classifier()
-    column = CLASSES.index("PVC")
-    mass: list[float] = []
-    chance: list[float] = []
-    hits: list[bool] = []
-    gone: list[bool] = []
-    normal = [r for r in rows(data, split) if r.labels == {"Normal"} and r.dataset == "PTB-XL"]
-    for i, row in enumerate(normal[: 3 * most]):
-        rng = np.random.default_rng(i)
-        record, span = inject_pvc(load(data, row, longest_s=10.0), rng)
-        game = game_of(record, kind, classifier)
-        if len(mass) >= most or game.values(np.ones((1, len(game.players)), bool))[0, column] <= 0:
+@dataclass(frozen=True, eq=False)
+class Donor:
+    """A ventricular premature beat with its T wave and pause, (n, 12) mV at 500 Hz.
+
+    ``signal`` begins and ends at 0 mV, its R peak stands at ``r_s``; ``early`` is the interval
+    before it over the usual one.
+    """
+
+    signal: FloatArray
+    r_s: float
+    early: float
+
+
+BEFORE_QRS_S, BEFORE_P_S = 0.02, 0.24
+"""A transplant begins so long before the QRS, and ends so long before the next R peak."""
+EARLIEST, LATEST = 0.55, 0.8
+
+
+def donors(data: Path) -> Iterator[Donor]:
+    """Early wide beats of PTB-XL's training recordings labelled PVC, one of each recording."""
+    for row in rows(data, "train"):
+        if row.dataset != "PTB-XL" or "PVC" not in row.labels:
             continue
-        inside = np.zeros(game.owner.shape[1], dtype=bool)
-        end_s = span[1] if kind == "windows" else span[0] + 0.12
-        inside[round(span[0] * 100) : round(end_s * 100)] = True
-        solved = solve(game)
-        values = solved.values[:, column]
-        gone.append(bool(solved.base[column] <= 0))
-        share, by_chance = f.mass_inside(game, values, inside)
-        mass.append(share)
-        chance.append(by_chance)
-        hits.append(f.points_at(game, values, inside))
-    name = f"one PVC put into normal recordings | {PVC_KINDS[kind]}"
-    lines = [_mass_row(name, mass, chance, hits)]
-    if kind == "usual beats":
-        kept = np.flatnonzero(gone)
-        name += "; without those called all the same with every beat the usual one"
-        parts = ([mass[i] for i in kept], [chance[i] for i in kept], [hits[i] for i in kept])
-        lines.append(_mass_row(name, *parts))
-    return lines
+        measured = measure_record(load(data, row, longest_s=10.0))
+        for beat, after in pairwise(measured.kinds):
+            early = beat.early or 1.0
+            wide = beat.offset_s - beat.onset_s >= 0.12
+            if beat.kind != "PVC" or after.kind != "usual" or not wide or early > LATEST:
+                continue
+            a = round((beat.onset_s - BEFORE_QRS_S) * FS_HZ)
+            part = measured.signal[a : round((after.r_s - BEFORE_P_S) * FS_HZ)]
+            if a < 0 or len(part) < 0.5 * FS_HZ or not np.isfinite(part).all():
+                continue
+            level = np.linspace(part[:5].mean(axis=0), part[-5:].mean(axis=0), len(part))
+            yield Donor(part - level, beat.r_s - a / FS_HZ, early)
+            break
 
 
-def inject_pvc(
-    record: ECGRecord, rng: np.random.Generator
-) -> tuple[ECGRecord, tuple[float, float]]:
-    """A wide early beat with its opposite T and a pause, replacing 0.9 s of the record."""
-    from ecg4u.explain import measure_features
+def transplanted(data: Path, split: str, most: int) -> Iterator[Marked]:
+    """Normal recordings of ``split``, each with the PVC of another donor in its middle."""
+    normal = [r for r in rows(data, split) if r.labels == {"Normal"} and r.dataset == "PTB-XL"]
+    for row, donor in zip(normal[: 3 * most], donors(data), strict=False):
+        measured = measure_record(load(data, row, longest_s=10.0))
+        inner = [b.r_s for b in measured.kinds if b.kind == "usual" and b.r_s > 2.5]
+        t_end_ms, _, _ = joint(measured, "T off")
+        if len(inner) > 3 and t_end_ms is not None:
+            yield transplant(measured.signal, inner[:3], t_end_ms / 1000, donor)
 
-    beats = measure_features(record).beats
-    inner = [b for b in beats if 2.0 < b.r_s < 7.0] or list(beats[1:2])
-    after = inner[int(rng.integers(len(inner)))].r_s
-    start = after + 0.42
-    t = np.arange(record.n_samples) / record.fs - start
-    qrs = np.sin(np.clip(t / 0.16, 0, 1) * np.pi) ** 1.5
-    wave = -0.5 * np.sin(np.clip((t - 0.17) / 0.24, 0, 1) * np.pi) ** 2
-    axis = rng.normal(0, 1, 3)
-    axis /= np.linalg.norm(axis)
-    leads = np.array(
-        [[1, 0, 0], [0.5, 0.87, 0], [-0.5, 0.87, 0], [-0.75, -0.43, 0], [0.75, -0.43, 0],
-         [0, 1, 0], [-0.5, 0, -0.9], [-0.2, 0.1, -1], [0.2, 0.2, -0.9], [0.6, 0.2, -0.6],
-         [0.9, 0.2, -0.2], [1, 0.2, 0.1]]
-    )  # fmt: skip
-    signal = record.p_signal.copy()
-    window = (t > -0.02) & (t < 0.9)
-    fade = np.clip(np.minimum((t + 0.02) / 0.05, (0.9 - t) / 0.05), 0, 1)[:, None] * window[:, None]
-    signal = signal * (1 - fade) + np.median(signal, axis=0) * fade
-    signal += np.outer(qrs + wave, 1.6 * leads @ axis)
-    return ECGRecord(signal, record.fs), (start, start + 0.42)
+
+def transplant(
+    signal: FloatArray, r_s: list[float], t_end_s: float, donor: Donor
+) -> Marked:
+    """A PVC after the first of three beats, as early as it came in its donor, with full pause.
+
+    The second beat is not conducted: from the PVC's onset to the third beat's P wave stands what
+    the donor showed, then a level line. ``t_end_s`` after its R peak the first beat's T wave ends.
+    """
+    before, dropped, after = r_s
+    early = float(np.clip(donor.early, EARLIEST, LATEST))
+    at = max(before + early * (dropped - before), before + t_end_s + donor.r_s)
+    a, b = round((at - donor.r_s) * FS_HZ), round((after - BEFORE_P_S) * FS_HZ)
+    out = signal.copy()
+    out[a:b] = np.linspace(out[a - 5 : a].mean(axis=0), out[b : b + 5].mean(axis=0), b - a)
+    part = donor.signal[: b - a]
+    out[a : a + len(part)] += part * np.clip((len(part) - np.arange(len(part))) / 20, 0, 1)[:, None]
+    return ECGRecord(out, FS_HZ), [at]
 
 
 def sanity_lines(cases: list[tuple[ECGRecord, str]]) -> list[str]:
@@ -572,17 +589,7 @@ def main() -> None:
     for part in parts:
         lines = {
             "deletion": lambda: deletion_lines(cases),
-            "pvc": lambda: [
-                *PVC_HEAD,
-                *(
-                    line
-                    for kind in SPANS_S
-                    for line in (
-                        *pvc_lines(given.data, given.records, kind),
-                        *injected_lines(given.data, given.split, given.records, kind),
-                    )
-                ),
-            ],
+            "pvc": lambda: pvc_lines(given.data, given.split, given.records),
             "sanity": lambda: sanity_lines(cases),
             "digitized": lambda: digitized_lines(given.data, given.split, given.records),
             "estimator": lambda: estimator_lines(cases),

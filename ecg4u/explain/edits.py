@@ -27,6 +27,7 @@ SINUS_P_MV = dict(zip(
 """A P wave of usual size with an axis of 57 degrees."""
 RIGID_S = 0.1
 """Around each R peak, not stretched when the rhythm is made regular."""
+LONG_GAP = 1.5
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -175,7 +176,9 @@ def without(kind: BeatKind) -> Edit:
 def as_usual(subject: Subject) -> FloatArray:
     """The record with every beat replaced by its usual one: unusual beats in time, others in place.
 
-    Leads of which no whole usual beat is shown stay as they are.
+    A gap longer than `LONG_GAP` usual intervals gets usual beats too: a pause is unusual, and a
+    smooth wide beat that was overlooked lies in one. Leads of which no whole usual beat is shown
+    stay as they are.
     """
     signal = subject.signal.copy()
     beats = subject.features.beats
@@ -190,8 +193,10 @@ def as_usual(subject: Subject) -> FloatArray:
     at = 0
     while at < len(beats):
         if regular[at]:
-            before = rr[at - 1] if at else usual
-            whole.in_place(beats[at].r_s, before, rr[at] if at < len(rr) else usual)
+            before, after = rr[at - 1] if at else usual, rr[at] if at < len(rr) else usual
+            whole.in_place(beats[at].r_s, before, after)
+            if after > LONG_GAP * usual:
+                whole.between(beats[at].r_s, beats[at].r_s + after)
             at += 1
             continue
         last = at
