@@ -8,6 +8,7 @@ coarser (100 Hz) than the measured features of the explanation, which rest on th
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
@@ -43,6 +44,16 @@ OF_A_LEAD = (
     *("R", "S", "Q", "R'", "area", "end of QRS", "R time"),
     *("J", "ST 40", "ST 60", "ST 80", "ST slope", "T high", "T low", "T area", "P"),
 )
+OF_AN_EARLY_BEAT = ("early", "pause", "P like", "P size", "QRS like", "T like before")
+HUMP_LEVELS = (0.2, 0.4, 0.6)
+GROUPS: Mapping[str, tuple[str, ...]] = {
+    "lateral": ("I", "aVL", "V5", "V6"),
+    "inferior": ("II", "III", "aVF"),
+    "anterior": ("V2", "V3", "V4"),
+    "left": ("V4", "V5", "V6"),
+}
+ALIKE, NEIGHBOURS = 0.85, 3
+"""QRS likeness of beats of one kind; how many intervals each side of a beat tell its usual one."""
 NAMES = (
     *("RR", "RR spread", "RR change, rms", "RR change, mean", "shortest", "longest", "beats"),
     *("RR change, median", "RR changes", "before, tenth", "before, ninetieth"),
@@ -56,6 +67,22 @@ NAMES = (
     *(f"{lead} {what}" for lead in LEADS for what in OF_A_LEAD),
     *("ST up, pairs", "ST down, pairs", "ST down, leads", "ST up, leads", "ST mean"),
     *("axis", "V1 S and V5 R"),
+    *(f"{which} of its kind: {what}" for which in ("earliest", "second", "third")
+      for what in OF_AN_EARLY_BEAT),
+    *("early by a little", "early by more", "early with a pause", "early with another P"),
+    *("steady beats", "unsteadiness", "least RR over its deviation"),
+    *(f"P hump at {share:g} to QRS" for share in HUMP_LEVELS),
+    *("P hump peak to QRS", "P hump to QRS, free", "P hump width", "P hump height"),
+    *("P hump over TP", "P of II to QRS", "P of V1 to QRS", "P of II", "P of V1"),
+    *("T peak", "T end", "T end corrected", "T end to P hump", "PR over RR"),
+    *(f"{group} ST {lag}" for group in GROUPS for lag in (60, 80)),
+    *(f"{which} ST 80" for which in ("lowest", "second lowest", "third lowest")),
+    *(f"{which} ST 80" for which in ("highest", "second highest")),
+    *("ST flat and down, leads", "ST flat and down by 0.1, leads", "ST 80 down, pairs"),
+    *("ST 80 down, sum", "T inverted, sum", "ST 80 over TP", "Cornell", "QRS size"),
+    *(f"{lead} ST 80 over R" for lead in ("I", "II", "V4", "V5", "V6")),
+    *(f"{lead} late area" for lead in ("V1", "V2", "I", "V6")),
+    *(f"{lead} turns" for lead in ("V1", "V2", "I", "aVL", "V5", "V6")),
 )  # fmt: skip
 """The measures in their order: mV, samples of 10 ms, shares and counts."""
 COUNT = len(NAMES)
@@ -65,7 +92,7 @@ def measures(x: Tensor) -> Tensor:
     """(n, 24, t) millivolts and masks at 100 Hz -> (n, `COUNT`); NaN where there is no such value.
 
     The order: of the row of beats, of the whole median beat, of each lead in turn, of pairs of
-    leads.
+    leads, of beats that are early, of P and T, of the ST segment, of the QRS.
     """
     return measures_of(lay_over(x))
 
@@ -74,11 +101,12 @@ def measures_of(found: Beats) -> Tensor:
     """`measures` from beats already laid over one another."""
     shown = found.known.sum(1).amax(2) > 0
     interval = found.whole[:, 0]
-    parts = [_of_the_row(found), *_of_the_beat(found.middle, found.spread, shown, interval)]
-    return torch.cat(parts, dim=1)
+    row, early = _of_the_row(found)
+    parts = [row, *_of_the_beat(found.middle, found.spread, shown, interval)]
+    return torch.cat([*parts[:-1], early, parts[-1]], dim=1)
 
 
-def _of_the_row(found: Beats) -> Tensor:
+def _of_the_row(found: Beats) -> tuple[Tensor, Tensor]:
     """Intervals, and the likeness to the median beat of all beats and of the odd ones out."""
     real = found.real
     (p, p_size), (qrs, size), (t, _) = (
@@ -106,13 +134,45 @@ def _of_the_row(found: Beats) -> Tensor:
         odd = row.gather(1, first[..., None].expand(-1, -1, row.shape[2]))
         there = real.gather(1, first)
         told += torch.where(there[..., None], odd, torch.nan).flatten(1).unbind(1)
-    return torch.stack(told, dim=1)
+    return torch.stack(told, dim=1), _of_early_beats(before + 1, real, p, p_size, qrs, t)
+
+
+def _of_early_beats(
+    interval: Tensor, real: Tensor, p: Tensor, p_size: Tensor, qrs: Tensor, t: Tensor
+) -> Tensor:
+    """Beats of the usual shape that come early for the intervals around them.
+
+    ``interval`` (n, k) before each beat over the median, NaN where there is none; the others are
+    each beat's likeness and size.
+    """
+    around = nn.functional.pad(interval, (NEIGHBOURS, NEIGHBOURS + 1), value=torch.nan)
+    around = around.unfold(1, 2 * NEIGHBOURS + 2, 1)
+    others = torch.cat([around[..., :NEIGHBOURS], around[..., NEIGHBOURS + 2 :]], dim=2)
+    usual = others.nanmedian(dim=2).values
+    early = interval / usual - 1
+    pause = around[..., NEIGHBOURS + 1] / usual - 1
+    previous = nn.functional.pad(t, (1, 0))[:, :-1]
+    kind = real & (qrs > ALIKE) & early.isfinite()
+    row = torch.stack([early, pause, p, p_size, qrs, previous], dim=2)
+    first = torch.where(kind, early, 9.0).argsort(dim=1)[:, :3]
+    chosen = row.gather(1, first[..., None].expand(-1, -1, row.shape[2]))
+    chosen = torch.where(kind.gather(1, first)[..., None], chosen, torch.nan)
+    late = torch.nan_to_num(pause) > 0.05
+    counts = [early < -0.08, early < -0.15, (early < -0.12) & late, (early < -0.1) & (p < 0.6)]
+    told = [(kind & one).float().sum(1) for one in counts]
+    told += [(early.abs() < 0.04).float().sum(1) / real.sum(1).clamp(min=1)]
+    told += [early.abs().nanmedian(dim=1).values]
+    middle = interval.nanmedian(dim=1, keepdim=True).values
+    deviation = (interval - middle).abs().nanmedian(dim=1).values
+    least = torch.nan_to_num(interval - middle, nan=0.0).amin(1)
+    told += [least / (deviation + 0.01)]
+    return torch.cat([chosen.flatten(1), torch.stack(told, dim=1)], dim=1)
 
 
 def _of_the_beat(
     middle: Tensor, spread: Tensor, shown: Tensor, interval: Tensor
-) -> tuple[Tensor, Tensor, Tensor]:
-    """(n, 12, t) median beat -> numbers of the whole, of the leads, of pairs of leads."""
+) -> tuple[Tensor, ...]:
+    """(n, 12, t) median beat -> numbers of the whole, leads, pairs of leads, and P, T, ST."""
     length = middle.shape[2]
     t = torch.arange(length, device=middle.device)
     weight = shown.float()[..., None]
@@ -142,7 +202,95 @@ def _of_the_beat(
     of_all += [height[:, 0], noise[:, P_WINDOW].mean(1), noise[:, T_WINDOW].mean(1)]
     of_leads = _of_leads(level, t, onset, offset, p_peak)
     of_leads = torch.where(shown[..., None], of_leads, torch.nan)
-    return torch.stack(of_all, dim=1), of_leads.flatten(1), _of_pairs(of_leads)
+    edge = onset, offset
+    more = [*_of_p_and_t(level, weight, t, *edge, interval), *_of_st(of_leads, level)]
+    more += _of_qrs(torch.where(shown[..., None], level, torch.nan), t, *edge)
+    return (
+        torch.stack(of_all, dim=1),
+        of_leads.flatten(1),
+        _of_pairs(of_leads),
+        torch.stack(more, dim=1),
+    )
+
+
+def _of_p_and_t(
+    level: Tensor, weight: Tensor, t: Tensor, onset: Tensor, offset: Tensor, interval: Tensor
+) -> list[Tensor]:
+    """P as a hump over the line from the end of T to the QRS, and when T ends."""
+    count = weight.sum(1).clamp(min=1)
+    end_of_t = (100 * (0.38 * interval.sqrt() - 0.03)).round().long()
+    start = (BEFORE - (100 * interval).round().long() + end_of_t).clamp(min=0)
+    start = torch.minimum(start, onset - 14).clamp(min=0)
+    end = onset - 2
+    at_start = _mean_between(level, t, start, start + 2)
+    share = ((end[:, None] - t) / (end - start).clamp(min=1)[:, None]).clamp(0, 1)
+    inside = ((t >= start[:, None]) & (t <= end[:, None]))[:, None]
+    hump = torch.where(inside, level - at_start[..., None] * share[:, None], 0.0)
+    loud = ((hump.square() * weight).sum(1) / count).sqrt()
+    height, peak = loud.max(1)
+    edges = [_edges(loud, peak, part * height[:, None]) for part in HUMP_LEVELS]
+    told = [onset - begin for begin, _ in edges]
+    told += [onset - peak, onset - edges[1][1], edges[1][1] - edges[1][0], height]
+    told += [height / (((at_start.square() * weight[..., 0]).sum(1) / count[:, 0]).sqrt() + 0.02)]
+    signed = []
+    for lead in ("II", "V1"):
+        one = hump[:, LEADS.index(lead)]
+        at = one.abs().argmax(1)
+        seen = weight[:, LEADS.index(lead), 0] > 0
+        told.append(torch.where(seen, (onset - at).float(), torch.nan))
+        signed.append(torch.where(seen, one.gather(1, at[:, None])[:, 0], torch.nan))
+    wave = (t >= (offset + 8)[:, None]) & (t <= (offset + 36)[:, None])
+    ending = ((level.square() * weight).sum(1) / count).sqrt()
+    t_peak = torch.where(wave, ending, -1.0).argmax(1)
+    _, t_end = _edges(ending, t_peak, 0.3 * ending.gather(1, t_peak[:, None]))
+    told += [*signed, t_peak - onset, t_end - onset, (t_end - onset) / interval.sqrt()]
+    told += [100 * interval + edges[1][0] - t_end, (onset - edges[1][0]) / (100 * interval)]
+    return [part.float() for part in told]
+
+
+def _of_st(of_leads: Tensor, level: Tensor) -> list[Tensor]:
+    """ST by groups of leads, its lowest and highest, flat or falling, against R and T."""
+    part = {name: of_leads[..., index] for index, name in enumerate(OF_A_LEAD)}
+    late, j, r = part["ST 80"], part["J"], part["R"]
+    told = []
+    for group in GROUPS.values():
+        columns = [LEADS.index(lead) for lead in group]
+        told += [part[name][:, columns].nanmean(1) for name in ("ST 60", "ST 80")]
+    facing = [index for index, lead in enumerate(LEADS) if lead != "aVR"]
+    ordered = torch.nan_to_num(late[:, facing], nan=0.0).sort(dim=1).values
+    told += [*ordered[:, :3].unbind(1), *ordered[:, -2:].flip(1).unbind(1)]
+    flat = late - j < 0.03
+    told += [((late < limit) & flat)[:, facing].float().sum(1) for limit in (-0.05, -0.1)]
+    first, second = (
+        torch.stack([late[:, LEADS.index(pair[side])] for pair in CONTIGUOUS], dim=1)
+        for side in (0, 1)
+    )
+    told += [torch.nan_to_num(torch.maximum(first, second), nan=9.0).amin(1)]
+    told += [torch.nan_to_num(late[:, facing]).clamp(max=0).sum(1)]
+    told += [torch.nan_to_num(part["T low"][:, facing]).clamp(max=0).sum(1)]
+    rest = level[..., :3].mean(2)
+    told += [torch.nan_to_num((late - rest)[:, facing]).amin(1)]
+    told += [r[:, LEADS.index("aVL")] - part["S"][:, LEADS.index("V3")]]
+    told += [(r - torch.minimum(part["S"], part["Q"])).nanmean(1)]
+    for lead in ("I", "II", "V4", "V5", "V6"):
+        told.append(late[:, LEADS.index(lead)] / (r[:, LEADS.index(lead)] + 0.1))
+    return told
+
+
+def _of_qrs(level: Tensor, t: Tensor, onset: Tensor, offset: Tensor) -> list[Tensor]:
+    """Area of the second half of the QRS, and how often it turns."""
+    inside = (t >= onset[:, None]) & (t <= offset[:, None])
+    second = inside & (t >= ((onset + offset) // 2)[:, None])
+    told = []
+    for lead in ("V1", "V2", "I", "V6"):
+        told.append((level[:, LEADS.index(lead)] * second).sum(1))
+    for lead in ("V1", "V2", "I", "aVL", "V5", "V6"):
+        one = level[:, LEADS.index(lead)]
+        step = one.diff(dim=1)
+        turned = (step[:, 1:] * step[:, :-1] < 0) & (step[:, 1:] - step[:, :-1]).abs().gt(0.04)
+        turns = (turned & inside[:, 1:-1]).float().sum(1)
+        told.append(torch.where(one[:, 0].isnan(), torch.nan, turns))
+    return told
 
 
 def _of_leads(level: Tensor, t: Tensor, onset: Tensor, offset: Tensor, p_peak: Tensor) -> Tensor:

@@ -34,7 +34,7 @@ def test_every_measure_has_a_name(normal: ECGRecord) -> None:
     assert found.shape == (1, COUNT)
     assert len(NAMES) == len(set(NAMES)) == COUNT
     missing = {name for name, known in zip(NAMES, found[0].isfinite(), strict=True) if not known}
-    assert all(name.endswith("R time") for name in missing), missing
+    assert all(name.endswith(("R time", ": pause")) for name in missing), missing
 
 
 def test_a_longer_pr_and_a_wider_qrs_are_measured_longer_and_wider() -> None:
@@ -45,6 +45,34 @@ def test_a_longer_pr_and_a_wider_qrs_are_measured_longer_and_wider() -> None:
     assert value(drawn(width_s=0.16), width) - value(drawn(width_s=0.08), width) == pytest.approx(
         8, abs=2
     )
+
+
+def test_an_early_beat_of_the_usual_shape_is_told_from_those_around_it() -> None:
+    t = np.arange(1000) / 100
+    beats = np.arange(0.6, 9.6, 0.8)
+    early = beats.copy()
+    early[5] -= 0.24
+    for times, least, count in ((beats, 0.0, 0), (early, -0.3, 1)):
+        lead = sum(np.clip(1 - np.abs(t - beat) / 0.04, 0, None) for beat in times)
+        x = np.concatenate([np.tile(lead, (12, 1)), np.ones((12, 1000))])
+        x = torch.from_numpy(x[None]).float()
+        assert value(x, "earliest of its kind: early") == pytest.approx(least, abs=0.03)
+        assert value(x, "early with a pause") == count
+    assert value(x, "earliest of its kind: pause") == pytest.approx(0.3, abs=0.03)
+    assert value(x, "second of its kind: early") == pytest.approx(0, abs=0.03)
+
+
+def test_a_p_wave_on_the_end_of_t_is_found_by_its_hump() -> None:
+    near, far = (value(drawn(pr_s=s), "P hump peak to QRS") for s in (0.16, 0.26))
+    assert far - near == pytest.approx(10, abs=1.5)
+
+
+def test_st_depression_is_told_by_groups_of_leads_and_against_r() -> None:
+    lowered = drawn(st_mv=-0.15)
+    assert value(lowered, "lateral ST 80") == pytest.approx(-0.15, abs=0.04)
+    assert value(lowered, "ST flat and down, leads") == 11
+    assert value(lowered, "V5 ST 80 over R") == pytest.approx(-0.15 / 1.1, abs=0.04)
+    assert value(drawn(), "ST flat and down, leads") == 0
 
 
 def test_st_is_measured_in_each_lead_and_over_contiguous_ones() -> None:
