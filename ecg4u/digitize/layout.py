@@ -14,15 +14,23 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from ecg4u.digitize.calibration import Pulse, inner_pulses
+from ecg4u.digitize.calibration import Pulse
+from ecg4u.digitize.columns import (
+    COLUMN_S,
+    SURE,
+    Columns,
+    boundaries,
+    gap_evidence,
+    place_columns,
+    signal_span,
+)
 from ecg4u.digitize.result import Label, Layout, NamedBy, RowSegment
 from ecg4u.digitize.trace import RowPath
-from ecg4u.record import DEFAULT_FS_HZ, LEADS
+from ecg4u.record import LEADS
 
 Array = npt.NDArray[np.float64]
 
 CABRERA = ("aVL", "I", "aVR", "II", "aVF", "III", "V1", "V2", "V3", "V4", "V5", "V6")
-COLUMN_S = {1: 10.0, 2: 5.0, 3: 10.0 / 3, 4: 2.5}
 MAX_STRIPS = 3
 MISREAD = 0.03
 PRIOR_STANDARD = 4.0
@@ -35,23 +43,6 @@ UNPLACED_SHARE = 0.8
 LABEL_BEFORE_MM = 14.0
 LABEL_AFTER_MM = 18.0
 ROW_REACH_MM = 16.0
-NOMINAL_TOLERANCE = 0.02
-"""A row this near to its nominal 10 s is taken to be 10 s; its ends are known to about 0.3 mm."""
-PITCH_TOLERANCE = 0.05
-OVERSTEP = 0.18
-"""How far ink goes on beyond a trace's end, in pens; measured on the dev half of the benchmark."""
-END_ERROR_PX = 0.7
-PULSE_END_ERROR_PX = 2.0
-"""How soon behind its pulse a signal begins differs from machine to machine."""
-MAX_PULSE_GAP_PEN = 20.0
-SURE = 0.8
-MIN_INNER_PULSES = 0.5
-MIN_GAPPED_ROWS = 2
-GAPPED_ROWS = 0.6
-MIN_GAP_MM = 2.0
-MAX_GAP_OFF_MM = 15.0
-GAP_AT_EDGE = 1.5
-GAP_INSIDE = 3.0
 FAR_LABEL_COST_PER_MM = 0.08
 UNLABELLED_COST = 1.2
 MAX_WEAK = 0.34
@@ -82,15 +73,6 @@ class _Geometry:
     def name(self) -> str:
         strips = f"+{self.rhythm}" if self.rhythm else ""
         return f"{self.rows}x{self.columns}{strips}"
-
-
-@dataclass(frozen=True, eq=False)
-class _Columns:
-    """Where columns start and end on the page (px), and at what second each begins; (columns,)."""
-
-    starts: Array
-    ends: Array
-    begin_s: Array
 
 
 GEOMETRIES = tuple(
@@ -128,97 +110,6 @@ def _standard(geometry: _Geometry, order: Sequence[str], first_row: int = 0) -> 
         for row in range(geometry.rows)
         for column in range(geometry.columns)
     ]
-
-
-def signal_span(paths: Sequence[RowPath], pulses: Sequence[Pulse]) -> list[tuple[float, float]]:
-    """Where the signal of each row begins and ends (px).
-
-    A pulse's inner stroke is where the signal begins or ends; without one it is the trace's own
-    end, which the ink oversteps a little.
-    """
-    pen = float(np.median([np.nanmedian(p.bottom - p.top) for p in paths]))
-    left = [p.x1 for p in pulses if p.side == "left"]
-    right = [p.x0 for p in pulses if p.side == "right"]
-    apart = [start for p in pulses if (start := _after_gap(paths[p.row], p, pen)) is not None]
-    if len(apart) > len(left) / 2:
-        left = [start + OVERSTEP * pen for start in apart]
-    spans = []
-    for path in paths:
-        x0, x1 = path.extent[0] + OVERSTEP * pen, path.extent[1] - OVERSTEP * pen
-        if left:
-            x0 = max(x0, float(np.median(left)))
-        if right:
-            x1 = min(x1, float(np.median(right)))
-        spans.append((x0, x1))
-    return spans
-
-
-def _after_gap(path: RowPath, pulse: Pulse, pen: float) -> float | None:
-    """Where a row goes on after bare paper behind its pulse (px); None where it goes on at once."""
-    first = int(np.ceil(pulse.x1 + 2 * pen))
-    last = int(pulse.x1 + MAX_PULSE_GAP_PEN * pen)
-    known = np.isfinite(path.centre[first : last + 1])
-    if pulse.side != "left" or not known.any() or known[0]:
-        return None
-    return float(first + int(np.argmax(known)))
-
-
-def _boundaries(
-    geometry: _Geometry,
-    spans: Sequence[tuple[float, float]],
-    pulses: Sequence[Pulse],
-    labels: Sequence[Label],
-    px_per_mm: float,
-    speed: float,
-) -> Array:
-    """Column edges (columns + 1,) in px.
-
-    Columns are equally wide; how wide, the row's length says, unless the names that were read
-    stand at another regular distance (a page cut off at the right, say). A row about as long as
-    usual is as long as usual, and where it stands, the end says that the rows agree on best; the
-    last sample is drawn one period before the end.
-    """
-    rows = spans[: geometry.rows]
-    x0 = float(np.median([s[0] for s in rows]))
-    x1 = float(np.median([s[1] for s in rows]))
-    nominal = COLUMN_S[geometry.columns] * geometry.columns * speed * px_per_mm
-    if abs((x1 - x0) / nominal - 1) < NOMINAL_TOLERANCE:
-        left = [p.x1 for p in pulses if p.side == "left"]
-        right = [p.x0 for p in pulses if p.side == "right"]
-        trust_left = 1.0 / _variance(left or [s[0] for s in rows], bool(left))
-        trust_right = 1.0 / _variance(right or [s[1] for s in rows], bool(right))
-        drawn = nominal - speed * px_per_mm / DEFAULT_FS_HZ
-        x0 = (x0 * trust_left + (x1 - drawn) * trust_right) / (trust_left + trust_right)
-        x1 = x0 + nominal
-    width = (x1 - x0) / geometry.columns
-    pitch = _label_pitch(geometry.columns, labels)
-    if pitch is not None and abs(pitch / width - 1) > PITCH_TOLERANCE:
-        usual = nominal / geometry.columns
-        width = usual if abs(pitch / usual - 1) < PITCH_TOLERANCE else pitch
-    return np.asarray(x0 + width * np.arange(geometry.columns + 1), dtype=np.float64)
-
-
-def _variance(ends: Sequence[float], at_pulses: bool) -> float:
-    """Of the median of where the rows begin, or end (px squared)."""
-    deviation = np.median(np.abs(np.asarray(ends) - np.median(ends)))
-    least = PULSE_END_ERROR_PX if at_pulses else END_ERROR_PX
-    return float(2.2 * deviation**2 / len(ends) + least**2)
-
-
-def _label_pitch(columns: int, labels: Sequence[Label]) -> float | None:
-    """Distance (px) between the columns of names, from names that stand in the same rows."""
-    if columns < 2:
-        return None
-    order = {name: LEADS.index(name) * columns // len(LEADS) for name in LEADS}
-    sure = [label for label in labels if label.probability > SURE]
-    steps = []
-    for a in sure:
-        for b in sure:
-            apart = order[b.name] - order[a.name]
-            level = abs(a.centre[1] - b.centre[1]) < 0.6 * (a.box[3] - a.box[1])
-            if apart > 0 and level and b.box[0] > a.box[0]:
-                steps.append((b.box[0] - a.box[0]) / apart)
-    return float(np.median(steps)) if len(steps) >= 3 else None
 
 
 def _label_offset(labels: Sequence[Label], edges: Array, px_per_mm: float) -> float:
@@ -355,8 +246,17 @@ def find_layout(
     best: tuple[float, _Geometry, list[str], Array, Array] | None = None
     options = [g for g in (*GEOMETRIES, *PARTIAL) if g.rows + g.rhythm == len(paths)]
     for geometry in options:
-        edges = _boundaries(geometry, spans, pulses, labels, px_per_mm, speed_mm_per_s)
-        gaps = _gap_evidence(paths[: geometry.rows], edges, px_per_mm)
+        rows = paths[: geometry.rows]
+        edges = boundaries(
+            geometry.columns,
+            rows,
+            spans[: geometry.rows],
+            pulses,
+            labels,
+            px_per_mm,
+            speed_mm_per_s,
+        )
+        gaps = gap_evidence(rows, edges, px_per_mm)
         for below in (True, False):
             scores, against = _label_scores(geometry, edges, baselines, labels, px_per_mm, below)
             for value, names in _explanations(geometry, scores):
@@ -369,84 +269,10 @@ def find_layout(
     warnings = _doubts(geometry, names, scores, edges, px_per_mm, speed_mm_per_s)
     if warnings is None:
         return Layout(geometry.name, (), 0.0, ("The names of the leads could not be read.",))
-    columns = _columns(geometry, edges, paths, spans, px_per_mm, speed_mm_per_s)
+    upper = slice(0, geometry.rows)
+    columns = place_columns(edges, paths[upper], spans[upper], px_per_mm, speed_mm_per_s)
     built = _build(geometry, names, scores, columns, spans, speed_mm_per_s, px_per_mm)
     return replace(built, warnings=warnings)
-
-
-def _columns(
-    geometry: _Geometry,
-    edges: Array,
-    paths: Sequence[RowPath],
-    spans: Sequence[tuple[float, float]],
-    px_per_mm: float,
-    speed: float,
-) -> _Columns:
-    """The columns between their edges, or between what parts them: pulses of their own, or gaps."""
-    px_per_s = speed * px_per_mm
-    rows = paths[: geometry.rows]
-    between = _inner_pulses(rows, edges, px_per_mm) or _gaps(rows, edges, px_per_mm)
-    if not between:
-        return _Columns(edges[:-1], edges[1:], (edges[:-1] - edges[0]) / px_per_s)
-    first = float(np.median([x0 for x0, _ in spans[: geometry.rows]]))
-    last = float(np.median([x1 for _, x1 in spans[: geometry.rows]]))
-    starts = np.array([first, *(x1 for _, x1 in between)], np.float64)
-    ends = np.array([*(x0 for x0, _ in between), last], np.float64)
-    width = float(np.median(ends - starts)) / px_per_s
-    usual = COLUMN_S[geometry.columns]
-    width = usual if abs(width / usual - 1) < PITCH_TOLERANCE else width
-    return _Columns(starts, ends, width * np.arange(geometry.columns, dtype=np.float64))
-
-
-def _inner_pulses(
-    rows: Sequence[RowPath], edges: Array, px_per_mm: float
-) -> list[tuple[float, float]]:
-    """Where the pulses between the columns begin and end (px); none if they are not in each."""
-    between = []
-    for edge in edges[1:-1]:
-        found = inner_pulses(tuple(rows), (float(edge),), px_per_mm)
-        if len(found) < max(2.0, MIN_INNER_PULSES * len(rows)):
-            return []
-        x0, x1 = (
-            float(np.median(ends)) for ends in zip(*((p.x0, p.x1) for p in found), strict=True)
-        )
-        between.append((x0, x1))
-    return between
-
-
-def _gaps(rows: Sequence[RowPath], edges: Array, px_per_mm: float) -> list[tuple[float, float]]:
-    """Where the bare paper between the columns begins and ends (px); none if not between all."""
-    bare = _bare(rows, px_per_mm)
-    between = []
-    for edge in edges[1:-1]:
-        near = [gap for gap in bare if _parts(gap, edge, px_per_mm)]
-        if not near:
-            return []
-        between.append(min(near, key=lambda gap: abs(sum(gap) / 2 - edge)))
-    return between if len(set(between)) == len(between) else []
-
-
-def _bare(rows: Sequence[RowPath], px_per_mm: float) -> list[tuple[float, float]]:
-    """Stretches (px) between ink in which most of several rows have none."""
-    if len(rows) < MIN_GAPPED_ROWS:
-        return []
-    bare = np.mean([~np.isfinite(row.centre) for row in rows], axis=0) > GAPPED_ROWS
-    turns = np.flatnonzero(np.diff(bare.astype(np.int8)))
-    inner = turns[0 if not bare[0] else 1 :]
-    pairs = zip(inner[::2], inner[1::2], strict=False)
-    return [(x0 + 1.0, x1 + 1.0) for x0, x1 in pairs if x1 - x0 > MIN_GAP_MM * px_per_mm]
-
-
-def _parts(gap: tuple[float, float], edge: float, px_per_mm: float) -> bool:
-    """Whether a gap may be what parts the columns at an edge."""
-    return abs(sum(gap) / 2 - edge) < MAX_GAP_OFF_MM * px_per_mm
-
-
-def _gap_evidence(rows: Sequence[RowPath], edges: Array, px_per_mm: float) -> float:
-    """What gaps in the rows say for these columns: gaps stand between columns, not in them."""
-    inner = [float(edge) for edge in edges[1:-1]]
-    fits = [any(_parts(gap, e, px_per_mm) for e in inner) for gap in _bare(rows, px_per_mm)]
-    return GAP_AT_EDGE * min(sum(fits), len(inner)) - GAP_INSIDE * (len(fits) - sum(fits))
 
 
 def _clip(
@@ -509,7 +335,7 @@ def _build(
     geometry: _Geometry,
     names: list[str],
     scores: Array,
-    columns: _Columns,
+    columns: Columns,
     spans: Sequence[tuple[float, float]],
     speed: float,
     px_per_mm: float,
