@@ -14,32 +14,36 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from ecg4u.digitize.calibration import Pulse, inner_pulses
+from ecg4u.digitize.calibration import Pulse
+from ecg4u.digitize.columns import (
+    COLUMN_S,
+    SURE,
+    Columns,
+    boundaries,
+    gap_evidence,
+    place_columns,
+    signal_span,
+)
 from ecg4u.digitize.result import Label, Layout, NamedBy, RowSegment
 from ecg4u.digitize.trace import RowPath
-from ecg4u.record import DEFAULT_FS_HZ, LEADS
+from ecg4u.record import LEADS
 
 Array = npt.NDArray[np.float64]
 
 CABRERA = ("aVL", "I", "aVR", "II", "aVF", "III", "V1", "V2", "V3", "V4", "V5", "V6")
-COLUMN_S = {1: 10.0, 2: 5.0, 3: 10.0 / 3, 4: 2.5}
+MAX_STRIPS = 3
 MISREAD = 0.03
 PRIOR_STANDARD = 4.0
 PRIOR_CABRERA = 1.0
+PRIOR_PARTIAL = -3.0
+"""That rows of a page in a usual order are out of sight, against its order being a free one."""
+MIN_READ_OF_PARTIAL = 3
+UNPLACED_SHARE = 0.8
+"""How much a name that stands where the layout has none counts against it."""
 LABEL_BEFORE_MM = 14.0
 LABEL_AFTER_MM = 18.0
 ROW_REACH_MM = 16.0
-NOMINAL_TOLERANCE = 0.02
-"""A row this near to its nominal 10 s is taken to be 10 s; its ends are known to about 0.3 mm."""
-PITCH_TOLERANCE = 0.05
-OVERSTEP = 0.18
-"""How far ink goes on beyond a trace's end, in pens; measured on the dev half of the benchmark."""
-END_ERROR_PX = 0.7
-PULSE_END_ERROR_PX = 2.0
-"""How soon behind its pulse a signal begins differs from machine to machine."""
-MAX_PULSE_GAP_PEN = 20.0
-SURE = 0.8
-MIN_INNER_PULSES = 0.5
+FAR_LABEL_COST_PER_MM = 0.08
 UNLABELLED_COST = 1.2
 MAX_WEAK = 0.34
 UNUSUAL_ORDER_COST = 6.0
@@ -47,6 +51,7 @@ UNUSUAL_ORDER_COST = 6.0
 SURE_SCORE = math.log((SURE + MISREAD) / (MISREAD * 2))
 """Score of a label that is read with the probability `SURE`."""
 RHYTHM_PRIOR = {"II": 1.5, "V1": 1.0, "V5": 0.5, "aVR": -2.0, "aVL": -2.0, "aVF": -2.0}
+READ_SCORE = 0.5
 STROKE_NAME_WEIGHT = 0.35
 """A lone upright stroke is often no name: separators, pulses and QRS complexes look like I."""
 GUESS_TOLERANCE = 0.08
@@ -70,144 +75,63 @@ class _Geometry:
         return f"{self.rows}x{self.columns}{strips}"
 
 
-@dataclass(frozen=True, eq=False)
-class _Columns:
-    """Where columns start and end on the page (px), and at what second each begins; (columns,)."""
-
-    starts: Array
-    ends: Array
-    begin_s: Array
-
-
-GEOMETRIES = (
-    *(_Geometry(3, 4, n) for n in range(4)),
-    *(_Geometry(6, 2, n) for n in range(3)),
-    _Geometry(12, 1, 0),
-    *(_Geometry(4, 3, n) for n in range(2)),
+GEOMETRIES = tuple(
+    _Geometry(len(LEADS) // columns, columns, strips)
+    for columns in COLUMN_S
+    for strips in range(MAX_STRIPS + 1)
 )
-GEOMETRY_PRIOR = {"3x4": 1.0, "3x4+1": 2.0, "3x4+2": 0.5, "3x4+3": 1.0, "6x2": 1.5, "6x2+1": 1.0}
-PARTIAL = tuple(_Geometry(rows, 1, 0) for rows in range(1, 12))
+GEOMETRY_PRIOR = {
+    "3x4": 1.0,
+    "3x4+1": 2.0,
+    "3x4+2": 0.5,
+    "3x4+3": 1.0,
+    "6x2": 1.5,
+    "6x2+1": 1.0,
+    "4x3+2": -1.0,
+    "4x3+3": -1.0,
+}
+PARTIAL = tuple(
+    _Geometry(rows, columns, strips)
+    for columns in COLUMN_S
+    for rows in range(1, len(LEADS) // columns)
+    for strips in range(MAX_STRIPS + 1 if columns > 1 else 1)
+)
+"""Pages of which some rows are not in the picture, or were not found."""
 
 
-def _standard(geometry: _Geometry, order: Sequence[str]) -> list[str]:
-    """Names cell by cell (row-major) when leads run down the columns in the given order."""
-    names = []
-    for row in range(geometry.rows):
-        for column in range(geometry.columns):
-            index = column * geometry.rows + row
-            names.append(order[index] if index < len(order) else "")
-    return names
+def _standard(geometry: _Geometry, order: Sequence[str], first_row: int = 0) -> list[str]:
+    """Names cell by cell (row-major) when leads run down the columns in the given order.
 
-
-def signal_span(paths: Sequence[RowPath], pulses: Sequence[Pulse]) -> list[tuple[float, float]]:
-    """Where the signal of each row begins and ends (px).
-
-    A pulse's inner stroke is where the signal begins or ends; without one it is the trace's own
-    end, which the ink oversteps a little.
+    Of a partial page: if its first row were row ``first_row`` of the whole page.
     """
-    pen = float(np.median([np.nanmedian(p.bottom - p.top) for p in paths]))
-    left = [p.x1 for p in pulses if p.side == "left"]
-    right = [p.x0 for p in pulses if p.side == "right"]
-    apart = [start for p in pulses if (start := _after_gap(paths[p.row], p, pen)) is not None]
-    if len(apart) > len(left) / 2:
-        left = [start + OVERSTEP * pen for start in apart]
-    spans = []
-    for path in paths:
-        x0, x1 = path.extent[0] + OVERSTEP * pen, path.extent[1] - OVERSTEP * pen
-        if left:
-            x0 = max(x0, float(np.median(left)))
-        if right:
-            x1 = min(x1, float(np.median(right)))
-        spans.append((x0, x1))
-    return spans
+    whole = len(LEADS) // geometry.columns
+    return [
+        order[column * whole + first_row + row]
+        for row in range(geometry.rows)
+        for column in range(geometry.columns)
+    ]
 
 
-def _after_gap(path: RowPath, pulse: Pulse, pen: float) -> float | None:
-    """Where a row goes on after bare paper behind its pulse (px); None where it goes on at once."""
-    first = int(np.ceil(pulse.x1 + 2 * pen))
-    last = int(pulse.x1 + MAX_PULSE_GAP_PEN * pen)
-    known = np.isfinite(path.centre[first : last + 1])
-    if pulse.side != "left" or not known.any() or known[0]:
-        return None
-    return float(first + int(np.argmax(known)))
+def _label_offset(labels: Sequence[Label], edges: Array, px_per_mm: float) -> float:
+    """How far (px) into their columns names stand on pages that print them over the middle."""
+    before, after = LABEL_BEFORE_MM * px_per_mm, LABEL_AFTER_MM * px_per_mm
+    at = np.array([label.box[0] for label in labels if label.probability > SURE])
+    offsets = (at - edges[0] + before) % (edges[1] - edges[0]) - before
+    usual = float(np.median(offsets)) if len(offsets) >= MIN_READ_OF_PARTIAL else 0.0
+    return usual if usual > after else 0.0
 
 
-def _boundaries(
-    geometry: _Geometry,
-    spans: Sequence[tuple[float, float]],
-    pulses: Sequence[Pulse],
-    labels: Sequence[Label],
-    px_per_mm: float,
-    speed: float,
-) -> Array:
-    """Column edges (columns + 1,) in px.
-
-    Columns are equally wide; how wide, the row's length says, unless the names that were read
-    stand at another regular distance (a page cut off at the right, say). A row about as long as
-    usual is as long as usual, and where it stands, the end says that the rows agree on best; the
-    last sample is drawn one period before the end.
-    """
-    rows = spans[: geometry.rows]
-    x0 = float(np.median([s[0] for s in rows]))
-    x1 = float(np.median([s[1] for s in rows]))
-    nominal = COLUMN_S[geometry.columns] * geometry.columns * speed * px_per_mm
-    if abs((x1 - x0) / nominal - 1) < NOMINAL_TOLERANCE:
-        left = [p.x1 for p in pulses if p.side == "left"]
-        right = [p.x0 for p in pulses if p.side == "right"]
-        trust_left = 1.0 / _variance(left or [s[0] for s in rows], bool(left))
-        trust_right = 1.0 / _variance(right or [s[1] for s in rows], bool(right))
-        drawn = nominal - speed * px_per_mm / DEFAULT_FS_HZ
-        x0 = (x0 * trust_left + (x1 - drawn) * trust_right) / (trust_left + trust_right)
-        x1 = x0 + nominal
-    width = (x1 - x0) / geometry.columns
-    pitch = _label_pitch(geometry.columns, labels)
-    if pitch is not None and abs(pitch / width - 1) > PITCH_TOLERANCE:
-        usual = nominal / geometry.columns
-        width = usual if abs(pitch / usual - 1) < PITCH_TOLERANCE else pitch
-    return np.asarray(x0 + width * np.arange(geometry.columns + 1), dtype=np.float64)
-
-
-def _variance(ends: Sequence[float], at_pulses: bool) -> float:
-    """Of the median of where the rows begin, or end (px squared)."""
-    deviation = np.median(np.abs(np.asarray(ends) - np.median(ends)))
-    least = PULSE_END_ERROR_PX if at_pulses else END_ERROR_PX
-    return float(2.2 * deviation**2 / len(ends) + least**2)
-
-
-def _label_pitch(columns: int, labels: Sequence[Label]) -> float | None:
-    """Distance (px) between the columns of names, from names that stand in the same rows."""
-    if columns < 2:
-        return None
-    order = {name: LEADS.index(name) * columns // len(LEADS) for name in LEADS}
-    sure = [label for label in labels if label.probability > SURE]
-    steps = []
-    for a in sure:
-        for b in sure:
-            apart = order[b.name] - order[a.name]
-            level = abs(a.centre[1] - b.centre[1]) < 0.6 * (a.box[3] - a.box[1])
-            if apart > 0 and level and b.box[0] > a.box[0]:
-                steps.append((b.box[0] - a.box[0]) / apart)
-    return float(np.median(steps)) if len(steps) >= 3 else None
-
-
-def _cell_of(
-    label: Label, edges: Array, baselines: Sequence[float], px_per_mm: float
-) -> tuple[int, list[tuple[int, float]]] | None:
-    """Column of a label and the rows it may name, each with a log-likelihood."""
-    x = label.box[0]
-    starts = edges[:-1]
-    offset = (x - starts) / px_per_mm
+def _column_of(label: Label, starts: Array, px_per_mm: float) -> int | None:
+    """Column at whose beginning a label stands."""
+    offset = (label.box[0] - starts) / px_per_mm
     fits = np.flatnonzero((offset > -LABEL_BEFORE_MM) & (offset < LABEL_AFTER_MM))
-    if len(fits) == 0:
-        return None
-    column = int(fits[np.argmin(np.abs(offset[fits]))])
-    y = label.centre[1]
-    rows = []
-    for row, baseline in enumerate(baselines):
-        distance = abs(y - baseline) / px_per_mm
-        if distance < ROW_REACH_MM:
-            rows.append((row, -distance / 6.0))
-    return (column, rows) if rows else None
+    return int(fits[np.argmin(np.abs(offset[fits]))]) if len(fits) else None
+
+
+def _rows_near(label: Label, baselines: Sequence[float], px_per_mm: float) -> list[int]:
+    """Rows that a label may name."""
+    reach = ROW_REACH_MM * px_per_mm
+    return [row for row, y in enumerate(baselines) if abs(label.centre[1] - y) < reach]
 
 
 def _label_scores(
@@ -217,28 +141,38 @@ def _label_scores(
     labels: Sequence[Label],
     px_per_mm: float,
     below: bool,
-) -> Array:
-    """Log-odds of each name in each cell and strip, ((cells + rhythm), 12)."""
+) -> tuple[Array, float]:
+    """Log-odds of each name in each cell and strip, ((cells + rhythm), 12).
+
+    And what speaks against it all: names where the layout has none, or far from their traces.
+    """
     scores = np.zeros((geometry.cells + geometry.rhythm, len(LEADS)))
+    starts = edges[:-1] + _label_offset(labels, edges, px_per_mm)
+    against = 0.0
     for label in labels:
-        placed = _cell_of(label, edges, baselines, px_per_mm)
-        if placed is None:
+        gain = _weight(label)
+        rows = _rows_near(label, baselines, px_per_mm)
+        if not rows or not edges[0] < label.centre[0] + LABEL_BEFORE_MM * px_per_mm:
             continue
-        column, rows = placed
         y = label.centre[1]
-        preferred = [r for r, _ in rows if (baselines[r] <= y) == below] or [r for r, _ in rows]
+        preferred = [r for r in rows if (baselines[r] <= y) == below] or rows
         row = min(preferred, key=lambda r: abs(baselines[r] - y))
-        if row < geometry.rows:
-            cell = row * geometry.columns + column
-        elif row < geometry.rows + geometry.rhythm and column == 0:
-            cell = geometry.cells + row - geometry.rows
-        else:
+        column = _column_of(label, starts, px_per_mm)
+        if column is None or (row >= geometry.rows and column > 0):
+            against += UNPLACED_SHARE * gain if label.probability > SURE else 0.0
             continue
-        probability = min(label.probability, 0.995)
-        gain = math.log((probability + MISREAD) / (MISREAD * 2))
-        gain *= STROKE_NAME_WEIGHT if label.name == "I" else 1.0
-        scores[cell, LEADS.index(label.name)] += max(gain, 0.0)
-    return scores
+        against += FAR_LABEL_COST_PER_MM * abs(baselines[row] - y) / px_per_mm
+        strip = geometry.cells + row - geometry.rows
+        cell = row * geometry.columns + column if row < geometry.rows else strip
+        scores[cell, LEADS.index(label.name)] += gain
+    return scores, against
+
+
+def _weight(label: Label) -> float:
+    """Log-odds that a label speaks for its name."""
+    probability = min(label.probability, 0.995)
+    gain = math.log((probability + MISREAD) / (MISREAD * 2))
+    return max(gain, 0.0) * (STROKE_NAME_WEIGHT if label.name == "I" else 1.0)
 
 
 def _assign(scores: Array) -> tuple[list[str], float]:
@@ -256,29 +190,37 @@ def _explanations(geometry: _Geometry, scores: Array) -> list[tuple[float, list[
     """Possible namings of the cells with their total score."""
     cell_scores = scores[: geometry.cells]
     total = []
+    read = int((cell_scores.max(axis=1) > READ_SCORE).sum())
+    whole = geometry.cells == len(LEADS)
     orders = ((LEADS, PRIOR_STANDARD), (CABRERA, PRIOR_CABRERA))
-    for order, prior in orders if geometry.cells == len(LEADS) else ():
-        names = _standard(geometry, order)
-        total.append((prior + _agreement(cell_scores, names), names))
+    for order, prior in orders if whole or read >= MIN_READ_OF_PARTIAL else ():
+        prior += 0.0 if whole else PRIOR_PARTIAL
+        for first in range(len(LEADS) // geometry.columns - geometry.rows + 1):
+            names = _standard(geometry, order, first)
+            total.append((prior + _agreement(cell_scores, names), names))
     names, free = _assign(cell_scores)
-    unread = [cell for cell, name in enumerate(names) if cell_scores[cell].max() <= 0.5]
-    if geometry.cells != len(LEADS) or len(unread) > 1:
-        for cell in unread:
+    own = [cell_scores[cell, LEADS.index(name)] for cell, name in enumerate(names)]
+    unread = [cell for cell, score in enumerate(own) if score <= READ_SCORE]
+    blank = [cell for cell in unread if not whole or cell_scores[cell].max() <= READ_SCORE]
+    if not whole or len(blank) > 1:
+        for cell in blank:
             names[cell] = ""
-    if len(unread) < geometry.cells:
-        unusual = UNUSUAL_ORDER_COST if geometry.cells == len(LEADS) else 0.0
-        total.append((free - unusual - UNLABELLED_COST * len(unread), names))
-    return total
+    least = 1 if whole or geometry.columns == 1 else MIN_READ_OF_PARTIAL
+    if geometry.cells - len(blank) >= least:
+        unusual = UNUSUAL_ORDER_COST if geometry.columns > 1 or whole else 0.0
+        total.append((free - unusual - UNLABELLED_COST * len(blank), names))
+    strips = float(scores[geometry.cells :].max(axis=1).sum())
+    return [(value + strips, names) for value, names in total]
 
 
 def _agreement(scores: Array, names: Sequence[str]) -> float:
     """Score of given names: what agrees counts for, a stronger other name counts against."""
-    labelled = int((scores.max(axis=1) > 0.5).sum())
+    labelled = int((scores.max(axis=1) > READ_SCORE).sum())
     value = 0.0
     for cell, name in enumerate(names):
         own = scores[cell, LEADS.index(name)] if name in LEADS else 0.0
         value += own - 0.8 * max(0.0, float(scores[cell].max()) - own)
-        if labelled >= 3 and scores[cell].max() <= 0.5:
+        if labelled >= 3 and scores[cell].max() <= READ_SCORE:
             value -= UNLABELLED_COST
     return value
 
@@ -304,11 +246,21 @@ def find_layout(
     best: tuple[float, _Geometry, list[str], Array, Array] | None = None
     options = [g for g in (*GEOMETRIES, *PARTIAL) if g.rows + g.rhythm == len(paths)]
     for geometry in options:
-        edges = _boundaries(geometry, spans, pulses, labels, px_per_mm, speed_mm_per_s)
+        rows = paths[: geometry.rows]
+        edges = boundaries(
+            geometry.columns,
+            rows,
+            spans[: geometry.rows],
+            pulses,
+            labels,
+            px_per_mm,
+            speed_mm_per_s,
+        )
+        gaps = gap_evidence(rows, edges, px_per_mm)
         for below in (True, False):
-            scores = _label_scores(geometry, edges, baselines, labels, px_per_mm, below)
+            scores, against = _label_scores(geometry, edges, baselines, labels, px_per_mm, below)
             for value, names in _explanations(geometry, scores):
-                value += GEOMETRY_PRIOR.get(geometry.name, 0.0)
+                value += GEOMETRY_PRIOR.get(geometry.name, 0.0) + gaps - against
                 if best is None or value > best[0]:
                     best = (value, geometry, names, scores, edges)
     if best is None:
@@ -317,33 +269,10 @@ def find_layout(
     warnings = _doubts(geometry, names, scores, edges, px_per_mm, speed_mm_per_s)
     if warnings is None:
         return Layout(geometry.name, (), 0.0, ("The names of the leads could not be read.",))
-    columns = _columns(geometry, edges, paths, spans, px_per_mm, speed_mm_per_s)
+    upper = slice(0, geometry.rows)
+    columns = place_columns(edges, paths[upper], spans[upper], px_per_mm, speed_mm_per_s)
     built = _build(geometry, names, scores, columns, spans, speed_mm_per_s, px_per_mm)
     return replace(built, warnings=warnings)
-
-
-def _columns(
-    geometry: _Geometry,
-    edges: Array,
-    paths: Sequence[RowPath],
-    spans: Sequence[tuple[float, float]],
-    px_per_mm: float,
-    speed: float,
-) -> _Columns:
-    """The columns between their edges; those that begin with pulses of their own begin behind."""
-    px_per_s = speed * px_per_mm
-    rows = paths[: geometry.rows]
-    own = [inner_pulses(tuple(rows), (float(edge),), px_per_mm) for edge in edges[1:-1]]
-    if not own or min(len(found) for found in own) < max(2.0, MIN_INNER_PULSES * len(rows)):
-        return _Columns(edges[:-1], edges[1:], (edges[:-1] - edges[0]) / px_per_s)
-    first = float(np.median([x0 for x0, _ in spans[: geometry.rows]]))
-    last = float(np.median([x1 for _, x1 in spans[: geometry.rows]]))
-    starts = np.array([first, *(np.median([p.x1 for p in found]) for found in own)], np.float64)
-    ends = np.array([*(np.median([p.x0 for p in found]) for found in own), last], np.float64)
-    width = float(np.median(ends - starts)) / px_per_s
-    usual = COLUMN_S[geometry.columns]
-    width = usual if abs(width / usual - 1) < PITCH_TOLERANCE else width
-    return _Columns(starts, ends, width * np.arange(geometry.columns, dtype=np.float64))
 
 
 def _clip(
@@ -397,7 +326,7 @@ def _weak(scores: Array, name: str) -> bool:
 def _named_by(scores: Array, name: str) -> tuple[NamedBy, float]:
     own = float(scores[LEADS.index(name)])
     rival = float(np.delete(scores, LEADS.index(name)).max())
-    if own > 0.5 and own > rival:
+    if own > READ_SCORE and own > rival:
         return "label", 1.0 - 0.5 * math.exp(-own)
     return "layout", 0.5
 
@@ -406,7 +335,7 @@ def _build(
     geometry: _Geometry,
     names: list[str],
     scores: Array,
-    columns: _Columns,
+    columns: Columns,
     spans: Sequence[tuple[float, float]],
     speed: float,
     px_per_mm: float,
@@ -426,7 +355,7 @@ def _build(
     for strip in range(geometry.rhythm):
         row = geometry.rows + strip
         strip_scores = scores[geometry.cells + strip]
-        if strip_scores.max() > 0.5:
+        if strip_scores.max() > READ_SCORE:
             usual = np.array([RHYTHM_PRIOR.get(lead, 0.0) for lead in LEADS])
             name = LEADS[int((strip_scores + usual).argmax())]
         else:

@@ -39,9 +39,18 @@ MIN_PROBABILITY = 0.3
 SURE = 0.8
 SURE_BESIDE = 0.75
 SURE_WIDENED = 0.88
+SURE_FURTHER = 0.93
 OUT_OF_LINE = 0.35
+MOST_ASTRAY = 4
+STROKES = ("I", "II", "III")
+STROKES_APART = 1.2
+SURE_PAIR = 0.5
+FAIRLY_SURE = 0.6
 LETTER_TALL_MM = 1.5
 ALIGNED_MM = 3.0
+ENOUGH_NAMES = 9
+COLUMN_MM = 62.5
+COLUMN_SLACK_MM = 15.0
 WORD_WIDTHS = (0.25, 0.75, 1.3, 2.1)
 """Widths of I, of II and III, of V1 to V6 and of aVR to aVF against their height."""
 SHIFTS = (-0.15, 0.0, 0.15)
@@ -123,6 +132,9 @@ def find_labels(image: Pixels, text_prob: FloatArray | None = None) -> list[Labe
     wider = _read(seen, looked.widened, SURE_WIDENED)
     found += [label for label in wider if "V" in label.name]
     found += _read(seen, _boxes_in_line(found), SURE_BESIDE)
+    found += _read(seen, _boxes_in_line(found, further=True), SURE_FURTHER)
+    wide = [one for one in _read(seen, _stroke_pairs(found), SURE_PAIR) if one.name in STROKES]
+    found = wide + [one for one in found if not any(_holds(pair, one) for pair in wide)]
     return sorted(
         _plausible(_without_doubles(found)), key=lambda label: (label.box[1], label.box[0])
     )
@@ -262,36 +274,36 @@ def _height(label: Label) -> float:
 def _plausible(labels: Sequence[Label]) -> list[Label]:
     """Without names whose letters are of another size; an I out of line with the rest counts less.
 
-    Pieces of traces and grid lines look like an I; names of one page are set in one size and
-    their starts stand above one another.
+    Pieces of traces, grid lines and separators look like an I; names of one page are set in one
+    size and their starts stand above one another. Many an I out of line are none.
     """
     sure = _sure(labels)
-    if len(sure) < 3:
-        return list(labels)
-    tall = float(np.median([_height(label) for label in sure]))
-    kept = []
-    for label in labels:
-        if not 0.65 < _height(label) / tall < 1.5:
-            continue
-        aligned = any(
-            abs(label.box[0] - one.box[0]) < ALIGNED_MM * PX_PER_MM
-            for one in sure
-            if one.name in ("II", "III")
-        )
-        if label.name == "I" and not aligned:
-            label = replace(label, probability=label.probability * OUT_OF_LINE)
-        if label.probability >= MIN_PROBABILITY:
-            kept.append(label)
+    if len(sure) >= 3:
+        tall = float(np.median([_height(label) for label in sure]))
+        labels = [label for label in labels if 0.65 < _height(label) / tall < 1.5]
+    above = [x.box[0] for x in labels if x.name in ("II", "III") and x.probability > FAIRLY_SURE]
+    astray = [
+        label
+        for label in labels
+        if label.name == "I"
+        and not any(abs(label.box[0] - x) < ALIGNED_MM * PX_PER_MM for x in above)
+    ]
+    kept = [label for label in labels if label not in astray]
+    if len(astray) <= MOST_ASTRAY:
+        share = OUT_OF_LINE if len(sure) >= 3 else 1.0
+        less = [replace(one, probability=one.probability * share) for one in astray]
+        kept += [label for label in less if label.probability >= MIN_PROBABILITY]
     return kept
 
 
-def _boxes_in_line(labels: Sequence[Label]) -> list[Box]:
+def _boxes_in_line(labels: Sequence[Label], *, further: bool = False) -> list[Box]:
     """Where names are to be expected: in a row with one sure name and in a column with another.
 
     Names that touch a trace or a separator make no component of their own and are found so.
+    ``further``: in columns of which no name was read, where most of the twelve are wanting.
     """
     sure = _sure(labels)
-    if len(sure) < 3:
+    if len(sure) < 3 or (further and len({label.name for label in sure}) >= ENOUGH_NAMES):
         return []
     tall = float(np.median([_height(label) for label in sure]))
     near = ALIGNED_MM * PX_PER_MM
@@ -299,13 +311,24 @@ def _boxes_in_line(labels: Sequence[Label]) -> list[Box]:
     columns = _clusters([label.box[0] for label in sure], near)
     boxes = []
     for y in lines:
-        for x in columns:
+        for x in _regular(columns) if further else columns:
             taken = any(
                 abs(one.centre[1] - y) < near and abs(one.box[0] - x) < near for one in sure
             )
             if not taken:
                 boxes += _boxes_at(x, y, tall)
     return boxes
+
+
+def _regular(columns: Sequence[float]) -> list[float]:
+    """Where columns of names may stand that were not read: at a regular distance from others."""
+    steps = {COLUMN_MM * PX_PER_MM}
+    steps |= {(b - a) / n for a in columns for b in columns if b > a for n in (1, 2, 3)}
+    usual = [step for step in steps if abs(step / PX_PER_MM - COLUMN_MM) < COLUMN_SLACK_MM]
+    last = max(columns) + 3 * max(usual)
+    places = {a + k * step for a in columns for step in usual for k in (-3, -2, -1, 1, 2, 3)}
+    near = ALIGNED_MM * PX_PER_MM
+    return _clusters([x for x in sorted(places) if 0 <= x <= last], near)
 
 
 def _boxes_at(left: float, middle: float, tall: float) -> list[Box]:
@@ -330,6 +353,24 @@ def _widened(box: Box) -> list[Box]:
         return []
     reach = ((0.0, 0.8), (0.75, 0.0), (0.7, 0.75), (0.0, 1.5), (1.5, 0.0))
     return [(x0 - left * tall, y0, x1 + right * tall, y1) for left, right in reach]
+
+
+def _stroke_pairs(labels: Sequence[Label]) -> list[Box]:
+    """Boxes around strokes read as I that stand so near that they may be one II or III."""
+    strokes = [label for label in labels if label.name in STROKES]
+    return [
+        _around((a.box, b.box))
+        for a in strokes
+        for b in strokes
+        if abs(a.centre[1] - b.centre[1]) < 0.2 * _height(a)
+        and 0 < b.box[0] - a.box[2] < STROKES_APART * _height(a)
+    ]
+
+
+def _holds(whole: Label, part: Label) -> bool:
+    """Whether a stroke is part of a name of several strokes."""
+    inside = whole.box[0] <= part.box[0] and part.box[2] <= whole.box[2]
+    return inside and abs(whole.centre[1] - part.centre[1]) < 0.5 * _height(whole)
 
 
 def _clusters(values: Sequence[float], near: float) -> list[float]:

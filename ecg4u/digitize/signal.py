@@ -18,6 +18,9 @@ Array = npt.NDArray[np.float64]
 
 MAX_BRIDGE_MM = 0.8
 """Longest gap in a trace that is bridged by interpolation (32 ms at 25 mm/s)."""
+END_MM = 0.5
+END_LEAP_MM = 2.0
+"""A segment's last `END_MM` that leap this far are likelier ink of what stands beside it."""
 SEPARATOR_REACH_MM = 1.4
 SEPARATOR_HEIGHT_MM = 2.0
 MIN_TICKS = 0.6
@@ -123,6 +126,7 @@ def segment_signal(
 
     Gaps of up to `MAX_BRIDGE_MM` are bridged by a straight line with low confidence; longer ones
     stay NaN, and so does what lies beyond the first and last ink: a QRS complex may hide there.
+    Ends that leap away are NaN, too: a joining stroke, a separator or a pulse runs into them.
     """
     y = _without_marks(path, segment, pulse, px_per_mm)
     x0 = int(np.ceil(segment.x0))
@@ -143,9 +147,25 @@ def segment_signal(
     confidence = confidence_of(confidence, heights_mm, calibration.speed_mm_per_s)
     gap = _gap_length(x[known], at)
     signal[gap > MAX_BRIDGE_MM * px_per_mm] = np.nan
+    heights_mm[~np.isfinite(signal)] = np.nan
+    signal[_loose_ends(heights_mm, round(END_MM / calibration.speed_mm_per_s * fs))] = np.nan
     confidence = np.where(gap > 1.5, np.minimum(confidence, BRIDGED_CONFIDENCE), confidence)
     confidence[~np.isfinite(signal)] = 0.0
     return SegmentSignal(segment, signal, confidence, np.column_stack([x, y]))
+
+
+def _loose_ends(heights_mm: Array, n: int) -> npt.NDArray[np.bool_]:
+    """Which of the first and last ``n`` known samples leap away from the ``n`` beside them."""
+    loose = np.zeros(len(heights_mm), bool)
+    known = np.flatnonzero(np.isfinite(heights_mm))
+    if len(known) < 4 * n:
+        return loose
+    for end in (known[: 2 * n], known[::-1][: 2 * n]):
+        level = np.median(heights_mm[end[n:]])
+        far = np.flatnonzero(np.abs(heights_mm[end[:n]] - level) > END_LEAP_MM)
+        if len(far):
+            loose[end[: far[-1] + 1]] = True
+    return loose
 
 
 def _gap_length(known_x: Array, at: Array) -> Array:
