@@ -1,39 +1,137 @@
-"""Columns that begin with calibration pulses of their own."""
+"""Where columns stand and what they hold, decided from rows and names alone."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from ecg4u.digitize.pipeline import digitize_page
-from ecg4u.io import Page
-from ecg4u.paper import LAYOUTS, PageStyle, draw_page
-from ecg4u.record import LEADS, ECGRecord
+from ecg4u.digitize.layout import find_layout
+from ecg4u.digitize.result import Calibration, Label, Layout, RowSegment
+from ecg4u.digitize.signal import segment_signal
+from ecg4u.digitize.stroke import FINE
+from ecg4u.digitize.trace import RowPath
+from ecg4u.record import LEADS
 
-pytest.importorskip("cv2")
-
-
-def record() -> ECGRecord:
-    """Ten seconds of a plain rhythm, its size and sign another in each lead."""
-    t = np.arange(5000) / 500.0
-    beat = np.zeros_like(t)
-    for at in np.arange(0.5, 10.0, 0.83):
-        for size, after, width in ((1.0, 0.0, 0.012), (-0.2, 0.04, 0.012), (0.25, 0.28, 0.05)):
-            beat += size * np.exp(-0.5 * ((t - at - after) / width) ** 2)
-    sizes = (0.7, 1.1, 0.4, -0.9, 0.15, 0.75, -0.8, -0.5, 0.3, 0.9, 1.2, 1.0)
-    return ECGRecord(np.outer(beat, sizes), 500.0)
+PX_PER_MM = 10.0
+COLUMN_PX = 625
+LEFT = 100
+PITCH = 250
+STANDARD = [["I", "aVR", "V1", "V4"], ["II", "aVL", "V2", "V5"], ["III", "aVF", "V3", "V6"]]
 
 
-def test_pulses_between_columns_are_no_signal() -> None:
-    truth = record()
-    page = draw_page(truth, LAYOUTS["6x2"], PageStyle(px_per_mm=8.0, pulse="columns"))
-    read = digitize_page(Page(page.image, "0" * 64))
-    assert read.layout.name == "6x2"
-    assert not any("pulses of their own" in warning for warning in read.warnings)
-    for lead in ("V1", "V4", "V6"):
-        found = read.record.lead(lead)
-        shown = np.flatnonzero(np.isfinite(found))
-        assert 2450 <= shown[0] <= 2600
-        within = truth.p_signal[2500:, LEADS.index(lead)]
-        assert abs(np.nanmax(found) - within.max()) < 0.15
-        assert abs(np.nanmin(found) - within.min()) < 0.15
+def row(baseline: float, ink: Sequence[tuple[int, int]], width: int = 3000) -> RowPath:
+    """A level trace that runs from x0 to x1 for each pair."""
+    centre = np.full(width, np.nan)
+    for x0, x1 in ink:
+        centre[x0:x1] = baseline
+    fine = np.repeat(centre, FINE)
+    return RowPath(
+        baseline, centre, centre - 2, centre + 2, centre, np.isfinite(centre) * 1.0, fine
+    )
+
+
+def rows(n: int, ink: Sequence[tuple[int, int]] = ((LEFT, LEFT + 4 * COLUMN_PX),)) -> list[RowPath]:
+    return [row(200.0 + PITCH * k, ink) for k in range(n)]
+
+
+def label(name: str, x: float, row: int, probability: float = 0.99) -> Label:
+    """A name printed just above the start of a lead."""
+    y = 200.0 + PITCH * row - 60.0
+    return Label(name, probability, (x, y, x + 40, y + 25))
+
+
+def labels(
+    names: Sequence[Sequence[str]], pitch: float = COLUMN_PX, x: float = LEFT + 15
+) -> list[Label]:
+    return [
+        label(name, x + pitch * column, k)
+        for k, line in enumerate(names)
+        for column, name in enumerate(line)
+        if name
+    ]
+
+
+def decided(paths: Sequence[RowPath], names: Sequence[Label]) -> Layout:
+    return find_layout(paths, (), names, PX_PER_MM, 25.0)
+
+
+def grid(layout: Layout) -> list[list[str]]:
+    """Names row by row."""
+    found: dict[int, list[str]] = {}
+    for segment in layout.segments:
+        found.setdefault(segment.row, []).append(segment.lead)
+    return [found.get(k, []) for k in range(layout.n_rows)]
+
+
+def test_an_unusual_order_in_columns_is_no_row_of_one_lead() -> None:
+    order = [["V3", "V1", "aVR"], ["aVL", "V4", "I"], ["V5", "V2", "V6"], ["II", "III", "aVF"]]
+    layout = decided(rows(7), labels([*order, ["aVF"], ["V1"], ["I"]], pitch=2500 / 3))
+    assert layout.name == "4x3+3"
+    assert grid(layout)[:4] == order
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_rows_out_of_the_picture(first: int) -> None:
+    shown = STANDARD[first : first + 2]
+    layout = decided(rows(4), labels([*shown, ["II"], ["V1"]]))
+    assert layout.name == "2x4+2"
+    assert grid(layout) == [*shown, ["II"], ["V1"]]
+
+
+def test_a_name_that_was_not_read_is_known_from_the_rows_in_the_picture() -> None:
+    shown = [["II", "aVL", "", "V5"], ["III", "", "V3", "V6"]]
+    layout = decided(rows(3), labels([*shown, ["II"]]))
+    assert grid(layout)[:2] == STANDARD[1:]
+    assert {s.lead for s in layout.segments if s.named_by == "layout"} == {"V2", "aVF"}
+
+
+@given(st.integers(0, 3), st.integers(0, 11))
+def test_one_misread_name_moves_no_lead(strips: int, cell: int) -> None:
+    wrong = [list(line) for line in STANDARD]
+    wrong[cell // 4][cell % 4] = LEADS[(LEADS.index(wrong[cell // 4][cell % 4]) + 5) % 12]
+    layout = decided(rows(3 + strips), labels([*wrong, *[["II"]] * strips]))
+    assert grid(layout)[:3] == STANDARD
+
+
+def test_names_may_stand_over_the_middle_of_their_columns() -> None:
+    layout = decided(rows(4), labels([*STANDARD, ["II"]], x=LEFT + 220))
+    assert grid(layout)[:3] == STANDARD
+    assert all(segment.named_by == "label" for segment in layout.segments)
+
+
+def test_paper_between_the_columns_belongs_to_none() -> None:
+    gap = 90
+    ink = [
+        (LEFT + k * (COLUMN_PX + gap), LEFT + k * (COLUMN_PX + gap) + COLUMN_PX) for k in range(4)
+    ]
+    paths = [*rows(3, ink), row(950.0, [(LEFT, LEFT + 4 * COLUMN_PX)])]
+    layout = decided(paths, labels([*STANDARD, ["II"]], pitch=COLUMN_PX + gap))
+    inner = [s for s in layout.segments if not s.rhythm]
+    assert grid(layout)[:3] == STANDARD
+    for segment, (x0, x1) in zip(inner, ink * 3, strict=True):
+        assert abs(segment.x0 - x0) < 5
+        assert abs(segment.x1 - x1) < 5
+    assert sorted({round(s.start_s, 1) for s in inner}) == [0.0, 2.5, 5.0, 7.5]
+
+
+def test_columns_begin_at_their_names_where_a_row_is_no_ten_seconds_long() -> None:
+    for ink in ((LEFT - 70, LEFT + 4 * COLUMN_PX), (LEFT, LEFT + 4 * COLUMN_PX - 100)):
+        layout = decided(rows(4, [ink]), labels([*STANDARD, ["II"]]))
+        starts = sorted({round(s.x0) for s in layout.segments if not s.rhythm and s.row == 0})
+        assert abs(starts[0] - LEFT) < 15
+        assert np.abs(np.diff(starts) - COLUMN_PX).max() <= 1
+
+
+def test_the_end_of_a_lead_that_leaps_is_unknown() -> None:
+    path = row(200.0, [(LEFT, LEFT + COLUMN_PX)])
+    path.centre[LEFT : LEFT + 4] = 120.0
+    segment = RowSegment("I", 0, LEFT, LEFT + COLUMN_PX, 0.0, "label", 1.0)
+    part = segment_signal(path, segment, None, Calibration(), PX_PER_MM)
+    known = np.flatnonzero(np.isfinite(part.signal))
+    assert 0 < known[0] * 2 <= 20
+    assert np.abs(part.signal[known]).max() < 0.01
+    assert not part.confidence[: known[0]].any()
