@@ -316,9 +316,7 @@ def transplanted(data: Path, split: str, most: int) -> Iterator[Marked]:
             yield transplant(measured.signal, inner[:3], t_end_ms / 1000, donor)
 
 
-def transplant(
-    signal: FloatArray, r_s: list[float], t_end_s: float, donor: Donor
-) -> Marked:
+def transplant(signal: FloatArray, r_s: list[float], t_end_s: float, donor: Donor) -> Marked:
     """A PVC after the first of three beats, as early as it came in its donor, with full pause.
 
     The second beat is not conducted: from the PVC's onset to the third beat's P wave stands what

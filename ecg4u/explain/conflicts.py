@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 
 POOR_SENSITIVITY = 0.5
+MOST_NUMBERS = 2
+"""Of more criteria than these only the names are told; their numbers stand in the reading."""
 
 
 def _blind(result: ClassResult) -> str:
@@ -50,7 +52,11 @@ def conflicts(
             )
         elif not result.positive and decides.outcome == "met" and result.name != "Normal":
             met = [c for c in rows if not c.decides and c.outcome == "met"]
-            why = "; ".join(f"{inside(c.name)}: {c.numbers}" for c in met)
+            why = (
+                "; ".join(f"{inside(c.name)}: {c.numbers}" for c in met)
+                if len(met) <= MOST_NUMBERS
+                else ", ".join(inside(c.name) for c in met)
+            )
             out.append(
                 f"The measurements meet the criteria of {title} ({why}), but the network gives "
                 f"{100 * result.probability:.0f} % (threshold {100 * result.threshold:.0f} %): "
