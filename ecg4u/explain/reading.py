@@ -45,6 +45,8 @@ BESIDE = 0.25
 LIKELY = 0.5
 """Below this probability a class that reaches its threshold is only possible."""
 SHORT_QTC_MS = 350
+WHOLE_S = 0.3
+"""A complex is seen whole where a lead shows so much before and after its R peak."""
 SHORT_PR_MS = 115
 """Surely short, its uncertainty allowed for."""
 FORMULAS_MS = 10
@@ -108,7 +110,7 @@ def _regularity(features: Features, places: Places) -> Iterator[Sentence]:
     regular = change < IRREGULAR
     word = "regular" if regular else "irregular"
     aside = " apart from early beats" if regular and ectopic else ""
-    if regular and _unlike(features):
+    if regular and _unlike(features, places):
         aside = " between the beats of the usual shape"
     yield Sentence(
         "Rhythm",
@@ -132,6 +134,14 @@ def _p_waves(features: Features, places: Places) -> Iterator[Sentence]:
             places.strip(),
         )
         return
+    if correlation < POOR_P:
+        yield Sentence(
+            "Rhythm",
+            "Whether a P wave stands before every QRS is uncertain: what stands there repeats "
+            f"poorly (beat-to-beat correlation {correlation:.2f}, P-wave score {score.value:.2f}).",
+            seen or places.strip(),
+        )
+        return
     if features.waves_s.get("P on") is None:
         yield Sentence(
             "Rhythm",
@@ -141,14 +151,6 @@ def _p_waves(features: Features, places: Places) -> Iterator[Sentence]:
             places.strip(),
         )
         yield from _fast_without_p(features, places)
-        return
-    if correlation < POOR_P:
-        yield Sentence(
-            "Rhythm",
-            "Whether a P wave stands before every QRS is uncertain: what stands there repeats "
-            f"poorly (beat-to-beat correlation {correlation:.2f}, P-wave score {score.value:.2f}).",
-            seen or places.strip(),
-        )
         return
     axis = features.value("p_axis")
     sinus = (
@@ -182,9 +184,17 @@ def _fast_without_p(features: Features, places: Places) -> Iterator[Sentence]:
     )
 
 
-def _unlike(features: Features) -> list[Beat]:
-    """Complexes of another shape that are no early beats; the ends of the record may cut one."""
-    return [b for b in features.beats[1:-1] if b.kind == "other"]
+def _unlike(features: Features, places: Places) -> list[Beat]:
+    """Complexes of another shape that are no early beats, where a lead shows all about them.
+
+    Between two columns of a page, and at its ends, a complex may be cut.
+    """
+    return [
+        b
+        for b in features.beats[1:-1]
+        if b.kind == "other"
+        and any(places.shown(lead, b.r_s - WHOLE_S, b.r_s + WHOLE_S) for lead in LEADS)
+    ]
 
 
 def _ectopic(features: Features, places: Places) -> Iterator[Sentence]:
@@ -207,7 +217,7 @@ def _ectopic(features: Features, places: Places) -> Iterator[Sentence]:
             f"{number} {shape} at {places_of_time([b.r_s for b in beats])} ({', '.join(details)}).",
             tuple(places.beat(b) for b in beats),
         )
-    unlike = _unlike(features)
+    unlike = _unlike(features, places)
     if unlike:
         one = len(unlike) == 1
         yield Sentence(

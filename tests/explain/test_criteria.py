@@ -229,12 +229,24 @@ def test_a_fast_regular_rhythm_without_marked_p_waves_is_not_left_without_a_word
     assert "flutter" not in reading(features(rate=150.0))
 
 
+def test_p_waves_that_repeat_poorly_are_called_uncertain():
+    text = reading(features(p_correlation=0.15, p_presence=0.55))
+    assert "Whether a P wave stands before every QRS is uncertain" in text
+    assert "speaks against fibrillation" not in text
+
+
 def test_complexes_of_another_shape_are_told_but_not_those_cut_by_an_end():
     beats = tuple(replace(b, kind="other") if i in (0, 3) else b
                   for i, b in enumerate(features().beats))  # fmt: skip
     text = reading(replace(features(), beats=beats))
     assert "1 complex of another shape at 4.0 s is neither" in text
     assert "regular between the beats of the usual shape" in text
+    known = np.ones((5000, 12), dtype=bool)
+    known[1950:2050] = False
+    found = replace(features(), beats=beats)
+    criteria = evaluate(found, Patient(), Places(known, found))
+    cut = read(found, criteria, (), None, Places(known, found))
+    assert not any("another shape" in s.text for s in cut)
 
 
 def test_a_short_pr_with_a_broad_qrs_points_to_a_delta_wave():
