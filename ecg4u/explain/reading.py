@@ -26,7 +26,7 @@ from ecg4u.explain.result import (
     Sentence,
 )
 from ecg4u.explain.titles import CLASSES as CLASS_TITLES
-from ecg4u.explain.titles import inside, listed, places_of_time
+from ecg4u.explain.titles import inside, listed, percent, places_of_time
 from ecg4u.record import LEADS
 
 if TYPE_CHECKING:
@@ -459,7 +459,7 @@ def _conclusion(
     if classification.verdict == "unreadable":
         yield Sentence("Conclusion", "The network gives no opinion on this ECG.")
     elif likely:
-        names = listed([f"{CLASS_TITLES[r.name]} ({_percent(r.probability)})" for r in likely])
+        names = listed([f"{CLASS_TITLES[r.name]} ({percent(r.probability)})" for r in likely])
         yield Sentence("Conclusion", f"The network finds {names}.")
     elif not found:
         yield Sentence("Conclusion", "The network finds none of its nine classes.")
@@ -477,8 +477,8 @@ def _conclusion(
     ):
         names = listed(
             [
-                f"{CLASS_TITLES[r.name]} ({_percent(r.probability)}, threshold "
-                f"{_percent(r.threshold)})"
+                f"{CLASS_TITLES[r.name]} ({percent(r.probability)}, threshold "
+                f"{percent(r.threshold)})"
                 for r in rows
             ]
         )
@@ -504,12 +504,6 @@ def _left_open(criteria: tuple[CriterionResult, ...]) -> Iterator[Sentence]:
             evidence += near[0].evidence
     if parts:
         yield Sentence("Conclusion", f"Left open: {'; '.join(parts)}.", tuple(evidence[:6]))
-
-
-def _percent(share: float) -> str:
-    if not 0.005 <= share <= 0.995:
-        return "under 1 %" if share < 0.5 else "over 99 %"
-    return f"{100 * share:.0f} %"
 
 
 WAVES_IN_WORDS = {
