@@ -113,10 +113,7 @@ def deletion(cases: list[tuple[ECGRecord, str]], kind: str) -> dict[str, FloatAr
         curves = f.deletion_curves(game, orders, name)
         if np.isnan(curves[0, 0]):
             continue
-        step = 1 / len(game.players)
-        areas = np.stack(
-            [np.trapezoid(c, dx=step, axis=1) for c in (curves, np.maximum(curves, 0))], axis=1
-        )
+        areas = np.stack([f.deletion_auc(c) for c in (curves, np.maximum(curves, 0))], axis=1)
         for order, area in zip(("shapley", "energy", "gradient", "grad-cam"), areas, strict=False):
             out[order].append(area)
         out["random"].append(areas[4:].mean(axis=0))
