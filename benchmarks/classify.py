@@ -4,11 +4,13 @@ Every recording goes the way a user's goes (`ECGRecord` -> `Classifier`), with f
 what a 3x4 page with a rhythm strip shows; ``--drawn N`` also draws N of them as pages and digitizes
 those. Thresholds come from the weights' card (set on the validation split); intervals are 95 %
 bootstrap percentiles over recordings; ``--photos DIR`` compares the answers for photographs, read
-by the digitizer, with those for their true signals. Writes ``benchmarks/results/classify.md``.
+by the digitizer, with those for their true signals; ``--peer RUN`` adds the ResNet-34 that
+`training.train --network resnet34` trained. Writes ``benchmarks/results/classify.md``.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import time
@@ -19,12 +21,17 @@ from pathlib import Path
 import click
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from ecg4u.errors import ECG4UError
 from ecg4u.model import Classification, Classifier
 from ecg4u.record import CLASSES, ECGRecord
 from training.augment import STANDARD_COLUMNS, TWO_COLUMNS, column_mask
+from training.calibrate import platt, robust_threshold
+from training.dataset import Data, load
+from training.evaluate import predict
 from training.groups import groups_of, macro_with_interval
+from training.labels import believed
 from training.metrics import (
     auroc,
     average_precision,
@@ -34,6 +41,7 @@ from training.metrics import (
     sensitivity,
     specificity,
 )
+from training.peer import PeerConfig, ResNet34
 from training.sources import Recording, collected
 
 RESULTS = Path(__file__).parent / "results" / "classify.md"
@@ -187,6 +195,56 @@ def agreement(one: Answers, other: Answers) -> tuple[float, int]:
     return float(same.mean()), same.size
 
 
+def peer_answers(run: Path, data: Data, split: str) -> Answers:
+    """The peer of `training.peer` on full leads, calibrated on the validation split as we are."""
+    about = json.loads((run / "run.json").read_text())
+    network = ResNet34(PeerConfig(**about["config"]))
+    best = torch.load(run / "best.pt", map_location="cpu", weights_only=True)
+    network.load_state_dict(best["average"])
+    known, asked = (predict(network, data, name, "full") for name in ("valid", split))
+    rows = known.recordings
+    trusted = believed(data.reference[rows], data.source[rows], data.name[rows])
+    shown, thresholds = [], []
+    for column in range(len(CLASSES)):
+        truth, logits = trusted[:, column], known.logits[:, column]
+        fitted = platt(truth, logits)
+        thresholds.append(robust_threshold(truth, fitted.probability(logits)))
+        shown.append(fitted.probability(asked.logits[:, column]))
+    return Answers(
+        labels=data.reference[asked.recordings],
+        probabilities=np.stack(shown, axis=1),
+        thresholds=np.array(thresholds),
+        verdicts=("ok",) * len(asked.recordings),
+    )
+
+
+def _peer_lines(run: Path, data: Data, ours: Answers, split: str, repeats: int) -> list[str]:
+    peer = peer_answers(run, data, split)
+    if not np.array_equal(peer.labels, ours.labels, equal_nan=True):
+        raise click.UsageError("--data does not hold the recordings of --ecg in their order")
+    epochs = json.loads((run / "run.json").read_text())["history"]
+    differences = []
+    for what in ("AUROC", "AUPRC", "F1"):
+
+        def gain(rows: npt.NDArray[np.int64], of: str = what) -> float:
+            return ours.rows(rows).macro(of) - peer.rows(rows).macro(of)
+
+        low, high = bootstrap(gain, len(ours.labels), repeats=repeats)
+        value = ours.macro(what) - peer.macro(what)
+        differences.append(f"{what} {value:+.3f} [{low:+.3f}, {high:+.3f}]")
+    return [
+        "",
+        "## The peer: ResNet-34 of Zhang et al. 2021, full leads",
+        f"Trained on the same split by `training.train --network resnet34`, {len(epochs)} epochs, "
+        "the best on the validation split; 10 s at 100 Hz instead of 30 s at 500 Hz; calibration "
+        "and thresholds as ours.",
+        "",
+        *class_table(peer, repeats),
+        "",
+        f"Ours less the peer, macro without STE, paired bootstrap: {', '.join(differences)}.",
+    ]
+
+
 def speed(classifier: Classifier, recordings: list[Recording]) -> list[str]:
     """Wall and processor time of a record one by one (warm) and of a record in a batch."""
     records = [record_of(r, "full") for r in recordings[:65]]
@@ -223,6 +281,8 @@ def chosen_for_drawing(recordings: list[Recording], n: int) -> list[Recording]:
 @click.option("--split", type=click.Choice(["valid", "test"]), default="valid")
 @click.option("--drawn", default=0, help="Recordings to draw and digitize as well.")
 @click.option("--photos", type=click.Path(path_type=Path, exists=True), help="Images with .npz.")
+@click.option("--peer", type=click.Path(path_type=Path, exists=True), help="Run of the ResNet-34.")
+@click.option("--data", type=click.Path(path_type=Path), default="cache/ecg.h5", help="For --peer.")
 @click.option("--repeats", default=1000, help="Bootstrap resamples.")
 @click.option("--weights", type=click.Path(path_type=Path), help="Other weights than the shipped.")
 @click.option("--out", type=click.Path(path_type=Path), default=RESULTS)
@@ -231,6 +291,8 @@ def main(
     split: str,
     drawn: int,
     photos: Path | None,
+    peer: Path | None,
+    data: Path,
     repeats: int,
     weights: Path | None,
     out: Path,
@@ -259,6 +321,7 @@ def main(
         counts = {v: found.verdicts.count(v) for v in ("ok", "uncertain", "unreadable")}
         lines += ["", "Verdicts: " + ", ".join(f"{v} {n}" for v, n in counts.items()) + "."]
         if layout == "full":
+            ours = found
             same = [recordings[index] for index in kept]
             groups = groups_of(
                 np.array([r.source for r in same]),
@@ -266,6 +329,8 @@ def main(
                 np.array([r.age for r in same]),
             )
             lines += ["", "### By source, sex and age", *group_table(found, groups)]
+    if peer:
+        lines += _peer_lines(peer, load(data), ours, split, repeats)
     if drawn:
         lines += _drawn_lines(classifier, chosen_for_drawing(recordings, drawn), repeats)
     if photos:

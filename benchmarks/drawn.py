@@ -1,4 +1,4 @@
-"""Recordings drawn as 3x4 pages with lead II below and read back, for measures that compare both.
+"""Recordings drawn as pages (3x4 with lead II below, or others) and read back, to compare both.
 
     python -m benchmarks.drawn --split test --pages 40
 
@@ -52,14 +52,17 @@ def chosen(data: Path, split: str, most: int) -> list[Row]:
     return list(found.values())
 
 
-def pairs(data: Path, split: str, most: int, *, fresh: bool = False) -> Iterator[Pair]:
+def pairs(
+    data: Path, split: str, most: int, *, layout: str = "3x4+1", fresh: bool = False
+) -> Iterator[Pair]:
     """Each chosen recording with what the digitizer reads of its page."""
     for row in chosen(data, split, most):
         original = load(data, row, longest_s=10.0)
-        kept = CACHE / f"{row.dataset}-{row.record}.npz"
+        of_layout = "" if layout == "3x4+1" else f"-{layout}"
+        kept = CACHE / f"{row.dataset}-{row.record}{of_layout}.npz"
         if fresh or not kept.exists():
             kept.parent.mkdir(parents=True, exist_ok=True)
-            read = read_back(original, zlib.crc32(row.record.encode()))
+            read = read_back(original, zlib.crc32(row.record.encode()), layout)
             signal = np.zeros((0, 12)) if read is None else read.p_signal
             np.savez_compressed(kept, p_signal=signal.astype(np.float32))
         signal = np.load(kept)["p_signal"].astype(float)
@@ -67,7 +70,7 @@ def pairs(data: Path, split: str, most: int, *, fresh: bool = False) -> Iterator
         yield Pair(row, original, record)
 
 
-def page_of(record: ECGRecord, seed: int) -> np.ndarray:
+def page_of(record: ECGRecord, seed: int, layout: str = "3x4+1") -> np.ndarray:
     """The record as a plain 200-dpi page, its colours chosen by ``seed``; (H, W, 3) uint8."""
     from dataclasses import replace
 
@@ -77,17 +80,17 @@ def page_of(record: ECGRecord, seed: int) -> np.ndarray:
 
     look = LOOKS[seed % len(LOOKS)]
     style = replace(PageStyle(px_per_mm=PX_PER_MM, row_pitch=30.0), **look)  # type: ignore[arg-type]
-    return draw_page(record, LAYOUTS["3x4+1"], style).image
+    return draw_page(record, LAYOUTS[layout], style).image
 
 
-def read_back(record: ECGRecord, seed: int) -> ECGRecord | None:
+def read_back(record: ECGRecord, seed: int, layout: str = "3x4+1") -> ECGRecord | None:
     """Draw and digitize a record; None where the digitizer refuses the page."""
     import cv2
 
     from ecg4u.digitize import digitize
     from ecg4u.errors import ECG4UError
 
-    image = page_of(record, seed)
+    image = page_of(record, seed, layout)
     ok, encoded = cv2.imencode(".png", image[:, :, ::-1])
     assert ok
     try:

@@ -28,9 +28,18 @@ class Case:
 
 
 REAL = "photograph or scan of a real page; ecg-image-kit sample {} (public domain, BSD-3-Clause)"
+PHOTO = (
+    "phone photograph of a printed page; ECG-Paper-1K preview (Padhi et al., KDD 2026, MIT) of "
+    "PTB-XL {} (CC BY 4.0)"
+)
 DRAWN = "drawn with ecg-image-kit (BSD-3-Clause) from PTB-XL {} (CC BY 4.0)"
 CASES = (
-    Case("normal", "generated/C12345.png", "Normal", DRAWN.format("12345")),
+    Case(
+        "normal",
+        "photos_with_truth/02190.jpg",
+        "by eye: sinus rhythm, nothing abnormal",
+        PHOTO.format("02190"),
+    ),
     Case("af", "generated/A06201.png", "AF", DRAWN.format("06201")),
     Case("first-degree-block", "generated/B02146.jpg", "I-AVB", DRAWN.format("02146")),
     Case("lbbb", "generated/C20893.png", "LBBB", DRAWN.format("20893")),
@@ -50,6 +59,19 @@ CASES = (
         "sinus rhythm; rSr′ and coved ST in V1-V2",
         REAL.format(29),
     ),
+    Case(
+        "paced",
+        "real_pages/53.png",
+        "printed: atrial-sensed ventricular-paced rhythm; rate 61, PR 146, QRS 128, QT 490, "
+        "QTc 493 ms; axes P 67°, QRS 44°",
+        REAL.format(53),
+    ),
+)
+
+
+HEAD = (
+    "| page | known of it | the network finds | by the criteria | look again | source |",
+    "|---|---|---|---|---|---|",
 )
 
 
@@ -94,16 +116,16 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("docs/gallery"))
     given = parser.parse_args()
     given.out.mkdir(parents=True, exist_ok=True)
-    chosen = [c for c in CASES if not given.only or c.name in given.only.split(",")]
-    lines = [
-        "| page | known of it | the network finds | by the criteria | look again | source |",
-        "|---|---|---|---|---|---|",
-    ]
-    for case in chosen:
-        lines.append(write(case, given.images, given.out))
-        print(lines[-1], flush=True)
-    if not given.only:
-        (given.out / "results.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    only = given.only.split(",") if given.only else [case.name for case in CASES]
+    results = given.out / "results.md"
+    lines = results.read_text(encoding="utf-8").splitlines() if results.exists() else []
+    rows = {line.split("]")[0]: line for line in lines if line.startswith("| [")}
+    for case in CASES:
+        if case.name in only:
+            rows[f"| [{case.name}"] = write(case, given.images, given.out)
+            print(rows[f"| [{case.name}"], flush=True)
+    told = [rows[f"| [{case.name}"] for case in CASES if f"| [{case.name}" in rows]
+    results.write_text("\n".join([*HEAD, *told]) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

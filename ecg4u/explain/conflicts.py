@@ -6,23 +6,23 @@ from typing import TYPE_CHECKING
 
 from ecg4u.explain.result import CriterionResult
 from ecg4u.explain.titles import CLASSES as CLASS_TITLES
-from ecg4u.explain.titles import inside, listed
+from ecg4u.explain.titles import inside, listed, percent
 
 if TYPE_CHECKING:
     from ecg4u.model import Classification, ClassResult
 
 
 POOR_SENSITIVITY = 0.5
+MOST_NUMBERS = 2
+"""Of more criteria than these only the names are told; their numbers stand in the reading."""
 
 
 def _blind(result: ClassResult) -> str:
     """A warning where the network misses more than half of a class."""
     if not result.sensitivity < POOR_SENSITIVITY:
         return ""
-    return (
-        f"; of the validation recordings with this finding the network saw only "
-        f"{100 * result.sensitivity:.0f} %"
-    )
+    seen = "none" if result.sensitivity == 0 else f"only {percent(result.sensitivity)}"
+    return f"; of the validation recordings with this finding the network saw {seen}"
 
 
 def conflicts(
@@ -50,10 +50,14 @@ def conflicts(
             )
         elif not result.positive and decides.outcome == "met" and result.name != "Normal":
             met = [c for c in rows if not c.decides and c.outcome == "met"]
-            why = "; ".join(f"{inside(c.name)}: {c.numbers}" for c in met)
+            why = (
+                "; ".join(f"{inside(c.name)}: {c.numbers}" for c in met)
+                if len(met) <= MOST_NUMBERS
+                else ", ".join(inside(c.name) for c in met)
+            )
             out.append(
                 f"The measurements meet the criteria of {title} ({why}), but the network gives "
-                f"{100 * result.probability:.0f} % (threshold {100 * result.threshold:.0f} %): "
+                f"{percent(result.probability)} (threshold {percent(result.threshold)}): "
                 f"look again{_blind(result)}."
             )
     positive = {r.name for r in classification.results if r.positive}

@@ -22,6 +22,7 @@ from ecg4u.explain.result import (
     Margin,
     Outcome,
 )
+from ecg4u.record import CLASSES, LEADS
 
 AHA_2009 = "AHA/ACCF/HRS 2009"
 UDMI_4 = "Fourth Universal Definition of MI 2018"
@@ -50,6 +51,12 @@ AGAINST_R_PRIME = frozenset({"V1", "V2", "V3"})
 """Leads in which right bundle branch block lowers ST by itself."""
 ST_ELEVATION_MV = 0.1
 ST_DEPRESSION_MV = -0.05
+UPRIGHT_T = ("I", "II", "V3", "V4", "V5", "V6")
+"""Leads in which the T wave of an adult is upright (AHA/ACCF/HRS 2009, JACC 53:982)."""
+INVERTED_T_MV = -0.1
+Q_MV = -0.1
+Q_SHARE = 0.25
+"""A Q wave counts where it reaches `Q_MV` and this share of the R after it."""
 QTC_MS: Mapping[str, float] = {"F": 460.0, "M": 450.0}
 ST_UPSLOPE_MV_S = 0.5
 """A depressed ST rising no faster than this (0.03 mV in 60 ms) counts as horizontal."""
@@ -131,6 +138,7 @@ def compare(name: str, sign: str, limit: float, *, first: str = "", last: str = 
 NAMES: Mapping[str, str] = {
     "rate": "Rate", "pr": "PR", "qrs": "QRS", "qt": "QT", "qtc_bazett": "QTc (Bazett)",
     "axis": "QRS axis", "p_axis": "P axis", "p_presence": "P-wave score",
+    "qtc_fridericia": "QTc (Fridericia)",
     "rr_change": "Median RR change", "pvc": "PVCs", "pac": "PACs",
 }  # fmt: skip
 
@@ -336,11 +344,51 @@ def _depression(features: Features, patient: Patient, places: Places) -> Finding
 
 
 def _corrected_qt(features: Features, patient: Patient, places: Places) -> Finding:
-    """QTc against the limit of the patient's sex, against the higher one where it is not known."""
+    """QTc against the limit of the patient's sex, against the higher one where it is not known.
+
+    Bazett's formula corrects too much at fast rates and too little at slow ones: where it and
+    Fridericia's differ about the limit nothing is decided.
+    """
     limit = QTC_MS["M" if patient.sex == "M" else "F"]
-    return compare("qtc_bazett", "<", limit, first="QRS on", last="T off")(
-        features, patient, places
+    bazett, fridericia = (
+        compare(name, "<", limit, first="QRS on", last="T off")(features, patient, places)
+        for name in ("qtc_bazett", "qtc_fridericia")
     )
+    if bazett.outcome == fridericia.outcome:
+        return bazett
+    return replace(bazett, outcome="cannot tell", numbers=f"{bazett.numbers}, {fridericia.numbers}")
+
+
+def _upright_t(features: Features, patient: Patient, places: Places) -> Finding:
+    heights = {lead: features.lead_value(lead, "t") for lead in UPRIGHT_T}
+    known = {lead: t for lead, t in heights.items() if t is not None}
+    if not known:
+        return Finding("cannot tell", f"none of {', '.join(UPRIGHT_T)} could be measured")
+    inverted = [lead for lead, t in known.items() if round(t, 2) <= INVERTED_T_MV]
+    numbers = ", ".join(f"{lead} {known[lead]:+.2f} mV" for lead in inverted or known)
+    seen = tuple(p for lead in inverted[:4] for p in places.wave(lead, "QRS off", "T off"))
+    return Finding("not met" if inverted else "met", numbers, seen)
+
+
+def q_leads(features: Features) -> list[str]:
+    """Contiguous leads with Q waves as of an infarction; V1 and aVR have such Q waves by nature."""
+    deep = {
+        lead
+        for lead in LEADS
+        if (q := features.lead_value(lead, "q")) is not None
+        and q <= min(Q_MV, -Q_SHARE * (features.lead_value(lead, "r") or 0.0))
+    } - {"V1", "aVR"}
+    pairs = [pair for pair in CONTIGUOUS if deep.issuperset(pair)]
+    return [lead for lead in LEADS if any(lead in pair for pair in pairs)]
+
+
+def _no_q_waves(features: Features, patient: Patient, places: Places) -> Finding:
+    leads = q_leads(features)
+    numbers = ", ".join(f"{lead} {features.lead_value(lead, 'q'):+.2f} mV" for lead in leads)
+    seen = tuple(
+        p for lead in leads[:4] for p in places.wave(lead, "QRS on", "QRS off", pad_s=0.02)
+    )
+    return Finding("not met" if leads else "met", numbers or "none in contiguous leads", seen)
 
 
 def _pairs(
@@ -399,8 +447,12 @@ CRITERIA: tuple[Criterion, ...] = (
               compare("qrs", "<", 120, first="QRS on", last="QRS off")),
     Criterion("Normal", "QRS axis", AHA_2009, "-30 to 90°",
               between("axis", -30, 90, first="QRS on", last="QRS off")),
-    Criterion("Normal", "QTc", AHA_2009, "< 460 ms, in men < 450 ms", _corrected_qt,
-              required=False),
+    Criterion("Normal", "Q waves", UDMI_4,
+              "none of 0.1 mV and a quarter of the R in two contiguous leads", _no_q_waves),
+    Criterion("Normal", "T waves", AHA_2009, "not inverted (-0.1 mV) in I, II and V3 to V6",
+              _upright_t),
+    Criterion("Normal", "QTc", AHA_2009, "< 460 ms, in men < 450 ms, by Bazett and Fridericia",
+              _corrected_qt),
     Criterion("AF", "No P waves", ESC_AF, "no distinct repeating P waves (score < 0.5)",
               compare("p_presence", "<", 0.5, first="P on", last="QRS on")),
     Criterion("AF", "Irregular RR", ESC_AF, f"median RR change >= {IRREGULAR:.2f} of the RR",
@@ -429,8 +481,8 @@ CRITERIA: tuple[Criterion, ...] = (
               _in_leads(("V1", "V2"), _late(1), need="any")),
     Criterion("RBBB", "Wide S", AHA_2009, "S longer than R or > 40 ms in I or V6",
               _in_leads(("I", "V6"), _wide_s, need="any")),
-    Criterion("PAC", "Early narrow beat", "Surawicz & Knilans, Chou's ECG, 6th ed.",
-              "RR < 85 % of the usual, usual QRS shape", _ectopics("PAC")),
+    Criterion("PAC", "Early beat of the usual shape", "Surawicz & Knilans, Chou's ECG, 6th ed.",
+              "RR < 85 % of the usual", _ectopics("PAC")),
     Criterion("PVC", "Early wide beat", "Surawicz & Knilans, Chou's ECG, 6th ed.",
               "other shape, >= 120 ms or 25 ms wider than usual", _ectopics("PVC")),
     Criterion("STD", "ST depression", UDMI_4,
@@ -451,8 +503,6 @@ def evaluate(features: Features, patient: Patient, places: Places) -> tuple[Crit
     results = _exclude(results, features)
     decided |= {row.class_name: row.outcome for row in results if row.decides}
     results += _evaluate_class("Normal", features, patient, places, decided)
-    from ecg4u.record import CLASSES
-
     return tuple(sorted(results, key=lambda row: CLASSES.index(row.class_name)))
 
 

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
 
 from ecg4u.explain.beats import MedianBeat
-from ecg4u.explain.result import BeatKind, Features
-from ecg4u.explain.signals import FS_HZ
+from ecg4u.explain.result import Beat, BeatKind, Features
+from ecg4u.explain.signals import FS_HZ, runs
 from ecg4u.record import LEADS
 
 NORMAL_PR_MS = 160.0
@@ -153,21 +152,17 @@ def level_st(subject: Subject) -> FloatArray | None:
 
 
 def without(kind: BeatKind) -> Edit:
-    """Early beats of ``kind`` replaced by the usual beat, midway between their neighbours."""
+    """Early beats of ``kind`` replaced by usual beats in time."""
 
     def edit(subject: Subject) -> FloatArray | None:
         beats = subject.features.beats
-        rr = [b for b in subject.features.rr_s]
-        if not any(b.kind == kind for b in beats) or not rr:
+        early = np.array([b.kind == kind for b in beats], dtype=bool)
+        if not early.any() or not subject.features.rr_s:
             return None
-        usual = float(np.median(rr))
         signal = subject.signal.copy()
-        for i, beat in enumerate(beats):
-            if beat.kind != kind:
-                continue
-            before = beats[i - 1].r_s if i else beat.r_s - usual
-            after = beats[i + 1].r_s if i + 1 < len(beats) else beat.r_s + usual
-            _replace(signal, subject.median, before, after, usual)
+        whole = _Spliced(signal, subject.median, float(np.median(subject.features.rr_s)))
+        for first, end in runs(early):
+            whole.instead_of(beats, first, end)
         return np.where(np.isfinite(subject.signal), signal, np.nan)
 
     return edit
@@ -182,30 +177,21 @@ def as_usual(subject: Subject) -> FloatArray:
     """
     signal = subject.signal.copy()
     beats = subject.features.beats
-    regular = [b.kind == "usual" for b in beats]
+    regular = np.array([b.kind == "usual" for b in beats], dtype=bool)
     rr = np.array(subject.features.rr_s)
-    both = np.array([a and b for a, b in pairwise(regular)], dtype=bool)
     if not len(rr):
         return signal
+    both = regular[:-1] & regular[1:]
     usual = float(np.median(rr[both] if both.any() else rr))
     known = np.asarray(np.isfinite(subject.median.signal).all(axis=0))
     whole = _Spliced(signal, subject.median, usual)
-    at = 0
-    while at < len(beats):
-        if regular[at]:
-            before, after = rr[at - 1] if at else usual, rr[at] if at < len(rr) else usual
-            whole.in_place(beats[at].r_s, before, after)
-            if after > LONG_GAP * usual:
-                whole.between(beats[at].r_s, beats[at].r_s + after)
-            at += 1
-            continue
-        last = at
-        while last + 1 < len(beats) and not regular[last + 1]:
-            last += 1
-        before = beats[at - 1].r_s if at else max(beats[at].r_s - usual, -usual)
-        after = beats[last + 1].r_s if last + 1 < len(beats) else beats[last].r_s + usual
-        whole.between(before, after)
-        at = last + 1
+    around = np.concatenate([[usual], rr, [usual]])
+    for at in np.flatnonzero(regular):
+        whole.in_place(beats[at].r_s, around[at], around[at + 1])
+        if around[at + 1] > LONG_GAP * usual:
+            whole.between(beats[at].r_s, beats[at].r_s + around[at + 1])
+    for first, end in runs(~regular):
+        whole.instead_of(beats, first, end)
     keep = np.isfinite(subject.signal) & known[None]
     return np.where(keep, signal, subject.signal)
 
@@ -221,6 +207,12 @@ class _Spliced:
     def in_place(self, r_s: float, before_s: float, after_s: float) -> None:
         """The usual beat where a usual beat stands, between its neighbours so far away."""
         self._lay(round(r_s * FS_HZ), min(0.22, 0.35 * before_s), min(0.45, 0.6 * after_s))
+
+    def instead_of(self, beats: Sequence[Beat], first: int, end: int) -> None:
+        """Usual beats in the place of those from ``first`` to before ``end``."""
+        before = beats[first - 1].r_s if first else beats[0].r_s - self.usual_s
+        after = beats[end].r_s if end < len(beats) else beats[-1].r_s + self.usual_s
+        self.between(before, after)
 
     def between(self, before_s: float, after_s: float) -> None:
         """A line from after one beat to before another, usual beats upon it at equal distances."""
@@ -257,24 +249,6 @@ def _line(signal: FloatArray, a: int, b: int) -> FloatArray:
         ends.append(np.where(known, part, 0).sum(axis=0) / np.maximum(known.sum(axis=0), 1))
     ramp = np.linspace(0, 1, b - a)[:, None]
     return ends[0] * (1 - ramp) + ends[1] * ramp
-
-
-def _replace(
-    signal: FloatArray, median: MedianBeat, before: float, after: float, usual: float
-) -> None:
-    """What lies between two complexes becomes a line with the usual beat in its middle."""
-    a, b = round((before + min(0.45, 0.5 * usual)) * FS_HZ), round((after - 0.22) * FS_HZ)
-    a, b = max(a, 0), min(b, len(signal) - 1)
-    if b - a < 10:
-        return
-    line = _line(signal, a, b)
-    if after - before > 1.4 * usual:
-        steps = np.arange(a, b) - round((before + after) / 2 * FS_HZ) + median.centre
-        inside = (steps >= 0) & (steps < len(median.signal))
-        beat = np.nan_to_num(median.signal[steps[inside]])
-        edge = np.minimum(np.arange(len(beat)), np.arange(len(beat))[::-1])
-        line[inside] += beat * np.clip(edge / (0.04 * FS_HZ), 0, 1)[:, None]
-    signal[a:b] = np.where(np.isfinite(signal[a:b]), line, signal[a:b])
 
 
 def _ascending(signal: FloatArray, new: list[float], old: list[float]) -> FloatArray:

@@ -37,9 +37,8 @@ def deletion_curves(game: Game, orders: list[IntArray], class_name: str) -> Floa
     return np.asarray((worth - nothing) / (whole - nothing))
 
 
-def deletion_auc(game: Game, orders: list[IntArray], class_name: str) -> FloatArray:
+def deletion_auc(curves: FloatArray) -> FloatArray:
     """Area under each of the `deletion_curves`; lower is better."""
-    curves = deletion_curves(game, orders, class_name)
     return np.asarray(np.trapezoid(curves, dx=1 / (curves.shape[1] - 1), axis=1))
 
 

@@ -26,6 +26,8 @@ P_BIAS = -0.9
 P_PRESENT = 0.5
 MIN_BEATS_FOR_RHYTHM = 5
 MIN_BEATS_FOR_P = 3
+LEAST_PR_MS = 70.0
+"""No shorter PR is known, not even in pre-excitation: what is marked is not the P wave alone."""
 
 BOUNDARIES_IN_WORDS: Mapping[str, str] = {
     "P on": "the beginning of the P wave", "P off": "the end of the P wave",
@@ -186,6 +188,8 @@ def interval_features(
         out["p_duration"] = Feature.unknown("p_duration", "no P waves found", "ms")
     else:
         out["pr"] = _interval("pr", at, "P on", "QRS on")
+        if (out["pr"].value or LEAST_PR_MS) < LEAST_PR_MS:
+            out["pr"] = Feature.unknown("pr", "what is marked as P wave runs into the QRS", "ms")
         out["p_duration"] = _interval("p_duration", at, "P on", "P off")
     qt = out["qt"]
     for name, power in (("qtc_bazett", 1 / 2), ("qtc_fridericia", 1 / 3)):

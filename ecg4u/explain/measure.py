@@ -167,7 +167,7 @@ def classify_beats(
     rr = np.diff(beats.r) / FS_HZ
     width = 1000 * (beats.offset - beats.onset) / FS_HZ
     usual_width = float(np.median(width[beats.usual])) if beats.usual.any() else 100.0
-    out = []
+    out: list[Beat] = []
     for i in range(len(beats)):
         around = _usual_rr(rr, beats.usual, i)
         early = float(rr[i - 1] / around) if i > 0 and around and near[i - 1] else None
@@ -180,6 +180,8 @@ def classify_beats(
             other = similarity < UNLIKE and width[i] >= LEAST_WIDTH * usual_width
             wide = wider or (other and early is not None and early < EARLY)
         kind = "usual"
+        # After what may be no beat at all "early" means nothing.
+        after_unknown = bool(out) and out[-1].kind == "other"
         odd = similarity < UNLIKE or (early is not None and early < ON_TIME)
         broad = width[i] >= WIDE_MS and similarity < SAME and (wider or size[i] >= TALL)
         if strange and wide and odd and (early is None or early < 1.15):
@@ -189,7 +191,7 @@ def classify_beats(
             kind = "PVC"
         elif strange or np.isnan(similarity):
             kind = "other"
-        elif early is not None and early < EARLY and _lone(rr, i, around):
+        elif early is not None and early < EARLY and _lone(rr, i, around) and not after_unknown:
             kind = "PAC"
         out.append(
             Beat(

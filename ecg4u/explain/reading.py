@@ -6,10 +6,19 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from ecg4u.explain.attribution import EPISODIC
-from ecg4u.explain.criteria import CONTIGUOUS, IRREGULAR, NEAR, OF_PATIENT, describe
+from ecg4u.explain.criteria import (
+    INVERTED_T_MV,
+    IRREGULAR,
+    NEAR,
+    OF_PATIENT,
+    UPRIGHT_T,
+    describe,
+    q_leads,
+)
 from ecg4u.explain.places import Places
 from ecg4u.explain.result import (
     Attribution,
+    Beat,
     CriterionResult,
     Evidence,
     Features,
@@ -17,13 +26,18 @@ from ecg4u.explain.result import (
     Sentence,
 )
 from ecg4u.explain.titles import CLASSES as CLASS_TITLES
-from ecg4u.explain.titles import inside, listed, places_of_time
+from ecg4u.explain.titles import inside, listed, percent, places_of_time
 from ecg4u.record import LEADS
 
 if TYPE_CHECKING:
     from ecg4u.model import Classification
 
-SLOW, FAST = 60, 100
+SLOW, FAST = 50, 100
+"""Sinus bradycardia begins below 50 per minute (ACC/AHA/HRS 2018)."""
+VERY_FAST = 120
+"""A regular rhythm as fast as this without marked P waves may be flutter or re-entry."""
+POOR_P = 0.3
+"""P waves whose beat-to-beat correlation is lower are doubtful."""
 LEAST_SHARE = 0.1
 """Log-odds that a lead, wave or beat must add to be named."""
 BESIDE = 0.25
@@ -31,13 +45,14 @@ BESIDE = 0.25
 LIKELY = 0.5
 """Below this probability a class that reaches its threshold is only possible."""
 SHORT_QTC_MS = 350
+WHOLE_S = 0.3
+"""A complex is seen whole where a lead shows so much before and after its R peak."""
+SHORT_PR_MS = 115
+"""Surely short, its uncertainty allowed for."""
+FORMULAS_MS = 10
+"""So far apart the two corrections of QT are said to differ."""
 QTC_WORDS = {"met": "normal", "not met": "long", "cannot tell": "borderline"}
-Q_MV = -0.1
-Q_SHARE = 0.25
-"""A Q wave is deep where it reaches `Q_MV` and this share of the R after it."""
-INVERTED_T_MV = -0.1
 FLAT_T_MV = 0.05
-T_UPRIGHT_LEADS = ("I", "II", "V3", "V4", "V5", "V6")
 
 
 def read(
@@ -95,6 +110,8 @@ def _regularity(features: Features, places: Places) -> Iterator[Sentence]:
     regular = change < IRREGULAR
     word = "regular" if regular else "irregular"
     aside = " apart from early beats" if regular and ectopic else ""
+    if regular and _unlike(features, places):
+        aside = " between the beats of the usual shape"
     yield Sentence(
         "Rhythm",
         f"The RR intervals are {word}{aside}: the median change from one to the next is "
@@ -117,6 +134,14 @@ def _p_waves(features: Features, places: Places) -> Iterator[Sentence]:
             places.strip(),
         )
         return
+    if correlation < POOR_P:
+        yield Sentence(
+            "Rhythm",
+            "Whether a P wave stands before every QRS is uncertain: what stands there repeats "
+            f"poorly (beat-to-beat correlation {correlation:.2f}, P-wave score {score.value:.2f}).",
+            seen or places.strip(),
+        )
+        return
     if features.waves_s.get("P on") is None:
         yield Sentence(
             "Rhythm",
@@ -125,6 +150,7 @@ def _p_waves(features: Features, places: Places) -> Iterator[Sentence]:
             "ends could not be marked: it may lie in the T wave before.",
             places.strip(),
         )
+        yield from _fast_without_p(features, places)
         return
     axis = features.value("p_axis")
     sinus = (
@@ -139,6 +165,36 @@ def _p_waves(features: Features, places: Places) -> Iterator[Sentence]:
         f"{correlation:.2f}, P-wave score {score.value:.2f}){sinus}.",
         seen or places.strip(),
     )
+
+
+def _fast_without_p(features: Features, places: Places) -> Iterator[Sentence]:
+    """What a fast regular rhythm may be when its P waves are not seen."""
+    rate, change = features.value("rate"), features.value("rr_change")
+    if rate is None or change is None or rate < VERY_FAST or change >= IRREGULAR:
+        return
+    width = features.value("qrs")
+    wide = width is not None and width >= 120
+    yield Sentence(
+        "Rhythm",
+        "A fast regular rhythm in which no P wave can be marked: think of "
+        + ("ventricular tachycardia, and then of " if wide else "")
+        + "atrial flutter with 2:1 conduction or re-entry tachycardia; these are outside the nine "
+        "classes.",
+        places.strip(),
+    )
+
+
+def _unlike(features: Features, places: Places) -> list[Beat]:
+    """Complexes of another shape that are no early beats, where a lead shows all about them.
+
+    Between two columns of a page, and at its ends, a complex may be cut.
+    """
+    return [
+        b
+        for b in features.beats[1:-1]
+        if b.kind == "other"
+        and any(places.shown(lead, b.r_s - WHOLE_S, b.r_s + WHOLE_S) for lead in LEADS)
+    ]
 
 
 def _ectopic(features: Features, places: Places) -> Iterator[Sentence]:
@@ -160,6 +216,16 @@ def _ectopic(features: Features, places: Places) -> Iterator[Sentence]:
             "Rhythm",
             f"{number} {shape} at {places_of_time([b.r_s for b in beats])} ({', '.join(details)}).",
             tuple(places.beat(b) for b in beats),
+        )
+    unlike = _unlike(features, places)
+    if unlike:
+        one = len(unlike) == 1
+        yield Sentence(
+            "Rhythm",
+            f"{len(unlike)} complex{'' if one else 'es'} of another shape at "
+            f"{places_of_time([b.r_s for b in unlike])} {'is' if one else 'are'} neither clearly "
+            "early nor clearly wide: fusion, aberrant conduction or a fault of the trace.",
+            tuple(places.beat(b) for b in unlike[:6]),
         )
 
 
@@ -207,14 +273,17 @@ def _intervals(
         reason = qt.reason or qtc.reason
         yield Sentence("Intervals", f"QT is not given: {reason}.")
         return
+    fridericia = features.value("qtc_fridericia") or 0.0
     judged = next(c.outcome for c in criteria if c.name == "QTc")
     word = "short" if qtc.value < SHORT_QTC_MS else QTC_WORDS[judged]
     wide = (features.value("qrs") or 0) >= 120
     note = "; a wide QRS lengthens QT by itself" if wide and word != "normal" else ""
+    if word == "borderline" and abs(qtc.value - fridericia) > FORMULAS_MS:
+        note = f"; the formulas differ at this rate{note}"
     yield Sentence(
         "Intervals",
         f"QT {describe(qt)}, corrected {qtc.value:.0f} ms by Bazett and "
-        f"{features.value('qtc_fridericia') or 0:.0f} ms by Fridericia ({word}{note}).",
+        f"{fridericia:.0f} ms by Fridericia ({word}{note}).",
         places.any_wave("QRS on", "T off"),
     )
 
@@ -245,27 +314,37 @@ def _qrs(
                 f"Its shape is that of {CLASS_TITLES[name]}: {text}.",
                 tuple(e for c in met for e in c.evidence)[:6],
             )
-    left = _decision(criteria, "LBBB")
-    if left is None or left.outcome != "met":
-        yield from _q_waves(features, places)
-
-
-def _q_waves(features: Features, places: Places) -> Iterator[Sentence]:
-    """Deep Q waves in contiguous leads, V1 left out: none of the classes, but not to be missed."""
-    deep = {
-        lead
-        for lead in LEADS
-        if (q := features.lead_value(lead, "q")) is not None
-        and q <= min(Q_MV, -Q_SHARE * (features.lead_value(lead, "r") or 0.0))
-    } - {"V1", "aVR"}
-    pairs = [pair for pair in CONTIGUOUS if deep.issuperset(pair)]
-    leads = [lead for lead in LEADS if any(lead in pair for pair in pairs)]
-    if leads:
-        values = ", ".join(f"{lead} {features.lead_value(lead, 'q'):+.2f} mV" for lead in leads)
+    left, right = (_decision(criteria, name) for name in ("LBBB", "RBBB"))
+    if left is not None and left.outcome == "met":
         yield Sentence(
             "QRS",
-            f"Deep Q waves stand in {listed(leads)} ({values}): think of an infarction, old or "
-            "fresh; this is outside the nine classes.",
+            "A pacemaker in the right ventricle gives the same shape: look for its spikes before "
+            "the QRS; pacing is outside the nine classes.",
+            places.any_wave("QRS on", "QRS off"),
+        )
+    else:
+        delayed = width.value >= 120 and (right is None or right.outcome != "met")
+        yield from _q_waves(features, places, delayed=delayed)
+    pr = features.value("pr")
+    if pr is not None and pr < SHORT_PR_MS and width.value >= 110:
+        yield Sentence(
+            "QRS",
+            "A short PR with a QRS that is not narrow: look for a delta wave (pre-excitation), "
+            "which is outside the nine classes.",
+            places.any_wave("P on", "QRS off"),
+        )
+
+
+def _q_waves(features: Features, places: Places, *, delayed: bool) -> Iterator[Sentence]:
+    """Q waves as of an infarction: none of the classes, but not to be missed."""
+    leads = q_leads(features)
+    if leads:
+        values = ", ".join(f"{lead} {features.lead_value(lead, 'q'):+.2f} mV" for lead in leads)
+        doubt = "pacing or delayed conduction makes such Q waves too" if delayed else "old or fresh"
+        yield Sentence(
+            "QRS",
+            f"Q waves of 0.1 mV and a quarter of the R or more stand in {listed(leads)} "
+            f"({values}): think of an infarction, {doubt}; this is outside the nine classes.",
             tuple(e for x in leads[:4] for e in places.wave(x, "QRS on", "QRS off", pad_s=0.02)),
         )
 
@@ -317,9 +396,10 @@ def _territories(row: CriterionResult) -> str:
 
 
 def _t_waves(features: Features, places: Places, *, against_qrs: bool) -> Iterator[Sentence]:
-    heights = {lead: features.lead_value(lead, "t") for lead in T_UPRIGHT_LEADS}
-    inverted = [x for x, t in heights.items() if t is not None and t <= INVERTED_T_MV]
-    flat = [x for x, t in heights.items() if t is not None and INVERTED_T_MV < t < FLAT_T_MV]
+    heights = {lead: features.lead_value(lead, "t") for lead in UPRIGHT_T}
+    shown = {x: round(t, 2) for x, t in heights.items() if t is not None}
+    inverted = [x for x, t in shown.items() if t <= INVERTED_T_MV]
+    flat = [x for x, t in shown.items() if INVERTED_T_MV < t < FLAT_T_MV]
     for leads, word in ((inverted, "inverted"), (flat, "flat or nearly so")):
         if leads:
             values = ", ".join(f"{x} {heights[x]:+.2f} mV" for x in leads)
@@ -330,9 +410,8 @@ def _t_waves(features: Features, places: Places, *, against_qrs: bool) -> Iterat
                 f"T is {word} in {listed(leads)} ({values}){note}.",
                 tuple(e for x in leads[:4] for e in places.wave(x, "QRS off", "T off")),
             )
-    measured = [x for x, t in heights.items() if t is not None]
-    if measured and not inverted and not flat:
-        yield Sentence("ST-T", f"T is upright in {listed(measured)}.")
+    if shown and not inverted and not flat:
+        yield Sentence("ST-T", f"T is upright in {listed(list(shown))}.")
 
 
 def _undecided(criteria: tuple[CriterionResult, ...], name: str) -> bool:
@@ -360,7 +439,18 @@ def _conclusion(
             tuple(dict.fromkeys(e for c in met for e in c.evidence))[:6],
         )
     elif features.beats:
-        yield Sentence("Conclusion", "By the measured criteria none of the nine classes is met.")
+        against = [
+            c
+            for c in criteria
+            if c.class_name == "Normal" and not c.decides and c.outcome == "not met"
+        ]
+        why = "; ".join(f"{inside(c.name)} ({c.numbers})" for c in against)
+        yield Sentence(
+            "Conclusion",
+            "By the measured criteria none of the nine classes is met"
+            + (f"; what keeps it from being a normal ECG: {why}." if why else "."),
+            tuple(e for c in against for e in c.evidence)[:6],
+        )
     yield from _left_open(criteria)
     if classification is None:
         return
@@ -369,7 +459,7 @@ def _conclusion(
     if classification.verdict == "unreadable":
         yield Sentence("Conclusion", "The network gives no opinion on this ECG.")
     elif likely:
-        names = listed([f"{CLASS_TITLES[r.name]} ({_percent(r.probability)})" for r in likely])
+        names = listed([f"{CLASS_TITLES[r.name]} ({percent(r.probability)})" for r in likely])
         yield Sentence("Conclusion", f"The network finds {names}.")
     elif not found:
         yield Sentence("Conclusion", "The network finds none of its nine classes.")
@@ -387,8 +477,8 @@ def _conclusion(
     ):
         names = listed(
             [
-                f"{CLASS_TITLES[r.name]} ({_percent(r.probability)}, threshold "
-                f"{_percent(r.threshold)})"
+                f"{CLASS_TITLES[r.name]} ({percent(r.probability)}, threshold "
+                f"{percent(r.threshold)})"
                 for r in rows
             ]
         )
@@ -414,12 +504,6 @@ def _left_open(criteria: tuple[CriterionResult, ...]) -> Iterator[Sentence]:
             evidence += near[0].evidence
     if parts:
         yield Sentence("Conclusion", f"Left open: {'; '.join(parts)}.", tuple(evidence[:6]))
-
-
-def _percent(share: float) -> str:
-    if not 0.005 <= share <= 0.995:
-        return "under 1 %" if share < 0.5 else "over 99 %"
-    return f"{100 * share:.0f} %"
 
 
 WAVES_IN_WORDS = {

@@ -69,6 +69,13 @@ def listed(words: list[str] | tuple[str, ...]) -> str:
     return f"{', '.join(words[:-1])} and {words[-1]}"
 
 
+def percent(share: float) -> str:
+    """A probability in whole percents, never a false 0 or 100 %."""
+    if not 0.005 <= share <= 0.995:
+        return "under 1 %" if share < 0.5 else "over 99 %"
+    return f"{100 * share:.0f} %"
+
+
 def places_of_time(seconds: list[float], most: int = 5) -> str:
     """Moments for a sentence: at 1.2 s, 4.5 s and 3 more."""
     shown = [f"{value:.1f} s" for value in seconds[:most]]

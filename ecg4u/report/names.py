@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
+from ecg4u.explain.titles import CLASSES
+
 CLASS_TITLES = {
-    "Normal": "Normal ECG",
-    "AF": "Atrial fibrillation",
-    "I-AVB": "First-degree AV block",
-    "LBBB": "Left bundle branch block",
-    "RBBB": "Right bundle branch block",
-    "PAC": "Premature atrial contraction",
-    "PVC": "Premature ventricular contraction",
-    "STD": "ST depression",
-    "STE": "ST elevation",
+    name: title[0].upper() + title[1:]
+    for name, title in {**CLASSES, "Normal": "normal ECG"}.items()
 }
+"""The classes as the reading calls them, at the head of a line."""
 
 VERDICTS = {
     "ok": "The network is within its usual range on this ECG.",
@@ -33,11 +29,13 @@ SCALE_SOURCES = {
 
 GRID_SOURCES = {
     "grid": "measured from the paper's grid",
+    "pulse": "from the calibration pulses: the paper shows no grid",
     "dpi": "from the file's resolution",
     "none": "not found",
 }
 
 DISCLAIMER = (
-    "A research and teaching aid, not a medical device. It can be wrong, and says nothing about "
-    "findings outside its nine classes. Read the tracing yourself; decide nothing on this alone."
+    "A research and teaching aid, not a medical device. It can be wrong. It looks for nine "
+    "classes; of what lies outside them it tells a little and misses much. Read the tracing "
+    "yourself; decide nothing on this alone."
 )

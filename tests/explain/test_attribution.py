@@ -188,7 +188,7 @@ def test_deletion_in_the_right_order_falls_faster(sinus):
     game = game_of(sinus, "leads", Curved())
     values = exact(game).values[:, 0] if len(game.players) <= 7 else solve(game).values[:, 0]
     best = f.descending(values)
-    good, bad = f.deletion_auc(game, [best, best[::-1]], CLASSES[0])
+    good, bad = f.deletion_auc(f.deletion_curves(game, [best, best[::-1]], CLASSES[0]))
     assert good < bad
 
 
@@ -238,3 +238,11 @@ def test_leads_say_how_far_they_hang_on_the_baseline(sinus):
     (leads,) = (v for v in attribute(sinus, ["Normal"], classifier=Linear()) if v.kind == "leads")
     # Without masks in its formula a network cannot tell a hidden lead from a flat one.
     assert leads.agreement == pytest.approx(1)
+
+
+@pytest.mark.slow
+def test_shap_gets_the_same_values(sinus):
+    (view,) = (v for v in attribute(sinus, ["Normal"], classifier=Linear()) if v.kind == "leads")
+    given = view.to_shap()
+    assert given.base_values + given.values.sum() == pytest.approx(view.total)
+    assert given.feature_names == [player.label for player in view.players]

@@ -4,6 +4,8 @@ import numpy as np
 from conftest import as_3x4, bump, train
 
 from ecg4u.explain import measure_features
+from ecg4u.explain.beats import QRSList
+from ecg4u.explain.measure import classify_beats
 from ecg4u.record import ECGRecord
 
 
@@ -47,3 +49,17 @@ def test_no_beat_is_early_across_two_columns_that_no_lead_ties_together(sinus):
     tied = page.copy()
     tied[:, 1] = np.concatenate([signal[:half, 1], second[:, 1]])
     assert any(b.kind == "PAC" for b in measure_features(ECGRecord(tied, sinus.fs)).beats)
+
+
+def test_after_what_may_be_no_beat_nothing_is_early():
+    """A pulse or stroke before the first beat must not make that beat a premature one."""
+    r = 500.0 * np.array([0.3, 0.8, 1.8, 2.8, 3.8, 4.8])
+    similarity = np.array([0.2, 1.0, 1.0, 1.0, 1.0, 1.0])
+    near = np.ones(5, dtype=bool)
+
+    def kinds(usual: np.ndarray, likeness: np.ndarray) -> list[str]:
+        beats = QRSList(r, r - 20, r + 25, likeness, usual)
+        return [b.kind for b in classify_beats(beats, np.ones(6), near)]
+
+    assert kinds(similarity > 0.5, similarity)[:2] == ["other", "usual"]
+    assert kinds(np.ones(6, dtype=bool), np.ones(6))[1] == "PAC"

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from conftest import RECORDS, as_3x4, train
+from conftest import RECORDS, as_3x4, bump, train
 
 from ecg4u.explain import edits, explain, measure_features
 from ecg4u.explain.measure import features, measure_record
@@ -57,6 +57,17 @@ def test_ventricular_beats_are_replaced():
     edited = edits.without("PVC")(subject(record))
     assert measure_features(record).value("pvc") >= 1
     assert again(edited).value("pvc") == 0
+
+
+def test_an_overlooked_beat_in_a_long_gap_becomes_the_usual_one():
+    times = np.array([0.6, 1.4, 2.2, 3.0, 4.6, 5.4, 6.2, 7.0, 7.8, 8.6])
+    record = train(r_times=times)
+    t = np.arange(record.n_samples) / record.fs
+    record = ECGRecord(record.p_signal + 0.8 * bump(t, 3.8, 0.3)[:, None], record.fs)
+    assert len(measure_features(record).beats) == len(times)
+    found = again(edits.as_usual(subject(record)))
+    assert len(found.beats) == len(times) + 1
+    assert np.ptp(found.rr_s) < 0.05
 
 
 def test_nothing_to_edit_is_said(sinus):

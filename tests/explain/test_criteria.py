@@ -21,6 +21,7 @@ NORMAL = {
 LEAD = {
     "qrs_area": 20.0, "r": 0.8, "s": -0.2, "s_ms": 20.0, "rsr": 0.0, "notches": 0.0,
     "slurred": 0.0, "r_peak_time": 40.0, "terminal": 0.0, "j": 0.0, "st60": 0.0, "st_slope": 0.0,
+    "t": 0.3,
 }  # fmt: skip
 
 
@@ -194,10 +195,71 @@ def test_right_bundle_branch_block_lowers_st_in_v1_to_v3_by_itself(leads, outcom
 
 @pytest.mark.parametrize(("sex", "outcome"), [("F", "met"), (None, "met"), ("M", "not met")])
 def test_a_corrected_qt_of_455_is_long_in_men_only(sex, outcome):
-    found = features(qtc_bazett=455.0)
+    found = features(qtc_bazett=455.0, qtc_fridericia=455.0)
     places = Places(np.ones((5000, 12), dtype=bool), found)
     rows = evaluate(found, Patient(None, sex), places)
     assert next(r for r in rows if r.name == "QTc").outcome == outcome
+
+
+def test_where_the_corrections_of_qt_differ_about_the_limit_nothing_is_decided():
+    found = features(rate=110.0, qtc_bazett=490.0, qtc_fridericia=440.0)
+    assert decide(found)["Normal"] == "not met"  # for its rate
+    text = reading(found)
+    assert "490 ms by Bazett and 440 ms by Fridericia (borderline; the formulas differ" in text
+
+
+@pytest.mark.parametrize(
+    ("leads", "why"),
+    [
+        ({"V5": {"t": -0.15}, "V6": {"t": -0.1}}, "T waves (V5 -0.15 mV, V6 -0.10 mV)"),
+        ({x: {"q": -0.3} for x in ("III", "aVF")}, "Q waves (III -0.30 mV, aVF -0.30 mV)"),
+    ],
+)
+def test_inverted_t_or_q_waves_keep_an_ecg_from_being_normal(leads, why):
+    assert decide(features(leads))["Normal"] == "not met"
+    assert f"what keeps it from being a normal ECG: {why}." in reading(features(leads))
+
+
+def test_a_fast_regular_rhythm_without_marked_p_waves_is_not_left_without_a_word():
+    unmarked = replace(features(rate=150.0, pr=None), waves_s={"P on": None, "QRS on": -0.04})
+    assert "atrial flutter with 2:1 conduction" in reading(unmarked)
+    assert "ventricular tachycardia" not in reading(unmarked)
+    wide = features(rate=150.0, pr=None, qrs=150.0)
+    assert "ventricular tachycardia" in reading(replace(wide, waves_s=unmarked.waves_s))
+    assert "flutter" not in reading(features(rate=150.0))
+
+
+def test_p_waves_that_repeat_poorly_are_called_uncertain():
+    text = reading(features(p_correlation=0.15, p_presence=0.55))
+    assert "Whether a P wave stands before every QRS is uncertain" in text
+    assert "speaks against fibrillation" not in text
+
+
+def test_complexes_of_another_shape_are_told_but_not_those_cut_by_an_end():
+    beats = tuple(replace(b, kind="other") if i in (0, 3) else b
+                  for i, b in enumerate(features().beats))  # fmt: skip
+    text = reading(replace(features(), beats=beats))
+    assert "1 complex of another shape at 4.0 s is neither" in text
+    assert "regular between the beats of the usual shape" in text
+    known = np.ones((5000, 12), dtype=bool)
+    known[1950:2050] = False
+    found = replace(features(), beats=beats)
+    criteria = evaluate(found, Patient(), Places(known, found))
+    cut = read(found, criteria, (), None, Places(known, found))
+    assert not any("another shape" in s.text for s in cut)
+
+
+def test_a_short_pr_with_a_broad_qrs_points_to_a_delta_wave():
+    assert "delta wave" in reading(features(pr=100.0, qrs=118.0))
+    assert "delta wave" not in reading(features(pr=100.0, qrs=90.0))
+
+
+def test_the_shape_of_left_bundle_branch_block_may_be_that_of_a_pacemaker():
+    shapes = {x: {"notches": 1.0, "r_peak_time": 80.0} for x in ("I", "aVL", "V5", "V6")}
+    found = features(shapes, qrs=150.0)
+    assert decide(found)["LBBB"] == "met"
+    assert "pacemaker" in reading(found)
+    assert "pacemaker" not in reading(features())
 
 
 def reading(found: Features, attributions: tuple[Attribution, ...] = (), **odds: float) -> str:
@@ -234,9 +296,10 @@ def test_a_class_under_a_half_that_the_measurements_find_is_not_called_absent():
 
 def test_deep_q_waves_are_told_in_contiguous_leads_only():
     deep = {"q": -0.4, "r": 0.5}
-    assert "Deep Q waves stand in II and aVF" in reading(features({"II": deep, "aVF": deep}))
-    assert "Deep Q waves" not in reading(features({"II": deep, "V5": deep}))
-    assert "Deep Q waves" not in reading(features({"V1": deep, "V2": deep}))
+    told = "quarter of the R or more stand in II and aVF"
+    assert told in reading(features({"II": deep, "aVF": deep}))
+    assert "Q waves" not in reading(features({"II": deep, "V5": deep}))
+    assert "Q waves" not in reading(features({"V1": deep, "V2": deep}))
 
 
 def test_a_class_under_a_half_is_called_possible_and_not_found():

@@ -87,6 +87,17 @@ def test_a_killed_run_goes_on_to_the_same_weights(data: Path, tmp_path: Path) ->
     assert same(whole, again.average.state_dict())
 
 
+def test_the_peer_is_trained_and_answers_as_ours_do(data: Path, tmp_path: Path) -> None:
+    from benchmarks.classify import peer_answers
+
+    trained(data, tmp_path, network="resnet34", layouts=False, mixup=False, epochs=1)
+    found = peer_answers(tmp_path, load(data), "valid")
+    assert found.probabilities.shape == found.labels.shape == (16, 9)
+    assert ((found.probabilities > 0) & (found.probabilities < 1)).all()
+    assert ((found.thresholds > 0) & (found.thresholds < 1)).all()
+    assert np.ptp(found.probabilities[:, 1]) > 0
+
+
 def test_one_command_trains_and_one_exports(data: Path, tmp_path: Path) -> None:
     run, out = tmp_path / "run", tmp_path / "weights"
     options = ["--data", str(data), "--run", str(run), "--epochs", "12", "--batch", "8"]
