@@ -26,6 +26,10 @@ FAINT_LEVEL = 0.2
 SNAP_MM = 0.45
 PEN_PERCENTILE = 10
 """Noise and steep strokes thicken the ink of a column; where it is thinnest it is the pen."""
+STEEP_MM = 0.6
+MIN_STEEP = 12
+PIXEL_SHARE = 0.5
+"""What a count of whole pixels misses of a width."""
 DISC_STEPS = 9
 PARTED = 0.5
 """Edges pulled back that differ by more than this share of the pen have parted."""
@@ -97,6 +101,19 @@ class FineInk:
         finer = cv2.resize(turned, (height, width * FINE), interpolation=cv2.INTER_CUBIC)
         self.ink = np.clip(finer, 0.0, 1.0, out=finer)
         self.any_ink, self.full_ink = Runs(finer > FAINT_LEVEL), Runs(finer > INK_LEVEL)
+        self._across = Runs(trace > INK_LEVEL)
+
+    def stroke_width(self, path: Array, px_per_mm: float) -> float | None:
+        """How thick the steep strokes of a path (W,) px are along x; None where it has too few."""
+        rise = np.diff(path)
+        steep = np.flatnonzero(np.abs(rise) > STEEP_MM * px_per_mm)
+        y = np.round(path[steep] + rise[steep] / 2).astype(int)
+        inside = (y >= 0) & (y < self.ink.shape[1])
+        first, last = self._across.around(y[inside], steep[inside])
+        thick = (last - first + 1)[last > first]
+        if len(thick) < MIN_STEEP:
+            return None
+        return float(np.median(thick)) + PIXEL_SHARE
 
     def edges(self, path: Array, snap: int) -> Edges:
         """Edges of the ink at ``path`` (W,) px, looked for within ``snap`` px of it.
@@ -133,11 +150,12 @@ class FineInk:
         return np.where(within, np.clip((dark - INK_LEVEL) / fall, 0.0, 1.0), 0.0)
 
 
-def pen_width(edges: Edges, px_per_mm: float) -> float:
-    """Width of the pen in px."""
+def pen_width(edges: Edges, px_per_mm: float, stroke: float | None = None) -> float:
+    """Width of the pen in px; ``stroke`` is that of steep strokes, which noise does not thicken."""
     thickness = edges.bottom - edges.top
     known = thickness[np.isfinite(thickness)]
     thin = float(np.percentile(known, PEN_PERCENTILE)) if len(known) else 0.0
+    thin = min(thin, stroke) if stroke is not None else thin
     return float(np.clip(thin, 0.1 * px_per_mm, 1.2 * px_per_mm))
 
 

@@ -305,7 +305,7 @@ def _measure(ink: FineInk, paths: Array, row: int, baseline: float, px_per_mm: f
     """Edges and centre line of one row; ink that other rows run through is shared out."""
     y = paths[row]
     edges = ink.edges(y, int(SNAP_MM * px_per_mm))
-    pen = pen_width(edges, px_per_mm)
+    pen = pen_width(edges, px_per_mm, ink.stroke_width(y, px_per_mm))
     top, bottom, strength = edges.top, edges.bottom, edges.strength
     lowest, highest = (np.repeat(v, FINE) for v in visited(y))
     at, columns = fine_columns(len(y)), np.arange(len(y))
