@@ -24,12 +24,16 @@ FINE = 3
 INK_LEVEL = 0.5
 FAINT_LEVEL = 0.2
 SNAP_MM = 0.45
+GAP_PX = 3
+"""Gaps in a stroke that are narrower are those of grid lines taken out of it."""
 PEN_PERCENTILE = 10
 """Noise and steep strokes thicken the ink of a column; where it is thinnest it is the pen."""
 STEEP_MM = 0.6
 MIN_STEEP = 12
 PIXEL_SHARE = 0.5
 """What a count of whole pixels misses of a width."""
+LOST_STROKE, LOST_LEAP = 1.5, 3.0
+"""Width of a lost stroke and its height, in pens."""
 DISC_STEPS = 9
 PARTED = 0.5
 """Edges pulled back that differ by more than this share of the pen have parted."""
@@ -100,7 +104,9 @@ class FineInk:
         turned = np.ascontiguousarray(trace.T)
         finer = cv2.resize(turned, (height, width * FINE), interpolation=cv2.INTER_CUBIC)
         self.ink = np.clip(finer, 0.0, 1.0, out=finer)
-        self.any_ink, self.full_ink = Runs(finer > FAINT_LEVEL), Runs(finer > INK_LEVEL)
+        inked = (finer > FAINT_LEVEL).astype(np.uint8)
+        joined = cv2.morphologyEx(inked, cv2.MORPH_CLOSE, np.ones((1, GAP_PX), np.uint8))
+        self.any_ink, self.full_ink = Runs(joined > 0), Runs(finer > INK_LEVEL)
         self._across = Runs(trace > INK_LEVEL)
 
     def stroke_width(self, path: Array, px_per_mm: float) -> float | None:
@@ -157,6 +163,30 @@ def pen_width(edges: Edges, px_per_mm: float, stroke: float | None = None) -> fl
     thin = float(np.percentile(known, PEN_PERCENTILE)) if len(known) else 0.0
     thin = min(thin, stroke) if stroke is not None else thin
     return float(np.clip(thin, 0.1 * px_per_mm, 1.2 * px_per_mm))
+
+
+def filled_strokes(edges: Edges, path: Array, pen: float) -> Edges:
+    """Edges with upright strokes filled in that vanished with a grid line they run along.
+
+    A gap no wider than a stroke, over which ``path`` (W,) px leaps, holds one.
+    """
+    y = np.interp(fine_columns(len(path)), np.arange(len(path)), path)
+    top, bottom, strength = edges.top.copy(), edges.bottom.copy(), edges.strength.copy()
+    turns = np.flatnonzero(np.diff(np.isnan(top).astype(np.int8)))
+    starts = turns[np.isnan(top[turns + 1])]
+    stops = turns[~np.isnan(top[turns + 1])]
+    for before in starts:
+        after = stops[stops > before][:1] + 1
+        if len(after) == 0 or after[0] - before > LOST_STROKE * pen * FINE:
+            continue
+        last = int(after[0])
+        if abs(y[last] - y[before]) < LOST_LEAP * pen:
+            continue
+        gap = slice(before + 1, last)
+        top[gap] = min(top[before], top[last])
+        bottom[gap] = max(bottom[before], bottom[last])
+        strength[gap] = min(strength[before], strength[last])
+    return Edges(top, bottom, strength)
 
 
 def centre_line(top: Array, bottom: Array, pen: float) -> Array:

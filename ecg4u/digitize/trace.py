@@ -23,6 +23,7 @@ from ecg4u.digitize.stroke import (
     SNAP_MM,
     FineInk,
     centre_line,
+    filled_strokes,
     fine_columns,
     pen_width,
 )
@@ -306,6 +307,7 @@ def _measure(ink: FineInk, paths: Array, row: int, baseline: float, px_per_mm: f
     y = paths[row]
     edges = ink.edges(y, int(SNAP_MM * px_per_mm))
     pen = pen_width(edges, px_per_mm, ink.stroke_width(y, px_per_mm))
+    edges = filled_strokes(edges, y, pen)
     top, bottom, strength = edges.top, edges.bottom, edges.strength
     lowest, highest = (np.repeat(v, FINE) for v in visited(y))
     at, columns = fine_columns(len(y)), np.arange(len(y))
