@@ -329,17 +329,25 @@ def main(
                 np.array([r.age for r in same]),
             )
             lines += ["", "### By source, sex and age", *group_table(found, groups)]
+        _write(lines, out)
+    lines += ["", f"## Speed ({os.cpu_count()} processors, shared)", *speed(classifier, recordings)]
+    _write(lines, out)
     if peer:
         lines += _peer_lines(peer, load(data), ours, split, repeats)
-    if drawn:
-        lines += _drawn_lines(classifier, chosen_for_drawing(recordings, drawn), repeats)
+        _write(lines, out)
     if photos:
         lines += _photo_lines(classifier, photos)
-    lines += ["", f"## Speed ({os.cpu_count()} processors, shared)"]
-    lines += speed(classifier, recordings)
+        _write(lines, out)
+    if drawn:
+        lines += _drawn_lines(classifier, chosen_for_drawing(recordings, drawn), repeats)
+        _write(lines, out)
+    print("\n".join(lines))
+
+
+def _write(lines: list[str], out: Path) -> None:
+    """What is measured so far, so that an interrupted run leaves its first tables."""
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    print("\n".join(lines))
 
 
 def _drawn_lines(classifier: Classifier, recordings: list[Recording], repeats: int) -> list[str]:

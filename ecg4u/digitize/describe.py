@@ -49,7 +49,7 @@ def describe(result: Digitization) -> dict[str, Any]:
             "n_pages": page.n_pages,
             "format": page.format,
         },
-        "grid": asdict(grid),
+        "grid": {k: v for k, v in asdict(grid).items() if k != "pulse" or v is not None},
         "calibration": {
             "gain_mm_per_mv": calibration.gain_mm_per_mv,
             "gain_from": calibration.gain_from,

@@ -9,12 +9,13 @@ import numpy.typing as npt
 
 from ecg4u.digitize.lattice import Lattice, find_lattice, find_tiles
 from ecg4u.digitize.page import (
-    NODE_PX,
     Grid,
     RectifiedPage,
     quarter_turn,
 )
 from ecg4u.digitize.refine import Refined, refine
+from ecg4u.digitize.sheet import cropped, largest_part, paper_mask, warp_image
+from ecg4u.digitize.unruled import HINT, by_dpi, by_pulses
 from ecg4u.digitize.warp import (
     Spline,
     apply_homography,
@@ -25,7 +26,7 @@ from ecg4u.digitize.warp import (
 from ecg4u.errors import NotAnECGError, PoorQualityError
 from ecg4u.io import Page
 
-__all__ = ["quarter_turn", "rectify"]
+__all__ = ["paper_mask", "quarter_turn", "rectify", "warp_image"]
 
 Floats = npt.NDArray[np.float64]
 Image = npt.NDArray[np.float32]
@@ -45,17 +46,10 @@ PAGE_MM = (120.0, 330.0)
 MAX_PAGE_MM = 600.0
 MARGIN_MM = 40.0
 """How far beyond the grid the page is drawn, for headers and footers."""
-BAND_NODES = 16
 MIN_COMB = 8
 """Fewest periods of the coarsest comb across a page; rows and beats repeat more seldom."""
 FIVEFOLD = 0.7
 """Rise (log power) of every fifth harmonic from which 1 mm lines are taken as seen."""
-PAPER_COLOUR = 14.0
-"""Largest distance in a, b (CIE Lab, 8 bit) of paper without grid from that with."""
-_HINT = (
-    "Give a sharp picture of the whole ECG page in which the grid can be seen, or the resolution "
-    "of the picture (--dpi) if the paper has no grid."
-)
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,29 +80,37 @@ class Scale:
     margin: float
 
 
-def rectify(page: Page, *, dpi: float | None = None) -> RectifiedPage:
+def rectify(
+    page: Page,
+    *,
+    dpi: float | None = None,
+    gain_mm_per_mv: float | None = None,
+    speed_mm_per_s: float | None = None,
+) -> RectifiedPage:
     """Flatten a page to 10 px/mm.
 
     Parameters
     ----------
     page : Page
     dpi : float or None
-        Scale to fall back on where the page shows no grid.
+        Scale to fall back on where the page shows no grid; without it, calibration pulses tell.
+    gain_mm_per_mv, speed_mm_per_s : float or None
+        What is printed on the page, where the user knows it; used only to read such pulses.
 
     Raises
     ------
     NotAnECGError
-        There is no grid, and no ``dpi`` was given.
+        There is no grid, no ``dpi`` was given, and no two rows have a calibration pulse.
     PoorQualityError
-        There is a grid, but too little of it is visible.
+        There is a grid, but too little of it is visible; or pulses that do not tell the scale.
     """
     work, factor = _shrink(page.image)
     lines = line_response(work)
     lattice = _lattice(lines)
     if lattice is None or lattice.strength < MIN_STRENGTH or lattice.share < MIN_SHARE:
         if dpi is not None:
-            return _by_dpi(page, dpi)
-        raise NotAnECGError("No ECG grid was found on this page.", stage="grid", hint=_HINT)
+            return by_dpi(page, dpi)
+        return by_pulses(page, gain_mm_per_mv=gain_mm_per_mv, speed_mm_per_s=speed_mm_per_s)
     flat = flatten(lattice)
     scale = find_scale(lines, lattice, flat)
     return _render(page, lines, factor, lattice, flat, scale)
@@ -280,10 +282,10 @@ def _render(
     refined = refine(lines, _first_nodes(flat, scale, lines.shape))
     gridded = _gridded(refined)
     if gridded.sum() < MIN_GRID_MM2:
-        raise PoorQualityError("Too little of the ECG grid is visible.", stage="grid", hint=_HINT)
+        raise PoorQualityError("Too little of the ECG grid is visible.", stage="grid", hint=HINT)
     nodes = refined.nodes / factor + (0.5 / factor - 0.5)
     paper = paper_mask(page.image, nodes, gridded)
-    nodes, paper = _cropped(nodes, paper)
+    nodes, paper = cropped(nodes, paper)
     image, valid = warp_image(page.image, nodes, paper)
     match = float(np.median(refined.support[refined.support > MATCH]))
     dx = np.median(np.hypot(*np.diff(nodes, axis=1).reshape(-1, 2).T))
@@ -314,7 +316,7 @@ def _first_nodes(flat: Flat, scale: Scale, shape: tuple[int, ...]) -> Floats:
     low = np.maximum(corners.min(axis=0), box[0] - MARGIN_MM)
     high = np.minimum(corners.max(axis=0), box[1] + MARGIN_MM)
     if (high - low).max() > MAX_PAGE_MM or (high - low).min() < 10:
-        raise NotAnECGError("No ECG grid was found on this page.", stage="grid", hint=_HINT)
+        raise NotAnECGError("No ECG grid was found on this page.", stage="grid", hint=HINT)
     x_mm = np.arange(np.floor(low[0]), np.ceil(high[0]) + 1)
     y_mm = np.arange(np.floor(low[1]), np.ceil(high[1]) + 1)
     return flat.at_grid(x_mm / mm, y_mm / mm)
@@ -333,84 +335,4 @@ def _gridded(refined: Refined) -> Mask:
     mask = np.zeros((rows, columns), np.uint8)
     fine = fine[:rows, :columns]
     mask[: fine.shape[0], : fine.shape[1]] = fine
-    return _largest(mask, mask)
-
-
-def _largest(mask: npt.NDArray[np.uint8], within: npt.NDArray[np.uint8]) -> Mask:
-    """The connected part of a mask that holds most of ``within``, its holes filled."""
-    import cv2
-
-    _, labels = cv2.connectedComponents(mask, connectivity=4)
-    counts = np.bincount(labels[within > 0].ravel(), minlength=2)
-    counts[0] = 0
-    part = (labels == int(np.argmax(counts))).astype(np.uint8)
-    outlines, _ = cv2.findContours(part, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-    filled: npt.NDArray[np.uint8] = cv2.drawContours(part, outlines, -1, 1, cv2.FILLED)
-    return filled > 0
-
-
-def paper_mask(image: npt.NDArray[np.uint8], nodes: Floats, gridded: Mask) -> Mask:
-    """The paper per node (1 mm): the grid, and what adjoins it in the paper's colour."""
-    import cv2
-
-    h, w = image.shape[:2]
-    inside = (nodes > -0.5).all(axis=-1) & (nodes[..., 0] < w) & (nodes[..., 1] < h)
-    gridded = gridded & inside
-    at = nodes.astype(np.float32)
-    small = cv2.remap(image, at, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    small = cv2.medianBlur(small, 5)
-    lab = cv2.cvtColor(small, cv2.COLOR_RGB2LAB).astype(np.float32)
-    typical = np.median(lab[gridded], axis=0)
-    colour = np.hypot(lab[..., 1] - typical[1], lab[..., 2] - typical[2])
-    alike = (lab[..., 0] > typical[0] - 45) & (colour < PAPER_COLOUR) & inside
-    alike = cv2.morphologyEx(alike.astype(np.uint8), cv2.MORPH_OPEN, np.ones((5, 5), np.uint8))
-    paper = _largest(alike | gridded.astype(np.uint8), gridded.astype(np.uint8))
-    return paper & inside
-
-
-def _cropped(nodes: Floats, paper: Mask) -> tuple[Floats, Mask]:
-    """Cut to the paper, by whole 5 mm at the left and top so that the lines stay on them."""
-    i, j = np.nonzero(paper)
-    top, left = (max(0, int(k.min()) // 5 * 5) for k in (i, j))
-    cut = (slice(top, int(i.max()) + 2), slice(left, int(j.max()) + 2))
-    return nodes[cut], paper[cut]
-
-
-def warp_image(
-    image: npt.NDArray[np.uint8], nodes: Floats, paper: Mask
-) -> tuple[npt.NDArray[np.uint8], Mask]:
-    """Draw a source image on the rectified page; outside the paper, its median colour.
-
-    In bands of rows, so that the map of each stays in the cache.
-    """
-    import cv2
-
-    height, width = ((n - 1) * NODE_PX + 1 for n in nodes.shape[:2])
-    h, w = image.shape[:2]
-    out = np.empty((height, width, 3), np.uint8)
-    valid = np.empty((height, width), bool)
-    paper_px = None if paper.all() else cv2.resize(paper.astype(np.uint8) * 255, (width, height))
-    at_nodes = cv2.remap(image, nodes.astype(np.float32), None, cv2.INTER_NEAREST)
-    colour = np.median(at_nodes[paper], axis=0).astype(np.uint8)
-    for first in range(0, len(nodes) - 1, BAND_NODES):
-        dense = densify(nodes[first : first + BAND_NODES + 1], NODE_PX)
-        rows = slice(first * NODE_PX, first * NODE_PX + len(dense))
-        out[rows] = cv2.remap(image, dense, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
-        valid[rows] = cv2.inRange(dense, (-0.5, -0.5), (w - 0.5, h - 0.5)) > 0
-        if paper_px is not None:
-            valid[rows] &= paper_px[rows] > 127
-        if not valid[rows].all():
-            out[rows][~valid[rows]] = colour
-    return out, valid
-
-
-def _by_dpi(page: Page, dpi: float) -> RectifiedPage:
-    per_mm = dpi / 25.4
-    h, w = page.image.shape[:2]
-    x = np.arange(np.ceil(w / per_mm) + 1) * per_mm
-    y = np.arange(np.ceil(h / per_mm) + 1) * per_mm
-    nodes = np.stack(np.meshgrid(x, y), axis=-1)
-    paper = np.ones(nodes.shape[:2], bool)
-    image, valid = warp_image(page.image, nodes, paper)
-    grid = Grid(0.0, "dpi", 0.0, float("nan"), (per_mm, per_mm), 0.0)
-    return RectifiedPage(image, valid, nodes, grid)
+    return largest_part(mask, mask)

@@ -28,7 +28,9 @@ of the development set."""
 CELL_MM = 5.0
 
 
-def read_upright(page: Page, rectified: RectifiedPage) -> tuple[RectifiedPage, tuple[Label, ...]]:
+def read_upright(
+    page: Page, rectified: RectifiedPage, *, dpi: float | None = None
+) -> tuple[RectifiedPage, tuple[Label, ...]]:
     """The rectified page turned upright, and the lead names on it.
 
     A page is turned only where another side up shows clearly more names than it does as it is. It
@@ -48,7 +50,7 @@ def read_upright(page: Page, rectified: RectifiedPage) -> tuple[RectifiedPage, t
         if found >= max(FEWEST, most + (CLEARLY_MORE if best == 0 else 1)):
             best, most = k, found
     if best:
-        upright = rectify_turned(page, best)
+        upright = rectify_turned(page, best, dpi=dpi)
         return upright, read_labels(upright)
     if most < FEWEST and _rows_run_down(rectified):
         raise PoorQualityError(
@@ -59,13 +61,13 @@ def read_upright(page: Page, rectified: RectifiedPage) -> tuple[RectifiedPage, t
     return rectified, labels
 
 
-def rectify_turned(page: Page, k: int) -> RectifiedPage:
+def rectify_turned(page: Page, k: int, *, dpi: float | None = None) -> RectifiedPage:
     """A page rectified from its picture turned by k * 90 degrees clockwise.
 
     Its nodes are places of the picture as it was given.
     """
     turned = replace(page, image=np.ascontiguousarray(np.rot90(page.image, -k)))
-    found = rectify(turned)
+    found = rectify(turned, dpi=dpi)
     right, bottom = page.image.shape[1] - 1.0, page.image.shape[0] - 1.0
     x, y = found.nodes[..., 0], found.nodes[..., 1]
     nodes = np.stack({1: (y, bottom - x), 2: (right - x, bottom - y), 3: (right - y, x)}[k], -1)

@@ -17,6 +17,49 @@ NODE_PX = 10
 
 
 @dataclass(frozen=True)
+class PulseScale:
+    """What the calibration pulses of a page without a grid say of its scale.
+
+    Parameters
+    ----------
+    gain_mm_per_mv, speed_mm_per_s : float
+        Settings by which a pulse's height, and its width, are millimetres.
+    rows : int
+        Number of rows whose pulses agree.
+    uncertainty : float
+        Relative standard error of the scale, if pulses are 1 mV high and last 0.2 s.
+    width_used : bool
+        False where the pulses do not last 0.2 s by the settings: px are then taken to be square.
+    stated : bool
+        Whether both settings are printed on the page or given by the user.
+    """
+
+    gain_mm_per_mv: float
+    speed_mm_per_s: float
+    rows: int
+    uncertainty: float
+    width_used: bool = True
+    stated: bool = False
+
+    @property
+    def settings(self) -> tuple[float, float, bool]:
+        """What the millimetres follow from."""
+        return self.gain_mm_per_mv, self.speed_mm_per_s, self.width_used
+
+    @property
+    def warning(self) -> str:
+        """What a reader must know of this scale."""
+        if self.width_used:
+            rests = "assumes that they are 1 mV high and last 0.2 s"
+        else:
+            rests = "assumes that they are 1 mV high and that the picture is not stretched"
+        return (
+            f"No grid was found: the scale rests on the calibration pulses of {self.rows} rows "
+            f"(to about {100 * self.uncertainty:.1f} %) and {rests}."
+        )
+
+
+@dataclass(frozen=True)
 class Grid:
     """What is known of the printed grid.
 
@@ -25,7 +68,8 @@ class Grid:
     spacing_mm : float
         Finest lines seen: 1.0 or 5.0; 0.0 where there is no grid.
     scale_from : str
-        ``"grid"``, ``"dpi"`` or ``"none"`` (1 px taken as 0.1 mm: amplitudes mean nothing).
+        ``"grid"``, ``"pulse"``, ``"dpi"`` or ``"none"`` (1 px taken as 0.1 mm: amplitudes mean
+        nothing).
     confidence : float
         In [0, 1]: share of the ECG's area in which both sets of lines were found, times how
         clearly they tell 1 mm from 5 mm.
@@ -38,15 +82,18 @@ class Grid:
     spacing_inferred : bool
         True where 1 mm against 5 mm was decided by the page's size, no fivefold pattern being
         visible.
+    pulse : PulseScale or None
+        Where the scale is from the calibration pulses, what they say.
     """
 
     spacing_mm: float
-    scale_from: Literal["grid", "dpi", "none"]
+    scale_from: Literal["grid", "pulse", "dpi", "none"]
     confidence: float
     residual_mm: float
     source_px_per_mm: tuple[float, float]
     turned_deg: float
     spacing_inferred: bool = False
+    pulse: PulseScale | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -18,7 +18,7 @@ from ecg4u.digitize.layout import find_layout
 from ecg4u.digitize.orientation import read_upright
 from ecg4u.digitize.page import RectifiedPage
 from ecg4u.digitize.physiology import rename_strips
-from ecg4u.digitize.printed import read_printed_scale
+from ecg4u.digitize.printed import PrintedScale, read_printed_scale
 from ecg4u.digitize.restore import observed, rectified_within, restored, restored_page
 from ecg4u.digitize.result import Calibration, Digitization, InkMap, Label, Layout
 from ecg4u.digitize.sidecar import Corner, Sidecar
@@ -30,6 +30,7 @@ from ecg4u.digitize.signal import (
     segment_signal,
 )
 from ecg4u.digitize.trace import RowPath, trace_rows
+from ecg4u.digitize.unruled import calibrated, length_doubts, lengthened, row_stretch
 from ecg4u.errors import NotAnECGError, PoorQualityError
 from ecg4u.io import Page
 
@@ -46,7 +47,16 @@ class _Clock:
     def stage(self, name: str) -> Iterator[None]:
         start = time.perf_counter()
         yield
-        self.seconds[name] = round(time.perf_counter() - start, 3)
+        spent = self.seconds.get(name, 0.0) + time.perf_counter() - start
+        self.seconds[name] = round(spent, 3)
+
+
+@dataclass(frozen=True, eq=False)
+class _Arranged:
+    paths: tuple[RowPath, ...]
+    pulses: tuple[Pulse, ...]
+    calibration: Calibration
+    layout: Layout
 
 
 def digitize_page(
@@ -66,14 +76,15 @@ def digitize_page(
     gain_mm_per_mv, speed_mm_per_s : float or None
         What is printed on the page, where the user knows it; None to find out or assume.
     dpi : float or None
-        Resolution of the picture, for pages on which no grid can be found.
+        Resolution of the picture, for pages on which no grid can be found; without it, the
+        calibration pulses of such a page tell its scale, if they do so for certain.
     sidecar : Sidecar or None
         What an earlier reading of this page found, perhaps corrected: the work goes on from there.
 
     Raises
     ------
     NotAnECGError
-        No ECG grid or no traces.
+        No ECG grid, nor calibration pulses in its place; or no traces.
     PoorQualityError
         An ECG, but its scale or arrangement cannot be read without guessing.
     SidecarError
@@ -106,15 +117,51 @@ def _read(
 ) -> tuple[RectifiedPage, Sequence[Label], Sidecar]:
     """Every stage from the picture to measured pieces of leads."""
     with clock.stage("rectify"):
-        rectified = rectified_within(page, corners) if corners else rectify(page, dpi=dpi)
-    with clock.stage("labels"):
         if corners:
+            rectified = rectified_within(page, corners)
+        else:
+            rectified = rectify(
+                page, dpi=dpi, gain_mm_per_mv=gain_mm_per_mv, speed_mm_per_s=speed_mm_per_s
+            )
+    pulse_scale = rectified.grid.pulse
+    with clock.stage("labels"):
+        if corners or pulse_scale is not None:
             labels = read_labels(rectified)
         else:
-            rectified, labels = read_upright(page, rectified)
+            rectified, labels = read_upright(page, rectified, dpi=dpi)
         refuse_two_ecgs(labels, rectified.px_per_mm)
     with clock.stage("printed scale"):
         printed = read_printed_scale(rectified)
+
+    def arranged() -> _Arranged:
+        return _arranged(rectified, labels, clock, gain_mm_per_mv, speed_mm_per_s, printed)
+
+    found = arranged()
+    if pulse_scale is not None:
+        longer = row_stretch(found.paths, found.pulses, pulse_scale, rectified.px_per_mm)
+        if longer is not None:
+            rectified, labels = lengthened(page, rectified, labels, longer)
+            found = arranged()
+    paths, pulses, calibration, layout = found.paths, found.pulses, found.calibration, found.layout
+    with clock.stage("signals"):
+        layout, parts = _signals(paths, pulses, layout, calibration, rectified.px_per_mm)
+        doubts = column_doubts(paths, layout, labels, rectified.px_per_mm)
+        if pulse_scale is not None:
+            per_s = calibration.speed_mm_per_s * rectified.px_per_mm
+            doubts += length_doubts(pulse_scale, layout, per_s)
+        sidecar = observed(page, rectified, layout, calibration, parts, doubts)
+    return rectified, labels, sidecar
+
+
+def _arranged(
+    rectified: RectifiedPage,
+    labels: Sequence[Label],
+    clock: _Clock,
+    gain_mm_per_mv: float | None,
+    speed_mm_per_s: float | None,
+    printed: PrintedScale,
+) -> _Arranged:
+    """The rows of a page, its scale and which lead stands where."""
     with clock.stage("ink"):
         ink = find_ink(rectified, labels)
     with clock.stage("rows"):
@@ -128,6 +175,8 @@ def _read(
             speed_mm_per_s=speed_mm_per_s,
             printed=printed,
         )
+        if rectified.grid.pulse is not None:
+            calibration = calibrated(calibration, rectified.grid.pulse)
         layout = find_layout(paths, pulses, labels, rectified.px_per_mm, calibration.speed_mm_per_s)
     if not layout.segments:
         raise PoorQualityError(
@@ -135,11 +184,7 @@ def _read(
             stage="layout",
             hint="Photograph the whole page, with all rows in view and nothing else.",
         )
-    with clock.stage("signals"):
-        layout, parts = _signals(paths, pulses, layout, calibration, rectified.px_per_mm)
-        doubts = column_doubts(paths, layout, labels, rectified.px_per_mm)
-        found = observed(page, rectified, layout, calibration, parts, doubts)
-    return rectified, labels, found
+    return _Arranged(paths, pulses, calibration, layout)
 
 
 def _read_again(

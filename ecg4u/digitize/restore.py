@@ -50,7 +50,9 @@ def observed(
         row = part.segment.row
         counts[row] += 1
         pieces.append(_piece(part, f"{row + 1}.{counts[row]}", calibration))
-    notes = [Note("layout", text) for text in layout.warnings]
+    scale = rectified.grid.pulse
+    notes = [] if scale is None else [Note("scale", scale.warning)]
+    notes += [Note("layout", text) for text in layout.warnings]
     notes += [Note(_about(text), text) for text in calibration.warnings]
     notes += [Note("columns", text) for text in doubts]
     return Sidecar(

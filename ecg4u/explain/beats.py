@@ -26,6 +26,8 @@ MAX_SHIFT_S = 0.024
 ALIKE = 0.85
 """Beats correlating at least so much share a shape (checked on MIT-BIH beats)."""
 
+SAME_WIDTH_S = 0.02
+"""Of groups that differ by no more in width the larger is the usual one, else the narrower."""
 FAINT = 0.12
 """A complex less steep than this share of the median one is noise in a pause."""
 EDGE_S = 0.3
@@ -226,7 +228,7 @@ def _dominant(alike: FloatArray, width: FloatArray) -> BoolArray:
     large = np.flatnonzero(counts >= max(0.8 * counts.max(), counts.max() - 1))
     narrowness = [float(np.median(width[near[i]])) if near[i].any() else np.inf for i in large]
     narrow = min(narrowness)
-    fit = [i for i, w in zip(large, narrowness, strict=True) if w <= narrow + 0.02 * FS_HZ]
+    fit = [i for i, w in zip(large, narrowness, strict=True) if w <= narrow + SAME_WIDTH_S * FS_HZ]
     seed = max(fit, key=lambda i: (counts[i], np.nansum(alike[i])))
     chosen = near[seed].copy()
     # Beats that share no lead with the first (other columns of a page without a rhythm strip)
@@ -235,8 +237,12 @@ def _dominant(alike: FloatArray, width: FloatArray) -> BoolArray:
         column = np.flatnonzero(np.isnan(alike[seed]) & np.isfinite(alike[i]))
         if chosen[i] or not len(column):
             continue
-        rest = near[np.ix_(column, column)].sum(axis=1)
-        chosen[column[near[column[int(np.argmax(rest))], column]]] = True
+        groups = near[np.ix_(column, column)]
+        widths = np.array([np.median(width[column[g]]) if g.any() else np.inf for g in groups])
+        # A usual beat is as wide in every column: in bigeminy the ectopic ones may be the more.
+        fit = widths < np.median(width[chosen]) + SAME_WIDTH_S * FS_HZ
+        size = groups.sum(axis=1) * np.where(fit.any(), fit, True)
+        chosen[column[groups[int(np.argmax(size))]]] = True
     if not chosen.any():
         chosen[:] = True
     return chosen

@@ -189,7 +189,7 @@ def classify_beats(
         elif broad and early is not None and early < EARLY:
             # One lead may show little of another shape (page columns): the width tells.
             kind = "PVC"
-        elif strange or np.isnan(similarity):
+        elif strange or (np.isnan(similarity) and not beats.usual[i]):
             kind = "other"
         elif early is not None and early < EARLY and _lone(rr, i, around) and not after_unknown:
             kind = "PAC"

@@ -265,7 +265,7 @@ def _intervals(
             word = "borderline"
         yield Sentence(
             "Intervals",
-            f"PR {describe(pr)} ({word}; normal 120 to 200 ms).",
+            f"PR {describe(pr)} ({word}; limits 120 and 200 ms).",
             places.any_wave("P on", "QRS on"),
         )
     qt, qtc = features.globals["qt"], features.globals["qtc_bazett"]
@@ -300,7 +300,7 @@ def _qrs(
         word = "borderline"
     yield Sentence(
         "QRS",
-        f"The QRS is {describe(width)} wide ({word}; wide from 120 ms).",
+        f"The QRS lasts {describe(width)} ({word}; wide from 120 ms).",
         places.any_wave("QRS on", "QRS off"),
     )
     for name in ("RBBB", "LBBB") if width.value >= 110 else ():

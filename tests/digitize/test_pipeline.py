@@ -174,16 +174,16 @@ def test_what_is_no_ecg_is_refused_with_a_remedy(kind: str) -> None:
     assert caught.value.hint
 
 
-def test_a_page_without_a_grid_needs_its_resolution() -> None:
+def test_a_page_without_a_grid_or_pulses_needs_its_resolution() -> None:
     record = read_record(DATA / "records" / "ptbxl_00427")
-    style = PageStyle(px_per_mm=8.0, grid="none")
+    style = PageStyle(px_per_mm=8.0, grid="none", pulse="none")
     bare = _page(draw_page(record, LAYOUTS["3x4+1"], style).image)
     with pytest.raises(NotAnECGError) as refused:
         digitize_page(bare)
     assert "--dpi" in refused.value.hint
     result = digitize_page(bare, dpi=8.0 * 25.4)
     assert result.rectified.grid.scale_from == "dpi"
-    assert result.calibration.gain_from == "pulse"
+    assert result.calibration.gain_from == "text"
     score = score_lead(record.lead("II"), result.record.lead("II"), 500.0)
     assert score is not None
     assert score.r > 0.95

@@ -63,3 +63,18 @@ def test_after_what_may_be_no_beat_nothing_is_early():
 
     assert kinds(similarity > 0.5, similarity)[:2] == ["other", "usual"]
     assert kinds(np.ones(6, dtype=bool), np.ones(6))[1] == "PAC"
+
+
+def test_in_a_column_of_bigeminy_the_narrow_beats_are_the_usual_ones(sinus):
+    """The first column of a page without rhythm strip: two ventricular beats about a sinus beat."""
+    page = as_3x4(sinus, rhythm=())
+    signal = page.p_signal.copy()
+    t = np.arange(len(signal)) / page.fs
+    first = [b for b in measure_features(page).beats if b.r_s < 2.4]
+    for beat in first[::2]:
+        around = np.abs(t - beat.r_s) < 0.35
+        wide = 1.5 * bump(t, beat.r_s, 0.09) - 0.5 * bump(t, beat.r_s + 0.22, 0.1)
+        signal[around, :3] = wide[around, None]
+    kinds = [b.kind for b in measure_features(ECGRecord(signal, page.fs)).beats][: len(first)]
+    assert kinds[1] == "usual"
+    assert "usual" not in kinds[::2]

@@ -283,7 +283,7 @@ def test_a_value_too_near_to_its_limit_is_borderline_in_words_too():
         found.globals[name] = Feature(name, found.value(name), "ms", 10.0)
     text = reading(found)
     assert "PR 203 ± 10 ms (borderline;" in text
-    assert "The QRS is 121 ± 10 ms wide (borderline;" in text
+    assert "The QRS lasts 121 ± 10 ms (borderline;" in text
     assert "(long;" not in text
 
 
