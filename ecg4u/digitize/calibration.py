@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ecg4u.digitize.printed import PrintedScale
-from ecg4u.digitize.result import Calibration
+from ecg4u.digitize.pulse_shapes import PulseShape, find_plateaus
+from ecg4u.digitize.result import Calibration, InkMap
 from ecg4u.digitize.stroke import fine_columns
 from ecg4u.digitize.trace import RowPath
 
@@ -26,6 +27,9 @@ PLATEAU_MM = (1.8, 11.5)
 FLATNESS_MM = 0.35
 INNER_REACH_MM = (-12.0, 14.0)
 BESIDE_MM = 2.5
+MIN_SHAPED = 2
+GAP_PX = 5
+"""Gaps that grid lines leave in the strokes of pulses."""
 MAX_FOOT_MM = 3.0
 """How far a row's trace may begin above or below the foot of its pulse."""
 
@@ -160,6 +164,44 @@ def find_pulses(paths: tuple[RowPath, ...], px_per_mm: float) -> tuple[Pulse, ..
                 pulses.append(good[0])
     group = _consistent(tuple(pulses), len(paths), px_per_mm)
     return _completed(group, paths, px_per_mm) if len(group) >= 2 else group
+
+
+def shaped_pulses(ink: InkMap, paths: tuple[RowPath, ...], px_per_mm: float) -> tuple[Pulse, ...]:
+    """Pulses known by their shape alone, in two rows or more.
+
+    They may be narrow, drawn with a thick pen, or stand apart from the row that was followed.
+    """
+    import cv2
+
+    whole = np.maximum(ink.trace, ink.pulse)
+    closed = whole
+    for side in ((GAP_PX, 1), (1, GAP_PX)):
+        closed = np.asarray(cv2.morphologyEx(closed, cv2.MORPH_CLOSE, np.ones(side, np.uint8)))
+    for seen in (whole, closed):
+        group = _at_ends(find_plateaus(seen), paths, px_per_mm)
+        if len(group) >= MIN_SHAPED:
+            return _completed(group, paths, px_per_mm)
+    return ()
+
+
+def _at_ends(
+    shapes: Sequence[PulseShape], paths: tuple[RowPath, ...], px_per_mm: float
+) -> tuple[Pulse, ...]:
+    """The shapes that are pulses of a standard height at the rows' ends, one a row."""
+    first = min(path.extent[0] for path in paths) + SEARCH_MM * px_per_mm
+    last = max(path.extent[1] for path in paths) - SEARCH_MM * px_per_mm
+    ends = []
+    for shape in shapes:
+        row = int(np.argmin([abs(shape.base - path.baseline) for path in paths]))
+        gain = _standard_gain(shape.height / px_per_mm)
+        side = "left" if shape.left < first else "right"
+        at_end = shape.left < first or shape.right > last
+        if gain is not None and at_end:
+            base = shape.top + gain * PULSE_MV * px_per_mm
+            ends.append(Pulse(row, shape.left, shape.right, base, shape.top, side))
+    group = _consistent(tuple(ends), len(paths), px_per_mm)
+    rows = {pulse.row: pulse for pulse in group}
+    return tuple(rows[row] for row in sorted(rows))
 
 
 def _is_own(base: float, row: int, paths: tuple[RowPath, ...]) -> bool:

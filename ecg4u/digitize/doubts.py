@@ -13,6 +13,9 @@ from ecg4u.errors import PoorQualityError
 
 COLUMN_REACH_MM = 20.0
 COLUMN_DOUBT_MM = 3.0
+SAME_COLUMN_S = 0.5
+USUAL_COLUMNS_S = (2.5, 3.0, 10 / 3)
+USUAL_LENGTH = 0.12
 NEVER_TWICE = ("aVR", "aVL", "aVF", "V2", "V3", "V4", "V6")
 SURE_TWICE = 0.9
 TWICE_APART_MM = 20.0
@@ -36,11 +39,26 @@ def refuse_two_ecgs(labels: Sequence[Label], px_per_mm: float) -> None:
         )
 
 
+def _length_doubts(layout: Layout) -> tuple[str, ...]:
+    """A warning where columns follow each other in another time than pages show."""
+    starts = sorted({round(s.start_s, 1) for s in layout.segments if not s.rhythm})
+    columns = [b for a, b in zip([-1.0, *starts], starts, strict=False) if b - a > SAME_COLUMN_S]
+    if len(columns) < 3:
+        return ()
+    seconds = float(np.median(np.diff(columns)))
+    if any(abs(seconds / usual - 1) < USUAL_LENGTH for usual in USUAL_COLUMNS_S):
+        return ()
+    return (
+        f"The columns show {seconds:.1f} s each, and 2.5 s are usual: the scale or the paper speed "
+        "may be wrong.",
+    )
+
+
 def column_doubts(
     paths: tuple[RowPath, ...], layout: Layout, labels: Sequence[Label], px_per_mm: float
 ) -> tuple[str, ...]:
     """Warnings where the columns' edges do not fit the names or hold pulses of their own."""
-    doubts = []
+    doubts = list(_length_doubts(layout))
     inner = [s for s in layout.segments if s.start_s > 0.5 and not s.rhythm]
     edges = tuple(sorted({round(s.x0) * 1.0 for s in inner}))
     own = inner_pulses(paths, edges, px_per_mm)

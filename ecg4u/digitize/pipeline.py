@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from ecg4u.digitize.calibration import Pulse, calibrate, find_pulses
+from ecg4u.digitize.calibration import Pulse, calibrate, find_pulses, shaped_pulses
 from ecg4u.digitize.corrections import carried
 from ecg4u.digitize.doubts import column_doubts, refuse_two_ecgs
 from ecg4u.digitize.grid import rectify
@@ -168,6 +168,7 @@ def _arranged(
         paths = _rows(ink, rectified.px_per_mm)
     with clock.stage("layout"):
         pulses = find_pulses(paths, rectified.px_per_mm)
+        pulses = pulses or shaped_pulses(ink, paths, rectified.px_per_mm)
         calibration = calibrate(
             pulses,
             rectified.px_per_mm,

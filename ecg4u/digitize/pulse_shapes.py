@@ -133,6 +133,34 @@ def find_shapes(ink: FloatArray) -> tuple[PulseShape, ...]:
     return tuple(found)
 
 
+def find_plateaus(ink: FloatArray) -> tuple[PulseShape, ...]:
+    """Plateaus on two like strokes with bare paper under them, at fewer demands than `find_shapes`.
+
+    For pages of known scale, where height and rows tell pulses from the like; ``ink`` as there.
+    On which side of its row one stands is not looked at: all are called ``"left"``.
+    """
+    bits = ink > INK_SHARE
+    strokes, pen = _strokes(bits), _pen(bits)
+    edge = int(np.ceil(0.5 * pen))
+    found = []
+    for i, left in enumerate(strokes):
+        for right in strokes[i + 1 :]:
+            if right.x0 - left.x1 > WIDTH_OVER_HEIGHT[1] * left.height:
+                break
+            if not _pair(left, right, pen):
+                continue
+            top, bottom = max(left.top, right.top), min(left.bottom, right.bottom)
+            between = bits[:, left.x1 + 1 : right.x0]
+            plateau = between[max(0, top - edge) : top + 2 * edge].any(axis=0)
+            under = between[top + 3 * edge : bottom - 3 * edge, edge:-edge]
+            if under.size == 0 or plateau.mean() < COVERED or under.mean() > CLEAR:
+                continue
+            x0, x1 = (left.x0 + left.x1) / 2, (right.x0 + right.x1) / 2
+            y0, y1 = top + pen / 2 - 0.5, bottom - pen / 2 - 0.5
+            found.append(PulseShape(x0, x1, y0, y1, 0.0, "left"))
+    return tuple(found)
+
+
 def _strokes(bits: Bits) -> list[_Stroke]:
     """Upright strokes of a pulse's height, from left to right."""
     import cv2
@@ -234,9 +262,9 @@ def _measured(
         return None
     first = max(0, top - reach)
     plateau = _line(ink[first : top + 2 * reach, between])
-    if plateau is None or uprights[0] is None or uprights[1] is None:
+    lines = [line for line in (plateau, *uprights) if line is not None]
+    if plateau is None or len(lines) < 3:
         return None
-    lines = [plateau, *uprights]
     tilts = [slope for _, slope, _ in lines]
     if max(map(abs, tilts)) > MAX_TILT or max(off for _, _, off in lines) > STRAIGHT_PEN * pen:
         return None

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ecg4u.digitize.doubts import column_doubts
 from ecg4u.digitize.layout import find_layout
 from ecg4u.digitize.result import Calibration, Label, Layout, RowSegment
 from ecg4u.digitize.signal import segment_signal
@@ -135,3 +136,15 @@ def test_the_end_of_a_lead_that_leaps_is_unknown() -> None:
     assert 0 < known[0] * 2 <= 20
     assert np.abs(part.signal[known]).max() < 0.01
     assert not part.confidence[: known[0]].any()
+
+
+def test_columns_of_an_unusual_length_are_doubted() -> None:
+    def doubts(speed: float) -> list[str]:
+        paths = tuple(rows(4))
+        names = labels([*STANDARD, ["II"]])
+        layout = find_layout(paths, (), names, PX_PER_MM, speed)
+        found = column_doubts(paths, layout, names, PX_PER_MM)
+        return [text for text in found if "s each" in text]
+
+    assert not doubts(25.0)
+    assert doubts(50.0)
