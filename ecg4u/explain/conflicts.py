@@ -13,8 +13,6 @@ if TYPE_CHECKING:
 
 
 POOR_SENSITIVITY = 0.5
-MOST_NUMBERS = 2
-"""Of more criteria than these only the names are told; their numbers stand in the reading."""
 
 
 def _blind(result: ClassResult) -> str:
@@ -50,11 +48,7 @@ def conflicts(
             )
         elif not result.positive and decides.outcome == "met" and result.name != "Normal":
             met = [c for c in rows if not c.decides and c.outcome == "met"]
-            why = (
-                "; ".join(f"{inside(c.name)}: {c.numbers}" for c in met)
-                if len(met) <= MOST_NUMBERS
-                else ", ".join(inside(c.name) for c in met)
-            )
+            why = met[0].numbers if len(met) == 1 else ", ".join(inside(c.name) for c in met)
             out.append(
                 f"The measurements meet the criteria of {title} ({why}), but the network gives "
                 f"{percent(result.probability)} (threshold {percent(result.threshold)}): "
