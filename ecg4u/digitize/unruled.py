@@ -114,7 +114,8 @@ def by_pulses(
     stand = find_stand(page.image)
     find = partial(interpret, stand, max(page.image.shape), gain=gain_mm_per_mv)
     first = find(speed=speed_mm_per_s)
-    rectified = _flattened(page, stand, first or PulseScale(*SETTINGS[0], len(stand.places), 1.0))
+    square = PulseScale(*SETTINGS[0], len(stand.places), 1.0, width_used=False)
+    rectified = _flattened(page, stand, first or square)
     printed = read_printed_scale(rectified)
     scale = interpret(
         stand,

@@ -189,6 +189,14 @@ def test_narrow_pulses_are_read_with_the_settings_given() -> None:
     assert grid.source_px_per_mm == pytest.approx((6.0, 6.0), rel=0.01)
 
 
+def test_narrow_pulses_are_read_where_the_page_prints_its_settings() -> None:
+    style = replace(BARE, px_per_mm=8.0, pulse_s=0.13, footer=("25 mm/s", "10 mm/mV"))
+    scale = rectify(as_page(drawn(style=style))).grid.pulse
+    assert scale is not None
+    assert scale.settings == (10.0, 25.0, False)
+    assert scale.stated
+
+
 def a_row(seconds: float) -> Layout:
     return Layout(
         "12x1", (RowSegment("II", 0, 10.0, 10.0 + 250 * seconds, 0.0, "label", 1.0),), 1.0
