@@ -189,12 +189,17 @@ def test_narrow_pulses_are_read_with_the_settings_given() -> None:
     assert grid.source_px_per_mm == pytest.approx((6.0, 6.0), rel=0.01)
 
 
-def test_narrow_pulses_are_read_where_the_page_prints_its_settings() -> None:
-    style = replace(BARE, px_per_mm=8.0, pulse_s=0.13, footer=("25 mm/s", "10 mm/mV"))
-    scale = rectify(as_page(drawn(style=style))).grid.pulse
-    assert scale is not None
-    assert scale.settings == (10.0, 25.0, False)
-    assert scale.stated
+@pytest.mark.parametrize(("gain", "seconds"), [(10.0, 0.13), (5.0, 0.1)])
+def test_narrow_pulses_are_read_where_the_page_prints_its_settings(
+    gain: float, seconds: float
+) -> None:
+    footer = ("25 mm/s", f"{gain:g} mm/mV")
+    style = replace(BARE, px_per_mm=8.0, gain_mm_per_mv=gain, pulse_s=seconds, footer=footer)
+    grid = rectify(as_page(drawn(style=style))).grid
+    assert grid.pulse is not None
+    assert grid.pulse.settings == (gain, 25.0, False)
+    assert grid.pulse.stated
+    assert grid.source_px_per_mm == pytest.approx((8.0, 8.0), rel=0.01)
 
 
 def a_row(seconds: float) -> Layout:
