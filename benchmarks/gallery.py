@@ -41,16 +41,22 @@ CASES = (
         PHOTO.format("02190"),
     ),
     Case("af", "generated/A06201.png", "AF", DRAWN.format("06201")),
-    Case("first-degree-block", "generated/B02146.jpg", "I-AVB", DRAWN.format("02146")),
+    Case(
+        "first-degree-block",
+        "real_pages/45.jpg",
+        "by eye: PR of five and a half small squares in II (220 ms); ST depression and inverted T "
+        "in V3 to V6",
+        REAL.format(45),
+    ),
     Case("lbbb", "generated/C20893.png", "LBBB", DRAWN.format("20893")),
     Case("rbbb", "real_pages/11.jpg", "RBBB with ST elevation V1-V4", REAL.format(11)),
     Case("pac", "generated/A06562.png", "PAC", DRAWN.format("06562")),
     Case("pvc", "real_pages/43.jpg", "ventricular premature beats", REAL.format(43)),
     Case(
         "st-depression",
-        "real_pages/45.jpg",
-        "by eye: ST depression and inverted T in V2 to V6",
-        REAL.format(45),
+        "real_pages/17.png",
+        "by eye: ST depression of 3 mm in V2 and V3; ventricular bigeminy in I to III",
+        REAL.format(17),
     ),
     Case("st-elevation", "real_pages/33.jpg", "large anterior ST elevation", REAL.format(33)),
     Case(

@@ -4,7 +4,8 @@
     python -m benchmarks.physiology --sidecars out/
 
 Recordings are cut as a 3x4 page with strip II shows them, with 10 uV of noise; sidecars
-(``*.page.json``) are of pages that were digitized. Names are exchanged on purpose.
+(``*.page.json``) are of pages that were digitized. Names are exchanged on purpose. A second table
+says how often the order of limb leads whose names were not read is decided by the signals.
 """
 
 from __future__ import annotations
@@ -20,9 +21,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from ecg4u.digitize.orders import decide_order
 from ecg4u.digitize.physiology import check_physiology
 from ecg4u.digitize.restore import signals_of
-from ecg4u.digitize.result import RowSegment
+from ecg4u.digitize.result import Layout, NamedBy, RowSegment
 from ecg4u.digitize.sidecar import Sidecar
 from ecg4u.digitize.signal import SegmentSignal
 from ecg4u.paper import LAYOUTS
@@ -107,6 +109,64 @@ def electrodes(signal: Floats) -> dict[str, Floats]:
     }
 
 
+def unread(parts: Sequence[SegmentSignal], *, strip_read: bool) -> tuple[Layout, Parts]:
+    """A page as it is read where no limb lead's name is: in the usual order, whatever it shows."""
+    usual = iter(cell.lead for row in LAYOUTS["3x4"].rows for cell in row)
+    shown = []
+    for part in parts:
+        segment = part.segment
+        if segment.rhythm:
+            named_by: NamedBy = "label" if strip_read else "layout"
+            shown.append(replace(part, segment=replace(segment, named_by=named_by)))
+            continue
+        lead = next(usual)
+        named_by = "label" if lead in CHEST_LEADS else "layout"
+        shown.append(replace(part, segment=replace(segment, lead=lead, named_by=named_by)))
+    return Layout("3x4+1", tuple(part.segment for part in shown), 1.0), shown
+
+
+def misread(parts: Sequence[SegmentSignal], rng: np.random.Generator) -> tuple[Layout, Parts]:
+    """A page in the usual order of which two limb names were read wrongly, with doubt."""
+    a, b = (str(lead) for lead in rng.choice(LIMB_LEADS, 2, replace=False))
+    wrong = renamed(parts, {a: b, b: a})
+    shown = [
+        replace(part, segment=replace(part.segment, probability=0.9))
+        if part.segment.lead in (a, b) and not part.segment.rhythm
+        else part
+        for part in wrong
+    ]
+    return Layout("3x4+1", tuple(part.segment for part in shown), 1.0), shown
+
+
+def orders(signals: Sequence[Floats], rng: np.random.Generator) -> str:
+    """Markdown: of pages whose names leave the order open, how many are decided, and rightly."""
+    told: dict[str, Counter[str]] = {}
+
+    def note(kind: str, truth: Parts, layout: Layout, parts: Parts) -> None:
+        decided = decide_order(layout, parts)
+        names = [segment.lead for segment in decided.segments]
+        right = names == [part.segment.lead for part in truth]
+        said = any(segment.named_by == "physiology" for segment in decided.segments)
+        told.setdefault(kind, Counter())[f"{'decided' if said else 'left'} {right}"] += 1
+
+    for signal in signals:
+        for name, shown in (("usual", "3x4+1"), ("Cabrera", "3x4+1-cabrera")):
+            truth = cut(signal, shown)
+            for read in (True, False):
+                strip = "strip read" if read else "strip unread"
+                note(f"{name} order, {strip}", truth, *unread(truth, strip_read=read))
+        truth = cut(signal)
+        note("two limb names misread with doubt", truth, *misread(truth, rng))
+    lines = [
+        "| page | n | decided rightly | decided wrongly | left, right | left, wrong |",
+        "|---|---|---|---|---|---|",
+    ]
+    for kind, n in told.items():
+        shares = (n["decided True"], n["decided False"], n["left True"], n["left False"])
+        lines.append(f"| {kind} | {sum(shares)} | " + " | ".join(map(str, shares)) + " |")
+    return "\n".join(lines)
+
+
 def main() -> None:
     """Print the shares."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -124,8 +184,10 @@ def main() -> None:
         said[kind] += bool(check_physiology(parts))
 
     pages = []
+    signals: list[Floats] = []
     if options.records is not None:
-        for signal in recordings(options.records, options.split, options.n):
+        signals = list(recordings(options.records, options.split, options.n))
+        for signal in signals:
             pages.append(cut(signal))
             for kind, swapped in electrodes(signal).items():
                 note(kind, cut(swapped))
@@ -140,6 +202,8 @@ def main() -> None:
     print("| names | said | of |\n|---|---|---|")
     for kind, n in tried.items():
         print(f"| {kind} | {said[kind] / n:.1%} | {n} |")
+    if signals:
+        print("\n" + orders(signals, rng))
 
 
 if __name__ == "__main__":

@@ -65,7 +65,9 @@ def _page_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--gain", type=click.FloatRange(1, 80), help="mm/mV, if you know it."),
         click.option("--speed", type=click.FloatRange(5, 200), help="mm/s, if you know it."),
         click.option(
-            "--dpi", type=click.FloatRange(50, 2400), help="For a page on which no grid is found."
+            "--dpi",
+            type=click.FloatRange(50, 2400),
+            help="For a page without a grid; else its pulses tell.",
         ),
         click.option(
             "--sidecar",

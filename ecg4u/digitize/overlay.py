@@ -78,7 +78,8 @@ def _name(canvas: Pixels, trace: Trace, width: int) -> None:
     known = trace.xy_source[np.isfinite(trace.xy_source[:, 1])]
     if len(known) == 0:
         return
-    text = trace.lead + ("?" if trace.named_by == "layout" else "") + MARKS[trace.grade]
+    inferred = trace.named_by in ("layout", "physiology")
+    text = trace.lead + ("?" if inferred else "") + MARKS[trace.grade]
     size = max(canvas.shape[:2]) / 2200
     x, y = known[0] + (4 * width, -14 * width)
     (wide, high), _ = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, size, 2 * width)

@@ -32,6 +32,9 @@ BEAT_LEVEL = 0.4
 MIN_STRIP_BEATS = 4
 USUAL_BEAT_R = 0.85
 SAME_COLUMN_S = 0.3
+EDGE_S = 0.3
+"""How far from a lead's ends a beat is surely its own: 7.5 mm, the most that columns were cut off
+on real pages."""
 MIN_BEAT_MV = 0.15
 """Peak to peak of the largest limb lead below which an average beat says nothing."""
 
@@ -49,17 +52,25 @@ FLAT_SHARE = 0.12
 
 
 def check_physiology(parts: Sequence[SegmentSignal]) -> tuple[str, ...]:
-    """Warnings about names, electrodes and times that do not fit the signals."""
+    """Warnings about names, electrodes and times that do not fit the signals.
+
+    Where columns were cut a little off, a beat at a lead's end is its neighbour's: names that fit
+    the beats within are right.
+    """
     beats = average_beats(parts)
-    limb = misnamed_limb_leads(beats) or swapped_electrodes(beats)
+    limb = misnamed_limb_leads(beats)
+    if limb and _named_misfit(average_beats(parts, edge_s=EDGE_S)) < LIMB_MISFIT:
+        limb = ()
+    limb = limb or swapped_electrodes(beats)
     trusted = beats if not limb else {k: v for k, v in beats.items() if k in CHEST_LEADS}
     return (*limb, *misplaced_chest_leads(trusted), *misnamed_strips(parts))
 
 
-def average_beats(parts: Sequence[SegmentSignal]) -> dict[str, Floats]:
+def average_beats(parts: Sequence[SegmentSignal], *, edge_s: float = 0.0) -> dict[str, Floats]:
     """The average usual beat of each lead, (n,) mV without its mean, aligned across the leads.
 
-    The rhythm strip tells where the beats are; without one, the leads of each column do.
+    The rhythm strip tells where the beats are; without one, the leads of each column do. Beats
+    nearer than ``edge_s`` to the ends of a lead are left out where it has others.
     """
     strips = [part for part in parts if part.segment.rhythm and _size(part) > MIN_BEAT_MV]
     short = [part for part in parts if not part.segment.rhythm]
@@ -68,7 +79,8 @@ def average_beats(parts: Sequence[SegmentSignal]) -> dict[str, Floats]:
     for column in _columns(short):
         at = times if len(times) >= MIN_STRIP_BEATS else _beat_times(column)
         for part in column:
-            beat = _average(part, at)
+            inside = _inside(at, part, edge_s)
+            beat = _average(part, inside if len(inside) else at)
             if beat is not None and part.segment.lead not in beats:
                 beats[part.segment.lead] = beat
     return beats
@@ -128,6 +140,13 @@ def _peaks(values: Floats, level: float, apart: int) -> npt.NDArray[np.intp]:
     return np.array(sorted(kept), dtype=np.intp)
 
 
+def _inside(times_s: Floats, part: SegmentSignal, edge_s: float) -> Floats:
+    """The times of beats that lie wholly in a part and off its ends."""
+    first = part.segment.start_s + edge_s + BEFORE_S
+    last = part.segment.start_s + len(part.signal) / DEFAULT_FS_HZ - edge_s - AFTER_S
+    return times_s[(times_s >= first) & (times_s <= last)]
+
+
 def _average(part: SegmentSignal, times_s: Floats) -> Floats | None:
     before, after = (int(s * DEFAULT_FS_HZ) for s in (BEFORE_S, AFTER_S))
     windows = []
@@ -153,6 +172,12 @@ def limb_misfit(beats: Mapping[str, Floats], names: Sequence[str], traces: Seque
     together = np.stack([beats[trace] for trace in traces])
     usual = np.arange(len(names))[None]
     return float(_misfits(together @ together.T, tuple(names), usual)[0])
+
+
+def _named_misfit(beats: Mapping[str, Floats]) -> float:
+    """`limb_misfit` of the limb leads there are, as they are named."""
+    names = [lead for lead in LIMB_LEADS if lead in beats]
+    return limb_misfit(beats, names, names) if names else 0.0
 
 
 def _misfits(gram: Floats, names: tuple[str, ...], orders: npt.NDArray[np.int64]) -> Floats:
@@ -274,7 +299,7 @@ def misnamed_strips(parts: Sequence[SegmentSignal]) -> tuple[str, ...]:
     return tuple(
         f"The rhythm strip named {part.segment.lead} looks like {lead}."
         for part in parts
-        if (lead := _repeated_lead(part, parts)) is not None
+        if (lead := repeated_lead(part, parts)) is not None
     )
 
 
@@ -285,7 +310,7 @@ def rename_strips(layout: Layout, parts: Sequence[SegmentSignal]) -> Layout:
     """
     segments, warnings = list(layout.segments), list(layout.warnings)
     for place, part in enumerate(parts):
-        lead = _repeated_lead(part, parts)
+        lead = repeated_lead(part, parts)
         if lead is not None:
             segments[place] = replace(part.segment, lead=lead, named_by="layout")
             warnings.append(
@@ -295,7 +320,7 @@ def rename_strips(layout: Layout, parts: Sequence[SegmentSignal]) -> Layout:
     return replace(layout, segments=tuple(segments), warnings=tuple(warnings))
 
 
-def _repeated_lead(strip: SegmentSignal, parts: Sequence[SegmentSignal]) -> str | None:
+def repeated_lead(strip: SegmentSignal, parts: Sequence[SegmentSignal]) -> str | None:
     """The lead that a rhythm strip repeats where it is not the one it is named after."""
     if not strip.segment.rhythm:
         return None

@@ -15,6 +15,7 @@ from ecg4u.digitize.doubts import column_doubts, refuse_two_ecgs
 from ecg4u.digitize.grid import rectify
 from ecg4u.digitize.labels import read_labels
 from ecg4u.digitize.layout import find_layout
+from ecg4u.digitize.orders import decide_order
 from ecg4u.digitize.orientation import read_upright
 from ecg4u.digitize.page import RectifiedPage
 from ecg4u.digitize.physiology import rename_strips
@@ -256,5 +257,7 @@ def _signals(
     if columns_are_simultaneous(parts):
         layout = restart_columns(layout)
         parts = measure(layout)
-    renamed = rename_strips(layout, parts)
-    return renamed, parts if renamed == layout else measure(renamed)
+    ordered = decide_order(layout, parts)
+    parts = parts if ordered == layout else measure(ordered)
+    renamed = rename_strips(ordered, parts)
+    return renamed, parts if renamed == ordered else measure(renamed)

@@ -347,7 +347,7 @@ def _inferred(calibration: Calibration, segments: Sequence[RowSegment]) -> tuple
         inferred.append(f"gain {calibration.gain_mm_per_mv:g} mm/mV")
     if calibration.speed_from == "assumed":
         inferred.append(f"paper speed {calibration.speed_mm_per_s:g} mm/s")
-    unread = sorted({s.lead for s in segments if s.named_by == "layout"})
+    unread = sorted({s.lead for s in segments if s.named_by in ("layout", "physiology")})
     if unread:
         inferred.append("names of leads " + ", ".join(unread))
     return tuple(inferred)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ecg4u.record import ECGRecord
 
 Grade = Literal["good", "fair", "poor", "missing"]
-NamedBy = Literal["label", "layout", "user"]
+NamedBy = Literal["label", "layout", "physiology", "user"]
 FloatArray = npt.NDArray[np.float32]
 
 

@@ -46,6 +46,7 @@ MOST = 0.7
 """Least share of the shapes found that must be of one height, width and place."""
 MAX_SKEW = 0.02
 """How far the pulses' lines may lean differently from one another."""
+READINGS = 3
 UNEQUAL = 3.0
 """Standard errors from which height and width are taken to be scaled differently."""
 NEAR_MM = 12.0
@@ -112,26 +113,28 @@ def by_pulses(
         There are pulses, but they disagree, or what they say is not certain.
     """
     stand = find_stand(page.image)
-    find = partial(interpret, stand, max(page.image.shape), gain=gain_mm_per_mv)
-    first = find(speed=speed_mm_per_s)
-    rectified = _flattened(page, stand, first or PulseScale(*SETTINGS[0], len(stand.places), 1.0))
-    printed = read_printed_scale(rectified)
-    scale = interpret(
-        stand,
-        max(page.image.shape),
-        gain=gain_mm_per_mv or printed.gain_mm_per_mv,
-        speed=speed_mm_per_s or printed.speed_mm_per_s,
-    )
-    if scale is None:
-        raise PoorQualityError(
-            "The page has no grid, and its calibration pulses fit no scale that is printed, given "
-            "or usual.",
-            stage="grid",
-            hint=HINT,
+    say = partial(interpret, stand, max(page.image.shape))
+    square = PulseScale(*SETTINGS[0], len(stand.places), 1.0, width_used=False)
+    shown = say(gain=gain_mm_per_mv, speed=speed_mm_per_s) or square
+    # Print is read best at its own size, which only the settings that it states may tell.
+    for _ in range(READINGS):
+        rectified = _flattened(page, stand, shown)
+        printed = read_printed_scale(rectified)
+        scale = say(
+            gain=gain_mm_per_mv or printed.gain_mm_per_mv,
+            speed=speed_mm_per_s or printed.speed_mm_per_s,
         )
-    if first is not None and scale.settings == first.settings:
-        return replace(rectified, grid=replace(rectified.grid, pulse=scale))
-    return _flattened(page, stand, scale)
+        if scale is None:
+            break
+        if scale.settings == shown.settings:
+            return replace(rectified, grid=replace(rectified.grid, pulse=scale))
+        shown = scale
+    raise PoorQualityError(
+        "The page has no grid, and its calibration pulses fit no scale that is printed, given or "
+        "usual.",
+        stage="grid",
+        hint=HINT,
+    )
 
 
 def find_stand(image: npt.NDArray[np.uint8]) -> Stand:

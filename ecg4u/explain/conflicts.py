@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ecg4u.explain.criteria import decision, parts_of
 from ecg4u.explain.result import CriterionResult
 from ecg4u.explain.titles import CLASSES as CLASS_TITLES
 from ecg4u.explain.titles import inside, listed, percent
@@ -13,8 +14,6 @@ if TYPE_CHECKING:
 
 
 POOR_SENSITIVITY = 0.5
-MOST_NUMBERS = 2
-"""Of more criteria than these only the names are told; their numbers stand in the reading."""
 
 
 def _blind(result: ClassResult) -> str:
@@ -37,24 +36,17 @@ def conflicts(
         return ()
     out: list[str] = []
     for result in classification.results:
-        rows = [c for c in criteria if c.class_name == result.name]
-        decides = next((c for c in rows if c.decides), None)
-        if decides is None:
-            continue
+        rows, decides = parts_of(criteria, result.name), decision(criteria, result.name)
         title = CLASS_TITLES[result.name]
         if result.positive and result.probability >= 0.5 and decides.outcome == "not met":
-            failed = [c for c in rows if not c.decides and c.outcome == "not met"]
+            failed = [c for c in rows if c.outcome == "not met"]
             why = "; ".join(f"{inside(c.name)}: {c.numbers}" for c in failed) or decides.numbers
             out.append(
                 f"The network says {title}, but the measurements do not ({why}): look again."
             )
         elif not result.positive and decides.outcome == "met" and result.name != "Normal":
-            met = [c for c in rows if not c.decides and c.outcome == "met"]
-            why = (
-                "; ".join(f"{inside(c.name)}: {c.numbers}" for c in met)
-                if len(met) <= MOST_NUMBERS
-                else ", ".join(inside(c.name) for c in met)
-            )
+            met = [c for c in rows if c.outcome == "met"]
+            why = met[0].numbers if len(met) == 1 else ", ".join(inside(c.name) for c in met)
             out.append(
                 f"The measurements meet the criteria of {title} ({why}), but the network gives "
                 f"{percent(result.probability)} (threshold {percent(result.threshold)}): "

@@ -14,6 +14,7 @@ import numpy as np
 
 from ecg4u.explain import edits
 from ecg4u.explain.attribution import LogOdds
+from ecg4u.explain.criteria import decision, parts_of
 from ecg4u.explain.result import Contrast, CriterionResult, Features, Margin
 from ecg4u.explain.signals import FS_HZ
 from ecg4u.explain.titles import CLASSES as CLASS_TITLES
@@ -79,8 +80,8 @@ def contrasts(
 def _of_criteria(
     name: str, criteria: tuple[CriterionResult, ...], positive: bool
 ) -> Iterator[Contrast]:
-    rows = [c for c in criteria if c.class_name == name and c.required and not c.decides]
-    decides = next(c for c in criteria if c.class_name == name and c.decides)
+    rows = [c for c in parts_of(criteria, name) if c.required]
+    decides = decision(criteria, name)
     title = CLASS_TITLES[name]
     if decides.outcome == "met":
         nearest = min(

@@ -492,6 +492,16 @@ CRITERIA: tuple[Criterion, ...] = (
 )  # fmt: skip
 
 
+def parts_of(results: tuple[CriterionResult, ...], class_name: str) -> list[CriterionResult]:
+    """The single criteria of a class."""
+    return [r for r in results if r.class_name == class_name and not r.decides]
+
+
+def decision(results: tuple[CriterionResult, ...], class_name: str) -> CriterionResult:
+    """The one result that sums up the criteria of a class."""
+    return next(r for r in results if r.class_name == class_name and r.decides)
+
+
 def evaluate(features: Features, patient: Patient, places: Places) -> tuple[CriterionResult, ...]:
     """Every criterion, then for each class the one result that decides."""
     results: list[CriterionResult] = []

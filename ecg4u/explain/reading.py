@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from ecg4u.explain.attribution import EPISODIC
+from ecg4u.explain.conclusion import conclusion
 from ecg4u.explain.criteria import (
     INVERTED_T_MV,
     IRREGULAR,
-    NEAR,
-    OF_PATIENT,
     UPRIGHT_T,
+    decision,
     describe,
+    parts_of,
     q_leads,
 )
 from ecg4u.explain.places import Places
@@ -20,13 +20,11 @@ from ecg4u.explain.result import (
     Attribution,
     Beat,
     CriterionResult,
-    Evidence,
     Features,
-    Player,
     Sentence,
 )
 from ecg4u.explain.titles import CLASSES as CLASS_TITLES
-from ecg4u.explain.titles import inside, listed, percent, places_of_time
+from ecg4u.explain.titles import inside, listed, places_of_time
 from ecg4u.record import LEADS
 
 if TYPE_CHECKING:
@@ -38,12 +36,6 @@ VERY_FAST = 120
 """A regular rhythm as fast as this without marked P waves may be flutter or re-entry."""
 POOR_P = 0.3
 """P waves whose beat-to-beat correlation is lower are doubtful."""
-LEAST_SHARE = 0.1
-"""Log-odds that a lead, wave or beat must add to be named."""
-BESIDE = 0.25
-"""The second is named beside the first if it adds this share of what the first does."""
-LIKELY = 0.5
-"""Below this probability a class that reaches its threshold is only possible."""
 SHORT_QTC_MS = 350
 WHOLE_S = 0.3
 """A complex is seen whole where a lead shows so much before and after its R peak."""
@@ -70,7 +62,7 @@ def read(
         *_intervals(features, criteria, places),
         *_qrs(features, criteria, places),
         *_st_t(features, criteria, places),
-        *_conclusion(features, criteria, attributions, classification, places),
+        *conclusion(features, criteria, attributions, classification, places),
     )
 
 
@@ -304,18 +296,17 @@ def _qrs(
         places.any_wave("QRS on", "QRS off"),
     )
     for name in ("RBBB", "LBBB") if width.value >= 110 else ():
-        rows = [c for c in criteria if c.class_name == name and not c.decides]
+        rows = parts_of(criteria, name)
         met = [c for c in rows if c.outcome == "met" and c.name != "QRS width"]
-        decides = _decision(criteria, name)
-        if decides is not None and decides.outcome == "met":
+        if decision(criteria, name).outcome == "met":
             text = "; ".join(f"{inside(c.name)} ({c.numbers})" for c in met)
             yield Sentence(
                 "QRS",
                 f"Its shape is that of {CLASS_TITLES[name]}: {text}.",
                 tuple(e for c in met for e in c.evidence)[:6],
             )
-    left, right = (_decision(criteria, name) for name in ("LBBB", "RBBB"))
-    if left is not None and left.outcome == "met":
+    left, right = (decision(criteria, name).outcome == "met" for name in ("LBBB", "RBBB"))
+    if left:
         yield Sentence(
             "QRS",
             "A pacemaker in the right ventricle gives the same shape: look for its spikes before "
@@ -323,8 +314,7 @@ def _qrs(
             places.any_wave("QRS on", "QRS off"),
         )
     else:
-        delayed = width.value >= 120 and (right is None or right.outcome != "met")
-        yield from _q_waves(features, places, delayed=delayed)
+        yield from _q_waves(features, places, delayed=width.value >= 120 and not right)
     pr = features.value("pr")
     if pr is not None and pr < SHORT_PR_MS and width.value >= 110:
         yield Sentence(
@@ -358,11 +348,10 @@ def _st_t(
         return
     beyond = False
     for name, verb in (("STE", "raised"), ("STD", "lowered")):
-        row = next(c for c in criteria if c.class_name == name and not c.decides)
-        decides = _decision(criteria, name)
+        row, decides = parts_of(criteria, name)[0], decision(criteria, name)
         if row.outcome == "met":
             beyond = True
-            doubt = "" if decides is None or decides.outcome == "met" else f"; {decides.numbers}"
+            doubt = "" if decides.outcome == "met" else f"; {decides.numbers}"
             where = f" in {_territories(row)} leads" if name == "STE" else ""
             yield Sentence(
                 "ST-T", f"The ST segment is {verb}{where}: {row.numbers}{doubt}.", row.evidence
@@ -378,8 +367,8 @@ def _st_t(
             f"largest level 60 ms after J is {levels[largest]:+.2f} mV in {largest}.",
             places.wave(largest, "QRS off", "T off"),
         )
-    left = _decision(criteria, "LBBB")
-    yield from _t_waves(features, places, against_qrs=left is not None and left.outcome == "met")
+    left = decision(criteria, "LBBB").outcome == "met"
+    yield from _t_waves(features, places, against_qrs=left)
 
 
 TERRITORIES = {
@@ -417,164 +406,3 @@ def _t_waves(features: Features, places: Places, *, against_qrs: bool) -> Iterat
 def _undecided(criteria: tuple[CriterionResult, ...], name: str) -> bool:
     """Whether a measured value lies too near to the limit of the criterion called ``name``."""
     return any(c.name == name and c.outcome == "cannot tell" for c in criteria)
-
-
-def _decision(criteria: tuple[CriterionResult, ...], class_name: str) -> CriterionResult | None:
-    return next((c for c in criteria if c.class_name == class_name and c.decides), None)
-
-
-def _conclusion(
-    features: Features,
-    criteria: tuple[CriterionResult, ...],
-    attributions: tuple[Attribution, ...],
-    classification: Classification | None,
-    places: Places,
-) -> Iterator[Sentence]:
-    met = [c for c in criteria if c.decides and c.outcome == "met"]
-    if met:
-        names = listed([CLASS_TITLES[c.class_name] for c in met])
-        yield Sentence(
-            "Conclusion",
-            f"By the measured criteria: {names}.",
-            tuple(dict.fromkeys(e for c in met for e in c.evidence))[:6],
-        )
-    elif features.beats:
-        against = [
-            c
-            for c in criteria
-            if c.class_name == "Normal" and not c.decides and c.outcome == "not met"
-        ]
-        why = "; ".join(f"{inside(c.name)} ({c.numbers})" for c in against)
-        yield Sentence(
-            "Conclusion",
-            "By the measured criteria none of the nine classes is met"
-            + (f"; what keeps it from being a normal ECG: {why}." if why else "."),
-            tuple(e for c in against for e in c.evidence)[:6],
-        )
-    yield from _left_open(criteria)
-    if classification is None:
-        return
-    found = [r for r in classification.results if r.positive]
-    likely = [r for r in found if r.probability >= LIKELY]
-    if classification.verdict == "unreadable":
-        yield Sentence("Conclusion", "The network gives no opinion on this ECG.")
-    elif likely:
-        names = listed([f"{CLASS_TITLES[r.name]} ({percent(r.probability)})" for r in likely])
-        yield Sentence("Conclusion", f"The network finds {names}.")
-    elif not found:
-        yield Sentence("Conclusion", "The network finds none of its nine classes.")
-    agreed = {c.class_name for c in met}
-    possible = [r for r in found if r.probability < LIKELY]
-    for rows, text in (
-        (
-            [r for r in possible if r.name in agreed],
-            "The measured criteria find {}, which the network holds possible.",
-        ),
-        (
-            [r for r in possible if r.name not in agreed],
-            "The network holds {} possible: by its figures more likely absent than present.",
-        ),
-    ):
-        names = listed(
-            [
-                f"{CLASS_TITLES[r.name]} ({percent(r.probability)}, threshold "
-                f"{percent(r.threshold)})"
-                for r in rows
-            ]
-        )
-        if rows:
-            yield Sentence("Conclusion", text.format(names))
-    for result in found:
-        yield from _why(result.name, attributions, criteria, places)
-
-
-def _left_open(criteria: tuple[CriterionResult, ...]) -> Iterator[Sentence]:
-    """Classes left undecided by a value too near to its limit, or by an unknown age or sex."""
-    parts: list[str] = []
-    evidence: list[Evidence] = []
-    for decides in (c for c in criteria if c.decides and c.outcome == "cannot tell"):
-        rows = [c for c in criteria if c.class_name == decides.class_name and not c.decides]
-        near = [
-            c
-            for c in rows
-            if c.outcome == "cannot tell" and (NEAR in c.numbers or OF_PATIENT in c.numbers)
-        ]
-        if near:
-            parts.append(f"{CLASS_TITLES[decides.class_name]} ({near[0].numbers})")
-            evidence += near[0].evidence
-    if parts:
-        yield Sentence("Conclusion", f"Left open: {'; '.join(parts)}.", tuple(evidence[:6]))
-
-
-WAVES_IN_WORDS = {
-    "P waves": ("the P waves", "P on", "P off"),
-    "PR segments": ("the PR segments", "P off", "QRS on"),
-    "QRS complexes": ("the QRS complexes", "QRS on", "QRS off"),
-    "ST segments": ("the ST segments", "QRS off", "T off"),
-    "T waves": ("the T waves", "QRS off", "T off"),
-    "between beats": ("what lies between the beats", "", ""),
-    "premature beats": ("the premature beats", "", ""),
-}
-"""Players of kind "waves" within a sentence, and the boundaries between which they are seen."""
-
-
-def _in_words(label: str) -> str:
-    if label in WAVES_IN_WORDS:
-        return WAVES_IN_WORDS[label][0]
-    return f"the {label}" if label.startswith("beat at") else label
-
-
-def _named(attribution: Attribution) -> list[int]:
-    """The one or two players that add most, where they add clearly more than their error."""
-    order = sorted(range(len(attribution.values)), key=lambda i: -attribution.values[i])
-    least = max(LEAST_SHARE, BESIDE * attribution.values[order[0]])
-    return [i for i in order[:2] if attribution.values[i] >= max(least, 2 * attribution.errors[i])]
-
-
-def _seen_at(player: Player, places: Places) -> tuple[Evidence, ...]:
-    """Where a player can be seen: a wave at the first beat that shows it, others as they are."""
-    wave = WAVES_IN_WORDS.get(player.label)
-    if wave is None:
-        return (Evidence(player.lead, player.start_s, player.end_s),)
-    return places.any_wave(wave[1], wave[2]) if wave[1] else ()
-
-
-def _why(
-    class_name: str,
-    attributions: tuple[Attribution, ...],
-    criteria: tuple[CriterionResult, ...],
-    places: Places,
-) -> Iterator[Sentence]:
-    """Where the network looked, next to what the criteria say of the same class."""
-    mine = {a.kind: a for a in attributions if a.class_name == class_name}
-    # Single beats make a class only where they are early; else it is waves that all beats share.
-    second = mine.get("beats") if class_name in EPISODIC else mine.get("waves")
-    parts: list[str] = []
-    evidence: list[Evidence] = []
-    for attribution, word in (
-        (mine.get("leads"), "most by"),
-        (second or mine.get("windows"), "by"),
-    ):
-        top = [] if attribution is None else _named(attribution)
-        if attribution is None or not top:
-            continue
-        told = [
-            f"{_in_words(attribution.players[i].label)} ({attribution.values[i]:+.1f})" for i in top
-        ]
-        parts.append(f"{word} {listed(told)}")
-        evidence += [p for i in top for p in _seen_at(attribution.players[i], places)]
-    if not parts:
-        return
-    decides = _decision(criteria, class_name)
-    verdicts = {"met": "agree", "not met": "disagree", "cannot tell": "cannot tell"}
-    beside = (
-        f"; the measured criteria {verdicts[decides.outcome]} ({decides.numbers})"
-        if decides
-        else ""
-    )
-    yield Sentence(
-        "Conclusion",
-        f"For {CLASS_TITLES[class_name]} the network was moved {' and '.join(parts)} in "
-        f"log-odds{beside}.",
-        tuple(evidence),
-    )

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from ecg4u.model import Classification, ClassResult
 
 WEAK_AGREEMENT = 0.7
+EXACTLY = 1e-12
+"""Sums of floating-point numbers are not told to be more exact than this."""
 MAX_BARS = 12
 """Of more than twice as many players only the strongest are listed."""
 UNLIKELY = (
@@ -378,7 +380,11 @@ def _account(views: Sequence[Attribution]) -> Markup:
     words = f"In log-odds: {'; '.join(told)}."
     worst = max(view.additivity_error for view in views)
     return tag(
-        "p", words, f" Additivity error at most {worst:.0e}.", _second_baseline(views), cls="quiet"
+        "p",
+        words,
+        f" The parts add up to within {max(worst, EXACTLY):.0e}.",
+        _second_baseline(views),
+        cls="quiet",
     )
 
 

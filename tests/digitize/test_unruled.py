@@ -189,6 +189,19 @@ def test_narrow_pulses_are_read_with_the_settings_given() -> None:
     assert grid.source_px_per_mm == pytest.approx((6.0, 6.0), rel=0.01)
 
 
+@pytest.mark.parametrize(("gain", "seconds"), [(10.0, 0.13), (5.0, 0.1)])
+def test_narrow_pulses_are_read_where_the_page_prints_its_settings(
+    gain: float, seconds: float
+) -> None:
+    footer = ("25 mm/s", f"{gain:g} mm/mV")
+    style = replace(BARE, px_per_mm=8.0, gain_mm_per_mv=gain, pulse_s=seconds, footer=footer)
+    grid = rectify(as_page(drawn(style=style))).grid
+    assert grid.pulse is not None
+    assert grid.pulse.settings == (gain, 25.0, False)
+    assert grid.pulse.stated
+    assert grid.source_px_per_mm == pytest.approx((8.0, 8.0), rel=0.01)
+
+
 def a_row(seconds: float) -> Layout:
     return Layout(
         "12x1", (RowSegment("II", 0, 10.0, 10.0 + 250 * seconds, 0.0, "label", 1.0),), 1.0

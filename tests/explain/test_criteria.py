@@ -5,10 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from ecg4u.explain.conclusion import left_open
 from ecg4u.explain.conflicts import conflicts
 from ecg4u.explain.criteria import CRITERIA, Patient, evaluate, st_limits
 from ecg4u.explain.places import Places
-from ecg4u.explain.reading import _left_open, read
+from ecg4u.explain.reading import read
 from ecg4u.explain.result import Attribution, Beat, Feature, Features, LeadFeatures, Player
 from ecg4u.model import Classification, ClassResult
 from ecg4u.record import CLASSES, LEADS
@@ -167,7 +168,7 @@ def test_what_is_left_open_is_said():
     found.globals["pr"] = Feature("pr", 203.0, "ms", 10.0)
     places = Places(np.ones((5000, 12), dtype=bool), found)
     criteria = evaluate(found, Patient(), places)
-    (sentence,) = _left_open(criteria)
+    (sentence,) = left_open(criteria)
     assert "first-degree AV block" in sentence.text
     assert "203 ± 10 ms: too near to 200 ms" in sentence.text
 

@@ -188,7 +188,8 @@ function listNames() {
     select.addEventListener("focus", () => pick(segment.id));
     select.addEventListener("change", () => rename(segment, select.value || null));
     const label = make("label", { for: select.id }, `Row ${segment.row}, ${segment.start_s.toFixed(1)} s`);
-    const doubt = segment.named_by === "layout" ? make("span", { class: "quiet" }, "by its place") : "";
+    const words = { layout: "by its place", physiology: "by its signal" }[segment.named_by];
+    const doubt = words ? make("span", { class: "quiet" }, words) : "";
     return make("li", { "data-id": segment.id }, label, select, doubt);
   }));
   sayTwice();
