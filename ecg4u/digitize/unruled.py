@@ -8,7 +8,7 @@ asks: a page's rows last 10 s.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -114,27 +114,43 @@ def by_pulses(
     """
     stand = find_stand(page.image)
     say = partial(interpret, stand, max(page.image.shape))
-    square = PulseScale(*SETTINGS[0], len(stand.places), 1.0, width_used=False)
-    shown = say(gain=gain_mm_per_mv, speed=speed_mm_per_s) or square
-    # Print is read best at its own size, which only the settings that it states may tell.
-    for _ in range(READINGS):
-        rectified = _flattened(page, stand, shown)
-        printed = read_printed_scale(rectified)
-        scale = say(
-            gain=gain_mm_per_mv or printed.gain_mm_per_mv,
-            speed=speed_mm_per_s or printed.speed_mm_per_s,
-        )
-        if scale is None:
-            break
-        if scale.settings == shown.settings:
-            return replace(rectified, grid=replace(rectified.grid, pulse=scale))
-        shown = scale
+    first = say(gain=gain_mm_per_mv, speed=speed_mm_per_s)
+    for guess in [first] if first is not None else _guesses(len(stand.places)):
+        settled = _settled(page, stand, guess, say, gain_mm_per_mv, speed_mm_per_s)
+        if settled is not None:
+            return settled
     raise PoorQualityError(
         "The page has no grid, and its calibration pulses fit no scale that is printed, given or "
         "usual.",
         stage="grid",
         hint=HINT,
     )
+
+
+def _guesses(rows: int) -> list[PulseScale]:
+    """Scales at which print may be read that says what the pulses alone do not."""
+    return [PulseScale(gain, 25.0, rows, 1.0, width_used=False) for gain in (10.0, 5.0, 20.0)]
+
+
+def _settled(
+    page: Page,
+    stand: Stand,
+    shown: PulseScale,
+    say: Callable[..., PulseScale | None],
+    gain: float | None,
+    speed: float | None,
+) -> RectifiedPage | None:
+    """The page at the scale on which its pulses and its print, read at that very scale, agree."""
+    for _ in range(READINGS):
+        rectified = _flattened(page, stand, shown)
+        printed = read_printed_scale(rectified)
+        scale = say(gain=gain or printed.gain_mm_per_mv, speed=speed or printed.speed_mm_per_s)
+        if scale is None:
+            return None
+        if scale.settings == shown.settings:
+            return replace(rectified, grid=replace(rectified.grid, pulse=scale))
+        shown = scale
+    return None
 
 
 def find_stand(image: npt.NDArray[np.uint8]) -> Stand:
