@@ -2,9 +2,9 @@
 
     python -m benchmarks.explain --data ../shared/ecg --split test --records 24
 
-Writes ``benchmarks/results/explain.md``: deletion AUC against other orders, mass inside annotated
-PVCs (MIT-BIH, two leads), weight randomisation, stability over seeds and members, whole against
-3x4, and the package's estimator beside shap's.
+Writes ``benchmarks/results/explain-PART.md``: deletion AUC against other orders, mass inside PVCs
+(annotated in MIT-BIH's two leads, transplanted in twelve), weight randomisation, stability over
+seeds and members, recordings against their digitized pages, and our estimator beside shap's.
 """
 
 from __future__ import annotations
