@@ -38,7 +38,8 @@ def digitize(
     gain_mm_per_mv, speed_mm_per_s : float or None
         What is printed on the page, where you know it; None to find out or assume.
     dpi : float or None
-        Resolution of the picture, for pages on which no grid can be found.
+        Resolution of the picture, for pages on which no grid can be found; without it, the
+        calibration pulses of such a page tell its scale, if they do so for certain.
     sidecar : Sidecar or None
         What an earlier reading of this page found, perhaps corrected: the work goes on from there.
 

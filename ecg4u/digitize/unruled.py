@@ -51,7 +51,7 @@ UNEQUAL = 3.0
 """Standard errors from which height and width are taken to be scaled differently."""
 NEAR_MM = 12.0
 """How far around a pulse there is paper."""
-LONGEST_MM = 420.0
+LONGEST_MM = 450.0
 """Page beyond which settings are taken only if they are printed or given."""
 ROW_S = 10.0
 ROW_TOLERANCE = 0.04
