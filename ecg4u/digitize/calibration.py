@@ -233,7 +233,7 @@ def _completed(
             continue
         plateau, begins = path.centre[inner], path.centre[outer]
         plateau, begins = plateau[np.isfinite(plateau)], begins[np.isfinite(begins)]
-        if len(plateau) < 0.8 * (inner.stop - inner.start) or len(begins) == 0:
+        if len(plateau) < max(1.0, 0.8 * (inner.stop - inner.start)) or len(begins) == 0:
             continue
         top, beginning = float(np.median(plateau)), float(np.median(begins))
         base = top + usual * PULSE_MV * px_per_mm

@@ -122,7 +122,7 @@ def boundaries(
     edges = np.asarray(x0 + width * np.arange(columns + 1), dtype=np.float64)
     usual = nominal / columns
     ends_fit = abs(length / nominal - 1) < SAME_LENGTH
-    if ends_fit or pitch is None or abs(pitch / usual - 1) > NOMINAL_TOLERANCE:
+    if ends_fit or pitch is None or abs(pitch / usual - 1) > PITCH_TOLERANCE:
         return edges
     return _at_names(edges, rows, labels, usual, px_per_mm)
 
