@@ -47,15 +47,15 @@ MOST = 0.7
 MAX_SKEW = 0.02
 """How far the pulses' lines may lean differently from one another."""
 READINGS = 3
-UNEQUAL = 3.0
-"""Standard errors from which height and width are taken to be scaled differently."""
+SAME = 0.01
+"""How far height and width may differ to be averaged; printed pulses are up to 2 % off in width."""
 NEAR_MM = 12.0
 """How far around a pulse there is paper."""
 LONGEST_MM = 450.0
 """Page beyond which settings are taken only if they are printed or given."""
 ROW_S = 10.0
 ROW_TOLERANCE = 0.04
-LEAST_STRETCH, MOST_STRETCH = 4e-4, 0.01
+LEAST_STRETCH, MOST_STRETCH = 4e-4, 0.012
 """Corrections of the scale by the rows' length that are worth while, and that are believed."""
 PIXEL = 0.25
 """Error of a measured line, in px of the work image."""
@@ -252,14 +252,15 @@ def interpret(
         mm/mV and mm/s as printed or given. Where both are, the height alone tells the scale.
     """
     stated = gain is not None and speed is not None
-    error = max(stand.height_error, stand.width_error)
     known = [(gain or g, speed or v) for g, v in SETTINGS]
     for g, v in [pair for i, pair in enumerate(known) if pair not in known[:i]]:
         px_per_mm = stand.height / (g * PULSE_MV)
         width_mm = stand.width / px_per_mm
         if not stated and long_px / px_per_mm > LONGEST_MM:
             continue
-        if abs(width_mm / (v * PULSE_S) - 1) < SQUARE:
+        off = abs(width_mm / (v * PULSE_S) - 1)
+        if off < SQUARE:
+            error = max(stand.height_error, stand.width_error, off / 2)
             return PulseScale(g, v, len(stand.places), error, stated=stated)
         if stated:
             return PulseScale(
@@ -268,22 +269,22 @@ def interpret(
     return None
 
 
-def _px_per_mm(stand: Stand, scale: PulseScale) -> tuple[float, float]:
-    """Source px per mm along and across the rows; one for both unless they differ for certain."""
+def _px_per_mm(stand: Stand, scale: PulseScale) -> float:
+    """Source px per mm, which are square: by the pulses' height, which machines keep best.
+
+    Their width, where it agrees to `SAME`, makes it finer; where not, it has said what it can.
+    """
     down = stand.height / (scale.gain_mm_per_mv * PULSE_MV)
-    if not scale.width_used:
-        return down, down
     along = stand.width / (scale.speed_mm_per_s * PULSE_S)
+    if not scale.width_used or abs(along / down - 1) > SAME:
+        return down
     errors = np.array([stand.width_error, stand.height_error])
-    if abs(along / down - 1) > UNEQUAL * float(np.hypot(*errors)):
-        return along, down
-    both = float(np.average([along, down], weights=1 / errors**2))
-    return both, both
+    return float(np.average([along, down], weights=1 / errors**2))
 
 
 def _flattened(page: Page, stand: Stand, scale: PulseScale) -> RectifiedPage:
     """The page turned upright and brought to `PX_PER_MM`."""
-    per_mm = np.array(_px_per_mm(stand, scale))
+    per_mm = _px_per_mm(stand, scale)
     angle = np.radians(stand.turn_deg)
     axes = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
     h, w = page.image.shape[:2]
@@ -293,12 +294,13 @@ def _flattened(page: Page, stand: Stand, scale: PulseScale) -> RectifiedPage:
     nodes = (np.stack(np.meshgrid(x, y), axis=-1) * per_mm) @ axes
     near = np.zeros(nodes.shape[:2], bool)
     for place in stand.places:
-        near |= np.hypot(*np.moveaxis(nodes - place, -1, 0)) < NEAR_MM * per_mm.mean()
+        near |= np.hypot(*np.moveaxis(nodes - place, -1, 0)) < NEAR_MM * per_mm
     paper = paper_mask(page.image, nodes, near)
     nodes, paper = cropped(nodes, paper)
     image, valid = warp_image(page.image, nodes, paper)
-    across, down = (float(v) for v in per_mm)
-    grid = Grid(0.0, "pulse", 0.0, float("nan"), (across, down), float(stand.turn_deg), pulse=scale)
+    grid = Grid(
+        0.0, "pulse", 0.0, float("nan"), (per_mm, per_mm), float(stand.turn_deg), pulse=scale
+    )
     return RectifiedPage(image, valid, nodes, grid)
 
 
@@ -331,7 +333,7 @@ def row_stretch(
     length = float(np.median([x1 - x0 for x0, x1 in signal_span(paths, pulses)]))
     px_per_s = scale.speed_mm_per_s * px_per_mm
     ratio = length / (px_per_s * (ROW_S - 1.0 / DEFAULT_FS_HZ))
-    if not LEAST_STRETCH < abs(ratio - 1) < max(UNEQUAL * scale.uncertainty, MOST_STRETCH):
+    if not LEAST_STRETCH < abs(ratio - 1) < MOST_STRETCH:
         return None
     return ratio
 
