@@ -12,11 +12,13 @@ other seeds.
 from __future__ import annotations
 
 import argparse
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from benchmarks.measure import resample, score_lead
 from ecg4u.digitize import digitize_page
@@ -29,10 +31,13 @@ from ecg4u.paper.style import PageStyle, random_layout, random_style
 from ecg4u.record import DEFAULT_FS_HZ, LEADS
 from training.pages import PageSampler
 
+Array = npt.NDArray[np.float64]
+
 RESULTS = Path(__file__).parent / "results" / "strange.md"
 SEVERITIES = {0.0: "flawless", 0.1: "good", 0.3: "fair", 0.5: "poor"}
 USUAL_SHARE = 0.6
 WRONG_SCALE = 0.05
+VOTES = 9
 NAME_WORDS = ("name", "order", "exchanged", "misnamed")
 SCALE_WORDS = ("gain", "speed", "mm/mV", "mm/s", "scale")
 
@@ -97,20 +102,22 @@ def outcome(seed: int, data: Path) -> Outcome:
 
 
 def boxes_named(result: Digitization, photo: Photo) -> list[bool]:
-    """Of each trace, whether it has the name of the drawn lead on which its middle lies."""
+    """Of each trace, whether it has the name of the drawn lead along which most of it lies."""
     found = []
     for trace in result.traces:
         known = trace.xy_source[np.isfinite(trace.xy_source).all(axis=1)]
-        if len(known) == 0:
-            continue
-        middle = known[len(known) // 2]
-        drawn = [
-            (float(np.nanmin(np.hypot(*(segment.xy - middle).T))), segment.lead)
-            for segment in photo.segments
-            if np.isfinite(segment.xy).any()
-        ]
-        found.append(min(drawn)[1] == trace.lead)
+        points = known[np.linspace(0, len(known) - 1, VOTES + 2, dtype=int)[1:-1]]
+        nearest = [min((_away(point, s.xy), s.lead) for s in photo.segments) for point in points]
+        votes = Counter(lead for _, lead in nearest)
+        if votes:
+            found.append(votes.most_common(1)[0][0] == trace.lead)
     return found
+
+
+def _away(point: Array, curve: Array) -> float:
+    """Distance (px) of a point from a curve (n, 2) with NaN gaps."""
+    apart = np.hypot(*(curve - point).T)
+    return float(np.nanmin(apart)) if np.isfinite(apart).any() else np.inf
 
 
 def mean_snr(result: Digitization, photo: Photo, fs: float) -> float:

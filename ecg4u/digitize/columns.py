@@ -29,6 +29,8 @@ MIN_GAPPED_ROWS = 2
 GAPPED_ROWS = 0.6
 MIN_GAP_MM = 2.0
 MAX_GAP_OFF_MM = 15.0
+LEAST_PITCH_MM = 20.0
+PITCH_COST = 25.0
 GAP_AT_EDGE = 1.5
 GAP_INSIDE = 3.0
 COLUMN_S = {1: 10.0, 2: 5.0, 3: 10.0 / 3, 4: 2.5}
@@ -256,6 +258,19 @@ def _bare(rows: Sequence[RowPath], px_per_mm: float) -> list[tuple[float, float]
 def _parts(gap: tuple[float, float], edge: float, px_per_mm: float) -> bool:
     """Whether a gap may be what parts the columns at an edge."""
     return abs(sum(gap) / 2 - edge) < MAX_GAP_OFF_MM * px_per_mm
+
+
+def pitch_cost(columns: int, labels: Sequence[Label], px_per_mm: float, speed: float) -> float:
+    """What names that stand at another distance than usual say against so many columns."""
+    at = np.sort(
+        [label.box[0] for label in labels if label.probability > SURE and label.name != "I"]
+    )
+    steps = np.diff(at)
+    steps = steps[steps > LEAST_PITCH_MM * px_per_mm]
+    if len(steps) < 2:
+        return 0.0
+    usual = COLUMN_S[columns] * speed * px_per_mm
+    return float(PITCH_COST * min(abs(np.log(steps / usual)).mean(), 1.0))
 
 
 def gap_evidence(rows: Sequence[RowPath], edges: Array, px_per_mm: float) -> float:

@@ -21,6 +21,7 @@ from ecg4u.digitize.columns import (
     Columns,
     boundaries,
     gap_evidence,
+    pitch_cost,
     place_columns,
     signal_span,
 )
@@ -43,7 +44,7 @@ UNPLACED_SHARE = 0.8
 LABEL_BEFORE_MM = 14.0
 LABEL_AFTER_MM = 18.0
 ROW_REACH_MM = 16.0
-FAR_LABEL_COST_PER_MM = 0.08
+FAR_LABEL_COST_PER_MM = 0.05
 UNLABELLED_COST = 1.2
 MAX_WEAK = 0.34
 UNUSUAL_ORDER_COST = 6.0
@@ -256,11 +257,12 @@ def find_layout(
             px_per_mm,
             speed_mm_per_s,
         )
-        gaps = gap_evidence(rows, edges, px_per_mm)
+        known = gap_evidence(rows, edges, px_per_mm)
+        known -= pitch_cost(geometry.columns, labels, px_per_mm, speed_mm_per_s)
         for below in (True, False):
             scores, against = _label_scores(geometry, edges, baselines, labels, px_per_mm, below)
             for value, names in _explanations(geometry, scores):
-                value += GEOMETRY_PRIOR.get(geometry.name, 0.0) + gaps - against
+                value += GEOMETRY_PRIOR.get(geometry.name, 0.0) + known - against
                 if best is None or value > best[0]:
                     best = (value, geometry, names, scores, edges)
     if best is None:
@@ -304,6 +306,11 @@ def _doubts(
         own = scores[cell, LEADS.index(name)] if name else 0.0
         if name and scores[cell, rival] > own + 1.0:
             doubts.append(f"A name that reads {LEADS[rival]} stands where {name} is expected.")
+    if geometry.cells != len(LEADS):
+        doubts.append(
+            f"The picture shows only part of the twelve leads' rows and columns "
+            f"({geometry.name} was found): check the names."
+        )
     usual = any(list(names) == _standard(geometry, order) for order in (LEADS, CABRERA))
     weak = [n for cell, n in enumerate(names) if n in read and _weak(scores[cell], n)]
     if not usual and len(weak) > MAX_WEAK * len(read):
