@@ -229,9 +229,9 @@ def table(told: dict[str, list[tuple[str, float, float]]]) -> str:
     """Markdown: a row for each kind of page."""
     lines = [
         "# Pages without a grid\n",
-        "`python -m benchmarks.unruled --every 4`: drawn from recordings of the training split. SNR",
-        "over the pages read whole (n); the others are judged by their scale, before their rows are",
-        "measured, which can only refuse more.\n",
+        "`python -m benchmarks.unruled --every 4`: drawn from recordings of the training split.",
+        "SNR over the pages read whole (n); the others are judged by their scale, before their",
+        "rows are measured, which can only refuse more.\n",
         "| pages | n | read rightly | refused | wrong scale | scale's error, largest | SNR dB |",
         "|---|---|---|---|---|---|---|",
     ]
