@@ -28,9 +28,10 @@ from benchmarks.baseline import column_median, naive, printed_on
 from benchmarks.digitize import group_of, jobs_of
 from benchmarks.measure import resample, score_lead
 from ecg4u.digitize import network, pipeline, restore, stroke, trace
-from ecg4u.digitize.grid import rectify, warp_image
+from ecg4u.digitize.grid import rectify
 from ecg4u.digitize.page import NODE_PX, RectifiedPage
 from ecg4u.digitize.result import Digitization
+from ecg4u.digitize.sheet import warp_image
 from ecg4u.digitize.warp import apply_homography, fit_homography
 from ecg4u.errors import ECG4UError
 from ecg4u.io import Page, read_page
@@ -42,7 +43,7 @@ Swap = tuple[Any, str, Any]
 WHOLE = "the digitizer"
 
 
-def globally(page: Page) -> RectifiedPage:
+def globally(page: Page, **_options: Any) -> RectifiedPage:
     """The page flattened by the one homography that comes nearest to the local warp."""
     flat = rectify(page)
     rows, columns = flat.nodes.shape[:2]
@@ -87,13 +88,13 @@ class Kept:
     def once(self, name: str, of: str, stage: Callable[..., Any]) -> Callable[..., Any]:
         """``stage``, run for the first time only."""
 
-        def run(*given: Any) -> Any:
+        def run(*given: Any, **options: Any) -> Any:
             if (name, of) in self.results:
                 result, seconds = self.results[name, of]
                 self.saved += seconds
                 return result
             start = time.process_time()
-            result = stage(*given)
+            result = stage(*given, **options)
             self.results[name, of] = result, time.process_time() - start
             return result
 
