@@ -550,8 +550,8 @@ def estimator_lines(cases: list[tuple[ECGRecord, str]]) -> list[str]:
             error = np.abs(values - truth)
             found[label].append((count, seconds, error.max(), error.mean() / np.ptp(truth)))
     return [
-        f"12 leads, {min(ESTIMATED, len(cases))} records, one class each; means over the records. "
-        "Beside shap's figures its import, once: 6 s.",
+        f"12 leads, {min(ESTIMATED, len(cases))} records, one class each; means over the records; "
+        "seconds by the clock, without shap's import.",
         "",
         "| estimator | evaluations | seconds | largest error, log-odds | mean error, of the range "
         "of the values |",
