@@ -19,7 +19,7 @@ Array = npt.NDArray[np.float64]
 MAX_BRIDGE_MM = 0.8
 """Longest gap in a trace that is bridged by interpolation (32 ms at 25 mm/s)."""
 END_MM = 0.5
-END_LEAP_MM = 2.0
+END_LEAP_MM = 4.0
 """A segment's last `END_MM` that leap this far are likelier ink of what stands beside it."""
 SEPARATOR_REACH_MM = 1.4
 SEPARATOR_HEIGHT_MM = 2.0
