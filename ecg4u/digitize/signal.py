@@ -19,8 +19,9 @@ Array = npt.NDArray[np.float64]
 MAX_BRIDGE_MM = 0.8
 """Longest gap in a trace that is bridged by interpolation (32 ms at 25 mm/s)."""
 END_MM = 0.5
-END_LEAP_MM = 4.0
-"""A segment's last `END_MM` that leap this far are likelier ink of what stands beside it."""
+END_LEAP_MM, END_REST_MM = 4.0, 1.0
+"""A segment's last `END_MM` that leap this far are likelier ink of what stands beside it, as far as
+they have not come back to rest."""
 SEPARATOR_REACH_MM = 1.4
 SEPARATOR_HEIGHT_MM = 2.0
 MIN_TICKS = 0.6
@@ -162,9 +163,9 @@ def _loose_ends(heights_mm: Array, n: int) -> npt.NDArray[np.bool_]:
         return loose
     for end in (known[: 2 * n], known[::-1][: 2 * n]):
         level = np.median(heights_mm[end[n:]])
-        far = np.flatnonzero(np.abs(heights_mm[end[:n]] - level) > END_LEAP_MM)
-        if len(far):
-            loose[end[: far[-1] + 1]] = True
+        off = np.abs(heights_mm[end[:n]] - level)
+        if off.max() > END_LEAP_MM:
+            loose[end[: np.flatnonzero(off > END_REST_MM)[-1] + 1]] = True
     return loose
 
 
