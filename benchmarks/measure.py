@@ -106,8 +106,10 @@ def _best_shift(
 
 
 def _filled(estimate: Array) -> Array:
-    """Gaps filled by a straight line, the ends with the nearest known value."""
+    """Gaps filled by a straight line, the ends with the nearest known value; 0 if none is known."""
     known = np.flatnonzero(np.isfinite(estimate))
+    if len(known) == 0:
+        return np.zeros_like(estimate)
     return np.interp(np.arange(len(estimate)), known, estimate[known])
 
 
