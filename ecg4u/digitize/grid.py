@@ -254,7 +254,7 @@ def _peak(power: Power, f: float) -> float:
 def _base_period(powers: tuple[Power, Power], long_side: float) -> int:
     """How many periods of the lattice found make one of the coarsest comb of lines."""
     scores = {1: 0.0}
-    for m, least in ((2, 2.5), (3, 2.5), (4, 2.5), (5, 1.3), (10, 1.6)):
+    for m, least in {**dict.fromkeys(range(2, 10), 2.5), 5: 1.3, 10: 1.6}.items():
         if long_side / m < MIN_COMB:
             continue
         heights = [[_peak(power, j / m) for j in range(1, m)] for power in powers]

@@ -32,6 +32,8 @@ Array = npt.NDArray[np.float64]
 
 MIN_ROW_PITCH_MM = 6.0
 BLOT_MM = 1.8
+BLOT_PENS = 3.0
+"""Least breadth of a blot: either stroke of a narrow peak and what lies between them is no wider."""
 BLOT_RIM_MM = 0.3
 MAX_BLOCK_GAP_MM = 2.0
 MAX_ROW_GAP_MM = 40.0
@@ -191,16 +193,24 @@ def _kept(rows: list[RowPath], px_per_mm: float) -> list[bool]:
 
 
 def _without_blots(trace: FloatArray, px_per_mm: float) -> FloatArray:
-    """The ink without what is broader, both ways, than any pen: shadows of creases, stains."""
+    """The ink without what is broader, both ways, than its pen: shadows of creases, stains."""
     import cv2
 
-    side = np.ones((int(BLOT_MM * px_per_mm),) * 2, np.uint8)
     mask = (trace > INK_LEVEL).astype(np.uint8)
+    pen = _thickness(_flat_ink(mask, px_per_mm))
+    side = np.ones((int(max(BLOT_MM * px_per_mm, BLOT_PENS * pen)),) * 2, np.uint8)
     blots = cv2.morphologyEx(mask, cv2.MORPH_OPEN, side)
     if not blots.any():
         return trace
     rim = np.ones((2 * int(BLOT_RIM_MM * px_per_mm) + 1,) * 2, np.uint8)
     return np.asarray(np.where(cv2.dilate(blots, rim) > 0, 0.0, trace), np.float32)
+
+
+def _thickness(flat: npt.NDArray[np.uint8]) -> float:
+    """How thick (px) lines are that run across: the usual length of their runs down the page."""
+    padded = np.pad(flat.T, ((0, 0), (1, 1))).astype(np.int8).ravel()
+    turns = np.flatnonzero(np.diff(padded))
+    return float(np.median(turns[1::2] - turns[::2])) if len(turns) else 0.0
 
 
 def _parted(trace: FloatArray, px_per_mm: float) -> FloatArray:
