@@ -346,17 +346,9 @@ def _st_t(
     if all(value is None for value in levels.values()):
         yield Sentence("ST-T", "The ST segment cannot be measured in any lead.")
         return
-    beyond = False
-    for name, verb in (("STE", "raised"), ("STD", "lowered")):
-        row, decides = parts_of(criteria, name)[0], decision(criteria, name)
-        if row.outcome == "met":
-            beyond = True
-            doubt = "" if decides.outcome == "met" else f"; {decides.numbers}"
-            where = f" in {_territories(row)} leads" if name == "STE" else ""
-            yield Sentence(
-                "ST-T", f"The ST segment is {verb}{where}: {row.numbers}{doubt}.", row.evidence
-            )
-    if not beyond:
+    shifts = list(dict.fromkeys(_st_shifts(criteria)))
+    yield from shifts
+    if not shifts:
         largest = max(
             (lead for lead in LEADS if levels[lead] is not None),
             key=lambda lead: abs(levels[lead] or 0.0),
@@ -369,6 +361,32 @@ def _st_t(
         )
     left = decision(criteria, "LBBB").outcome == "met"
     yield from _t_waves(features, places, against_qrs=left)
+
+
+def _st_shifts(criteria: tuple[CriterionResult, ...]) -> Iterator[Sentence]:
+    """ST beyond its limits, or so near that it must not be called normal."""
+    for name, verb in (("STE", "raised"), ("STD", "lowered")):
+        row, decides = parts_of(criteria, name)[0], decision(criteria, name)
+        where = f" in {_territories(row)} leads" if name == "STE" else ""
+        if row.outcome == "met":
+            sure = decides.outcome == "met"
+            doubt = _against_wide(criteria) if sure else f"; {decides.numbers}"
+            text = f"The ST segment is {verb}{where}: {row.numbers}{doubt}."
+        elif row.outcome == "cannot tell" and row.evidence:
+            text = f"The ST segment may be {verb}{where} ({row.numbers})."
+        elif row.outcome == "cannot tell":
+            text = f"Whether the ST segment is raised or lowered cannot be told: {row.numbers}."
+        else:
+            continue
+        yield Sentence("ST-T", text, row.evidence)
+
+
+def _against_wide(criteria: tuple[CriterionResult, ...]) -> str:
+    """A paced or slowly conducted QRS moves ST by itself; a right bundle branch block hardly."""
+    width = next(c for c in parts_of(criteria, "LBBB") if c.name == "QRS width")
+    if width.outcome != "met" or decision(criteria, "RBBB").outcome == "met":
+        return ""
+    return "; the QRS is wide, and a paced or slowly conducted QRS moves ST against it by itself"
 
 
 TERRITORIES = {

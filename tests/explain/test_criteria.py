@@ -349,3 +349,22 @@ def test_only_what_stands_out_is_named_and_waves_rather_than_beats():
     text = reading(features(BLOCK, qrs=150.0), views, RBBB=0.9)
     assert "moved most by V1 (+4.7) and by the QRS complexes (+4.0) and the T waves (+1.2)" in text
     assert "beat at" not in text
+
+
+def st_t(found: Features, patient: Patient | None = None) -> str:
+    places = Places(np.ones((5000, 12), dtype=bool), found)
+    sentences = read(found, evaluate(found, patient or Patient(), places), (), None, places)
+    return " ".join(s.text for s in sentences if s.section == "ST-T" and "T is" not in s.text)
+
+
+def test_st_that_age_and_sex_decide_is_not_called_normal():
+    found = features({"V2": {"j": 0.22, "st60": 0.3}, "V3": {"j": 0.2, "st60": 0.25}})
+    assert st_t(found).startswith("The ST segment may be raised in anterior leads (V2 J +0.22 mV")
+    assert st_t(found, Patient(60, "F")).startswith("The ST segment is raised in anterior leads")
+    assert st_t(found, Patient(30, "M")).startswith("No two neighbouring leads")
+
+
+@pytest.mark.parametrize(("width", "warned"), [(90.0, False), (152.0, True)])
+def test_st_beside_a_wide_qrs_that_is_no_known_block_is_told_with_a_doubt(width, warned):
+    found = features({lead: {"j": 0.5, "st60": 0.5} for lead in ("V3", "V4")}, qrs=width)
+    assert ("paced" in st_t(found)) == warned
