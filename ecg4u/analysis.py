@@ -9,9 +9,9 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -30,6 +30,7 @@ NOTICE = (
     "Research and teaching aid, not a medical device. "
     "It can be wrong; a clinician must read the ECG."
 )
+OLDEST_YEARS = 130
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,6 +111,8 @@ def analyse(
     speed_mm_per_s: float | None = None,
     dpi: float | None = None,
     sidecar: Sidecar | None = None,
+    age: float | None = None,
+    sex: Literal["F", "M"] | None = None,
     seed: int = 0,
     progress: Callable[[str], None] | None = None,
 ) -> Analysis:
@@ -126,10 +129,14 @@ def analyse(
     gain_mm_per_mv, speed_mm_per_s
         What is printed on the page, where the user knows it.
     dpi
-        Resolution of the picture, for pages on which no grid can be found.
+        Resolution of the picture, for pages on which no grid can be found; without it, the
+        calibration pulses of such a page tell its scale, if they do so for certain.
     sidecar
         What an earlier reading of this page found (`Digitization.sidecar`), perhaps corrected by
         hand: the work goes on from there.
+    age, sex
+        Years and ``"F"`` or ``"M"``, where known: limits of ST elevation and of QTc depend on
+        them. They overrule what a record file says.
     seed
         Of the Shapley estimates.
     progress
@@ -151,6 +158,7 @@ def analyse(
         clock = now
 
     digitization = classification = explanation = None
+    _check_patient(age, sex)
     note("read")
     loaded = _load(source, page)
     lap("read")
@@ -175,6 +183,11 @@ def analyse(
         )
         record = digitization.record
         lap("digitize")
+    record = replace(
+        record,
+        age=record.age if age is None else age,
+        sex=record.sex if sex is None else sex,
+    )
     if classify:
         from ecg4u.model import classify as run_classifier
 
@@ -187,8 +200,25 @@ def analyse(
         note("explain")
         explanation = run_explanation(record, classification, seed=seed)
         lap("explain")
-    warnings = digitization.warnings if digitization is not None else record.provenance.inferred
+    warnings = _assumed(record) if digitization is None else digitization.warnings
     return Analysis(record, digitization, classification, explanation, warnings, timings)
+
+
+def _check_patient(age: float | None, sex: str | None) -> None:
+    if sex not in (None, "F", "M"):
+        raise UsageError(f"sex must be F or M, not {sex!r}.", hint="Leave it out if not known.")
+    if age is not None and not 0 <= age <= OLDEST_YEARS:
+        raise UsageError(
+            f"age must lie in 0 to {OLDEST_YEARS} years.", hint="Leave it out if not known."
+        )
+
+
+def _assumed(record: ECGRecord) -> tuple[str, ...]:
+    """What a record that was once read from a page says of that reading."""
+    inferred = record.provenance.inferred
+    return (
+        (f"Assumed when this was read from its page: {', '.join(inferred)}.",) if inferred else ()
+    )
 
 
 def _load(source: str | Path | bytes | Page | ECGRecord, page: int) -> Page | ECGRecord:

@@ -7,7 +7,7 @@ import json
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
@@ -67,13 +67,23 @@ def _page_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             "--dpi",
             type=click.FloatRange(50, 2400),
-            help="For a page without a grid; else its pulses tell.",
+            help="Resolution of a page without a grid, where its pulses do not tell the scale.",
         ),
         click.option(
             "--sidecar",
             type=click.Path(path_type=Path),
             help="Go on from this .page.json, which you may have corrected.",
         ),
+    ):
+        command = option(command)
+    return command
+
+
+def _patient_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """What some criteria depend on."""
+    for option in (
+        click.option("--sex", type=click.Choice(["F", "M"]), help="For the limits of ST and QTc."),
+        click.option("--age", type=click.FloatRange(0, 130), help="Years; for the limits of ST."),
     ):
         command = option(command)
     return command
@@ -89,6 +99,8 @@ def _analyse(
     *,
     classify: bool = True,
     explain: bool = True,
+    age: float | None = None,
+    sex: Literal["F", "M"] | None = None,
 ) -> Analysis:
     from ecg4u.analysis import analyse
 
@@ -106,6 +118,8 @@ def _analyse(
         sidecar=found,
         classify=classify,
         explain=explain,
+        age=age,
+        sex=sex,
     )
     for warning in analysis.warnings:
         click.echo(f"warning: {warning}", err=True)
@@ -240,6 +254,7 @@ def classify(
 @SOURCE
 @click.option("--json", "as_json", is_flag=True, help="All of it as JSON.")
 @_page_options
+@_patient_options
 def explain(
     source: Path,
     as_json: bool,
@@ -248,9 +263,11 @@ def explain(
     speed: float | None,
     dpi: float | None,
     sidecar: Path | None,
+    age: float | None,
+    sex: Literal["F", "M"] | None,
 ) -> None:
     """The reading of a page or record in words, with the numbers behind it."""
-    analysis = _analyse(source, page, gain, speed, dpi, sidecar)
+    analysis = _analyse(source, page, gain, speed, dpi, sidecar, age=age, sex=sex)
     if as_json:
         _print_json(analysis.to_dict())
         return
@@ -277,6 +294,7 @@ def explain(
     help="Of the signals; may be given several times.",
 )
 @_page_options
+@_patient_options
 def report(
     source: Path,
     out: Path,
@@ -286,11 +304,13 @@ def report(
     speed: float | None,
     dpi: float | None,
     sidecar: Path | None,
+    age: float | None,
+    sex: Literal["F", "M"] | None,
 ) -> None:
     """Signals, result.json and report.html of one page or record."""
     from ecg4u.report import write
 
-    analysis = _analyse(source, page, gain, speed, dpi, sidecar)
+    analysis = _analyse(source, page, gain, speed, dpi, sidecar, age=age, sex=sex)
     for path in [
         *write(analysis, out, formats),
         *_leave_sidecar(analysis, out / "signals", sidecar),

@@ -32,11 +32,16 @@ from ecg4u.digitize.signal import (
 )
 from ecg4u.digitize.trace import RowPath, trace_rows
 from ecg4u.digitize.unruled import calibrated, length_doubts, lengthened, row_stretch
-from ecg4u.errors import NotAnECGError, PoorQualityError
+from ecg4u.errors import NotAnECGError, PoorQualityError, UsageError
 from ecg4u.io import Page
 
 MIN_ROW_MM = 35.0
 EDGE_MM = 0.8
+MIN_SIDE_PX = 64
+"""No four rows of an ECG can be told apart in less."""
+GAIN_RANGE_MM_PER_MV = (1.0, 80.0)
+SPEED_RANGE_MM_PER_S = (5.0, 200.0)
+DPI_RANGE = (50.0, 2400.0)
 SURE_LABEL = 0.6
 
 
@@ -84,6 +89,8 @@ def digitize_page(
 
     Raises
     ------
+    UsageError
+        A gain, speed or resolution that no page has.
     NotAnECGError
         No ECG grid, nor calibration pulses in its place; or no traces.
     PoorQualityError
@@ -91,6 +98,10 @@ def digitize_page(
     SidecarError
         The sidecar is of another page, or leaves no lead.
     """
+    _check_given("gain", gain_mm_per_mv, "mm/mV", GAIN_RANGE_MM_PER_MV)
+    _check_given("paper speed", speed_mm_per_s, "mm/s", SPEED_RANGE_MM_PER_S)
+    _check_given("resolution", dpi, "dpi", DPI_RANGE)
+    _check_size(page)
     clock = _Clock()
     labels: Sequence[Label] = ()
     if sidecar is None:
@@ -106,6 +117,26 @@ def digitize_page(
     with clock.stage("record"):
         result = restored(page, rectified, found, labels=labels)
     return replace(result, timings_s=clock.seconds)
+
+
+def _check_given(what: str, value: float | None, unit: str, limits: tuple[float, float]) -> None:
+    low, high = limits
+    if value is not None and not low <= value <= high:
+        raise UsageError(
+            f"The {what} must lie in {low:g} to {high:g} {unit}, not {value:g}.",
+            stage="digitize",
+            hint="Leave it out to have it read from the page.",
+        )
+
+
+def _check_size(page: Page) -> None:
+    height, width = page.image.shape[:2]
+    if min(height, width) < MIN_SIDE_PX:
+        raise NotAnECGError(
+            f"The picture has only {width} x {height} pixels.",
+            stage="page",
+            hint="Give a picture of the whole ECG page, at least 1,000 pixels wide.",
+        )
 
 
 def _read(

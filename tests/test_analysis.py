@@ -1,0 +1,54 @@
+"""What a caller may say about an ECG, and what is refused before any work is done."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ecg4u import LEADS, ECGRecord, analyse
+from ecg4u.errors import NotAnECGError, UsageError
+from ecg4u.io import Page, read_record
+from ecg4u.record import Provenance
+
+RECORD = Path(__file__).parents[1] / "data" / "records" / "ptbxl_00427.hea"
+BLANK = Page(np.full((400, 400, 3), 255, np.uint8), "")
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"gain_mm_per_mv": 0},
+        {"gain_mm_per_mv": -10},
+        {"gain_mm_per_mv": float("nan")},
+        {"speed_mm_per_s": 0},
+        {"speed_mm_per_s": float("nan")},
+        {"dpi": -5},
+        {"sex": "female"},
+        {"age": -1},
+    ],
+)
+def test_what_no_page_or_person_has_is_a_usage_error(said: dict[str, Any]) -> None:
+    with pytest.raises(UsageError):
+        analyse(BLANK, **said)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 3000), (3000, 1), (63, 63)])
+def test_a_picture_too_small_to_be_a_page_is_no_ecg(shape: tuple[int, int]) -> None:
+    with pytest.raises(NotAnECGError, match="pixels"):
+        analyse(Page(np.full((*shape, 3), 255, np.uint8), ""))
+
+
+def test_age_and_sex_reach_the_record() -> None:
+    found = analyse(RECORD, age=35, sex="M", classify=False, explain=False).record
+    assert (found.age, found.sex) == (35, "M")
+    np.testing.assert_array_equal(found.p_signal, read_record(RECORD).p_signal)
+
+
+def test_what_was_assumed_of_a_page_is_told_of_its_record_in_a_sentence() -> None:
+    read = Provenance("digitized", inferred=("paper speed 25 mm/s",))
+    record = ECGRecord(np.zeros((5000, len(LEADS))), provenance=read)
+    (warning,) = analyse(record, classify=False).warnings
+    assert warning == "Assumed when this was read from its page: paper speed 25 mm/s."
