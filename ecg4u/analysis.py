@@ -214,11 +214,9 @@ def _check_patient(age: float | None, sex: str | None) -> None:
 
 
 def _assumed(record: ECGRecord) -> tuple[str, ...]:
-    """What a record that was once read from a page says of that reading."""
-    inferred = record.provenance.inferred
-    return (
-        (f"Assumed when this was read from its page: {', '.join(inferred)}.",) if inferred else ()
-    )
+    """What a record file, or the page that it was once read from, did not tell."""
+    inferred = "; ".join(record.provenance.inferred)
+    return (f"Assumed, not read: {inferred}.",) if inferred else ()
 
 
 def _load(source: str | Path | bytes | Page | ECGRecord, page: int) -> Page | ECGRecord:

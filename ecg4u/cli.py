@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from ecg4u import __version__
-from ecg4u.errors import ECG4UError, SidecarError
+from ecg4u.errors import ECG4UError, SidecarError, UsageError
 
 if TYPE_CHECKING:
     from ecg4u.analysis import Analysis
+    from ecg4u.model import Classification
 
 LAZY = {
     "batch": ("ecg4u.batch.command", "batch", "Many pages at once, resumable."),
@@ -126,6 +127,25 @@ def _analyse(
     return analysis
 
 
+def _signal_base(source: Path, out: Path | None, format_: str) -> Path:
+    """Where signals go: never over their own source, nor unasked over a record of other making."""
+    from ecg4u.digitize.sidecar import sidecar_path
+    from ecg4u.io import is_record_file, record_paths
+
+    base = source.with_suffix("") if out is None else out / source.stem if out.is_dir() else out
+    there = [path for path in record_paths(base, format_) if path.exists()]
+    own = is_record_file(source) and any(
+        path.resolve().with_suffix("") == source.resolve().with_suffix("") for path in there
+    )
+    if own or (there and out is None and not sidecar_path(base).exists()):
+        raise UsageError(
+            f"{there[0].name} stands there already and would be overwritten.",
+            stage="output",
+            hint="Say with -o where the signals shall go.",
+        )
+    return base
+
+
 def _leave_sidecar(analysis: Analysis, base: Path, given: Path | None) -> list[Path]:
     """Write ``base``.page.json, unless a person's corrections stand there that were not given."""
     if analysis.digitization is None or analysis.digitization.basis is None:
@@ -177,6 +197,11 @@ def _say_quality(analysis: Analysis) -> None:
         )
 
 
+def _say_verdict(said: Classification) -> None:
+    reasons = "".join(f"\n  {reason}" for reason in said.reasons)
+    click.echo(f"The network's verdict on this ECG: {said.verdict}{reasons}")
+
+
 def _print_json(values: Any) -> None:
     click.echo(json.dumps(values, indent=1, ensure_ascii=False, allow_nan=False))
 
@@ -186,7 +211,12 @@ SOURCE = click.argument("source", type=click.Path(path_type=Path))
 
 @cli.command()
 @SOURCE
-@click.option("-o", "--out", type=click.Path(path_type=Path), help="Default: beside the page.")
+@click.option(
+    "-o",
+    "--out",
+    type=click.Path(path_type=Path),
+    help="Folder, or path without suffix. Default: beside the page.",
+)
 @click.option("--format", "format_", type=click.Choice(FORMATS), default="wfdb", show_default=True)
 @click.option("--overlay", type=click.Path(path_type=Path), help="PNG: the traces on the page.")
 @_page_options
@@ -208,15 +238,18 @@ def digitize(
     """
     from ecg4u.io import write_atomically, write_record
 
+    base = _signal_base(source, out, format_)
     analysis = _analyse(source, page, gain, speed, dpi, sidecar, classify=False, explain=False)
-    written = [*write_record(analysis.record, out or source.with_suffix(""), format=format_)]
+    if overlay is not None and analysis.digitization is None:
+        raise UsageError(
+            "A record of signals has no page to draw on.", stage="read", hint="Omit --overlay."
+        )
+    written = [*write_record(analysis.record, base, format=format_)]
     written += _leave_sidecar(analysis, written[0].with_suffix(""), sidecar)
-    if overlay is not None:
+    if overlay is not None and analysis.digitization is not None:
         from ecg4u.digitize.overlay import overlay_png
 
-        if analysis.digitization is None:
-            raise click.UsageError("--overlay needs a page, not a record.")
-        write_atomically(overlay, overlay_png(analysis.digitization))
+        written.append(write_atomically(overlay, overlay_png(analysis.digitization)))
     _say_quality(analysis)
     _print_json({**analysis.to_dict(), "written": [path.name for path in written]})
 
@@ -246,7 +279,7 @@ def classify(
         click.echo(
             f"{mark} {result.name:7s} {result.probability:6.3f}  threshold {result.threshold:.3f}"
         )
-    click.echo(f"verdict: {said.verdict}" + "".join(f"\n  {reason}" for reason in said.reasons))
+    _say_verdict(said)
     click.echo(NOTICE, err=True)
 
 
@@ -278,6 +311,10 @@ def explain(
             section = sentence.section
             click.echo(f"{section}:")
         click.echo(f"  {sentence.text}")
+    assert analysis.classification is not None
+    for conflict in analysis.explanation.conflicts:
+        click.echo(f"Look again: {conflict}")
+    _say_verdict(analysis.classification)
     click.echo(NOTICE, err=True)
 
 

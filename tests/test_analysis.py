@@ -47,8 +47,8 @@ def test_age_and_sex_reach_the_record() -> None:
     np.testing.assert_array_equal(found.p_signal, read_record(RECORD).p_signal)
 
 
-def test_what_was_assumed_of_a_page_is_told_of_its_record_in_a_sentence() -> None:
+def test_what_was_assumed_of_a_record_is_told_in_a_sentence() -> None:
     read = Provenance("digitized", inferred=("paper speed 25 mm/s",))
     record = ECGRecord(np.zeros((5000, len(LEADS))), provenance=read)
     (warning,) = analyse(record, classify=False).warnings
-    assert warning == "Assumed when this was read from its page: paper speed 25 mm/s."
+    assert warning == "Assumed, not read: paper speed 25 mm/s."

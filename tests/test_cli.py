@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -114,3 +115,28 @@ def test_help_lists_every_command() -> None:
     done = _ecg4u("--help")
     for verb in ("digitize", "classify", "explain", "report", "info", "batch", "serve"):
         assert verb in done.stdout
+
+
+def test_a_record_is_never_written_over_itself(tmp_path: Path) -> None:
+    for suffix in (".hea", ".dat"):
+        shutil.copy(RECORD.with_suffix(suffix), tmp_path)
+    source = (tmp_path / RECORD.name).with_suffix(".hea")
+    before = source.read_bytes()
+    for options in ([], ["-o", tmp_path / RECORD.name], ["-o", tmp_path]):
+        done = _ecg4u("digitize", source, *options)
+        assert done.returncode == 2
+        assert "would be overwritten" in done.stderr
+    assert source.read_bytes() == before
+    (tmp_path / "out").mkdir()
+    assert _ecg4u("digitize", source, "-o", tmp_path / "out").returncode == 0
+    assert (tmp_path / "out" / source.name).exists()
+
+
+def test_the_recording_beside_a_photograph_is_not_overwritten_unasked(tmp_path: Path) -> None:
+    shutil.copy(PAGE, tmp_path / "p.png")
+    recording = tmp_path / "p.csv"
+    recording.write_text("the true recording")
+    assert _ecg4u("digitize", tmp_path / "p.png", "--format", "csv").returncode == 2
+    assert recording.read_text() == "the true recording"
+    for _ in range(2):
+        assert _ecg4u("digitize", tmp_path / "p.png").returncode == 0
