@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 POOR_SENSITIVITY = 0.5
 
 
-def _blind(result: ClassResult) -> str:
+def blind(result: ClassResult) -> str:
     """A warning where the network misses more than half of a class."""
     if not result.sensitivity < POOR_SENSITIVITY:
         return ""
@@ -50,7 +50,7 @@ def conflicts(
             out.append(
                 f"The measurements meet the criteria of {title} ({why}), but the network gives "
                 f"{percent(result.probability)} (threshold {percent(result.threshold)}): "
-                f"look again{_blind(result)}."
+                f"look again{blind(result)}."
             )
     positive = {r.name for r in classification.results if r.positive}
     if "Normal" in positive and len(positive) > 1:

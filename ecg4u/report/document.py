@@ -10,7 +10,7 @@ from importlib import resources
 from typing import TYPE_CHECKING
 
 from ecg4u.report import figure, figure_layers, sections
-from ecg4u.report.gather import facts, feature_rows, lead_table, warning_lines
+from ecg4u.report.gather import facts, feature_rows, lead_table, page_doubt, warning_lines
 from ecg4u.report.markup import Markup, join, number, tag
 from ecg4u.report.names import CLASS_TITLES
 
@@ -124,6 +124,7 @@ def _top(analysis: Analysis, why: Explanation | None) -> Markup:
                 analysis.classification,
                 why.conflicts if why else (),
                 why.criteria if why else (),
+                page_doubt(analysis),
             ),
             sections.section("reading", "Reading", sections.reading(why.reading)) if why else None,
             sections.section(

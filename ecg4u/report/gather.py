@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ecg4u.explain.titles import FEATURES
 from ecg4u.record import LEADS
 from ecg4u.report.markup import number
-from ecg4u.report.names import GRID_SOURCES, SCALE_SOURCES
+from ecg4u.report.names import GRADED, GRID_SOURCES, SCALE_SOURCES
 from ecg4u.report.view import Facts, FeatureRow, LeadTable
 
 if TYPE_CHECKING:
@@ -85,6 +85,25 @@ def warning_lines(analysis: Analysis) -> list[str]:
     return list(dict.fromkeys(lines))
 
 
+def page_doubt(analysis: Analysis) -> str:
+    """In a sentence, why the signals themselves may be wrong; empty where nothing says so."""
+    page = analysis.digitization
+    if page is None:
+        return ""
+    reasons = [] if page.grade == "good" else [_in_words(r) for r in page.grade_reasons]
+    if page.calibration.gain_from == "assumed":
+        gain = number(page.calibration.gain_mm_per_mv)
+        reasons.append(f"the gain is assumed to be {gain} mm/mV")
+    if not reasons:
+        return ""
+    return f"The page was read with doubts, so mind the numbers too: {'; '.join(reasons)}."
+
+
+def _in_words(reason: str) -> str:
+    grade, colon, leads = reason.partition(": ")
+    return f"{GRADED.get(grade, grade)}{colon}{leads}"
+
+
 def facts(analysis: Analysis) -> Facts:
     """Page, calibration, model, versions and timings of an analysis."""
     from ecg4u.analysis import versions
@@ -96,6 +115,9 @@ def facts(analysis: Analysis) -> Facts:
     rows.append(("Signals", f"{record.duration_s:.1f} s at {number(record.fs)} Hz"))
     known = [lead for lead, share in record.coverage().items() if share >= POOR_COVERAGE]
     rows.append(("Leads read", f"{len(known)} of {len(LEADS)}"))
+    if record.age is not None or record.sex is not None:
+        age = "" if record.age is None else f"{number(record.age)} years"
+        rows.append(("Patient", ", ".join(filter(None, (age, record.sex)))))
     if record.provenance.source_sha256:
         rows.append(("Source, SHA-256", record.provenance.source_sha256[:16] + " …"))
     if analysis.classification is not None:

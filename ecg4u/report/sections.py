@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING
 
+from ecg4u.explain.conflicts import blind
 from ecg4u.report.markup import Markup, join, number, tag
 from ecg4u.report.names import CLASS_TITLES, DISCLAIMER, SECTIONS, VERDICTS
 from ecg4u.report.view import Facts, FeatureRow, LeadTable
@@ -67,6 +68,7 @@ def verdict(
     opinion: Classification | None,
     conflicts: Sequence[str],
     measured: Sequence[CriterionResult] = (),
+    page_doubt: str = "",
 ) -> Markup:
     """The answer in a line: which classes, how sure, and where the parts disagree.
 
@@ -96,6 +98,7 @@ def verdict(
         tag("p", UNLIKELY, cls="quiet") if readable and possible else None,
         _by_criteria(opinion, measured),
         tag("p", VERDICTS.get(opinion.verdict, ""), " ", " ".join(opinion.reasons), cls="quiet"),
+        tag("p", tied(page_doubt), cls="doubt") if page_doubt else None,
         _conflicts(conflicts),
         attrs={"class": f"verdict {opinion.verdict}", "role": "status"},
     )
@@ -121,6 +124,7 @@ def _called(rows: Sequence[ClassResult], measured: Sequence[CriterionResult]) ->
                     "span",
                     f"probability {percent(row.probability)}, threshold {percent(row.threshold)}",
                     f"; {outcomes[row.name]}" if row.name in outcomes else "",
+                    blind(row),
                     cls="quiet",
                 ),
             )

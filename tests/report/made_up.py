@@ -126,7 +126,8 @@ def digitization(record: ECGRecord, text: str = "") -> Any:
         traces=traces,
         record=record,
         layout=SimpleNamespace(name="3x4"),
-        grade="good",
+        grade="fair",
+        grade_reasons=(f"the leads contradict each other {text}",),
         warnings=(f"Assumed. {text}",),
         rectified=SimpleNamespace(grid=SimpleNamespace(scale_from="grid")),
         calibration=SimpleNamespace(

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -90,6 +91,21 @@ def test_every_class_lead_and_limit_is_there(html: str) -> None:
     assert "Lead V3, row 3: poor" in text
 
 
+def test_what_makes_the_signals_doubtful_stands_beside_the_answer(html: str) -> None:
+    answer = html[html.index('class="verdict') : html.index('id="reading')]
+    assert "The page was read with doubts" in answer
+    assert "the leads contradict each other" in answer
+
+
+def test_a_class_that_the_network_is_blind_to_is_called_so() -> None:
+    whole = made_up.analysis()
+    assert whole.classification is not None
+    first = replace(whole.classification.results[1], probability=0.05, threshold=0.03)
+    said = replace(whole.classification, results=(replace(first, positive=True, sensitivity=0.0),))
+    assert "the network saw none" in parse(render(replace(whole, classification=said))).text
+    assert "the network saw" not in parse(render(whole)).text
+
+
 def test_all_text_is_escaped() -> None:
     hostile = render(made_up.analysis(HOSTILE), title=HOSTILE)
     assert "alert('x')" not in hostile.replace(script(), "")
@@ -128,8 +144,6 @@ def test_the_page_image_can_be_left_out() -> None:
 def test_unreadable_shows_no_probabilities() -> None:
     whole = made_up.analysis()
     assert whole.classification is not None
-    from dataclasses import replace
-
     said = replace(whole.classification, verdict="unreadable", reasons=("Lead V1 is flat.",))
     text = parse(render(replace(whole, classification=said))).text
     assert "Lead V1 is flat." in text
