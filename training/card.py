@@ -25,8 +25,7 @@ LIMITS = """\
   block than their label (LUDB 116, PTB-XL 00287): calibration and thresholds leave those labels
   out, the figures do not, and they alone cost about .02 of the validation split's macro AUROC. The
   test split was not looked through.
-- Thresholds and operating points were set on the same validation split (412 recordings), so that
-  the operating points there are somewhat too good; the test figures below are not.
+{thresholds}
 - A 3x4 page shows each lead for 2.5 s: a single premature beat may fall where the lead is not
   shown, and rhythm rests on the strip alone.
 - Long records are read in 10-s windows: AF, PAC and PVC take the highest window (so a long record
@@ -35,6 +34,16 @@ LIMITS = """\
   "uncertain" also by Einthoven's and Goldberger's relations, by leads that point the wrong way and
   by networks that disagree. A sawtooth or even spikes in all leads pass as beats, and so may leads
   in the wrong order whose shapes happen to fit."""
+
+_VALIDATED = """\
+- Thresholds and operating points were set on the same validation split (412 recordings), so that
+  the operating points there are somewhat too good; the test figures are not."""
+_OUT_OF_FOLD = """\
+- Calibration, thresholds and operating points come from the recordings of train and valid together,
+  each scored by members that had not seen its patient (the runs with `--held-out I/K` above); the
+  members that ship learned from all of them, with their settings and epochs fixed before. The
+  operating points are on the scores that set the thresholds; the test figures are not."""
+_NAMED = {"out of fold": "train and valid out of fold"}
 
 
 def in_words(card: dict[str, Any]) -> str:
@@ -47,14 +56,11 @@ def in_words(card: dict[str, Any]) -> str:
         f"{_kinds(card)} whose logits are averaged, nine sigmoid outputs, 12 leads and 12 masks "
         f"at {card['fs_hz']:g} Hz over {card['window_s']:g} s. Code version "
         f"{card['code_version']}, torch {card['torch']}, data file sha256 "
-        f"`{card['data_sha256'][:16]}`. Each network is its run's averaged weights at the epoch "
-        f"that validated best ({_epochs(card)}). Made by",
+        f"`{card['data_sha256'][:16]}`. {_epochs(card)} Made by",
         "",
         "```",
         "python -m training.prepare_data --ecg ../shared/ecg --out cache/ecg.h5",
-        *(_command(index, member) for index, member in enumerate(card["members"])),
-        f"python -m training.export {' '.join(_runs(card))} "
-        "--data cache/ecg.h5 --out ecg4u/model/weights --final",
+        *_commands(card),
         "```",
         *(["", *card["notes"]] if card.get("notes") else []),
         "",
@@ -77,34 +83,49 @@ def in_words(card: dict[str, Any]) -> str:
         "not known: `training/labels.py`.",
     ]
     for split, layouts in card["metrics"].items():
-        lines += ["", f"## Figures, {split} split", *_metrics(layouts)]
+        lines += ["", f"## Figures, {_NAMED.get(split, f'{split} split')}", *_metrics(layouts)]
         lines += ["", "Full leads by group:", "", *_groups(card["groups"][split])]
     lines += [
         "",
         "Intervals, sensitivity and specificity, by source, sex and age: "
         "`benchmarks/results/classify.md`.",
         "",
-        "## Thresholds (validation split)",
+        f"## Thresholds ({card['operating_points_on'].split(',')[0]})",
         *_points(card),
         "",
         "## Limits",
-        LIMITS,
+        LIMITS.format(thresholds=_OUT_OF_FOLD if card.get("folds") else _VALIDATED),
     ]
     return "\n".join(lines) + "\n"
 
 
-def _runs(card: dict[str, Any]) -> list[str]:
-    return [f"runs/{index}" for index in range(len(card["members"]))]
+def _commands(card: dict[str, Any]) -> list[str]:
+    """The commands that made the weights, in their order."""
+    runs = [f"runs/{index}" for index in range(len(card["members"]))]
+    lines = [_command(run, m) for run, m in zip(runs, card["members"], strict=True)]
+    names: dict[str, str] = {}
+    for fold in card.get("folds", ()):
+        command = _command("RUN", fold)
+        names.setdefault(command, f"runs/f{len(names)}")
+    lines += [command.replace("--run RUN", f"--run {run}") for command, run in names.items()]
+    folds = [f"--fold {names[_command('RUN', fold)]} " for fold in card.get("folds", ())]
+    return [
+        *lines,
+        f"python -m training.export {' '.join(runs)} {''.join(folds)}"
+        "--data cache/ecg.h5 --out ecg4u/model/weights --final",
+    ]
 
 
-def _command(index: int, member: dict[str, Any]) -> str:
+def _command(run: str, member: dict[str, Any]) -> str:
     s = member["settings"]
+    held = s.get("held_out", "valid")
+    held_out = f"--held-out {held} " if held != "valid" else ""
     if s.get("network") == "trees":
         return (
-            f"python -m training.trees --data cache/ecg.h5 --run runs/{index} --labels "
+            f"python -m training.trees --data cache/ecg.h5 --run {run} --labels "
             f"{s['labels']} --trees {s['trees']} --leaves {s['leaves']} --views {s['views']} "
             f"--learning-rate {s['learning_rate']:g} --small-sources {s['small_sources']:g} "
-            f"--physiology {s['physiology']:g} --seed {s['seed']} --threads 1"
+            f"--physiology {s['physiology']:g} --seed {s['seed']} {held_out}--threads 1"
         )
     blocks = ",".join(str(b) for b in s["blocks"])
     kind = s.get("network", "residual")
@@ -112,12 +133,14 @@ def _command(index: int, member: dict[str, Any]) -> str:
     physiology = f"--physiology {s['physiology']:g} " if s.get("physiology") else ""
     small = s.get("small_sources", 1)
     sources = f"--small-sources {small:g} " if small != 1 else ""
+    often = s.get("validate_every", 2)
+    every = f"--validate-every {often} " if often != 2 else ""
     return (
-        f"python -m training.train --data cache/ecg.h5 --run runs/{index} "
+        f"python -m training.train --data cache/ecg.h5 --run {run} "
         f"--network {kind} {shape}--labels {s['labels']} "
         f"--epochs {s['epochs']} --stop-after {member['epochs_trained']} --seed {s['seed']} "
         f"--learning-rate {s['learning_rate']:g} --dropout {s['dropout']} "
-        f"--weight-decay {s['weight_decay']} {physiology}{sources}"
+        f"--weight-decay {s['weight_decay']} {physiology}{sources}{held_out}{every}"
         f"--precision {s['precision']} --threads 1"
     )
 
@@ -188,8 +211,12 @@ def _kinds(card: dict[str, Any]) -> str:
 
 
 def _epochs(card: dict[str, Any]) -> str:
-    networks = (m for m in card["members"] if m["config"].get("kind") != "trees")
-    return ", ".join(str(member["epoch"]) for member in networks)
+    networks = [m for m in card["members"] if m["config"].get("kind") != "trees"]
+    epochs = ", ".join(str(member["epoch"]) for member in networks)
+    if all(m["settings"].get("held_out") == "none" for m in networks):
+        return f"Each network is its run's averaged weights at the last epoch ({epochs})."
+    best = "at the epoch that validated best"
+    return f"Each network is its run's averaged weights {best} ({epochs})."
 
 
 def _points(card: dict[str, Any]) -> list[str]:

@@ -1,9 +1,11 @@
 """Runs into shipped weights: `python -m training.export RUN... --data data.h5 --out DIR`.
 
-The networks' logits are averaged (an ensemble of one or more). On the validation split, seen in
-four layouts, each class gets its calibration (Platt), its threshold (`robust_threshold`) and its
-operating point; they travel in ``classifier.json`` beside one safetensors file a network. The test
-split is opened only with ``--final``, for the card's last figures.
+The networks' logits are averaged (an ensemble of one or more). Each class gets its calibration
+(Platt), its threshold (`robust_threshold`) and its operating point from recordings seen in four
+layouts: from the validation split, or, where the runs learned from that too, from train and valid
+out of fold (``--fold RUN``, for each run of each fold of `training.folds`; a run named twice counts
+twice). They travel in ``classifier.json`` beside one safetensors file a network. The test split is
+opened only with ``--final``, for the card's last figures.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ import hashlib
 import json
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -30,6 +33,7 @@ from training.calibrate import Calibration, operating_point, platt, robust_thres
 from training.card import in_words
 from training.dataset import Data, load
 from training.evaluate import LAYOUTS, Predictions, predict
+from training.folds import folds_of, held, parse
 from training.groups import by_group, macro_with_interval
 from training.labels import believed
 from training.metrics import auroc, average_precision, calibration_error, f1
@@ -43,6 +47,11 @@ SOURCES = {
     "PTB": "PhysioNet/CinC Challenge 2020, CC BY 4.0",
     "LUDB": "Kalyakulina et al., PhysioNet, doi:10.13026/eegm-h675, ODC-By 1.0",
     "MIT-BIH": "Moody and Mark, PhysioNet, doi:10.13026/C2F305, ODC-By 1.0",
+}
+
+OPERATING_POINTS_ON = {
+    "valid": "validation split, full leads, thresholds set on the same split",
+    "out of fold": "train and valid out of fold, full leads, thresholds set on the same scores",
 }
 
 
@@ -99,22 +108,60 @@ def probabilities(found: Predictions, fits: dict[str, Calibration]) -> npt.NDArr
 
 
 def fit(
-    data: Data, network: nn.Module, classes: tuple[str, ...]
+    data: Data, found: Mapping[str, Predictions], classes: tuple[str, ...]
 ) -> tuple[dict[str, Calibration], dict[str, float], dict[str, Any]]:
-    """Calibration, threshold and operating point per class from the validation split."""
-    found = [predict(network, data, "valid", layout, classes=classes) for layout in LAYOUTS]
+    """Calibration, threshold and operating point per class from the layouts' predictions."""
     known = believed(data.reference, data.source, data.name)
-    labels = np.concatenate([known[f.recordings] for f in found])
-    logits = np.concatenate([f.logits for f in found])
+    labels = np.concatenate([known[f.recordings] for f in found.values()])
+    logits = np.concatenate([f.logits for f in found.values()])
     fits, thresholds, points = {}, {}, {}
     for column, name in enumerate(classes):
         truth = labels[:, CLASSES.index(name)]
-        fits[name] = platt(truth, logits[:, column], 1 / len(LAYOUTS))
+        fits[name] = platt(truth, logits[:, column], 1 / len(found))
         probability = fits[name].probability(logits[:, column])
         thresholds[name] = robust_threshold(truth, probability)
-        first = slice(0, len(found[0].recordings))
+        first = slice(0, len(found["full"].recordings))
         points[name] = operating_point(truth[first], probability[first], thresholds[name])
     return fits, thresholds, points
+
+
+def validated(
+    data: Data, network: nn.Module, split: str, classes: tuple[str, ...]
+) -> dict[str, Predictions]:
+    """What the ensemble says of a split, in each layout."""
+    return {name: predict(network, data, split, name, classes=classes) for name in LAYOUTS}
+
+
+def out_of_fold(
+    data: Data, runs: Sequence[Path], classes: tuple[str, ...]
+) -> dict[str, Predictions]:
+    """What runs that have not seen it say of each recording of train and valid, in each layout.
+
+    Raises
+    ------
+    click.UsageError
+        If the folds of the runs are not one whole set.
+    """
+    ensembles: dict[str, list[Network]] = {}
+    for run in runs:
+        network, about = member(run, len(classes))
+        ensembles.setdefault(about["settings"].get("held_out", "valid"), []).append(network)
+    found = [
+        validated(held(data, fold), Ensemble(networks, len(classes)).eval(), "valid", classes)
+        for fold, networks in ensembles.items()
+    ]
+    joined = {name: _joined([each[name] for each in found]) for name in LAYOUTS}
+    parts = [parse(fold) for fold in ensembles]
+    expected = np.flatnonzero(folds_of(data, 2) >= 0)
+    if None in parts or not np.array_equal(joined["full"].recordings, expected):
+        raise click.UsageError("--fold needs runs for every fold of one set, such as 0/4 to 3/4")
+    return joined
+
+
+def _joined(parts: list[Predictions]) -> Predictions:
+    rows = np.concatenate([part.recordings for part in parts])
+    order = np.argsort(rows, kind="stable")
+    return Predictions(rows[order], np.concatenate([part.logits for part in parts])[order])
 
 
 def people(data: Data) -> dict[str, Any]:
@@ -131,6 +178,12 @@ def people(data: Data) -> dict[str, Any]:
     named = data.patient[data.patient != ""]
     told["patients_named"] = len(set(named))
     return told
+
+
+def _fold(run: Path) -> dict[str, Any]:
+    """A run that only calibrates, for the card."""
+    about = json.loads((run / "run.json").read_text())
+    return {"settings": about["settings"], "epochs_trained": len(about["history"])}
 
 
 def _code_version() -> str:
@@ -174,21 +227,35 @@ def write_members(members: list[Network], abouts: list[dict[str, Any]], out: Pat
 @click.option("--data", "source", type=click.Path(path_type=Path, exists=True), required=True)
 @click.option("--out", type=click.Path(path_type=Path), required=True)
 @click.option("--final", is_flag=True, help="Also measure the test split, for the card.")
-def main(runs: tuple[Path, ...], source: Path, out: Path, final: bool) -> None:
-    """Combine RUNS, calibrate on the validation split, and write weights with their card."""
+@click.option(
+    "--fold",
+    "folds",
+    multiple=True,
+    type=click.Path(path_type=Path, exists=True),
+    help="A run with a fold held out: calibrate on these instead of the validation split.",
+)
+def main(
+    runs: tuple[Path, ...], source: Path, out: Path, final: bool, folds: tuple[Path, ...]
+) -> None:
+    """Combine RUNS, calibrate, and write weights with their card."""
     data = load(source)
     classes = tuple(json.loads((runs[0] / "run.json").read_text())["classes"])
     members, abouts = map(list, zip(*(member(run, len(classes)) for run in runs), strict=True))
     network = Ensemble(members, len(classes)).eval()
-    fits, thresholds, points = fit(data, network, classes)
+    if folds:
+        known, judged = "out of fold", out_of_fold(data, folds, classes)
+    else:
+        known, judged = "valid", validated(data, network, "valid", classes)
+    fits, thresholds, points = fit(data, judged, classes)
     out.mkdir(parents=True, exist_ok=True)
     entries = write_members(members, abouts, out)
     digest = hashlib.sha256("".join(e["sha256"] for e in entries).encode()).hexdigest()[:8]
-    splits = ("valid", "test") if final else ("valid",)
+    views = {known: judged}
+    if final:
+        views["test"] = validated(data, network, "test", classes)
     metrics: dict[str, dict[str, Any]] = {}
     groups: dict[str, Any] = {}
-    for split in splits:
-        seen = {name: predict(network, data, split, name, classes=classes) for name in LAYOUTS}
+    for split, seen in views.items():
         metrics[split] = {
             layout: scored(data, found, fits, thresholds) for layout, found in seen.items()
         }
@@ -209,7 +276,8 @@ def main(runs: tuple[Path, ...], source: Path, out: Path, final: bool) -> None:
         "calibration": {name: asdict(value) for name, value in fits.items()},
         "thresholds": thresholds,
         "operating_points": points,
-        "operating_points_on": "validation split, full leads, thresholds set on the same split",
+        "operating_points_on": OPERATING_POINTS_ON[known],
+        "folds": [_fold(run) for run in folds],
         "code_version": _code_version(),
         "data_sha256": hashlib.sha256(source.read_bytes()).hexdigest(),
         "torch": torch.__version__.split("+")[0],
@@ -221,8 +289,8 @@ def main(runs: tuple[Path, ...], source: Path, out: Path, final: bool) -> None:
     card = _rounded(card)
     (out / CARD_NAME).write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
     (out / "CARD.md").write_text(in_words(card), encoding="utf-8")
-    for split in splits:
-        for layout, table in metrics[split].items():
+    for split, tables in metrics.items():
+        for layout, table in tables.items():
             print(
                 f"{split} {layout}: AUROC {table['macro_auroc']:.3f}, F1 {table['macro_f1']:.3f}",
                 file=sys.stderr,

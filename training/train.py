@@ -30,6 +30,7 @@ from ecg4u.record import CLASSES
 from training.augment import FULL, Augmentation, augment, mixed
 from training.dataset import Data, class_columns, load, sampling_weights
 from training.evaluate import aurocs, macro, predict
+from training.folds import checked, held
 from training.peer import PeerConfig, ResNet34
 from training.physiology import Physiology, changed
 
@@ -68,6 +69,8 @@ class Settings:
     dropout: float = 0.2
     seed: int = 0
     precision: str = "fp32"
+    held_out: str = "valid"
+    validate_every: int = VALIDATE_EVERY
 
 
 def masked_loss(logits: Tensor, targets: Tensor, auxiliary_from: int, weight: float) -> Tensor:
@@ -154,7 +157,7 @@ class Trainer:
             loss = self._train_epoch()
             self.epoch += 1
             entry: dict[str, Any] = {"epoch": self.epoch, "loss": loss}
-            if self.epoch % VALIDATE_EVERY == 0 or self.epoch == last:
+            if self.epoch % self.settings.validate_every == 0 or self.epoch == last:
                 entry |= self.validate()
             entry["seconds"] = round(time.monotonic() - started, 1)
             self.history.append(entry)
@@ -211,9 +214,13 @@ class Trainer:
         return scores(self.average, self.data, self.classes, self.device)
 
     def _keep_best(self) -> None:
-        """Save the averaged weights as ``best.pt`` if no epoch before validated as well."""
+        """Save the averaged weights as ``best.pt`` if no epoch before validated as well.
+
+        With nothing held out every epoch is saved, so that the last one stays.
+        """
         scores = {h["epoch"]: validation_score(h) for h in self.history if "full" in h}
-        if scores and max(scores, key=lambda epoch: scores[epoch]) == self.epoch:
+        without = not len(self.data.windows("valid"))
+        if without or (scores and max(scores, key=lambda epoch: scores[epoch]) == self.epoch):
             self.run.mkdir(parents=True, exist_ok=True)
             _write({"average": self.average.state_dict(), "epoch": self.epoch}, self.run, "best")
 
@@ -246,12 +253,12 @@ class Trainer:
 def scores(
     network: Network | ResNet34, data: Data, classes: tuple[str, ...], device: str = "cpu"
 ) -> dict[str, Any]:
-    """AUROC per class on the validation split, two layouts."""
+    """AUROC per class on the validation split, two layouts; nothing where there is no such split."""
     found: dict[str, Any] = {}
+    if not len(data.windows("valid")):
+        return found
     for layout in VALIDATION_LAYOUTS:
         predictions = predict(network, data, "valid", layout, classes=classes, device=device)
-        if not len(predictions.recordings):
-            continue
         each = aurocs(data.reference, predictions, classes)
         found[layout] = {**each, "macro": macro(each)}
     return found
@@ -336,6 +343,10 @@ def _bar(epoch: int, epochs: int, step: int, steps: int) -> None:
 @click.option("--dropout", default=0.2)
 @click.option("--weight-decay", default=0.03)
 @click.option("--seed", default=0)
+@click.option(
+    "--held-out", default="valid", callback=checked, help="valid, a fold such as 0/4, or none."
+)
+@click.option("--validate-every", default=VALIDATE_EVERY, help="Epochs; the best one is kept.")
 @click.option("--device", default="cpu", help="cpu, cuda or mps.")
 @click.option("--threads", default=0, help="CPU threads; 0 leaves torch's choice.")
 @click.option("--precision", type=click.Choice(["fp32", "bf16"]), default="fp32")
@@ -350,7 +361,8 @@ def main(
         torch.set_num_threads(threads)
     counts = tuple(int(count) for count in blocks.split(","))
     settings = Settings(data=data.name, blocks=counts, **options)
-    trainer = Trainer(settings, load(data, stream=not memory), run, device)
+    parts = held(load(data, stream=not memory), settings.held_out)
+    trainer = Trainer(settings, parts, run, device)
     if resume:
         trainer.resume()
     trainer.fit()

@@ -28,11 +28,22 @@ MIN_INNER_PULSES = 0.5
 MIN_GAPPED_ROWS = 2
 GAPPED_ROWS = 0.6
 MIN_GAP_MM = 2.0
+MAX_PULSE_MM = 8.0
 MAX_GAP_OFF_MM = 15.0
 LEAST_PITCH_MM = 20.0
 PITCH_COST = 25.0
 GAP_AT_EDGE = 1.5
 GAP_INSIDE = 3.0
+MOST_BESIDE = 0.25
+"""How much of a row on either side of a place is compared, at most."""
+FEWEST_EDGES = 3
+"""Columns between so many edges are 5 s long: their halves hold enough beats to compare."""
+MIN_SHAPE_MM = 10.0
+SHAPE_QUANTILES = np.linspace(0.01, 0.99, 50)
+SHAPE_NOISE_MM = 0.1
+USUAL_CONTRAST = 0.15
+CHANGE_WEIGHT = 8.0
+MOST_CHANGE = 4.0
 COLUMN_S = {1: 10.0, 2: 5.0, 3: 10.0 / 3, 4: 2.5}
 SURE = 0.8
 SAME_LENGTH = 0.008
@@ -245,14 +256,23 @@ def _gaps(rows: Sequence[RowPath], edges: Array, px_per_mm: float) -> list[tuple
 
 
 def _bare(rows: Sequence[RowPath], px_per_mm: float) -> list[tuple[float, float]]:
-    """Stretches (px) between ink in which most of several rows have none."""
+    """Stretches (px) between ink in which most of several rows have none.
+
+    A pulse that stands by itself between two columns is part of what parts them.
+    """
     if len(rows) < MIN_GAPPED_ROWS:
         return []
     bare = np.mean([~np.isfinite(row.centre) for row in rows], axis=0) > GAPPED_ROWS
     turns = np.flatnonzero(np.diff(bare.astype(np.int8)))
     inner = turns[0 if not bare[0] else 1 :]
-    pairs = zip(inner[::2], inner[1::2], strict=False)
-    return [(x0 + 1.0, x1 + 1.0) for x0, x1 in pairs if x1 - x0 > MIN_GAP_MM * px_per_mm]
+    found: list[tuple[float, float]] = []
+    for x0, x1 in zip(inner[::2] + 1.0, inner[1::2] + 1.0, strict=False):
+        if x1 - x0 <= MIN_GAP_MM * px_per_mm:
+            continue
+        if found and x0 - found[-1][1] < MAX_PULSE_MM * px_per_mm:
+            x0 = found.pop()[0]
+        found.append((float(x0), float(x1)))
+    return found
 
 
 def _parts(gap: tuple[float, float], edge: float, px_per_mm: float) -> bool:
@@ -271,6 +291,42 @@ def pitch_cost(columns: int, labels: Sequence[Label], px_per_mm: float, speed: f
         return 0.0
     usual = COLUMN_S[columns] * speed * px_per_mm
     return float(PITCH_COST * min(abs(np.log(steps / usual)).mean(), 1.0))
+
+
+def change_evidence(
+    rows: Sequence[RowPath], strips: Sequence[RowPath], edges: Array, px_per_mm: float
+) -> float:
+    """What the traces' shape says for these columns: it changes where one lead follows another.
+
+    It stays the same across the same place of a rhythm strip, and in the middle of a long column.
+    """
+    width = edges[1] - edges[0]
+    side = min(width, MOST_BESIDE * (edges[-1] - edges[0]))
+    middles = (edges[:-1] + edges[1:]) / 2 if len(edges) <= FEWEST_EDGES else edges[:0]
+    differ = [_change(row, x, side, px_per_mm) for row in rows for x in edges[1:-1]]
+    same = [_change(row, x, side, px_per_mm) for row in strips for x in edges[1:-1]]
+    same += [_change(row, x, side, px_per_mm) for row in rows for x in middles]
+    differ, same = ([c for c in changes if c is not None] for changes in (differ, same))
+    if not differ or not same:
+        return 0.0
+    contrast = float(np.mean(differ) - np.mean(same)) - USUAL_CONTRAST
+    return float(np.clip(CHANGE_WEIGHT * contrast, -MOST_CHANGE, MOST_CHANGE))
+
+
+def _change(row: RowPath, x: float, side: float, px_per_mm: float) -> float | None:
+    """How far the heights of a trace ``side`` px left and right of a place differ, in their size.
+
+    Mean distance of their quantiles; None where there is hardly a trace.
+    """
+    quantiles = []
+    for first, last in ((x - side, x), (x, x + side)):
+        heights = row.centre[max(0, int(first)) : max(0, int(last))]
+        heights = heights[np.isfinite(heights)]
+        if len(heights) < MIN_SHAPE_MM * px_per_mm:
+            return None
+        quantiles.append(np.quantile(heights - np.median(heights), SHAPE_QUANTILES))
+    size = np.mean(np.abs(quantiles)) + SHAPE_NOISE_MM * px_per_mm
+    return float(np.mean(np.abs(quantiles[0] - quantiles[1])) / size)
 
 
 def gap_evidence(rows: Sequence[RowPath], edges: Array, px_per_mm: float) -> float:

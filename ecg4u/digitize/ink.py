@@ -28,6 +28,8 @@ GATE = (0.1, 0.4)
 WRITING = (0.3, 0.6)
 UNSURE = 0.6
 BROKEN_MM = 1.5
+DESK_MM = 4.0
+DESK_DARKNESS = 0.3
 HAZE_MM = 3.6
 HAZE_CELLS = 9
 
@@ -60,7 +62,7 @@ def grid_darkness(
 
     ``dark`` is `darkness`; ``valid`` (H, W) is False beyond the paper, which then does not count.
     """
-    share = np.ones_like(dark) if valid is None else valid.astype(np.float32)
+    share = _paper_share(dark, px_per_mm, valid)
     capped = np.minimum(dark, np.float32(0.6)) * share
     along_x = _line_darkness(capped.T, share.T, px_per_mm, LINE_X_MM).T
     along_y = _line_darkness(capped, share, px_per_mm, LINE_Y_MM)
@@ -70,6 +72,19 @@ def grid_darkness(
         np.clip(GRID_EXCESS * (line - 0.5 * base), 0.0, 1.0) for line in (along_y, along_x)
     )
     return np.asarray(down + across - down * across)
+
+
+def _paper_share(dark: FloatArray, px_per_mm: float, valid: np.ndarray | None) -> FloatArray:
+    """1 on paper, 0 beyond it and on the dark areas, broader than any line, that desks leave."""
+    import cv2
+
+    size = (-(-dark.shape[1] // 4), -(-dark.shape[0] // 4))
+    small = cv2.resize(dark, size, interpolation=cv2.INTER_AREA)
+    side = np.ones((int(DESK_MM * px_per_mm / 4) | 1,) * 2, np.uint8)
+    desk = cv2.morphologyEx((small > DESK_DARKNESS).astype(np.uint8), cv2.MORPH_OPEN, side)
+    desk = cv2.dilate(desk, np.ones((3, 3), np.uint8))
+    paper = 1 - cv2.resize(desk, dark.shape[::-1], interpolation=cv2.INTER_NEAREST)
+    return np.asarray(paper if valid is None else paper * valid, np.float32)
 
 
 def _line_darkness(

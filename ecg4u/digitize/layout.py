@@ -20,6 +20,7 @@ from ecg4u.digitize.columns import (
     SURE,
     Columns,
     boundaries,
+    change_evidence,
     gap_evidence,
     pitch_cost,
     place_columns,
@@ -44,6 +45,8 @@ UNPLACED_SHARE = 0.8
 LABEL_BEFORE_MM = 14.0
 LABEL_AFTER_MM = 18.0
 ROW_REACH_MM = 16.0
+BESIDE_MM = 2.0
+"""How far on the other side of its trace a name may stand on pages that print names on it."""
 FAR_LABEL_COST_PER_MM = 0.05
 UNLABELLED_COST = 1.2
 MAX_WEAK = 0.34
@@ -149,14 +152,15 @@ def _label_scores(
     """
     scores = np.zeros((geometry.cells + geometry.rhythm, len(LEADS)))
     starts = edges[:-1] + _label_offset(labels, edges, px_per_mm)
-    against = 0.0
+    against, beside = 0.0, BESIDE_MM * px_per_mm
     for label in labels:
         gain = _weight(label)
         rows = _rows_near(label, baselines, px_per_mm)
         if not rows or not edges[0] < label.centre[0] + LABEL_BEFORE_MM * px_per_mm:
             continue
         y = label.centre[1]
-        preferred = [r for r in rows if (baselines[r] <= y) == below] or rows
+        side = 1.0 if below else -1.0
+        preferred = [r for r in rows if side * (y - baselines[r]) >= -beside] or rows
         row = min(preferred, key=lambda r: abs(baselines[r] - y))
         column = _column_of(label, starts, px_per_mm)
         if column is None or (row >= geometry.rows and column > 0):
@@ -258,6 +262,7 @@ def find_layout(
             speed_mm_per_s,
         )
         known = gap_evidence(rows, edges, px_per_mm)
+        known += change_evidence(rows, paths[geometry.rows :], edges, px_per_mm)
         known -= pitch_cost(geometry.columns, labels, px_per_mm, speed_mm_per_s)
         for below in (True, False):
             scores, against = _label_scores(geometry, edges, baselines, labels, px_per_mm, below)

@@ -8,6 +8,7 @@ that touch or cross keep their identity.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -50,6 +51,8 @@ IN_STEP, OUT_OF_STEP = 0.45, 0.28
 STEP_MM = 2.0
 PITCH_TOLERANCE = 0.25
 ROW_END_SLACK_MM = 4.0
+MIN_ROWS_GOING_ON = 3
+SURE_INK = 0.7
 
 
 @dataclass(frozen=True, eq=False)
@@ -180,9 +183,12 @@ def _measured(fine: FineInk, baselines: Array, paths: Array, px_per_mm: float) -
     """The curve of each row from its path on the coarser page that it was followed on."""
     scale = TRACK_PX_PER_MM / px_per_mm
     full = (paths + 0.5) / scale - 0.5
+    strokes = [fine.stroke_width(path, px_per_mm) for path in full]
+    known = [stroke for stroke in strokes if stroke is not None]
+    usual = float(np.median(known)) if known else None
     return [
-        _measure(fine, full, row, float(baselines[row] / scale), px_per_mm)
-        for row in range(len(full))
+        _measure(fine, full, row, stroke or usual, float(baselines[row] / scale), px_per_mm)
+        for row, stroke in enumerate(strokes)
     ]
 
 
@@ -239,13 +245,14 @@ def _plausible(rows: list[RowPath], px_per_mm: float) -> tuple[RowPath, ...]:
     What a row shows beyond that stretch is left out.
     """
     rows = [row for row in rows if _deflection(row.centre, px_per_mm) > MIN_DEFLECTION_MM]
+    rows = _inked(rows)
     longest = max((row.extent[1] - row.extent[0] for row in rows), default=0)
     long = [r for r in rows if r.extent[1] - r.extent[0] >= MIN_SHARE_OF_LONGEST_ROW * longest]
     if not long:
         return ()
     slack = ROW_END_SLACK_MM * px_per_mm
-    first = float(np.median([row.extent[0] for row in long])) - slack
-    last = float(np.median([row.extent[1] for row in long])) + slack
+    first = -_shared_end([-row.extent[0] for row in long], slack) - slack
+    last = _shared_end([row.extent[1] for row in long], slack) + slack
     kept = []
     for row in long:
         columns = np.arange(len(row.centre))
@@ -258,6 +265,22 @@ def _plausible(rows: list[RowPath], px_per_mm: float) -> tuple[RowPath, ...]:
             fine = np.where(np.repeat(inside, FINE), row.fine, np.nan)
             kept.append(replace(row, centre=centre, fine=fine))
     return tuple(_in_step(_single(kept, px_per_mm), px_per_mm))
+
+
+def _inked(rows: list[RowPath]) -> list[RowPath]:
+    """Rows whose ink is as sure as that of the surest row: what is left of a grid is not."""
+    usual = [float(np.nanmedian(row.ink)) for row in rows]
+    return [row for row, ink in zip(rows, usual, strict=True) if ink > SURE_INK * max(usual)]
+
+
+def _shared_end(ends: Sequence[int], slack: float) -> float:
+    """The furthest end that several rows have: columns may go on beyond the rhythm strips."""
+    usual = float(np.median(ends))
+    further = [end for end in ends if end > usual + slack]
+    if len(further) < MIN_ROWS_GOING_ON:
+        return usual
+    end = float(np.median(further))
+    return end if max(further) - min(further) < slack else usual
 
 
 def _single(rows: list[RowPath], px_per_mm: float) -> list[RowPath]:
@@ -312,11 +335,16 @@ def _steepness(row: RowPath, px_per_mm: float) -> Array:
     return np.minimum(smooth, np.percentile(smooth, 95))
 
 
-def _measure(ink: FineInk, paths: Array, row: int, baseline: float, px_per_mm: float) -> RowPath:
-    """Edges and centre line of one row; ink that other rows run through is shared out."""
+def _measure(
+    ink: FineInk, paths: Array, row: int, stroke: float | None, baseline: float, px_per_mm: float
+) -> RowPath:
+    """Edges and centre line of one row; ink that other rows run through is shared out.
+
+    ``stroke`` (px) is how thick steep strokes are, of this row or else of the page.
+    """
     y = paths[row]
     edges = ink.edges(y, int(SNAP_MM * px_per_mm))
-    pen = pen_width(edges, px_per_mm, ink.stroke_width(y, px_per_mm))
+    pen = pen_width(edges, px_per_mm, stroke)
     edges = filled_strokes(edges, y, pen)
     top, bottom, strength = edges.top, edges.bottom, edges.strength
     lowest, highest = (np.repeat(v, FINE) for v in visited(y))

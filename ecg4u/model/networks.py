@@ -7,7 +7,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from ecg4u.model.beatnet import BeatConfig, BeatNet, lay_over
+from ecg4u.model.beatnet import BeatConfig, BeatNet, Beats, lay_over
+from ecg4u.model.measures import measures_of
 from ecg4u.model.network import ECGNet, NetworkConfig
 from ecg4u.model.trees import Trees, TreesConfig
 
@@ -24,6 +25,18 @@ def build(values: dict[str, Any]) -> Network:
 
 
 def answers(members: Iterable[nn.Module], x: Tensor) -> list[Tensor]:
-    """(n, 24, t) -> each member's (n, outputs) logits; the beats are laid over one another once."""
+    """(n, 24, t) -> each member's (n, outputs) logits.
+
+    The beats are laid over one another, and measured, once for all members.
+    """
+    members = list(members)
     beats = lay_over(x)
-    return [net.of(beats) if isinstance(net, BeatNet | Trees) else net(x) for net in members]
+    measured = measures_of(beats) if any(isinstance(net, Trees) for net in members) else None
+    return [_answer(net, x, beats, measured) for net in members]
+
+
+def _answer(net: nn.Module, x: Tensor, beats: Beats, measured: Tensor | None) -> Tensor:
+    if isinstance(net, Trees) and measured is not None:
+        return net.from_measures(measured)
+    answer: Tensor = net.of(beats) if isinstance(net, BeatNet) else net(x)
+    return answer

@@ -82,6 +82,12 @@ class AnalysisOptions(_Strict):
 
     gain_mm_per_mv: Gain | None = Field(default=None, description="If known: e.g. 5, 10 or 20")
     speed_mm_per_s: Speed | None = Field(default=None, description="If known: e.g. 25 or 50")
+    age: Annotated[float, Field(ge=0, le=130, strict=True)] | None = Field(
+        default=None, description="Years, if known: a limit of ST elevation depends on it"
+    )
+    sex: Literal["F", "M"] | None = Field(
+        default=None, description="If known: limits of ST elevation and QTc depend on it"
+    )
     page: int = Field(default=1, ge=1, le=1000, strict=True, description="Which page of a PDF")
     explain: bool = Field(
         default=True, strict=True, description="False: classes without reasons, sooner"

@@ -58,8 +58,10 @@ def test_the_whole_path(browser: Chromium, address: str, tmp_path: Path) -> None
     browser.press("ArrowRight")
     assert browser.run("state.turn") == 1
     assert browser.run("state.crop[0]") == pytest.approx(0.01)
+    browser.run("$('options').age.value = 61, $('options').sex.value = 'F'")
     browser.run("document.querySelector('#options').requestSubmit()")
     browser.wait(view_is("result"))
+    assert browser.run(ASKED) == {"explain": True, "page": 1, "age": 61, "sex": "F"}
 
     browser.wait(f"{IN_REPORT}.querySelector('.sentence')")
     assert browser.run(f"{IN_REPORT}.documentElement.scrollWidth <= innerWidth")

@@ -77,10 +77,11 @@ def test_result_report_and_signals_by_id(client: TestClient) -> None:
 
 
 def test_a_correction_uses_the_page_that_was_sent(client: TestClient) -> None:
-    first = send(client, stand_in.page(), data={"options": '{"explain": false}'})
+    options = '{"explain": false, "age": 61, "sex": "F"}'
+    first = send(client, stand_in.page(), data={"options": options})
     again = client.post(first.headers["location"] + "/correct", json={"speed_mm_per_s": 50})
     assert again.status_code == 200
-    said = {"explain": False, "page": 1, "correction": {"speed": 50}}
+    said = {"explain": False, "page": 1, "age": 61, "sex": "F", "correction": {"speed": 50}}
     assert again.json()["options"] == said
     assert again.headers["location"] != first.headers["location"]
 
@@ -157,7 +158,16 @@ def test_a_body_without_a_length_is_cut_off_at_the_limit(client: TestClient) -> 
 
 @pytest.mark.parametrize(
     "options",
-    ["", "[]", "nonsense", '{"gain_mm_per_mv": "x"}', '{"gain_mm_per_mv": -1}', '{"a": 1}'],
+    [
+        "",
+        "[]",
+        "nonsense",
+        '{"gain_mm_per_mv": "x"}',
+        '{"gain_mm_per_mv": -1}',
+        '{"a": 1}',
+        '{"age": -1}',
+        '{"sex": "f"}',
+    ],
 )
 def test_options_that_make_no_sense(client: TestClient, options: str) -> None:
     answer = send(client, stand_in.page(), data={"options": options or " "})

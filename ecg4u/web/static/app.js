@@ -173,10 +173,12 @@ async function prepared() {
 
 /* Reading */
 
-function numbers(form) {
-  const given = {};
-  for (const [name, value] of new FormData(form)) if (value !== "") given[name] = Number(value);
-  return given;
+function given(form) {
+  const said = {};
+  for (const [name, value] of new FormData(form)) {
+    if (value !== "") said[name] = name === "sex" ? value : Number(value);
+  }
+  return said;
 }
 
 function progress(stage, ahead = 0) {
@@ -237,11 +239,11 @@ async function present() {
 }
 
 async function upload() {
-  const given = numbers($("options"));
-  if ($("page-field").hidden) delete given.page;
+  const said = given($("options"));
+  if ($("page-field").hidden) delete said.page;
   const body = new FormData();
   body.append("image", await prepared(), "page");
-  body.append("options", JSON.stringify(given));
+  body.append("options", JSON.stringify(said));
   return ask("/v1/ecg?wait=false", { method: "POST", body });
 }
 
