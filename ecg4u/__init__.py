@@ -4,11 +4,15 @@ A research and teaching aid, not a medical device.
 
 >>> import ecg4u
 >>> record = ecg4u.digitize("page.png")      # doctest: +SKIP
->>> ecg4u.classify(record)                   # doctest: +SKIP
->>> ecg4u.explain(record)                    # doctest: +SKIP
+>>> said = ecg4u.classify(record)            # doctest: +SKIP
+>>> print(ecg4u.explain(record, said))       # doctest: +SKIP
+
+``ecg4u.analyse("page.png")`` does all of it. What cannot be read raises an `ECG4UError` that says
+what to do; ``from ecg4u.io import Page`` for pixels instead of a file.
 
 Everything heavy is imported when it is first used. `ecg4u.digitize` and `ecg4u.explain` are
-packages that can also be called; ``from ecg4u.digitize import digitize`` is the same function.
+packages that can also be called; ``from ecg4u.digitize import digitize`` is the same function, and
+``help(ecg4u.digitize.digitize)`` describes it.
 """
 
 from __future__ import annotations

@@ -305,12 +305,7 @@ def explain(
         _print_json(analysis.to_dict())
         return
     assert analysis.explanation is not None
-    section = ""
-    for sentence in analysis.explanation.reading:
-        if sentence.section != section:
-            section = sentence.section
-            click.echo(f"{section}:")
-        click.echo(f"  {sentence.text}")
+    click.echo(str(analysis.explanation))
     assert analysis.classification is not None
     for conflict in analysis.explanation.conflicts:
         click.echo(f"Look again: {conflict}")

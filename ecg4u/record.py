@@ -130,7 +130,9 @@ class ECGRecord:
         return self.n_samples / self.fs
 
     def lead(self, name: str) -> FloatArray:
-        """The samples of one lead, (n_samples,) in mV, NaN where not shown."""
+        """The samples of one lead of `LEADS`, (n_samples,) in mV, NaN where not shown."""
+        if name not in LEADS:
+            raise ValueError(f"{name!r} is not one of {', '.join(LEADS)}")
         return self.p_signal[:, LEADS.index(name)]
 
     def coverage(self) -> dict[str, float]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from itertools import groupby
 from typing import Any, Literal
 
 Outcome = Literal["met", "not met", "cannot tell"]
@@ -198,7 +199,10 @@ class Contrast:
 
 @dataclass(frozen=True)
 class Explanation:
-    """Why: measurements, criteria, attributions, and a reading that joins them."""
+    """Why: measurements, criteria, attributions, and a reading that joins them.
+
+    Printed, it is the reading.
+    """
 
     features: Features
     criteria: tuple[CriterionResult, ...]
@@ -207,6 +211,16 @@ class Explanation:
     conflicts: tuple[str, ...]
     contrasts: tuple[Contrast, ...] = ()
     timings_s: Mapping[str, float] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        lines: list[str] = []
+        for section, sentences in groupby(self.reading, key=lambda sentence: sentence.section):
+            lines += [f"{section}:", *(f"  {sentence.text}" for sentence in sentences)]
+        return "\n".join(lines)
+
+    def __repr__(self) -> str:
+        classes = ", ".join(dict.fromkeys(a.class_name for a in self.attributions)) or "none"
+        return f"<Explanation: {len(self.reading)} sentences; attributed: {classes}>"
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for ``result.json``; timings are left out, so that reruns are identical."""

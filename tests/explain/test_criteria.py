@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from ecg4u.explain import explain
 from ecg4u.explain.conclusion import left_open
 from ecg4u.explain.conflicts import conflicts
 from ecg4u.explain.criteria import CRITERIA, Patient, evaluate, st_limits
@@ -368,3 +369,11 @@ def test_st_that_age_and_sex_decide_is_not_called_normal():
 def test_st_beside_a_wide_qrs_that_is_no_known_block_is_told_with_a_doubt(width, warned):
     found = features({lead: {"j": 0.5, "st60": 0.5} for lead in ("V3", "V4")}, qrs=width)
     assert ("paced" in st_t(found)) == warned
+
+
+def test_an_explanation_prints_as_its_reading_and_not_as_its_numbers(sinus):
+    why = explain(sinus)
+    lines = str(why).splitlines()
+    assert lines[0] == "Rate:"
+    assert [line[2:] for line in lines if line.startswith("  ")] == [s.text for s in why.reading]
+    assert len(repr(why)) < 100
