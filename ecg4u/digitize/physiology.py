@@ -221,8 +221,8 @@ def misnamed_limb_leads(beats: Mapping[str, Floats]) -> tuple[str, ...]:
         return ()
     order = [traces[i] for i in orders[best]]
     moved = [(name, trace) for name, trace in zip(names, order, strict=True) if name != trace]
-    which = ", ".join(f"{trace} looks like {name}" for name, trace in moved)
-    return (f"Names of limb leads seem exchanged ({which}): they fit Einthoven's laws badly.",)
+    which = ", ".join(f"what is called {trace} fits as {name}" for name, trace in moved)
+    return (f"Names of limb leads seem wrong ({which}): as named they contradict Einthoven's laws.",)
 
 
 def swapped_electrodes(beats: Mapping[str, Floats]) -> tuple[str, ...]:
