@@ -222,7 +222,9 @@ def misnamed_limb_leads(beats: Mapping[str, Floats]) -> tuple[str, ...]:
     order = [traces[i] for i in orders[best]]
     moved = [(name, trace) for name, trace in zip(names, order, strict=True) if name != trace]
     which = ", ".join(f"what is called {trace} fits as {name}" for name, trace in moved)
-    return (f"Names of limb leads seem wrong ({which}): as named they contradict Einthoven's laws.",)
+    return (
+        f"Names of limb leads seem exchanged ({which}): as named they contradict Einthoven's laws.",
+    )
 
 
 def swapped_electrodes(beats: Mapping[str, Floats]) -> tuple[str, ...]:

@@ -50,7 +50,7 @@ def test_a_page_with_right_names_gives_no_warning(layout: str) -> None:
 @pytest.mark.parametrize(("a", "b"), [("I", "III"), ("II", "aVF"), ("aVR", "aVF"), ("I", "aVR")])
 def test_exchanged_limb_names_are_said_with_the_right_ones(a: str, b: str) -> None:
     warnings = check_physiology(_parts(RECORD.p_signal, **{a: b, b: a}))
-    assert any("exchanged" in w and f"{a} looks like {b}" in w for w in warnings)
+    assert any("exchanged" in w and f"{a} fits as {b}" in w for w in warnings)
 
 
 def test_most_exchanges_of_two_limb_names_are_found() -> None:
