@@ -254,7 +254,9 @@ def _add_uploads(app: FastAPI, queue: Jobs, limits: Settings) -> None:
             raise NOTHING_TO_CORRECT
         said = {"sidecar": made.sidecar, "correction": correction.to_corrected()}
         kept = {name: earlier.options[name] for name in KEPT if name in earlier.options}
-        return await _answer(queue, queue.submit(earlier.source, {**kept, **said}), wait=wait)
+        return await _answer(
+            queue, queue.submit(earlier.source, {**kept, **correction.patient(), **said}), wait=wait
+        )
 
 
 def _add_results(app: FastAPI, queue: Jobs) -> None:

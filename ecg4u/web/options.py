@@ -10,6 +10,8 @@ from ecg4u.web.problems import Problem
 
 Gain = Annotated[float, Field(ge=1, le=80, strict=True)]
 Speed = Annotated[float, Field(ge=5, le=200, strict=True)]
+Age = Annotated[float, Field(ge=0, le=130, strict=True)]
+Sex = Literal["F", "M"]
 Pixel = Annotated[float, Field(ge=-100_000, le=100_000, strict=True)]
 Point = tuple[Pixel, Pixel]
 SegmentId = Annotated[str, Field(min_length=1, max_length=20)]
@@ -65,10 +67,16 @@ class Correction(_Strict):
         description="Top left, top right, bottom right, bottom left of the upright page, in px",
     )
     redraw: list[Redrawn] = Field(default_factory=list, max_length=200)
+    age: Age | None = Field(default=None, description="Years, as in AnalysisOptions")
+    sex: Sex | None = None
+
+    def patient(self) -> dict[str, Any]:
+        """Age and sex as keyword arguments of `ecg4u.analysis.analyse`; only what was said."""
+        return self.model_dump(include={"age", "sex"}, exclude_none=True)
 
     def to_corrected(self) -> dict[str, Any]:
         """As keyword arguments of `Sidecar.corrected`; only what was said."""
-        said = self.model_dump(exclude_defaults=True)
+        said = self.model_dump(exclude_defaults=True, exclude={"age", "sex"})
         words = {"gain_mm_per_mv": "gain", "speed_mm_per_s": "speed"}
         if isinstance(said.get("gain_mm_per_mv"), dict):
             said["gain_mm_per_mv"] = {
@@ -82,10 +90,10 @@ class AnalysisOptions(_Strict):
 
     gain_mm_per_mv: Gain | None = Field(default=None, description="If known: e.g. 5, 10 or 20")
     speed_mm_per_s: Speed | None = Field(default=None, description="If known: e.g. 25 or 50")
-    age: Annotated[float, Field(ge=0, le=130, strict=True)] | None = Field(
+    age: Age | None = Field(
         default=None, description="Years, if known: a limit of ST elevation depends on it"
     )
-    sex: Literal["F", "M"] | None = Field(
+    sex: Sex | None = Field(
         default=None, description="If known: limits of ST elevation and QTc depend on it"
     )
     page: int = Field(default=1, ge=1, le=1000, strict=True, description="Which page of a PDF")

@@ -77,11 +77,15 @@ def test_the_whole_path(browser: Chromium, address: str, tmp_path: Path) -> None
     browser.run("choose_ = document.getElementById('name-1.2')")
     browser.run("choose_.value = 'aVL', choose_.dispatchEvent(new Event('change'))")
     browser.click("[name=tool][value=scale]")
-    browser.run("$('scale').gain.value = 5, $('scale').dispatchEvent(new Event('input'))")
+    assert browser.run("$('scale').age.value") == "61"
+    browser.run("$('scale').age.value = 62, $('scale').gain.value = 5")
+    browser.run("$('scale').dispatchEvent(new Event('input'))")
+    assert browser.run("$('fix-said').textContent") == "3 corrections."
     browser.click("#fix-go")
     browser.wait(f"state.id !== '{first}' && {view_is('result')}")
-    said = browser.run(ASKED)["correction"]
-    assert said == {"gain": 5, "names": {"1.2": "aVL"}}
+    said = browser.run(ASKED)
+    assert said["correction"] == {"gain": 5, "names": {"1.2": "aVL"}}
+    assert (said["age"], said["sex"]) == (62, "F")
 
     browser.click("[data-get='signals.csv']")
     deadline = time.monotonic() + 20
@@ -92,6 +96,7 @@ def test_the_whole_path(browser: Chromium, address: str, tmp_path: Path) -> None
     last = browser.run("state.id")
     browser.click("#forget")
     browser.wait(view_is("start"))
+    assert browser.run("[...new FormData($('options')).values()].join('')") == "1"
     assert browser.complaints() == []
     assert browser.run(f"fetch('/v1/ecg/{last}').then((r) => r.status)") == 404
 

@@ -84,6 +84,10 @@ def test_a_correction_uses_the_page_that_was_sent(client: TestClient) -> None:
     said = {"explain": False, "page": 1, "age": 61, "sex": "F", "correction": {"speed": 50}}
     assert again.json()["options"] == said
     assert again.headers["location"] != first.headers["location"]
+    older = client.post(
+        again.headers["location"] + "/correct", json={"age": 62, "speed_mm_per_s": 25}
+    )
+    assert older.json()["options"] == said | {"age": 62, "correction": {"speed": 25}}
 
 
 def test_not_waiting_gives_stages_then_the_result(client: TestClient) -> None:

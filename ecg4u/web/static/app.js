@@ -21,6 +21,7 @@ function restart() {
   Object.assign(state, { file: null, bitmap: null, turn: 0, crop: [0, 0, 1, 1], id: null, ids: [] });
   $("report").srcdoc = "";
   $("file").value = $("camera").value = "";
+  $("options").reset(); /* age and sex are the last patient's */
   show("start");
 }
 

@@ -358,6 +358,16 @@ function fillScale() {
   const names = fix.page.layouts.includes(fix.page.layout.name) ? fix.page.layouts : [fix.page.layout.name, ...fix.page.layouts];
   form.layout.replaceChildren(...names.map((name) => new Option(name, name)));
   form.layout.value = fix.page.layout.name;
+  for (const name of ["age", "sex"]) form[name].value = $("options")[name].value;
+}
+
+function patient() {
+  const said = given($("scale"));
+  return Object.fromEntries(["age", "sex"].filter((name) => name in said).map((name) => [name, said[name]]));
+}
+
+function patientChanges() {
+  return Object.fromEntries(Object.entries(patient()).filter(([name, value]) => String(value) !== $("options")[name].value));
 }
 
 function scaleChanges() {
@@ -375,7 +385,7 @@ function scaleChanges() {
 /* All together */
 
 function correction() {
-  const said = scaleChanges();
+  const said = { ...scaleChanges(), ...patientChanges() };
   if (Object.keys(fix.names).length) said.names = fix.names;
   if (fix.redraw.length) said.redraw = fix.redraw.map((item) => item.entry);
   if (fix.corners) said.corners = fix.corners;
@@ -405,11 +415,14 @@ function chooseTool(tool) {
   drawPen();
 }
 
-function compute() {
+async function compute() {
   if (unkept()) keepStretch(false);
-  const body = JSON.stringify(correction());
+  const said = patient();
+  const body = JSON.stringify({ ...correction(), ...said });
   const path = `/v1/ecg/${state.id}/correct?wait=false`;
-  read(() => ask(path, { method: "POST", body, headers: { "Content-Type": "application/json" } }), "fix");
+  await read(() => ask(path, { method: "POST", body, headers: { "Content-Type": "application/json" } }), "fix");
+  if (document.body.dataset.view !== "result") return;
+  for (const [name, value] of Object.entries(said)) $("options")[name].value = value;
 }
 
 async function backToFirst() {
