@@ -303,10 +303,13 @@ def change_evidence(
     width = edges[1] - edges[0]
     side = min(width, MOST_BESIDE * (edges[-1] - edges[0]))
     middles = (edges[:-1] + edges[1:]) / 2 if len(edges) <= FEWEST_EDGES else edges[:0]
-    differ = [_change(row, x, side, px_per_mm) for row in rows for x in edges[1:-1]]
-    same = [_change(row, x, side, px_per_mm) for row in strips for x in edges[1:-1]]
-    same += [_change(row, x, side, px_per_mm) for row in rows for x in middles]
-    differ, same = ([c for c in changes if c is not None] for changes in (differ, same))
+
+    def changes(rows: Sequence[RowPath], places: Array) -> list[float]:
+        found = [_change(row, float(x), side, px_per_mm) for row in rows for x in places]
+        return [change for change in found if change is not None]
+
+    differ = changes(rows, edges[1:-1])
+    same = changes(strips, edges[1:-1]) + changes(rows, middles)
     if not differ or not same:
         return 0.0
     contrast = float(np.mean(differ) - np.mean(same)) - USUAL_CONTRAST

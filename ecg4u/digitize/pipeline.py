@@ -10,9 +10,11 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from ecg4u.digitize.calibration import Pulse, calibrate, find_pulses, shaped_pulses
+from ecg4u.digitize.columns import signal_span
 from ecg4u.digitize.corrections import carried
 from ecg4u.digitize.doubts import column_doubts, refuse_two_ecgs
 from ecg4u.digitize.grid import rectify
+from ecg4u.digitize.label_search import search_labels
 from ecg4u.digitize.labels import read_labels
 from ecg4u.digitize.layout import find_layout
 from ecg4u.digitize.orders import decide_order
@@ -62,6 +64,7 @@ class _Arranged:
     paths: tuple[RowPath, ...]
     pulses: tuple[Pulse, ...]
     calibration: Calibration
+    labels: tuple[Label, ...]
     layout: Layout
 
 
@@ -175,6 +178,7 @@ def _read(
             rectified, labels = lengthened(page, rectified, labels, longer)
             found = arranged()
     paths, pulses, calibration, layout = found.paths, found.pulses, found.calibration, found.layout
+    labels = found.labels
     with clock.stage("signals"):
         layout, parts = _signals(paths, pulses, layout, calibration, rectified.px_per_mm)
         doubts = column_doubts(paths, layout, labels, rectified.px_per_mm)
@@ -210,6 +214,9 @@ def _arranged(
         )
         if rectified.grid.pulse is not None:
             calibration = calibrated(calibration, rectified.grid.pulse)
+    with clock.stage("labels"):
+        labels = _all_labels(rectified, labels, paths, pulses)
+    with clock.stage("layout"):
         layout = find_layout(paths, pulses, labels, rectified.px_per_mm, calibration.speed_mm_per_s)
     if not layout.segments:
         raise PoorQualityError(
@@ -217,7 +224,20 @@ def _arranged(
             stage="layout",
             hint="Photograph the whole page, with all rows in view and nothing else.",
         )
-    return _Arranged(paths, pulses, calibration, layout)
+    return _Arranged(paths, pulses, calibration, labels, layout)
+
+
+def _all_labels(
+    rectified: RectifiedPage,
+    labels: Sequence[Label],
+    paths: tuple[RowPath, ...],
+    pulses: tuple[Pulse, ...],
+) -> tuple[Label, ...]:
+    """The names read, those that stand over traces too."""
+    spans = np.median(signal_span(paths, pulses), axis=0)
+    baselines = [path.baseline for path in paths]
+    ends = float(spans[0]), float(spans[1])
+    return search_labels(rectified.image, labels, baselines, ends, rectified.px_per_mm)
 
 
 def _read_again(

@@ -34,7 +34,7 @@ Array = npt.NDArray[np.float64]
 MIN_ROW_PITCH_MM = 6.0
 BLOT_MM = 1.8
 BLOT_PENS = 3.0
-"""Least breadth of a blot: either stroke of a narrow peak and what lies between them is no wider."""
+"""Least breadth of a blot: the strokes of a narrow peak and what lies between are no broader."""
 BLOT_RIM_MM = 0.3
 MAX_BLOCK_GAP_MM = 2.0
 MAX_ROW_GAP_MM = 40.0
