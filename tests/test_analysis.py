@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import ecg4u
 from ecg4u import LEADS, ECGRecord, analyse
 from ecg4u.errors import NotAnECGError, UsageError
 from ecg4u.io import Page, read_record
@@ -39,6 +40,19 @@ def test_what_no_page_or_person_has_is_a_usage_error(said: dict[str, Any]) -> No
 def test_a_picture_too_small_to_be_a_page_is_no_ecg(shape: tuple[int, int]) -> None:
     with pytest.raises(NotAnECGError, match="pixels"):
         analyse(Page(np.full((*shape, 3), 255, np.uint8), ""))
+
+
+@pytest.mark.parametrize("source", [None, 3, BLANK.image])
+def test_what_is_no_file_is_told_what_to_be(source: Any) -> None:
+    with pytest.raises(TypeError, match="path or a file's bytes"):
+        analyse(source)
+    with pytest.raises(TypeError, match="digitize gives one"):
+        ecg4u.explain(source)
+
+
+def test_pixels_can_be_digitized() -> None:
+    with pytest.raises(NotAnECGError):
+        ecg4u.digitize(BLANK)
 
 
 def test_age_and_sex_reach_the_record() -> None:

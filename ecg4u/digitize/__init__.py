@@ -14,13 +14,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ecg4u.digitize.sidecar import Sidecar
+    from ecg4u.io import Page
     from ecg4u.record import ECGRecord
 
 __all__ = ["Sidecar", "digitize", "digitize_page"]
 
 
 def digitize(
-    source: str | Path | bytes,
+    source: str | Path | bytes | Page,
     *,
     page: int = 1,
     gain_mm_per_mv: float | None = None,
@@ -32,7 +33,7 @@ def digitize(
 
     Parameters
     ----------
-    source : path or bytes of an image or PDF file.
+    source : path or bytes of an image or PDF file, or a `ecg4u.io.Page` of pixels.
     page : int
         Which page of a file with several, from 1.
     gain_mm_per_mv, speed_mm_per_s : float or None
@@ -50,13 +51,13 @@ def digitize(
 
     Raises
     ------
-    UnreadableInputError, NotAnECGError, PoorQualityError, SidecarError
+    UnreadableInputError, UsageError, NotAnECGError, PoorQualityError, SidecarError
     """
     from ecg4u.digitize.pipeline import digitize_page
-    from ecg4u.io import read_page
+    from ecg4u.io import Page, read_page
 
     return digitize_page(
-        read_page(source, page=page),
+        source if isinstance(source, Page) else read_page(source, page=page),
         gain_mm_per_mv=gain_mm_per_mv,
         speed_mm_per_s=speed_mm_per_s,
         dpi=dpi,

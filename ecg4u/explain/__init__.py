@@ -81,6 +81,8 @@ def explain(
     ------
     UsageError
         If ``classes`` names a class that does not exist.
+    TypeError
+        If ``record`` is no `ECGRecord`.
     """
     import numpy as np
 
@@ -92,7 +94,13 @@ def explain(
     from ecg4u.explain.measure import measure_record
     from ecg4u.explain.places import Places
     from ecg4u.explain.reading import read
+    from ecg4u.record import ECGRecord
 
+    if not isinstance(record, ECGRecord):
+        raise TypeError(
+            f"explain needs an ECGRecord, not {type(record).__name__}: ecg4u.digitize gives one "
+            "of a page, ecg4u.read_record of a signal file"
+        )
     began = time.monotonic()
     wanted = _wanted(classification, classes)
     seen = measure_record(record)

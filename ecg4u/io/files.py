@@ -21,6 +21,15 @@ def unreadable(message: str, hint: str) -> UnreadableInputError:
     return UnreadableInputError(message, stage=STAGE, hint=hint)
 
 
+def check_source(source: object) -> None:
+    """Raise TypeError, with a remedy, for what is neither a path nor bytes."""
+    if not isinstance(source, (str, bytes, os.PathLike)):
+        raise TypeError(
+            f"source must be a path or a file's bytes, not {type(source).__name__}; "
+            "pixels are given as ecg4u.io.Page(image, sha256='')"
+        )
+
+
 def read_bytes(source: Source, *, max_bytes: int) -> bytes:
     """All bytes of ``source``.
 
@@ -28,7 +37,10 @@ def read_bytes(source: Source, *, max_bytes: int) -> bytes:
     ------
     UnreadableInputError
         If it is missing, no regular file (a folder, pipe or device), empty or too large.
+    TypeError
+        If it is neither a path nor bytes.
     """
+    check_source(source)
     if isinstance(source, bytes):
         data = source
         _check_size(len(data), max_bytes)

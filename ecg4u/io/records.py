@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ecg4u.errors import UsageError
 from ecg4u.io import csv_format, dicom_format, edf_format, hdf5_format, wfdb_format
-from ecg4u.io.files import check_regular, read_head, unreadable
+from ecg4u.io.files import check_regular, check_source, read_head, unreadable
 from ecg4u.record import ECGRecord
 
 FORMATS = ("wfdb", "hdf5", "csv", "edf", "dicom")
@@ -84,6 +84,7 @@ def record_paths(path: str | Path, format: str = "wfdb") -> tuple[Path, ...]:
 
 def is_record_file(path: str | Path) -> bool:
     """Whether ``path`` looks like a signal file rather than a page, from a few of its bytes."""
+    check_source(path)
     return _format_of(Path(path)) is not None
 
 
