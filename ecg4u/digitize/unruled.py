@@ -61,7 +61,7 @@ PIXEL = 0.25
 """Error of a measured line, in px of the work image."""
 HINT = (
     "Give a sharp picture of the whole ECG page in which the grid can be seen, or the resolution "
-    "of the picture (--dpi) if the paper has no grid."
+    "of the picture (dpi) if the paper has no grid."
 )
 
 

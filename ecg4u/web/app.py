@@ -60,7 +60,7 @@ STATIC = {
     "icon-192.png": "image/png",
     "icon-512.png": "image/png",
 }
-KEPT = ("page", "explain", "age", "sex")
+KEPT = ("page", "explain", "dpi", "age", "sex")
 """Options of the first reading that hold for a corrected one; the rest is in the sidecar."""
 PRIVATE = {"Cache-Control": "no-store"}
 

@@ -90,6 +90,9 @@ class AnalysisOptions(_Strict):
 
     gain_mm_per_mv: Gain | None = Field(default=None, description="If known: e.g. 5, 10 or 20")
     speed_mm_per_s: Speed | None = Field(default=None, description="If known: e.g. 25 or 50")
+    dpi: Annotated[float, Field(ge=50, le=2400, strict=True)] | None = Field(
+        default=None, description="Resolution of a scan, for paper without a grid"
+    )
     age: Age | None = Field(
         default=None, description="Years, if known: a limit of ST elevation depends on it"
     )
