@@ -40,7 +40,10 @@ BORDERLINE_SD = 0.5
 ST_BORDER_MV = 0.01
 """The same for ST levels: about the median difference between a page and its recording."""
 EXACT = frozenset({"rate"})
-"""Features whose uncertainty tells their spread over beats, not an error of measurement."""
+"""Features whose uncertainty tells their spread over beats, not an error of measurement.
+
+They are compared as they are shown, in whole numbers: 100.4 per minute is not above 100.
+"""
 NEAR = "too near to"
 """Stands in the numbers of a criterion whose value is too near to its limit to decide."""
 OF_PATIENT = "age and sex decide whether this is enough"
@@ -122,7 +125,7 @@ def compare(name: str, sign: str, limit: float, *, first: str = "", last: str = 
             return Finding("cannot tell", f"{label}: {describe(feature)}")
         digits = 2 if abs(limit) < 5 else 0
         sd = 0.0 if name in EXACT else feature.uncertainty or 0.0
-        met = _COMPARE[sign](feature.value, limit)
+        met = _COMPARE[sign](round(feature.value) if name in EXACT else feature.value, limit)
         seen = places.any_wave(first, last) if first else places.strip()
         numbers = f"{label} {describe(feature, digits)}"
         margin = Margin(label, feature.value, limit, feature.unit, digits, sd)

@@ -34,6 +34,7 @@ SLOW, FAST = 50, 100
 """Sinus bradycardia begins below 50 per minute (ACC/AHA/HRS 2018)."""
 VERY_FAST = 120
 """A regular rhythm as fast as this without marked P waves may be flutter or re-entry."""
+WIDE_MS = 120
 POOR_P = 0.3
 """P waves whose beat-to-beat correlation is lower are doubtful."""
 SHORT_QTC_MS = 350
@@ -71,14 +72,15 @@ def _rate(features: Features, places: Places) -> Iterator[Sentence]:
     if rate.value is None:
         yield Sentence("Rate", f"The rate cannot be measured: {rate.reason}.")
         return
-    word = "slow" if rate.value < SLOW else "fast" if rate.value > FAST else "normal"
+    shown = round(rate.value)
+    word = "slow" if shown < SLOW else "fast" if shown > FAST else "normal"
     # Where one column gives way to the next and no lead runs through, no interval is known.
     known = [rr for rr, b in zip(features.rr_s, features.beats[1:], strict=False)
              if b.early is not None] or list(features.rr_s)  # fmt: skip
     shortest, longest = min(known), max(known)
     yield Sentence(
         "Rate",
-        f"{rate.value:.0f} per minute ({word}), from {len(features.beats)} beats; "
+        f"{shown} per minute ({word}), from {len(features.beats)} beats; "
         f"RR intervals {shortest:.2f} to {longest:.2f} s.",
         places.strip(),
     )
@@ -164,14 +166,17 @@ def _fast_without_p(features: Features, places: Places) -> Iterator[Sentence]:
     rate, change = features.value("rate"), features.value("rr_change")
     if rate is None or change is None or rate < VERY_FAST or change >= IRREGULAR:
         return
-    width = features.value("qrs")
-    wide = width is not None and width >= 120
+    qrs = features.globals["qrs"]
+    width = qrs.value or 0.0
+    wide = width >= WIDE_MS
+    narrow = 0 < width < WIDE_MS - 2 * (qrs.uncertainty or 0.0)
     yield Sentence(
         "Rhythm",
         "A fast regular rhythm in which no P wave can be marked: think of "
         + ("ventricular tachycardia, and then of " if wide else "")
-        + "atrial flutter with 2:1 conduction or re-entry tachycardia; these are outside the nine "
-        "classes.",
+        + "atrial flutter with 2:1 conduction or re-entry tachycardia"
+        + ("" if wide or narrow else ", and of ventricular tachycardia: the QRS may be wide")
+        + "; these are outside the nine classes.",
         places.strip(),
     )
 
@@ -330,11 +335,15 @@ def _q_waves(features: Features, places: Places, *, delayed: bool) -> Iterator[S
     leads = q_leads(features)
     if leads:
         values = ", ".join(f"{lead} {features.lead_value(lead, 'q'):+.2f} mV" for lead in leads)
-        doubt = "pacing or delayed conduction makes such Q waves too" if delayed else "old or fresh"
+        doubt = (
+            " (pacing or delayed conduction makes such Q waves too)"
+            if delayed
+            else ", old or fresh"
+        )
         yield Sentence(
             "QRS",
             f"Q waves of 0.1 mV and a quarter of the R or more stand in {listed(leads)} "
-            f"({values}): think of an infarction, {doubt}; this is outside the nine classes.",
+            f"({values}): think of an infarction{doubt}; this is outside the nine classes.",
             tuple(e for x in leads[:4] for e in places.wave(x, "QRS on", "QRS off", pad_s=0.02)),
         )
 
@@ -353,10 +362,12 @@ def _st_t(
             (lead for lead in LEADS if levels[lead] is not None),
             key=lambda lead: abs(levels[lead] or 0.0),
         )
+        j = features.lead_value(largest, "j")
+        at_j = "" if j is None else f" (at J {j:+.2f} mV)"
         yield Sentence(
             "ST-T",
             "No two neighbouring leads show ST elevation or depression beyond the limits; the "
-            f"largest level 60 ms after J is {levels[largest]:+.2f} mV in {largest}.",
+            f"largest level 60 ms after J is {levels[largest]:+.2f} mV in {largest}{at_j}.",
             places.wave(largest, "QRS off", "T off"),
         )
     left = decision(criteria, "LBBB").outcome == "met"

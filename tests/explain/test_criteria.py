@@ -229,6 +229,18 @@ def test_a_fast_regular_rhythm_without_marked_p_waves_is_not_left_without_a_word
     wide = features(rate=150.0, pr=None, qrs=150.0)
     assert "ventricular tachycardia" in reading(replace(wide, waves_s=unmarked.waves_s))
     assert "flutter" not in reading(features(rate=150.0))
+    unmarked.globals["qrs"] = Feature("qrs", 103.0, "ms", 10.0)
+    assert "and of ventricular tachycardia: the QRS may be wide" in reading(unmarked)
+
+
+@pytest.mark.parametrize(
+    ("rate", "word", "outcome"),
+    [(99.6, "100 per minute (normal)", "met"), (100.4, "100 per minute (normal)", "met"),
+     (100.6, "101 per minute (fast)", "not met"), (49.7, "50 per minute (normal)", "met")],
+)  # fmt: skip
+def test_a_rate_is_judged_as_it_is_shown(rate, word, outcome):
+    assert word in reading(features(rate=rate))
+    assert decide(features(rate=rate))["Normal"] == outcome
 
 
 def test_p_waves_that_repeat_poorly_are_called_uncertain():
