@@ -335,11 +335,9 @@ def _q_waves(features: Features, places: Places, *, delayed: bool) -> Iterator[S
     leads = q_leads(features)
     if leads:
         values = ", ".join(f"{lead} {features.lead_value(lead, 'q'):+.2f} mV" for lead in leads)
-        doubt = (
-            " (pacing or delayed conduction makes such Q waves too)"
-            if delayed
-            else ", old or fresh"
-        )
+        doubt = ", old or fresh"
+        if delayed:
+            doubt = " (pacing or delayed conduction makes such Q waves too)"
         yield Sentence(
             "QRS",
             f"Q waves of 0.1 mV and a quarter of the R or more stand in {listed(leads)} "
