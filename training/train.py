@@ -253,7 +253,7 @@ class Trainer:
 def scores(
     network: Network | ResNet34, data: Data, classes: tuple[str, ...], device: str = "cpu"
 ) -> dict[str, Any]:
-    """AUROC per class on the validation split, two layouts; nothing where there is no such split."""
+    """AUROC per class on the validation split, two layouts; nothing where there is none."""
     found: dict[str, Any] = {}
     if not len(data.windows("valid")):
         return found
