@@ -307,8 +307,8 @@ def explain(
     assert analysis.explanation is not None
     click.echo(str(analysis.explanation))
     assert analysis.classification is not None
-    for conflict in analysis.explanation.conflicts:
-        click.echo(f"Look again: {conflict}")
+    if analysis.explanation.conflicts:
+        click.echo("\n  ".join(("Conflicts:", *analysis.explanation.conflicts)))
     _say_verdict(analysis.classification)
     click.echo(NOTICE, err=True)
 
