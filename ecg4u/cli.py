@@ -53,7 +53,7 @@ class _Commands(click.Group):
             formatter.write_dl(rows)
 
 
-@click.group(cls=_Commands, epilog=NOTICE)
+@click.group(cls=_Commands, epilog=NOTICE, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="ecg4u")
 def cli() -> None:
     """Paper ECGs become twelve signals, nine likely diagnoses and reasons to check."""
@@ -122,6 +122,11 @@ def _analyse(
         age=age,
         sex=sex,
     )
+    n_pages = 1 if analysis.digitization is None else analysis.digitization.page.n_pages
+    if n_pages > 1:
+        click.echo(
+            f"page {page} of {n_pages}: --page reads another, ecg4u batch all of them.", err=True
+        )
     for warning in analysis.warnings:
         click.echo(f"warning: {warning}", err=True)
     return analysis

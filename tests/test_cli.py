@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import wfdb
+from PIL import Image
 
 DATA = Path(__file__).parents[1] / "data"
 PAGE = DATA / "pages" / "A00347.png"
@@ -140,3 +141,10 @@ def test_the_recording_beside_a_photograph_is_not_overwritten_unasked(tmp_path: 
     assert recording.read_text() == "the true recording"
     for _ in range(2):
         assert _ecg4u("digitize", tmp_path / "p.png").returncode == 0
+
+
+def test_other_pages_of_the_file_are_not_passed_over_in_silence(tmp_path: Path) -> None:
+    page = Image.open(PAGE).convert("RGB").resize((1100, 850))
+    page.save(tmp_path / "two.tif", save_all=True, append_images=[page])
+    done = _ecg4u("digitize", tmp_path / "two.tif", "-o", tmp_path / "x")
+    assert done.stderr.startswith("page 1 of 2: --page reads another")
