@@ -194,6 +194,40 @@ def test_trees_are_boosted_and_ship_as_they_were_fitted(data: Path, tmp_path: Pa
     assert "python -m training.trees" in (out / "CARD.md").read_text()
 
 
+def test_folds_calibrate_what_has_learned_from_all(data: Path, tmp_path: Path) -> None:
+    for name, held_out in (("all", "none"), ("a", "0/2"), ("b", "1/2")):
+        options = ["--data", str(data), "--run", str(tmp_path / name), "--trees", "20"]
+        result = CliRunner().invoke(boost, [*options, "--views", "0", "--held-out", held_out])
+        assert result.exit_code == 0, result.output
+    out = tmp_path / "weights"
+    options = [str(tmp_path / "all"), "--data", str(data), "--out", str(out)]
+    result = CliRunner().invoke(export, [*options, "--fold", str(tmp_path / "a")])
+    assert result.exit_code == 2
+    assert "every fold" in result.output
+    folds = ["--fold", str(tmp_path / "a"), "--fold", str(tmp_path / "b")]
+    result = CliRunner().invoke(export, [*options, *folds])
+    assert result.exit_code == 0, result.output
+    card = json.loads((out / "classifier.json").read_text())
+    assert set(card["metrics"]) == {"out of fold"}
+    assert card["metrics"]["out of fold"]["full"]["recordings"] == 48
+    words = (out / "CARD.md").read_text()
+    assert "train and valid out of fold" in words
+    assert "--fold runs/f0 --fold runs/f1 --data" in words
+    assert words.count("--held-out") == 3 + 1
+
+
+def test_with_nothing_held_out_the_last_epoch_ships(data: Path, tmp_path: Path) -> None:
+    from training.folds import held
+
+    settings = Settings(data="tiny.h5", held_out="none", **TINY)  # type: ignore[arg-type]
+    trainer = Trainer(settings, held(load(data), "none"), tmp_path / "run", "cpu")
+    trainer.fit()
+    best = torch.load(tmp_path / "run" / "best.pt", weights_only=True)
+    assert best["epoch"] == 2
+    assert same(best["average"], trainer.average.state_dict())
+    assert "full" not in trainer.history[-1]
+
+
 def test_the_arrays_answer_as_the_booster_does() -> None:
     from sklearn.ensemble import HistGradientBoostingClassifier
 
