@@ -22,7 +22,6 @@ Bits = npt.NDArray[np.bool_]
 HEIGHT_SHARE = (0.011, 0.16)
 """Heights looked for, of the picture's long side: 5 mm of 450 mm to 20 mm of 125 mm."""
 WIDTH_OVER_HEIGHT = (0.12, 2.4)
-SIDES = ("left", "top", "right", "above")
 INK_SHARE = 0.4
 """Of the usual darkness of strokes, from which a pixel is ink."""
 FAINTEST = 0.06

@@ -50,13 +50,6 @@ def _dlt(a: Floats, b: Floats, w: Floats) -> Floats:
     return vectors[:, 0].reshape(3, 3)
 
 
-def fit_affine(src: Floats, dst: Floats, weight: Floats) -> Floats:
-    """Weighted least-squares affine map src -> dst as a (3, 3) matrix."""
-    a = np.column_stack([src, np.ones(len(src))]) * np.sqrt(weight)[:, None]
-    solution, *_ = np.linalg.lstsq(a, dst * np.sqrt(weight)[:, None], rcond=None)
-    return np.vstack([solution.T, [0.0, 0.0, 1.0]])
-
-
 def apply_homography(h: Floats, xy: Floats) -> Floats:
     """Map (..., 2) points."""
     p = xy @ h[:, :2].T + h[:, 2]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -122,12 +122,6 @@ def check_sample_count(n_samples: float, n_channels: float) -> None:
             "The record's header claims no samples, or more than can be read at once.",
             "Cut out the ECG of interest; at most an hour of twelve leads is read.",
         )
-
-
-def with_details(record: ECGRecord, **details: object) -> ECGRecord:
-    """The record with further provenance details."""
-    merged = {**record.provenance.details, **details}
-    return replace(record, provenance=replace(record.provenance, details=merged))
 
 
 def _scale(channel: Channel) -> tuple[float, str]:
