@@ -343,6 +343,15 @@ def _named_by(scores: Array, name: str) -> tuple[NamedBy, float]:
     return "layout", 0.5
 
 
+def _strip_names(scores: Array) -> list[str]:
+    """Names of the rhythm strips (strips, 12); an unread one is the next usual one not yet read."""
+    usual = np.array([RHYTHM_PRIOR.get(lead, 0.0) for lead in LEADS])
+    read = [LEADS[int((own + usual).argmax())] if own.max() > READ_SCORE else "" for own in scores]
+    order = ("II",) if len(read) == 1 else ("V1", "II", "V5")
+    left = [name for name in order if name not in read]
+    return [name or left.pop(0) for name in read]
+
+
 def _build(
     geometry: _Geometry,
     names: list[str],
@@ -364,15 +373,9 @@ def _build(
             continue
         start = (x0 - columns.starts[column]) / px_per_s + columns.begin_s[column]
         segments.append(RowSegment(name, row, float(x0), float(x1), start, named_by, probability))
-    for strip in range(geometry.rhythm):
+    for strip, name in enumerate(_strip_names(scores[geometry.cells :])):
         row = geometry.rows + strip
-        strip_scores = scores[geometry.cells + strip]
-        if strip_scores.max() > READ_SCORE:
-            usual = np.array([RHYTHM_PRIOR.get(lead, 0.0) for lead in LEADS])
-            name = LEADS[int((strip_scores + usual).argmax())]
-        else:
-            name = "II" if geometry.rhythm == 1 else ("V1", "II", "V5")[strip]
-        named_by, probability = _named_by(strip_scores, name)
+        named_by, probability = _named_by(scores[geometry.cells + strip], name)
         x0, x1 = _clip(columns.starts[0], columns.ends[-1], spans[row])
         start = (x0 - columns.starts[0]) / px_per_s
         segments.append(
