@@ -180,7 +180,7 @@ def test_a_page_without_a_grid_or_pulses_needs_its_resolution() -> None:
     bare = _page(draw_page(record, LAYOUTS["3x4+1"], style).image)
     with pytest.raises(NotAnECGError) as refused:
         digitize_page(bare)
-    assert "--dpi" in refused.value.hint
+    assert "dpi" in refused.value.hint
     result = digitize_page(bare, dpi=8.0 * 25.4)
     assert result.rectified.grid.scale_from == "dpi"
     assert result.calibration.gain_from == "text"
