@@ -161,7 +161,7 @@ def test_what_is_no_pulse_tells_no_scale(draw: object) -> None:
     assert callable(draw)
     with pytest.raises(ECG4UError) as refused:
         rectify(as_page(draw()))
-    assert "--dpi" in refused.value.hint
+    assert "dpi" in refused.value.hint
 
 
 def test_pulses_drawn_by_hand_would_be_found() -> None:
@@ -177,7 +177,7 @@ def test_pulses_drawn_by_hand_would_be_found() -> None:
 def test_narrow_pulses_without_print_are_refused() -> None:
     with pytest.raises(PoorQualityError) as refused:
         rectify(as_page(drawn(style=replace(BARE, pulse_s=0.13))))
-    assert "--dpi" in refused.value.hint
+    assert "dpi" in refused.value.hint
 
 
 def test_narrow_pulses_are_read_with_the_settings_given() -> None:
