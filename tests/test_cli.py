@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -148,3 +149,11 @@ def test_other_pages_of_the_file_are_not_passed_over_in_silence(tmp_path: Path) 
     page.save(tmp_path / "two.tif", save_all=True, append_images=[page])
     done = _ecg4u("digitize", tmp_path / "two.tif", "-o", tmp_path / "x")
     assert done.stderr.startswith("page 1 of 2: --page reads another")
+
+
+def test_a_port_in_use_is_said_with_a_remedy() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        done = _ecg4u("serve", "--port", str(taken.getsockname()[1]))
+    assert done.returncode == 2
+    assert "cannot be listened on" in done.stderr
+    assert "http://" not in done.stderr

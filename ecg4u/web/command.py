@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import socket
+
 import click
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 """A page on another site cannot reach a service here under a name of its own making."""
+BACKLOG = 2048
 
 
 @click.command()
@@ -102,7 +105,22 @@ def serve(
     logging.getLogger("ecg4u.web").setLevel(logging.INFO)
     if host not in LOOPBACK and token is None:
         click.echo("Anyone who reaches this address can use it: consider --token.", err=True)
-    click.echo(f"ecg4u: http://{host}:{port}", err=True)
+    listener = _listen(host, port)
+    click.echo(f"ecg4u: http://{host}:{listener.getsockname()[1]}", err=True)
     app = create_app(settings)
     config = configuration(app, settings, host=host, port=port)
-    Server(config, app.state.drain).run()
+    Server(config, app.state.drain).run(sockets=[listener])
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    from ecg4u.errors import UsageError
+
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        return socket.create_server((host, port), family=family, backlog=BACKLOG)
+    except OSError as error:
+        raise UsageError(
+            f"{host}:{port} cannot be listened on: {error.strerror}.",
+            stage="serve",
+            hint="Choose another --port or --host, or end what listens there.",
+        ) from None
