@@ -132,12 +132,13 @@ def _analyse(
     return analysis
 
 
-def _signal_base(source: Path, out: Path | None, format_: str) -> Path:
+def _signal_base(source: Path, page: int, out: Path | None, format_: str) -> Path:
     """Where signals go: never over their own source, nor unasked over a record of other making."""
     from ecg4u.digitize.sidecar import sidecar_path
     from ecg4u.io import is_record_file, record_paths
 
-    base = source.with_suffix("") if out is None else out / source.stem if out.is_dir() else out
+    name = source.stem if page == 1 else f"{source.stem}-{page}"
+    base = source.with_name(name) if out is None else out / name if out.is_dir() else out
     there = [path for path in record_paths(base, format_) if path.exists()]
     own = is_record_file(source) and any(
         path.resolve().with_suffix("") == source.resolve().with_suffix("") for path in there
@@ -243,7 +244,7 @@ def digitize(
     """
     from ecg4u.io import write_atomically, write_record
 
-    base = _signal_base(source, out, format_)
+    base = _signal_base(source, page, out, format_)
     analysis = _analyse(source, page, gain, speed, dpi, sidecar, classify=False, explain=False)
     if overlay is not None and analysis.digitization is None:
         raise UsageError(

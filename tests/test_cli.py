@@ -147,8 +147,10 @@ def test_the_recording_beside_a_photograph_is_not_overwritten_unasked(tmp_path: 
 def test_other_pages_of_the_file_are_not_passed_over_in_silence(tmp_path: Path) -> None:
     page = Image.open(PAGE).convert("RGB").resize((1100, 850))
     page.save(tmp_path / "two.tif", save_all=True, append_images=[page])
-    done = _ecg4u("digitize", tmp_path / "two.tif", "-o", tmp_path / "x")
+    done = _ecg4u("digitize", tmp_path / "two.tif")
     assert done.stderr.startswith("page 1 of 2: --page reads another")
+    _ecg4u("digitize", tmp_path / "two.tif", "--page", "2")
+    assert {path.name for path in tmp_path.glob("*.hea")} == {"two.hea", "two-2.hea"}
 
 
 def test_a_port_in_use_is_said_with_a_remedy() -> None:
