@@ -56,8 +56,15 @@ def conclusion(
             tuple(e for c in against for e in c.evidence)[:6],
         )
     yield from left_open(criteria)
-    if classification is None:
-        return
+    if classification is not None:
+        yield from _opinion(classification, {c.class_name for c in met})
+        for result in classification.results:
+            if result.positive:
+                yield from _why(result.name, attributions, criteria, places)
+
+
+def _opinion(classification: Classification, agreed: set[str]) -> Iterator[Sentence]:
+    """What the network finds or holds possible; ``agreed`` are the classes by the criteria."""
     found = [r for r in classification.results if r.positive]
     likely = [r for r in found if r.probability >= LIKELY]
     if classification.verdict == "unreadable":
@@ -67,7 +74,6 @@ def conclusion(
         yield Sentence("Conclusion", f"The network finds {names}.")
     elif not found:
         yield Sentence("Conclusion", "The network finds none of its nine classes.")
-    agreed = {c.class_name for c in met}
     possible = [r for r in found if r.probability < LIKELY]
     for rows, text in (
         (
@@ -88,8 +94,6 @@ def conclusion(
         )
         if rows:
             yield Sentence("Conclusion", text.format(names))
-    for result in found:
-        yield from _why(result.name, attributions, criteria, places)
 
 
 def left_open(criteria: tuple[CriterionResult, ...]) -> Iterator[Sentence]:
