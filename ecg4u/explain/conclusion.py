@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from ecg4u.explain.attribution import EPISODIC
+from ecg4u.explain.conflicts import blind
 from ecg4u.explain.criteria import NEAR, OF_PATIENT, decision, parts_of
 from ecg4u.explain.places import Places
 from ecg4u.explain.result import (
@@ -88,7 +89,7 @@ def _opinion(classification: Classification, agreed: set[str]) -> Iterator[Sente
         names = listed(
             [
                 f"{CLASS_TITLES[r.name]} ({percent(r.probability)}, threshold "
-                f"{percent(r.threshold)})"
+                f"{percent(r.threshold)}{blind(r)})"
                 for r in rows
             ]
         )

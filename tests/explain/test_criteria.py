@@ -389,3 +389,17 @@ def test_an_explanation_prints_as_its_reading_and_not_as_its_numbers(sinus):
     assert lines[0] == "Rate:"
     assert [line[2:] for line in lines if line.startswith("  ")] == [s.text for s in why.reading]
     assert len(repr(why)) < 100
+
+
+@pytest.mark.parametrize(("sensitivity", "said"), [(0.0, "the network saw none"), (0.9, "")])
+def test_a_class_that_the_network_hardly_ever_sees_is_told_so_where_it_is_possible(
+    sensitivity, said
+):
+    found = features()
+    places = Places(np.ones((5000, 12), dtype=bool), found)
+    ste = ClassResult("STE", 0.06, 0.03, True, sensitivity, 0.9)
+    opinion = Classification((ste,), "ok", (), "made up")
+    sentences = read(found, evaluate(found, Patient(), places), (), opinion, places)
+    text = next(s.text for s in sentences if "possible" in s.text)
+    assert ("the network saw" in text) == bool(said)
+    assert said in text
