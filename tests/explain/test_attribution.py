@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from conftest import RECORDS, as_3x4, train
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from made_hearts import RECORDS, as_3x4, train
 
 from ecg4u.errors import UsageError
 from ecg4u.explain import explain, measure_features

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import numpy as np
-from conftest import as_3x4, bump, train
+from made_hearts import as_3x4, bump, train
 
 from ecg4u.explain import measure_features
 from ecg4u.explain.beats import QRSList

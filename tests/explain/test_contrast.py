@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from conftest import RECORDS, as_3x4, bump, train
+from made_hearts import RECORDS, as_3x4, bump, train
 
 from ecg4u.explain import edits, explain, measure_features
 from ecg4u.explain.measure import features, measure_record

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from conftest import R_MV, RECORDS, as_3x4, train
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from made_hearts import R_MV, RECORDS, as_3x4, train
 
 from ecg4u.explain import explain, measure_features
 from ecg4u.io import read_record
