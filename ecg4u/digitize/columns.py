@@ -29,6 +29,8 @@ MIN_GAPPED_ROWS = 2
 GAPPED_ROWS = 0.6
 MIN_GAP_MM = 2.0
 MAX_PULSE_MM = 8.0
+PULSE_GAP_MM = 1.0
+PULSE_FOOT_MM = 3.0
 MAX_GAP_OFF_MM = 15.0
 LEAST_PITCH_MM = 20.0
 PITCH_COST = 25.0
@@ -230,8 +232,12 @@ def place_columns(
 def _inner_pulses(
     rows: Sequence[RowPath], edges: Array, px_per_mm: float
 ) -> list[tuple[float, float]]:
-    """Where the pulses between the columns begin and end (px); none if they are not in each."""
-    between = []
+    """Where the pulses between the columns begin and end (px); none if they are not in each.
+
+    With the bare paper on either side of a pulse that stands by itself.
+    """
+    between: list[tuple[float, float]] = []
+    beside, reach = _bare(rows, px_per_mm, PULSE_GAP_MM), PULSE_FOOT_MM * px_per_mm
     for edge in edges[1:-1]:
         found = inner_pulses(tuple(rows), (float(edge),), px_per_mm)
         if len(found) < max(2.0, MIN_INNER_PULSES * len(rows)):
@@ -239,7 +245,8 @@ def _inner_pulses(
         x0, x1 = (
             float(np.median(ends)) for ends in zip(*((p.x0, p.x1) for p in found), strict=True)
         )
-        between.append((x0, x1))
+        gaps = [gap for gap in beside if gap[0] < x1 + reach and gap[1] > x0 - reach]
+        between.append((min([x0, *(g[0] for g in gaps)]), max([x1, *(g[1] for g in gaps)])))
     return between
 
 
@@ -255,7 +262,9 @@ def _gaps(rows: Sequence[RowPath], edges: Array, px_per_mm: float) -> list[tuple
     return between if len(set(between)) == len(between) else []
 
 
-def _bare(rows: Sequence[RowPath], px_per_mm: float) -> list[tuple[float, float]]:
+def _bare(
+    rows: Sequence[RowPath], px_per_mm: float, least_mm: float = MIN_GAP_MM
+) -> list[tuple[float, float]]:
     """Stretches (px) between ink in which most of several rows have none.
 
     A pulse that stands by itself between two columns is part of what parts them.
@@ -267,7 +276,7 @@ def _bare(rows: Sequence[RowPath], px_per_mm: float) -> list[tuple[float, float]
     inner = turns[0 if not bare[0] else 1 :]
     found: list[tuple[float, float]] = []
     for x0, x1 in zip(inner[::2] + 1.0, inner[1::2] + 1.0, strict=False):
-        if x1 - x0 <= MIN_GAP_MM * px_per_mm:
+        if x1 - x0 <= least_mm * px_per_mm:
             continue
         if found and x0 - found[-1][1] < MAX_PULSE_MM * px_per_mm:
             x0 = found.pop()[0]

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ecg4u.digitize.result import Grade
-from ecg4u.digitize.signal import SegmentSignal
+from ecg4u.digitize.signal import COLLIDED_CONFIDENCE, SegmentSignal
 from ecg4u.record import EINTHOVEN, LEADS
 
 Array = npt.NDArray[np.float64]
@@ -16,6 +16,7 @@ Array = npt.NDArray[np.float64]
 GOOD_COVERAGE = 0.95
 FAIR_COVERAGE = 0.75
 GOOD_CONFIDENCE = 0.75
+MIN_HIDDEN_WAVES = 2
 EINTHOVEN_LIMIT_MV = 0.1
 EINTHOVEN_LIMIT_SHARE = 0.7
 GRADES: tuple[Grade, ...] = ("good", "fair", "poor", "missing")
@@ -31,11 +32,31 @@ def grade_segment(part: SegmentSignal) -> tuple[Grade, tuple[str, ...]]:
         reasons.append(f"{coverage:.0%} of the trace found")
     if confidence < GOOD_CONFIDENCE:
         reasons.append(f"mean confidence {confidence:.2f}")
+    if hidden_waves(part) >= MIN_HIDDEN_WAVES:
+        reasons.append("waves run into those of another trace")
     if coverage < 0.3:
         return "missing" if coverage == 0 else "poor", tuple(reasons)
     if coverage < FAIR_COVERAGE or confidence < 0.5:
         return "poor", tuple(reasons)
     return ("good", ()) if not reasons else ("fair", tuple(reasons))
+
+
+def hidden_waves(part: SegmentSignal) -> int:
+    """How many waves of a segment cannot be told from those of another trace."""
+    hidden = np.isfinite(part.signal) & (part.confidence <= COLLIDED_CONFIDENCE)
+    return int(np.count_nonzero(np.diff(hidden.astype(np.int8), prepend=0) == 1))
+
+
+def check_hidden_waves(parts: Sequence[SegmentSignal]) -> tuple[str, ...]:
+    """A warning where the waves of several leads run into each other."""
+    leads = {p.segment.lead for p in parts if hidden_waves(p) >= MIN_HIDDEN_WAVES}
+    if not leads:
+        return ()
+    named = ", ".join(lead for lead in LEADS if lead in leads)
+    return (
+        f"Tall waves of {named} run into those of the rows above or below: how high they are is "
+        "uncertain there.",
+    )
 
 
 def einthoven_residuals(signal: Array) -> dict[str, float]:

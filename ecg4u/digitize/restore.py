@@ -18,7 +18,7 @@ from ecg4u.digitize.grid import rectify, warp_image
 from ecg4u.digitize.mesh import Mesh
 from ecg4u.digitize.page import PX_PER_MM, RectifiedPage
 from ecg4u.digitize.physiology import check_physiology
-from ecg4u.digitize.quality import check_einthoven, grade_segment, worst
+from ecg4u.digitize.quality import check_einthoven, check_hidden_waves, grade_segment, worst
 from ecg4u.digitize.redraw import hand_drawn, measured, zero_of
 from ecg4u.digitize.result import Calibration, Digitization, Grade, Label, Layout, RowSegment, Trace
 from ecg4u.digitize.sidecar import GAP, STAGE, Corner, Note, Piece, Sidecar
@@ -193,6 +193,7 @@ def restored(
         *((HAND + "; ".join(corrections) + ".",) if corrections else ()),
         *(note.text for note in _standing(sidecar)),
         *_missing(signal),
+        *check_hidden_waves(parts),
         *doubts,
     )
     grade, reasons = page_grade(traces, doubts)

@@ -29,6 +29,7 @@ TICK_SPREAD = 0.25
 MAX_TICK_MM = 1.4
 TICK_MARGIN_PX = 3
 BRIDGED_CONFIDENCE = 0.3
+COLLIDED_CONFIDENCE = 0.05
 AGREE_MM = 1.0
 
 
@@ -128,6 +129,7 @@ def segment_signal(
     Gaps of up to `MAX_BRIDGE_MM` are bridged by a straight line with low confidence; longer ones
     stay NaN, and so does what lies beyond the first and last ink: a QRS complex may hide there.
     Ends that leap away are NaN, too: a joining stroke, a separator or a pulse runs into them.
+    Where waves of two rows run into each other, hardly any confidence is left.
     """
     y = _without_marks(path, segment, pulse, px_per_mm)
     x0 = int(np.ceil(segment.x0))
@@ -150,6 +152,9 @@ def segment_signal(
     signal[gap > MAX_BRIDGE_MM * px_per_mm] = np.nan
     heights_mm[~np.isfinite(signal)] = np.nan
     signal[_loose_ends(heights_mm, round(END_MM / calibration.speed_mm_per_s * fs))] = np.nan
+    if path.collided is not None:
+        hidden = path.collided[np.clip(np.round(at).astype(int), 0, len(path.collided) - 1)]
+        confidence = np.where(hidden, np.minimum(confidence, COLLIDED_CONFIDENCE), confidence)
     confidence = np.where(gap > 1.5, np.minimum(confidence, BRIDGED_CONFIDENCE), confidence)
     confidence[~np.isfinite(signal)] = 0.0
     return SegmentSignal(segment, signal, confidence, np.column_stack([x, y]))

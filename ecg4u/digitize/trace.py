@@ -53,6 +53,10 @@ PITCH_TOLERANCE = 0.25
 ROW_END_SLACK_MM = 4.0
 MIN_ROWS_GOING_ON = 3
 SURE_INK = 0.7
+WAVE_MM = 1.0
+TALL_MM = 3.0
+TOUCH_MM = 0.2
+BASE_STEP_MM = 2.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,8 +65,9 @@ class RowPath:
 
     ``y`` is (W,) the followed path in rectified px; ``top`` and ``bottom`` are (W,) the sub-pixel
     edges of its ink, NaN where there is none; ``centre`` is (W,) the curve itself and ``fine`` the
-    same at `FINE` positions a pixel (`fine_columns`). ``marked`` is (W,): where a separator
-    stands across it, once that is known.
+    same at `FINE` positions a pixel (`fine_columns`). ``collided`` is (W,): where a tall wave of
+    the row runs into one of another; ``marked`` is (W,): where a separator stands across it, once
+    that is known.
     """
 
     baseline: float
@@ -72,6 +77,7 @@ class RowPath:
     centre: Array
     ink: Array
     fine: Array
+    collided: npt.NDArray[np.bool_] | None = None
     marked: npt.NDArray[np.bool_] | None = None
 
     @property
@@ -163,7 +169,47 @@ def trace_rows(ink: InkMap, px_per_mm: float) -> tuple[RowPath, ...]:
     spread = cv2.dilate((text > INK_LEVEL).astype(np.uint8), reach)
     near_text = cv2.resize(spread, small.shape[::-1], interpolation=cv2.INTER_NEAREST) > 0
     paths = explain_spikes(small, baselines, paths, claims, near_text, px_per_mm)
-    return _plausible(_measured(fine, baselines, paths, px_per_mm), px_per_mm)
+    return _collided(_plausible(_measured(fine, baselines, paths, px_per_mm), px_per_mm), px_per_mm)
+
+
+def _collided(rows: tuple[RowPath, ...], px_per_mm: float) -> tuple[RowPath, ...]:
+    """The rows, marked where a tall wave meets one that comes towards it from another row.
+
+    What of their common stroke is whose cannot be seen there.
+    """
+    from scipy.ndimage import maximum_filter1d
+
+    width = int(WAVE_MM * px_per_mm) | 1
+    up, down = [], []
+    for row in rows:
+        base = _base(row.centre, px_per_mm)
+        reached = np.nan_to_num(np.stack([base - row.top, row.bottom - base]))
+        high, low = maximum_filter1d(reached, width, axis=1) > TALL_MM * px_per_mm
+        up.append(high)
+        down.append(low)
+    marks = [np.zeros(len(row.centre), bool) for row in rows]
+    for i, upper in enumerate(rows):
+        for j, lower in enumerate(rows[i + 1 :], i + 1):
+            with np.errstate(invalid="ignore"):
+                met = lower.top - upper.bottom < TOUCH_MM * px_per_mm
+            met &= down[i] & up[j]
+            marks[i] |= met
+            marks[j] |= met
+    found = [maximum_filter1d(mark.astype(np.uint8), width) > 0 for mark in marks]
+    return tuple(replace(row, collided=mark) for row, mark in zip(rows, found, strict=True))
+
+
+def _base(centre: Array, px_per_mm: float) -> Array:
+    """Running median (W,) of a curve that may have gaps."""
+    from scipy.ndimage import median_filter
+
+    columns, known = np.arange(len(centre)), np.isfinite(centre)
+    if not known.any():
+        return np.zeros(len(centre))
+    step = int(BASE_STEP_MM * px_per_mm)
+    coarse = np.interp(columns[::step], columns[known], centre[known])
+    window = int(LOCAL_BASELINE_MM * px_per_mm / step) | 1
+    return np.interp(columns, columns[::step], median_filter(coarse, window, mode="nearest"))
 
 
 def _together(
