@@ -219,8 +219,9 @@ def _arranged(
     with clock.stage("layout"):
         layout = find_layout(paths, pulses, labels, rectified.px_per_mm, calibration.speed_mm_per_s)
     if not layout.segments:
+        rows = "One row was" if len(paths) == 1 else f"{len(paths)} rows were"
         raise PoorQualityError(
-            f"{len(paths)} traces were found, in no arrangement of leads that is known.",
+            f"{rows} found, in no arrangement of leads that is known.",
             stage="layout",
             hint="Photograph the whole page, with all rows in view and nothing else.",
         )
