@@ -208,7 +208,14 @@ def classify(record: ECGRecord) -> Classification:
     ------
     UnreadableInputError
         If the record's rate or length is beyond what a record can be.
+    TypeError
+        If ``record`` is no `ECGRecord`.
     """
+    if not isinstance(record, ECGRecord):
+        raise TypeError(
+            f"classify needs an ECGRecord, not {type(record).__name__}: ecg4u.digitize gives one "
+            "of a page, ecg4u.read_record of a signal file"
+        )
     return default_classifier().classify(record)
 
 

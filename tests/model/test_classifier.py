@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from ecg4u.errors import UnreadableInputError
-from ecg4u.model import Classifier, prepare
+from ecg4u.model import Classifier, classify, prepare
 from ecg4u.model.aggregate import over_windows
 from ecg4u.model.classifier import WEIGHTS, _read_card
 from ecg4u.record import CLASSES, ECGRecord
@@ -25,6 +25,11 @@ def test_shipped_weights_answer_all_nine_classes_in_order(
     assert answer.model == classifier.card["id"]
     for result in answer.results:
         assert result.positive == (result.probability >= result.threshold)
+
+
+def test_a_path_is_no_record() -> None:
+    with pytest.raises(TypeError, match=r"ecg4u\.digitize gives one"):
+        classify("page.jpg")  # type: ignore[arg-type]
 
 
 def test_the_weights_are_no_chance(classifier: Classifier, records: Records) -> None:
