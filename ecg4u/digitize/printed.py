@@ -44,6 +44,8 @@ BATCH = 16
 SYMBOLS = " 0123456789abcdefghijklmnopqrstuvwxyz.:/-"
 """What can be read, after 0 for no letter; capitals are read as small letters."""
 SPEEDS_MM_PER_S = (5.0, 6.25, 10.0, 12.5, 25.0, 50.0, 100.0)
+BELIEVED_SPEEDS_MM_PER_S = (12.5, 25.0, 50.0, 100.0)
+"""Twelve leads are not printed slower: 5 mm/s is what 25 reads as when its first digit is lost."""
 GAINS_MM_PER_MV = (2.5, 5.0, 10.0, 20.0, 40.0)
 SURE = 0.5
 """Product of the letters' probabilities from which a reading counts."""
@@ -123,7 +125,7 @@ def stated(line: Line) -> dict[str, dict[float, float]]:
     """Values that a line states, by `KINDS`, each with its probability, however small."""
     found: dict[str, dict[float, float]] = {kind: {} for kind in KINDS}
     for match in SPEED.finditer(line.text):
-        _note(found["speed"], match, line, SPEEDS_MM_PER_S)
+        _note(found["speed"], match, line, BELIEVED_SPEEDS_MM_PER_S)
     for match in GAIN.finditer(line.text):
         kind = _kind_of_gain(line.text[: match.start()])
         if kind is not None:

@@ -33,6 +33,7 @@ def pulse(gain: float) -> Pulse:
         ("12.5 mm/s", 12.5, None, None),
         ("l: 20.0 mm/mv c: 10.0 mm/mv", None, 20, 10),
         ("125 mm/s", None, None, None),
+        ("5 mm/s 10 mm/mv", None, 10, None),
         ("1.25 mm/s", None, None, None),
         ("7 mm/mv", None, None, None),
         ("10 mm/mvolt", None, 10, None),
