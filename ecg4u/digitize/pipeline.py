@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from ecg4u.digitize.calibration import Pulse, calibrate, find_pulses, shaped_pulses
+from ecg4u.digitize.calibration import Pulse, calibrate, faster, find_pulses, shaped_pulses
 from ecg4u.digitize.columns import signal_span
 from ecg4u.digitize.corrections import carried
 from ecg4u.digitize.doubts import column_doubts, refuse_two_ecgs
@@ -45,6 +45,7 @@ GAIN_RANGE_MM_PER_MV = (1.0, 80.0)
 SPEED_RANGE_MM_PER_S = (5.0, 200.0)
 DPI_RANGE = (50.0, 2400.0)
 SURE_LABEL = 0.6
+LATER_COLUMN_S = 0.5
 
 
 @dataclass
@@ -217,7 +218,12 @@ def _arranged(
     with clock.stage("labels"):
         labels = _all_labels(rectified, labels, paths, pulses)
     with clock.stage("layout"):
-        layout = find_layout(paths, pulses, labels, rectified.px_per_mm, calibration.speed_mm_per_s)
+        px_per_mm = rectified.px_per_mm
+        layout = find_layout(paths, pulses, labels, px_per_mm, calibration.speed_mm_per_s)
+        fast = faster(calibration, _row_seconds(layout, calibration, px_per_mm))
+        if fast is not None and rectified.grid.pulse is None:
+            calibration = fast
+            layout = find_layout(paths, pulses, labels, px_per_mm, fast.speed_mm_per_s)
     if not layout.segments:
         rows = "One row was" if len(paths) == 1 else f"{len(paths)} rows were"
         raise PoorQualityError(
@@ -226,6 +232,15 @@ def _arranged(
             hint="Photograph the whole page, with all rows in view and nothing else.",
         )
     return _Arranged(paths, pulses, calibration, labels, layout)
+
+
+def _row_seconds(layout: Layout, calibration: Calibration, px_per_mm: float) -> float | None:
+    """How long rows of several leads last, from their first to their last sample."""
+    leads = [s for s in layout.segments if not s.rhythm]
+    if not any(s.start_s > LATER_COLUMN_S for s in leads):
+        return None
+    px = max(s.x1 for s in leads) - min(s.x0 for s in leads)
+    return px / (calibration.speed_mm_per_s * px_per_mm)
 
 
 def _all_labels(
