@@ -121,11 +121,13 @@ def _usual_place(
     """The place at which most spots show a name of their own; None if hardly any do."""
     found = _readings(grey, spots, _everywhere(px_per_mm))
     found = [reading for reading in found if _gain(reading) > MIN_GAIN]
+    places = np.array([(r.place.left, r.place.down, r.place.tall) for r in found])
     best, place = 0.0, None
-    for candidate in found:
-        near = [r for r in found if _alike(r.place, candidate.place, NEAR_MM * px_per_mm)]
+    for candidate, at in zip(found, places, strict=True):
+        left, down, taller = np.abs(places - at).T
+        alike = (np.maximum(left, down) <= NEAR_MM * px_per_mm) & (taller == 0)
         each: dict[str, float] = {}
-        for reading in _best_of_each(near):
+        for reading in _best_of_each([found[i] for i in np.flatnonzero(alike)]):
             each[reading.name] = max(each.get(reading.name, 0.0), _gain(reading))
         total = sum(each.values())
         if total > best and len(each) > len(spots) / 3:
@@ -186,14 +188,6 @@ def _best_of_each(readings: Sequence[_Reading]) -> list[_Reading]:
 def _gain(reading: _Reading) -> float:
     """Log-odds against a chance reading; a lone stroke counts for nothing."""
     return 0.0 if reading.name == "I" else math.log((reading.probability + 0.03) / (1 - SURE))
-
-
-def _alike(one: _Place, other: _Place, near: float) -> bool:
-    return (
-        one.tall == other.tall
-        and abs(one.left - other.left) <= near
-        and abs(one.down - other.down) <= near
-    )
 
 
 def _box(spot: tuple[float, float], place: _Place, name: str) -> Box:
