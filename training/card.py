@@ -32,8 +32,8 @@ LIMITS = """\
   is more easily positive), the others the mean.
 - "unreadable" is decided by signal checks (amplitude, QRS contrast, rate, beats that look alike),
   "uncertain" also by Einthoven's and Goldberger's relations, by leads that point the wrong way and
-  by networks that disagree. A sawtooth or even spikes in all leads pass as beats, and so may leads
-  in the wrong order whose shapes happen to fit."""
+  by a probability near its threshold. A sawtooth or even spikes in all leads pass as beats, and so
+  may leads in the wrong order whose shapes happen to fit."""
 
 _VALIDATED = """\
 - Thresholds and operating points were set on the same validation split (412 recordings), so that

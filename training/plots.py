@@ -45,12 +45,12 @@ def _curves(path: Path, history: list[dict[str, Any]]) -> None:
 
 def _confusion(path: Path, trainer: Trainer) -> None:
     """Per class: true and false positives and negatives as a 2 x 2 table."""
+    if not len(trainer.data.windows("valid")):
+        return
     predictions = predict(
         trainer.average, trainer.data, "valid", "full", classes=trainer.classes,
         device=trainer.device,
     )  # fmt: skip
-    if not len(predictions.recordings):
-        return
     figure = _figure(9, 8 if len(trainer.classes) > 1 else 4)
     grid = (3, 3) if len(trainer.classes) > 1 else (1, 1)
     for axis, (column, name) in zip(

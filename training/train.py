@@ -69,7 +69,6 @@ class Settings:
     dropout: float = 0.2
     seed: int = 0
     precision: str = "fp32"
-    pretrained: str | None = None
     held_out: str = "valid"
     validate_every: int = VALIDATE_EVERY
 
@@ -133,8 +132,6 @@ class Trainer:
         self.main = main
         self.targets = main if extra is None else np.concatenate([main, extra], axis=1)
         self.network = network_for(settings, self.targets.shape[1]).to(device)
-        if settings.pretrained:
-            begin_from(self.network, Path(settings.pretrained))
         self.average = copy.deepcopy(self.network).eval()
         self.optimizer = torch.optim.AdamW(
             self.network.parameters(), settings.learning_rate, weight_decay=settings.weight_decay
@@ -267,14 +264,6 @@ def scores(
     return found
 
 
-def begin_from(network: nn.Module, run: Path) -> None:
-    """Take over all weights but the head's from a run of `training.pretrain`."""
-    state = torch.load(run / "best.pt", map_location="cpu", weights_only=True)["average"]
-    missing, unknown = network.load_state_dict(state, strict=False)
-    if unknown or any(not key.startswith("head.") for key in missing):
-        raise click.UsageError(f"{run} was trained for a network of another shape")
-
-
 def save_run(
     run: Path,
     settings: dict[str, Any],
@@ -353,7 +342,6 @@ def _bar(epoch: int, epochs: int, step: int, steps: int) -> None:
 @click.option("--blocks", default="1,1,1,1", help="Residual blocks per stage.")
 @click.option("--dropout", default=0.2)
 @click.option("--weight-decay", default=0.03)
-@click.option("--pretrained", help="Begin from the weights of this run of training.pretrain.")
 @click.option("--seed", default=0)
 @click.option(
     "--held-out", default="valid", callback=checked, help="valid, a fold such as 0/4, or none."

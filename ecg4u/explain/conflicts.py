@@ -21,7 +21,7 @@ def blind(result: ClassResult) -> str:
     if not result.sensitivity < POOR_SENSITIVITY:
         return ""
     seen = "none" if result.sensitivity == 0 else f"only {percent(result.sensitivity)}"
-    return f"; of the validation recordings with this finding the network saw {seen}"
+    return f"; of the recordings with this finding that it was tested on, the network saw {seen}"
 
 
 def conflicts(

@@ -91,21 +91,13 @@ class ECGNet(nn.Module):
         self.dropout = nn.Dropout(config.dropout)
         self.head = nn.Linear(2 * channels, config.outputs)
 
-    def maps(self, x: Tensor) -> Tensor:
-        """(n, 24, t) -> (n, channels, about t / 32): the features over time."""
-        leads, masks = x.chunk(2, dim=1)
-        maps: Tensor = self.body(self.stem(torch.cat([leads * masks, masks], dim=1)))
-        return maps
-
     def features(self, x: Tensor) -> Tensor:
         """(n, 24, t) -> (n, 2 * channels): the mean and the maximum over time."""
-        return pooled(self.maps(x))
+        leads, masks = x.chunk(2, dim=1)
+        x = torch.cat([leads * masks, masks], dim=1)
+        y = self.body(self.stem(x))
+        return torch.cat([y.mean(dim=2), y.amax(dim=2)], dim=1)
 
     def forward(self, x: Tensor) -> Tensor:
         """(n, 24, t) -> (n, outputs) logits."""
         return self.head(self.dropout(self.features(x)))
-
-
-def pooled(maps: Tensor) -> Tensor:
-    """(n, channels, t) -> (n, 2 * channels): the mean and the maximum over time."""
-    return torch.cat([maps.mean(dim=2), maps.amax(dim=2)], dim=1)

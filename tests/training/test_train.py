@@ -228,6 +228,16 @@ def test_with_nothing_held_out_the_last_epoch_ships(data: Path, tmp_path: Path) 
     assert "full" not in trainer.history[-1]
 
 
+def test_the_command_trains_with_nothing_held_out(data: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    options = ["--data", str(data), "--run", str(run), "--epochs", "1", "--batch", "8"]
+    options += ["--width", "4", "--threads", "1", "--held-out", "none"]
+    result = CliRunner().invoke(train, options)
+    assert result.exit_code == 0, result.output
+    assert {p.name for p in run.iterdir()} >= {"best.pt", "run.json", "curves.png"}
+    assert not (run / "confusion.png").exists()
+
+
 def test_the_arrays_answer_as_the_booster_does() -> None:
     from sklearn.ensemble import HistGradientBoostingClassifier
 

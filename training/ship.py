@@ -1,0 +1,130 @@
+"""From raw HDF5 to shipped weights: `python -m training.ship --ecg DIR --work DIR --out DIR`.
+
+Prepares the data, trains the recipe's members on train and valid together and once more with each
+fold held out, and exports them with what the folds say (`training.export --fold`). Each step is the
+command that its log begins with, on one thread, so that the weights do not depend on ``--jobs``. A
+step that has ended is not repeated: after a kill the same command goes on with the next one.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+FOLDS = 4
+MEMBERS = {
+    "network": (
+        "training.train --labels reference --epochs 40 --stop-after 22 --validate-every 100 "
+        "--precision bf16 --threads 1"
+    ),
+    "trees-targets": "training.trees --labels targets --threads 1",
+    "trees-reference": "training.trees --labels reference --threads 1",
+}
+SEEDS = {"network": (0, 1, 2, 3, 4), "trees-targets": (0,) * 5, "trees-reference": (1,) * 5}
+"""Of each member's folds, and of the run that ships: any would do; these are what shipped."""
+TIMES = "seconds.json"
+
+
+@dataclass(frozen=True)
+class Step:
+    """One command with a name; it has ended well when ``work/name.done`` exists."""
+
+    name: str
+    command: tuple[str, ...]
+
+    def run(self, work: Path) -> float:
+        """Run it, unless it was done before; returns the seconds that it took then or now.
+
+        Raises
+        ------
+        click.ClickException
+            If it fails; its log says why.
+        """
+        done, log = work / f"{self.name}.done", work / f"{self.name}.log"
+        if done.exists():
+            return float(done.read_text())
+        started = time.monotonic()
+        with log.open("w", encoding="utf-8") as out:
+            print(shlex.join(("python", "-m", *self.command)), file=out, flush=True)
+            code = subprocess.run(
+                [sys.executable, "-m", *self.command],
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, "OMP_NUM_THREADS": "1"},
+            ).returncode
+        if code:
+            raise click.ClickException(f"{self.name} ended with status {code}: see {log}")
+        seconds = time.monotonic() - started
+        done.write_text(f"{seconds:.1f}\n")
+        return seconds
+
+
+def trainings(data: Path, work: Path) -> tuple[list[Step], list[Path], list[Path]]:
+    """The steps, the runs that ship, and the runs that calibrate them."""
+    steps: list[Step] = []
+    shipped: list[Path] = []
+    folds: list[Path] = []
+    for name, command in MEMBERS.items():
+        held_out = [*(f"{fold}/{FOLDS}" for fold in range(FOLDS)), "none"]
+        for number, (held, seed) in enumerate(zip(held_out, SEEDS[name], strict=True)):
+            run = work / (name if held == "none" else f"{name}-{number}")
+            (shipped if held == "none" else folds).append(run)
+            options = ("--data", data, "--run", run, "--held-out", held, "--seed", seed)
+            steps.append(Step(run.name, (*command.split(), *map(str, options))))
+    return steps, shipped, folds
+
+
+def run_all(steps: Sequence[Step], work: Path, jobs: int) -> dict[str, float]:
+    """Run ``steps`` that do not need each other, ``jobs`` at a time; returns their seconds."""
+    seconds = {}
+    with ThreadPoolExecutor(jobs) as pool:
+        futures = {pool.submit(step.run, work): step.name for step in steps}
+        try:
+            for future in as_completed(futures):
+                seconds[futures[future]] = future.result()
+                _say(futures[future], seconds[futures[future]])
+        except click.ClickException:
+            pool.shutdown(cancel_futures=True)
+            raise
+    return seconds
+
+
+def _say(name: str, seconds: float) -> None:
+    print(f"{name}: {seconds:.0f} s", file=sys.stderr, flush=True)
+
+
+@click.command(context_settings={"show_default": True})
+@click.option("--ecg", type=click.Path(path_type=Path, exists=True), required=True)
+@click.option("--work", type=click.Path(path_type=Path), required=True, help="Data, runs, logs.")
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="For the weights.")
+@click.option("--jobs", default=2, help="Runs at a time, one thread each.")
+@click.option("--final", is_flag=True, help="Also measure the test split, for the card.")
+def main(ecg: Path, work: Path, out: Path, jobs: int, final: bool) -> None:
+    """Make the shipped weights again; leaves the seconds of each step in WORK/seconds.json."""
+    work.mkdir(parents=True, exist_ok=True)
+    started, data = time.monotonic(), work / "ecg.h5"
+    prepare = ("training.prepare_data", "--ecg", str(ecg), "--out", str(data))
+    seconds = run_all([Step("prepare", prepare)], work, 1)
+    steps, shipped, folds = trainings(data, work)
+    seconds |= run_all(steps, work, jobs)
+    options = [*map(str, shipped), "--data", str(data), "--out", str(out)]
+    options += [part for run in folds for part in ("--fold", str(run))]
+    options += ["--final"] if final else []
+    seconds |= run_all([Step("export", ("training.export", *options))], work, 1)
+    seconds["in all"] = time.monotonic() - started
+    _say("in all", seconds["in all"])
+    (work / TIMES).write_text(json.dumps(seconds, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
