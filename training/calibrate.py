@@ -27,21 +27,22 @@ class Calibration:
         return 1 / (1 + np.exp(-(self.scale * np.asarray(logits, np.float64) + self.bias)))
 
 
-def platt(labels: Floats, logits: Floats, weight: float = 1.0) -> Calibration:
+def platt(labels: Floats, logits: Floats, weight: float | Floats = 1.0) -> Calibration:
     """Platt's scaling (1999) with a prior that pulls the scale to 1 and the bias to 0.
 
     The prior keeps classes with a dozen positives from extreme values. ``weight`` is what one
-    row counts (a recording seen in four layouts counts 1/4 each).
+    row counts, or each of them (a recording seen in four layouts counts 1/4 each).
     """
     known = np.isfinite(labels)
+    counted = np.broadcast_to(weight, labels.shape)[known]
     y, z = labels[known].astype(np.float64), logits[known].astype(np.float64)
     design = np.stack([z, np.ones_like(z)], axis=1)
     prior, centre = np.diag([SCALE_PRIOR, BIAS_PRIOR]), np.array([1.0, 0.0])
     value = centre.copy()
     for _ in range(NEWTON_STEPS):
         p = 1 / (1 + np.exp(-design @ value))
-        slope = weight * design.T @ (p - y) + prior @ (value - centre)
-        curve = weight * (design * (p * (1 - p))[:, None]).T @ design + prior
+        slope = design.T @ (counted * (p - y)) + prior @ (value - centre)
+        curve = (design * (counted * p * (1 - p))[:, None]).T @ design + prior
         step = np.linalg.solve(curve, slope)
         value = value - np.clip(step, -1, 1)
         if np.abs(step).max() < 1e-9:

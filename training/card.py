@@ -42,6 +42,7 @@ _OUT_OF_FOLD = """\
 - Calibration, thresholds and operating points come from the recordings of train and valid together,
   each scored by members that had not seen its patient (the runs with `--held-out I/K` above); the
   members that ship learned from all of them, with their settings and epochs fixed before. The
+  calibration counts PTB-XL and the small sources as the validation split mixes them (80 to 20). The
   operating points are on the scores that set the thresholds; the test figures are not."""
 _NAMED = {"out of fold": "train and valid out of fold"}
 

@@ -37,6 +37,7 @@ from training.folds import folds_of, held, parse
 from training.groups import by_group, macro_with_interval
 from training.labels import believed
 from training.metrics import auroc, average_precision, calibration_error, f1
+from training.train import LARGE_SOURCES
 
 SOURCES = {
     "PTB-XL": "Wagner et al., PhysioNet, doi:10.13026/kfzx-aw45, CC BY 4.0",
@@ -110,19 +111,37 @@ def probabilities(found: Predictions, fits: dict[str, Calibration]) -> npt.NDArr
 def fit(
     data: Data, found: Mapping[str, Predictions], classes: tuple[str, ...]
 ) -> tuple[dict[str, Calibration], dict[str, float], dict[str, Any]]:
-    """Calibration, threshold and operating point per class from the layouts' predictions."""
+    """Calibration, threshold and operating point per class from the layouts' predictions.
+
+    The calibration counts recordings as `as_in_validation` says.
+    """
     known = believed(data.reference, data.source, data.name)
     labels = np.concatenate([known[f.recordings] for f in found.values()])
     logits = np.concatenate([f.logits for f in found.values()])
+    counted = np.concatenate([as_in_validation(data, f.recordings) for f in found.values()])
     fits, thresholds, points = {}, {}, {}
     for column, name in enumerate(classes):
         truth = labels[:, CLASSES.index(name)]
-        fits[name] = platt(truth, logits[:, column], 1 / len(found))
+        fits[name] = platt(truth, logits[:, column], counted / len(found))
         probability = fits[name].probability(logits[:, column])
         thresholds[name] = robust_threshold(truth, probability)
         first = slice(0, len(found["full"].recordings))
         points[name] = operating_point(truth[first], probability[first], thresholds[name])
     return fits, thresholds, points
+
+
+def as_in_validation(data: Data, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+    """What each of ``rows`` counts, so that large and small sources share as in validation.
+
+    Train holds fewer recordings of the small sources, where Normal is rarer than its scores say.
+    """
+    large, judged = np.isin(data.source, LARGE_SOURCES), data.split == "valid"
+    weights = np.ones(len(rows))
+    for kind in (large, ~large) if judged.any() else ():
+        own = kind[rows]
+        if own.any():
+            weights[own] = kind[judged].mean() / own.mean()
+    return weights
 
 
 def validated(

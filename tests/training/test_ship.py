@@ -26,7 +26,7 @@ def test_a_step_that_has_ended_is_not_repeated(tmp_path: Path) -> None:
 
 
 def test_a_step_that_fails_says_where_its_log_is(tmp_path: Path) -> None:
-    with pytest.raises(click.ClickException, match="see .*broken"):
+    with pytest.raises(click.ClickException, match=r"see .*broken\.log"):
         run_all([Step("broken", ("no_such_module",))], tmp_path, 1)
     log = (tmp_path / "broken.log").read_text()
     assert log.startswith("python -m no_such_module")

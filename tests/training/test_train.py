@@ -238,6 +238,21 @@ def test_the_command_trains_with_nothing_held_out(data: Path, tmp_path: Path) ->
     assert not (run / "confusion.png").exists()
 
 
+def test_sources_share_as_in_the_validation_split(data: Path) -> None:
+    from training.export import as_in_validation
+
+    mixed = load(data)
+    rows = np.arange(48)
+    assert (as_in_validation(mixed, rows) == 1).all()
+    mixed.source[[0, 1, 40, 41, 42, 43]] = "LUDB"
+    weights = as_in_validation(mixed, rows)
+    small = mixed.source == "LUDB"
+    assert weights.sum() == pytest.approx(48)
+    assert weights[small].sum() / 48 == pytest.approx(4 / 16)
+    judged = np.flatnonzero(mixed.split == "valid")
+    assert as_in_validation(mixed, judged) == pytest.approx(1)
+
+
 def test_the_arrays_answer_as_the_booster_does() -> None:
     from sklearn.ensemble import HistGradientBoostingClassifier
 
