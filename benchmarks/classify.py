@@ -2,7 +2,7 @@
 
 Every recording goes the way a user's goes (`ECGRecord` -> `Classifier`), with full leads and with
 what a 3x4 page with a rhythm strip shows; ``--drawn N`` also draws N of them as pages and digitizes
-those. Thresholds come from the weights' card (set on the validation split); intervals are 95 %
+those. Thresholds come from the weights' card, which says where they were set; intervals are 95 %
 bootstrap percentiles over recordings; ``--photos DIR`` compares the answers for photographs, read
 by the digitizer, with those for their true signals; ``--peer RUN`` adds the ResNet-34 that
 `training.train --network resnet34` trained. Writes ``benchmarks/results/classify.md``.
@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import click
 import numpy as np
@@ -195,8 +196,13 @@ def agreement(one: Answers, other: Answers) -> tuple[float, int]:
     return float(same.mean()), same.size
 
 
+def calibrated_on(card: dict[str, Any]) -> str:
+    """Where the thresholds were set, in words."""
+    return "train and valid splits, out of fold" if card.get("folds") else "validation split"
+
+
 def peer_answers(run: Path, data: Data, split: str) -> Answers:
-    """The peer of `training.peer` on full leads, calibrated on the validation split as we are."""
+    """The peer of `training.peer` on full leads, calibrated on the validation split."""
     about = json.loads((run / "run.json").read_text())
     network = ResNet34(PeerConfig(**about["config"]))
     best = torch.load(run / "best.pt", map_location="cpu", weights_only=True)
@@ -236,8 +242,8 @@ def _peer_lines(run: Path, data: Data, ours: Answers, split: str, repeats: int) 
         "",
         "## The peer: ResNet-34 of Zhang et al. 2021, full leads",
         f"Trained on the same split by `training.train --network resnet34`, {len(epochs)} epochs, "
-        "the best on the validation split; 10 s at 100 Hz instead of 30 s at 500 Hz; calibration "
-        "and thresholds as ours.",
+        "the best on the validation split; 10 s at 100 Hz instead of 30 s at 500 Hz; calibrated as "
+        "ours, but on the validation split, from which our networks may have learned as well.",
         "",
         *class_table(peer, repeats),
         "",
@@ -308,8 +314,8 @@ def main(
         + (f" --drawn {drawn}" if drawn else "")
         + (f" --photos {photos}`." if photos else "`."),
         "n is the number of positives; [low, high] the 95 % bootstrap interval over recordings; "
-        "thresholds and calibration come from the validation split; ECE: expected calibration "
-        "error, 10 bins.",
+        f"thresholds and calibration come from the {calibrated_on(classifier.card)}; ECE: expected "
+        "calibration error, 10 bins.",
     ]
     for layout, title in (
         ("full", "Full leads"),

@@ -261,8 +261,8 @@ def classes(opinion: Classification) -> Markup:
             tag(
                 "p",
                 "Each class is judged on its own; several can be present. The upright stroke marks "
-                "the threshold; sensitivity and specificity were measured at it, on the validation "
-                "recordings.",
+                "the threshold; sensitivity and specificity were measured at it, on recordings "
+                "that the networks had not learned from.",
                 cls="quiet",
             ),
         ]
