@@ -123,3 +123,14 @@ def test_three_leads_are_doubtful_and_said_so(classifier: Classifier, normal: EC
     answer = classifier.classify(ECGRecord(few, 500.0))
     assert answer.verdict == "uncertain"
     assert "Only 3 of 12 leads are shown." in answer.reasons
+
+
+def test_a_page_that_lost_a_column_is_doubtful(classifier: Classifier, normal: ECGRecord) -> None:
+    few = normal.p_signal.copy()
+    few[:, 9:] = np.nan
+    answer = classifier.classify(ECGRecord(few, 500.0))
+    assert answer.verdict == "uncertain"
+    assert "Only 9 of 12 leads are shown." in answer.reasons
+    one_gone = normal.p_signal.copy()
+    one_gone[:, 3] = np.nan
+    assert not classifier.classify(ECGRecord(one_gone, 500.0)).reasons
