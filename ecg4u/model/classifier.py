@@ -51,6 +51,11 @@ class ClassResult:
     sensitivity: float
     specificity: float
 
+    @property
+    def close(self) -> bool:
+        """Whether the probability is within `CLOSE` of its threshold, on either side."""
+        return bool(abs(logit(self.probability) - logit(self.threshold)) < CLOSE)
+
 
 @dataclass(frozen=True)
 class Classification:
@@ -164,11 +169,16 @@ class Classifier:
         odds = over_windows(windows, self.classes)
         probability = 1 / (1 + np.exp(-odds))
         readable = not found.unreadable
-        doubts = found.doubts + self._close_calls(odds)
-        verdict: Verdict = "unreadable" if not readable else "uncertain" if doubts else "ok"
         results = tuple(
             self._result(column, float(p), readable) for column, p in enumerate(probability)
         )
+        doubts = found.doubts + tuple(
+            f"{row.name} is a close call ({100 * row.probability:.0f} %, threshold "
+            f"{100 * row.threshold:.0f} %)."
+            for row in results
+            if readable and row.close
+        )
+        verdict: Verdict = "unreadable" if not readable else "uncertain" if doubts else "ok"
         return Classification(results, verdict, found.unreadable + doubts, self.card["id"])
 
     def _result(self, column: int, probability: float, readable: bool) -> ClassResult:
@@ -182,13 +192,6 @@ class Classifier:
             positive=readable and probability >= threshold,
             sensitivity=point["sensitivity"],
             specificity=point["specificity"],
-        )
-
-    def _close_calls(self, odds: npt.NDArray[np.float64]) -> tuple[str, ...]:
-        bars = logit(self._thresholds)
-        return tuple(
-            f"{self.classes[c]} is a close call: its probability is near its threshold."
-            for c in np.flatnonzero(np.abs(odds - bars) < CLOSE)
         )
 
 

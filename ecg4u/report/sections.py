@@ -21,8 +21,6 @@ EXACTLY = 1e-12
 """Sums of floating-point numbers are not told to be more exact than this."""
 MAX_BARS = 12
 """Of more than twice as many players only the strongest are listed."""
-NEAR_SHARE = 0.5
-"""A probability of so much of its threshold is called near it."""
 UNLIKELY = (
     "Under 50 %, by the network's figures, a finding is more likely absent than present; it "
     "is named because each threshold is set so that few are missed."
@@ -98,9 +96,13 @@ def verdict(
         tag("h2", "The network holds possible") if readable and possible else None,
         _called(possible, measured) if readable and possible else None,
         tag("p", UNLIKELY, cls="quiet") if readable and possible else None,
-        tag("p", tied(_nearly(opinion, met)), cls="quiet") if readable and not positive else None,
+        tag("p", "The measurements meet the criteria of a normal ECG.", cls="quiet")
+        if readable and not positive and "Normal" in met
+        else None,
         _by_criteria(opinion, measured),
-        tag("p", VERDICTS.get(opinion.verdict, ""), " ", " ".join(opinion.reasons), cls="quiet"),
+        tag(
+            "p", tied(" ".join((VERDICTS.get(opinion.verdict, ""), *opinion.reasons))), cls="quiet"
+        ),
         tag("p", tied(page_doubt), cls="doubt") if page_doubt else None,
         _conflicts(conflicts),
         attrs={"class": f"verdict {opinion.verdict}", "role": "status"},
@@ -135,22 +137,6 @@ def _called(rows: Sequence[ClassResult], measured: Sequence[CriterionResult]) ->
         ),
         cls="found",
     )
-
-
-def _nearly(opinion: Classification, met: set[str]) -> str:
-    """What "none" leaves out: classes near their threshold, and a normal ECG by its numbers."""
-    near = [
-        f"{CLASS_TITLES.get(row.name, row.name)} {percent(row.probability)} (threshold "
-        f"{percent(row.threshold)})"
-        for row in opinion.results
-        if _is_near(row)
-    ]
-    normal = "The measurements meet the criteria of a normal ECG. " if "Normal" in met else ""
-    return normal + (f"Near the threshold: {', '.join(near)}." if near else "")
-
-
-def _is_near(row: ClassResult) -> bool:
-    return not row.positive and row.probability >= NEAR_SHARE * row.threshold
 
 
 def _by_criteria(opinion: Classification, measured: Sequence[CriterionResult]) -> Markup | None:
@@ -271,7 +257,7 @@ def classes(opinion: Classification) -> Markup:
 
 def _class_row(row: ClassResult) -> Markup:
     called = "present" if row.probability >= 0.5 else "possible"
-    call = called if row.positive else "near the threshold" if _is_near(row) else "not found"
+    call = called if row.positive else "near the threshold" if row.close else "not found"
     return tag(
         "tr",
         tag(

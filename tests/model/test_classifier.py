@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from ecg4u.errors import UnreadableInputError
-from ecg4u.model import Classifier, classify, prepare
+from ecg4u.model import Classifier, ClassResult, classify, prepare
 from ecg4u.model.aggregate import over_windows
-from ecg4u.model.classifier import WEIGHTS, _read_card
+from ecg4u.model.classifier import CARD_NAME, WEIGHTS, _read_card, default_classifier
 from ecg4u.record import CLASSES, ECGRecord
 
 Records = dict[str, tuple[ECGRecord, set[str]]]
@@ -139,3 +139,23 @@ def test_missing_or_damaged_weights_are_a_typed_error(tmp_path: Path) -> None:
 def test_results_cannot_be_changed(classifier: Classifier, normal: ECGRecord) -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
         classifier.classify(normal).verdict = "ok"  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("probability", [0.001, 0.2, 0.45, 0.5, 0.56, 0.8, 0.999])
+def test_a_close_call_is_within_a_third_of_a_log_odd(probability: float) -> None:
+    row = ClassResult("AF", probability, 0.5, probability >= 0.5, 0.9, 0.9)
+    assert row.close == (0.45 <= probability <= 0.56)
+
+
+def test_a_close_call_makes_the_answer_uncertain(normal: ECGRecord, tmp_path: Path) -> None:
+    said = default_classifier().classify(normal)
+    row = next(row for row in said.results if row.name == "Normal")
+    assert said.verdict == "ok"
+    shutil.copytree(WEIGHTS, tmp_path / "weights")
+    path = tmp_path / "weights" / CARD_NAME
+    card = json.loads(path.read_text())
+    card["thresholds"]["Normal"] = row.probability - 0.01
+    path.write_text(json.dumps(card))
+    doubted = Classifier(tmp_path / "weights").classify(normal)
+    assert doubted.verdict == "uncertain"
+    assert any(reason.startswith("Normal is a close call") for reason in doubted.reasons)
