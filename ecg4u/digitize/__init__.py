@@ -27,7 +27,7 @@ def digitize(
     gain_mm_per_mv: float | None = None,
     speed_mm_per_s: float | None = None,
     dpi: float | None = None,
-    sidecar: Sidecar | None = None,
+    sidecar: Sidecar | str | Path | None = None,
 ) -> ECGRecord:
     """Read a page of ECG paper.
 
@@ -41,7 +41,7 @@ def digitize(
     dpi : float or None
         Resolution of the picture, for pages on which no grid can be found; without it, the
         calibration pulses of such a page tell its scale, if they do so for certain.
-    sidecar : Sidecar or None
+    sidecar : Sidecar, path of one, or None
         What an earlier reading of this page found, perhaps corrected: the work goes on from there.
 
     Returns

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
@@ -90,6 +91,13 @@ def check_einthoven(signal: Array) -> tuple[str, ...]:
         return ()
     which = ", ".join(f"{name} {residual:.2f} mV" for name, residual in broken.items())
     return (f"The limb leads contradict each other ({which}): a lead may be misnamed or misread.",)
+
+
+def check_names(parts: Sequence[SegmentSignal]) -> tuple[str, ...]:
+    """A warning where a lead stands twice among the columns: one of its names must be wrong."""
+    counts = Counter(part.segment.lead for part in parts if not part.segment.rhythm)
+    twice = ", ".join(lead for lead in LEADS if counts[lead] > 1)
+    return (f"{twice} stands twice on the page: one of these names may be wrong.",) if twice else ()
 
 
 def worst(grades: Sequence[Grade]) -> Grade:

@@ -18,7 +18,13 @@ from ecg4u.digitize.grid import rectify, warp_image
 from ecg4u.digitize.mesh import Mesh
 from ecg4u.digitize.page import PX_PER_MM, RectifiedPage
 from ecg4u.digitize.physiology import check_physiology
-from ecg4u.digitize.quality import check_einthoven, check_hidden_waves, grade_segment, worst
+from ecg4u.digitize.quality import (
+    check_einthoven,
+    check_hidden_waves,
+    check_names,
+    grade_segment,
+    worst,
+)
 from ecg4u.digitize.redraw import hand_drawn, measured, zero_of
 from ecg4u.digitize.result import Calibration, Digitization, Grade, Label, Layout, RowSegment, Trace
 from ecg4u.digitize.sidecar import GAP, STAGE, Corner, Note, Piece, Sidecar
@@ -187,7 +193,7 @@ def restored(
     corrections = sidecar.corrections
     calibration = sidecar.calibration
     traces = tuple(_trace(p, part, sidecar) for p, part in zip(shown, parts, strict=True))
-    doubts = (*check_einthoven(signal), *check_physiology(parts))
+    doubts = (*check_names(parts), *check_einthoven(signal), *check_physiology(parts))
     signal = _agreeing(signal, sidecar)
     texts = (
         *((HAND + "; ".join(corrections) + ".",) if corrections else ()),

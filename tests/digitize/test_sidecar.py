@@ -132,6 +132,24 @@ def test_names_are_swapped_and_nothing_else_changes(photo: Digitization) -> None
     assert {t.named_by for t in result.traces if t.lead in ("V1", "V2")} == {"user"}
 
 
+def test_the_path_of_a_sidecar_will_do(photo: Digitization, tmp_path: Path) -> None:
+    path = tmp_path / "phone.page.json"
+    assert photo.basis is not None
+    path.write_text(photo.basis.to_json())
+    for given_as in (path, str(path)):
+        again = digitize_page(photo.page, sidecar=given_as)
+        np.testing.assert_array_equal(again.record.p_signal, photo.record.p_signal)
+    with pytest.raises(SidecarError):
+        digitize_page(photo.page, sidecar=tmp_path / "nothing.page.json")
+
+
+def test_a_name_given_twice_is_said(photo: Digitization) -> None:
+    twice = _edited(photo, names={"V1": "V2"})
+    assert any(text.startswith("V2 stands twice") for text in twice.warnings)
+    assert not any("stands twice" in text for text in photo.warnings)
+    assert twice.grade != "good"
+
+
 def test_a_segment_is_left_out(photo: Digitization) -> None:
     result = _edited(photo, names={"aVR": None})
     assert np.isnan(result.record.lead("aVR")).all()
