@@ -110,7 +110,7 @@ def analyse(
     gain_mm_per_mv: float | None = None,
     speed_mm_per_s: float | None = None,
     dpi: float | None = None,
-    sidecar: Sidecar | str | Path | None = None,
+    sidecar: Sidecar | Mapping[str, Any] | str | Path | None = None,
     age: float | None = None,
     sex: Literal["F", "M"] | None = None,
     seed: int = 0,
@@ -132,8 +132,8 @@ def analyse(
         Resolution of the picture, for pages on which no grid can be found; without it, the
         calibration pulses of such a page tell its scale, if they do so for certain.
     sidecar
-        What an earlier reading of this page found (`Digitization.sidecar`, or the path of its
-        file), perhaps corrected by hand: the work goes on from there.
+        What an earlier reading of this page found (`Digitization.basis`, its
+        values or the path of its file), perhaps corrected by hand: the work goes on from there.
     age, sex
         Years and ``"F"`` or ``"M"``, where known: limits of ST elevation and of QTc depend on
         them. They overrule what a record file says.

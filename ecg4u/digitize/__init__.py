@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ecg4u._callable import make_callable
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from ecg4u.digitize.sidecar import Sidecar
@@ -27,7 +28,7 @@ def digitize(
     gain_mm_per_mv: float | None = None,
     speed_mm_per_s: float | None = None,
     dpi: float | None = None,
-    sidecar: Sidecar | str | Path | None = None,
+    sidecar: Sidecar | Mapping[str, Any] | str | Path | None = None,
 ) -> ECGRecord:
     """Read a page of ECG paper.
 
@@ -41,7 +42,7 @@ def digitize(
     dpi : float or None
         Resolution of the picture, for pages on which no grid can be found; without it, the
         calibration pulses of such a page tell its scale, if they do so for certain.
-    sidecar : Sidecar, path of one, or None
+    sidecar : Sidecar, its values, the path of its file, or None
         What an earlier reading of this page found, perhaps corrected: the work goes on from there.
 
     Returns

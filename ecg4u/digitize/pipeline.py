@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -76,7 +77,7 @@ def digitize_page(
     gain_mm_per_mv: float | None = None,
     speed_mm_per_s: float | None = None,
     dpi: float | None = None,
-    sidecar: Sidecar | str | Path | None = None,
+    sidecar: Sidecar | Mapping[str, Any] | str | Path | None = None,
 ) -> Digitization:
     """Digitize one page.
 
@@ -89,7 +90,7 @@ def digitize_page(
     dpi : float or None
         Resolution of the picture, for pages on which no grid can be found; without it, the
         calibration pulses of such a page tell its scale, if they do so for certain.
-    sidecar : Sidecar, path of one, or None
+    sidecar : Sidecar, its values, the path of its file, or None
         What an earlier reading of this page found, perhaps corrected: the work goes on from there.
 
     Raises
@@ -112,10 +113,9 @@ def digitize_page(
     if sidecar is None:
         rectified, labels, found = _read(page, clock, gain_mm_per_mv, speed_mm_per_s, dpi=dpi)
     else:
-        if not isinstance(sidecar, Sidecar):
-            sidecar = Sidecar.from_json(sidecar)
-        sidecar.check_page(page)
-        found = sidecar.corrected(gain=gain_mm_per_mv, speed=speed_mm_per_s)
+        given = Sidecar.of(sidecar)
+        given.check_page(page)
+        found = given.corrected(gain=gain_mm_per_mv, speed=speed_mm_per_s)
         if found.corners_moved:
             rectified, labels, found = _read_again(page, clock, found)
         else:

@@ -120,6 +120,16 @@ class Sidecar:
     notes: tuple[Note, ...] = field(default=())
 
     @classmethod
+    def of(cls, source: Sidecar | Mapping[str, Any] | str | bytes | Path) -> Sidecar:
+        """A sidecar as it is, from plain values, or read from text or a file.
+
+        Raises as `from_json` does.
+        """
+        if isinstance(source, Sidecar):
+            return source
+        return cls.from_dict(source) if isinstance(source, Mapping) else cls.from_json(source)
+
+    @classmethod
     def from_json(cls, source: str | bytes | Path) -> Sidecar:
         """Read a sidecar: JSON text, its bytes, or the path of a file.
 

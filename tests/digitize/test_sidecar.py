@@ -132,11 +132,11 @@ def test_names_are_swapped_and_nothing_else_changes(photo: Digitization) -> None
     assert {t.named_by for t in result.traces if t.lead in ("V1", "V2")} == {"user"}
 
 
-def test_the_path_of_a_sidecar_will_do(photo: Digitization, tmp_path: Path) -> None:
+def test_the_path_or_the_values_of_a_sidecar_will_do(photo: Digitization, tmp_path: Path) -> None:
     path = tmp_path / "phone.page.json"
     assert photo.basis is not None
     path.write_text(photo.basis.to_json())
-    for given_as in (path, str(path)):
+    for given_as in (path, str(path), photo.sidecar()):
         again = digitize_page(photo.page, sidecar=given_as)
         np.testing.assert_array_equal(again.record.p_signal, photo.record.p_signal)
     with pytest.raises(SidecarError):
