@@ -17,17 +17,20 @@ from __future__ import annotations
 
 import argparse
 import json
-import time
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from ecg4u.digitize.names import WEIGHTS, WINDOW, Candidates, build, fitted, scaled, window
 from ecg4u.record import LEADS
+from training.steps import take_steps
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Pixels = npt.NDArray[Any]
 Box = tuple[float, float, float, float]
@@ -418,36 +421,17 @@ def main() -> None:
     net = build()
     optimiser = torch.optim.AdamW(net.parameters(), lr=3e-3, weight_decay=1e-3)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 4e-3, total_steps=options.steps + 1)
-    step, losses = 0, []
-    if options.checkpoint.exists():
-        kept = torch.load(options.checkpoint, weights_only=True)
-        net.load_state_dict(kept["net"])
-        optimiser.load_state_dict(kept["optimiser"])
-        schedule.load_state_dict(kept["schedule"])
-        step, losses = kept["step"], kept["losses"]
-    last_kept = time.monotonic()
-    while step < options.steps:
+
+    def loss_of(step: int) -> Tensor:
         rng = np.random.default_rng((options.seed, step))
         drawn, drawn_labels = _batch(rng, train_faces, BATCH // 2)
         seen, seen_labels = _of_pages(rng, *pages, BATCH - BATCH // 2)
         crops, labels = torch.cat([drawn, seen]), torch.cat([drawn_labels, seen_labels])
-        net.train()
-        loss = torch.nn.functional.cross_entropy(net(crops), labels, label_smoothing=0.01)
-        optimiser.zero_grad()
-        loss.backward()
-        optimiser.step()
-        schedule.step()
-        step += 1
-        losses.append(float(loss.detach()))
-        if time.monotonic() - last_kept > 30 or step == options.steps:
-            options.checkpoint.parent.mkdir(parents=True, exist_ok=True)
-            state = {"net": net.state_dict(), "optimiser": optimiser.state_dict()}
-            torch.save(
-                {**state, "schedule": schedule.state_dict(), "step": step, "losses": losses},
-                options.checkpoint,
-            )
-            last_kept = time.monotonic()
-            print(step, round(float(np.mean(losses[-50:])), 4), flush=True)
+        return torch.nn.functional.cross_entropy(net(crops), labels, label_smoothing=0.01)
+
+    losses = take_steps(
+        net, optimiser, schedule, loss_of, steps=options.steps, checkpoint=options.checkpoint
+    )
     temperature = _temperature(net, *_halves(valid)[0])
     card = {
         "temperature": temperature,
@@ -461,7 +445,7 @@ def main() -> None:
         f" --pages {options.pages}",
         "commit": options.commit,
         "seed": options.seed,
-        "steps": step,
+        "steps": len(losses),
         "batch": BATCH,
         "last_losses": [round(value, 4) for value in losses[-5:]],
         "data": "words drawn by training/train_names.py, and pages drawn by training/pages.py from "

@@ -11,9 +11,8 @@ from __future__ import annotations
 
 import argparse
 import json
-import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -34,7 +33,11 @@ from ecg4u.digitize.printed import (
     line_window,
     scale_of,
 )
+from training.steps import take_steps
 from training.train_names import Face, find_faces, grid, split_faces, taken, word_ink
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Pixels = npt.NDArray[Any]
 
@@ -222,34 +225,20 @@ def main() -> None:
     net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimiser = torch.optim.AdamW(net.parameters(), lr=2e-3, weight_decay=1e-3)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 4e-3, total_steps=options.steps + 1)
-    step, losses = 0, []
-    if options.checkpoint.exists():
-        kept = torch.load(options.checkpoint, weights_only=True)
-        net.load_state_dict(kept["net"])
-        optimiser.load_state_dict(kept["optimiser"])
-        schedule.load_state_dict(kept["schedule"])
-        step, losses = kept["step"], kept["losses"]
-    last_kept = time.monotonic()
-    while step < options.steps:
+
+    def loss_of(step: int) -> Tensor:
         rng = np.random.default_rng((options.seed, step))
-        net.train()
-        loss = _loss(net, *batch(rng, train_faces, BATCH))
-        optimiser.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(net.parameters(), 5.0)
-        optimiser.step()
-        schedule.step()
-        step += 1
-        losses.append(float(loss.detach()))
-        if time.monotonic() - last_kept > 30 or step == options.steps:
-            options.checkpoint.parent.mkdir(parents=True, exist_ok=True)
-            state = {"net": net.state_dict(), "optimiser": optimiser.state_dict()}
-            torch.save(
-                {**state, "schedule": schedule.state_dict(), "step": step, "losses": losses},
-                options.checkpoint,
-            )
-            last_kept = time.monotonic()
-            print(step, round(float(np.mean(losses[-50:])), 4), flush=True)
+        return _loss(net, *batch(rng, train_faces, BATCH))
+
+    losses = take_steps(
+        net,
+        optimiser,
+        schedule,
+        loss_of,
+        steps=options.steps,
+        checkpoint=options.checkpoint,
+        limit=5.0,
+    )
     valid = batch(np.random.default_rng(10_000_019), valid_faces, VALIDATION)
     card = {
         "what": "reader of printed scales (ecg4u.digitize.printed)",
@@ -257,7 +246,7 @@ def main() -> None:
         f"--seed {options.seed}",
         "commit": options.commit,
         "seed": options.seed,
-        "steps": step,
+        "steps": len(losses),
         "batch": BATCH,
         "validation": figures(net, *valid) | {"fonts": "unseen in training"},
         "last_losses": [round(value, 4) for value in losses[-5:]],
