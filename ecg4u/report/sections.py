@@ -272,7 +272,7 @@ def _class_row(row: ClassResult) -> Markup:
         tag("td", percent(row.threshold), cls="number"),
         tag("td", percent(row.sensitivity), cls="number"),
         tag("td", percent(row.specificity), cls="number"),
-        tag("td", call),
+        tag("td", call, cls="call"),
         cls="positive" if row.positive else "",
     )
 
