@@ -31,9 +31,10 @@ LIMITS = """\
 - Long records are read in 10-s windows: AF, PAC and PVC take the highest window (so a long record
   is more easily positive), the others the mean.
 - "unreadable" is decided by signal checks (amplitude, QRS contrast, rate, beats that look alike),
-  "uncertain" also by Einthoven's and Goldberger's relations, by leads that point the wrong way and
-  by a probability near its threshold. A sawtooth or even spikes in all leads pass as beats, and so
-  may leads in the wrong order whose shapes happen to fit."""
+  "uncertain" also by Einthoven's and Goldberger's relations, by leads that point the wrong way, by
+  fewer than ten leads, by an unusual amplitude and by a probability near its threshold.
+  A sawtooth or even spikes in all leads pass as beats, and so may leads in the wrong order whose
+  shapes happen to fit."""
 
 _VALIDATED = """\
 - Thresholds and operating points were set on the same validation split (412 recordings), so that

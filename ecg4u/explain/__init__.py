@@ -69,7 +69,8 @@ def explain(
         Of any length, with NaN wherever nothing is known.
     classification : Classification or None
         What the network said of the same record. Without it (and without ``classes``) the
-        explanation consists of measurements and criteria only.
+        explanation consists of measurements and criteria only. A signal that it calls unreadable,
+        or that the same checks do, is not measured: the reading says why.
     classes : sequence of str or None
         Classes whose log-odds are attributed; by default the positive ones.
     classifier : Classifier or None
@@ -81,9 +82,13 @@ def explain(
     ------
     UsageError
         If ``classes`` names a class that does not exist.
+    UnreadableInputError
+        If the record's rate or length is beyond what a record can be.
     TypeError
         If ``record`` is no `ECGRecord`.
     """
+    from dataclasses import replace
+
     import numpy as np
 
     from ecg4u.explain.conflicts import conflicts
@@ -93,7 +98,7 @@ def explain(
     from ecg4u.explain.measure import features as features_of
     from ecg4u.explain.measure import measure_record
     from ecg4u.explain.places import Places
-    from ecg4u.explain.reading import read
+    from ecg4u.explain.reading import read, refused
     from ecg4u.record import ECGRecord
 
     if not isinstance(record, ECGRecord):
@@ -103,6 +108,10 @@ def explain(
         )
     began = time.monotonic()
     wanted = _wanted(classification, classes)
+    refusals = _refusals(record, classification)
+    if refusals:
+        wanted = ()
+        record = replace(record, p_signal=np.full_like(record.p_signal, np.nan))
     seen = measure_record(record)
     features = features_of(seen)
     places = Places(np.isfinite(seen.signal), features)
@@ -126,7 +135,11 @@ def explain(
     attributed = time.monotonic()
     turning = contrasts(record, features, seen, criteria, classification, network)
     tried = time.monotonic()
-    reading = read(features, criteria, attributions, classification, places)
+    reading = (
+        refused(refusals)
+        if refusals
+        else read(features, criteria, attributions, classification, places)
+    )
     return Explanation(
         features,
         criteria,
@@ -140,6 +153,16 @@ def explain(
             "contrast": tried - attributed,
         },
     )
+
+
+def _refusals(record: ECGRecord, classification: Classification | None) -> tuple[str, ...]:
+    """Why the signal cannot be read as an ECG; empty where it can."""
+    if classification is not None:
+        return classification.reasons if classification.verdict == "unreadable" else ()
+    from ecg4u.model import prepare
+    from ecg4u.model.checks import check
+
+    return check(prepare(record)).unreadable
 
 
 def _wanted(

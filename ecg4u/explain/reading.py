@@ -67,6 +67,12 @@ def read(
     )
 
 
+def refused(reasons: tuple[str, ...]) -> tuple[Sentence, ...]:
+    """The reading of a signal that is no ECG, or too poor: that it is not read, and why."""
+    text = "This signal cannot be read as an ECG, so that nothing is measured on it. "
+    return (Sentence("Conclusion", text + " ".join(reasons)),)
+
+
 def _rate(features: Features, places: Places) -> Iterator[Sentence]:
     rate = features.globals["rate"]
     if rate.value is None:
@@ -376,7 +382,8 @@ def _st_shifts(criteria: tuple[CriterionResult, ...]) -> Iterator[Sentence]:
     """ST beyond its limits, or so near that it must not be called normal."""
     for name, verb in (("STE", "raised"), ("STD", "lowered")):
         row, decides = parts_of(criteria, name)[0], decision(criteria, name)
-        where = f" in {_territories(row)} leads" if name == "STE" else ""
+        walls = _territories(row)
+        where = f" in {walls} leads" if name == "STE" and walls else ""
         if row.outcome == "met":
             sure = decides.outcome == "met"
             doubt = _against_wide(criteria) if sure else f"; {decides.numbers}"

@@ -22,6 +22,8 @@ MIN_LEADS = 10
 (out of fold; a 3x4 page, which shows a quarter of most leads, changes more)."""
 FLAT_MV = 0.04
 MAX_SPREAD_MV = 9.0
+USUAL_SPREAD_MV = (0.25, 4.5)
+"""What the middle one of the leads spans: 0.30 to 4.20 mV in 3,576 training windows."""
 QRS_CONTRAST = 3.5
 """98th percentile over median of the slope of all leads: at most 2.1 in 40 draws of white and brown
 noise and sines; at least 5.3 in 500 training recordings, full or 3x4."""
@@ -61,7 +63,14 @@ def check(model_input: ModelInput) -> SignalCheck:
         text = f"The leads span {np.median(spread):.0f} mV, more than any ECG: the gain is wrong."
         return SignalCheck((text,), ())
     unreadable = _beat_problem(model_input)
-    return SignalCheck((unreadable,) if unreadable else (), _doubts(model_input, shown, flat))
+    doubts = _doubts(model_input, shown, flat)
+    low, high = USUAL_SPREAD_MV
+    if not low <= np.median(spread) <= high:
+        doubts += (
+            f"The leads span {np.median(spread):.2g} mV in the middle, and {low:g} to {high:g} are "
+            "usual: the gain may be wrong.",
+        )
+    return SignalCheck((unreadable,) if unreadable else (), doubts)
 
 
 def _spread(values: Float32Array) -> float:

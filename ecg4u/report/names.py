@@ -13,7 +13,7 @@ CLASS_TITLES = {
 VERDICTS = {
     "ok": "The network is within its usual range on this ECG.",
     "uncertain": "The network is not sure about this ECG.",
-    "unreadable": "The network gives no opinion: too little of this ECG could be read.",
+    "unreadable": "The network gives no opinion.",
 }
 
 SECTIONS = ("Rate", "Rhythm", "Axis", "Intervals", "QRS", "ST-T", "Conclusion")

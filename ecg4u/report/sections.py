@@ -86,7 +86,9 @@ def verdict(
     possible = [row for row in below if row.name not in met]
     return tag(
         "div",
-        tag("h2", "The network finds") if likely or not (readable and below) else None,
+        tag("h2", "The network finds" if readable else "Not read as an ECG")
+        if likely or not (readable and below)
+        else None,
         _called(likely, measured) if readable and likely else None,
         tag("p", "None of its nine classes.", cls="found") if readable and not positive else None,
         tag("h2", "The measurements find, the network holds possible")

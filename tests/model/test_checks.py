@@ -134,3 +134,10 @@ def test_a_page_that_lost_a_column_is_doubtful(classifier: Classifier, normal: E
     one_gone = normal.p_signal.copy()
     one_gone[:, 3] = np.nan
     assert not classifier.classify(ECGRecord(one_gone, 500.0)).reasons
+
+
+@pytest.mark.parametrize("factor", [0.1, 6.0])
+def test_a_wrong_gain_is_doubtful(classifier: Classifier, normal: ECGRecord, factor: float) -> None:
+    answer = classifier.classify(ECGRecord(normal.p_signal * factor, normal.fs))
+    assert answer.verdict == "uncertain"
+    assert any("gain may be wrong" in reason for reason in answer.reasons)
