@@ -18,7 +18,6 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import click
 import numpy as np
@@ -197,11 +196,6 @@ def agreement(one: Answers, other: Answers) -> tuple[float, int]:
     return float(same.mean()), same.size
 
 
-def calibrated_on(card: dict[str, Any]) -> str:
-    """Where the thresholds were set, in words."""
-    return "train and valid splits, out of fold" if card.get("folds") else "validation split"
-
-
 def peer_answers(run: Path, data: Data, split: str) -> Answers:
     """The peer of `training.peer` on full leads, calibrated on the validation split."""
     about = json.loads((run / "run.json").read_text())
@@ -321,10 +315,11 @@ def main(
         f"`{classifier.card['id']}` on the `{split}` split ({len(recordings)} recordings); "
         f"`python -m benchmarks.classify --split {split} --repeats {repeats}"
         + (f" --drawn {drawn}" if drawn else "")
+        + (f" --peer {peer}" if peer else "")
         + (f" --photos {photos}`." if photos else "`."),
         "n is the number of positives; [low, high] the 95 % bootstrap interval over recordings; "
-        f"thresholds and calibration come from the {calibrated_on(classifier.card)}; ECE: expected "
-        "calibration error, 10 bins.",
+        f"thresholds and calibration from: {classifier.card['operating_points_on'].split(',')[0]}; "
+        "ECE: expected calibration error, 10 bins.",
     ]
     for layout, title in (
         ("full", "Full leads"),

@@ -3,7 +3,8 @@
 Prepares the data, trains the recipe's members on train and valid together and once more with each
 fold held out, and exports them with what the folds say (`training.export --fold`). Each step is the
 command that its log begins with, on one thread, so that the weights do not depend on ``--jobs``. A
-step that has ended is not repeated: after a kill the same command goes on with the next one.
+step that has ended is not repeated, but for the export: after a kill the same command goes on with
+the next one.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ TIMES = "seconds.json"
 
 @dataclass(frozen=True)
 class Step:
-    """One command with a name; it has ended well when ``work/name.done`` exists."""
+    """One command with a name; it has ended well when ``work/name.done`` holds that command."""
 
     name: str
     command: tuple[str, ...]
@@ -51,11 +52,12 @@ class Step:
             If it fails; its log says why.
         """
         done, log = work / f"{self.name}.done", work / f"{self.name}.log"
-        if done.exists():
-            return float(done.read_text())
+        told = shlex.join(("python", "-m", *self.command))
+        if done.exists() and done.read_text().startswith(told + "\n"):
+            return float(done.read_text().split()[-1])
         started = time.monotonic()
         with log.open("w", encoding="utf-8") as out:
-            print(shlex.join(("python", "-m", *self.command)), file=out, flush=True)
+            print(told, file=out, flush=True)
             code = subprocess.run(
                 [sys.executable, "-m", *self.command],
                 stdout=out,
@@ -65,7 +67,7 @@ class Step:
         if code:
             raise click.ClickException(f"{self.name} ended with status {code}: see {log}")
         seconds = time.monotonic() - started
-        done.write_text(f"{seconds:.1f}\n")
+        done.write_text(f"{told}\n{seconds:.1f}\n")
         return seconds
 
 
@@ -120,6 +122,7 @@ def main(ecg: Path, work: Path, out: Path, jobs: int, final: bool) -> None:
     options = [*map(str, shipped), "--data", str(data), "--out", str(out)]
     options += [part for run in folds for part in ("--fold", str(run))]
     options += ["--final"] if final else []
+    (work / "export.done").unlink(missing_ok=True)
     seconds |= run_all([Step("export", ("training.export", *options))], work, 1)
     seconds["in all"] = time.monotonic() - started
     _say("in all", seconds["in all"])

@@ -1,12 +1,12 @@
-"""Optimiser steps that go on from a checkpoint, for the small readers of names and of print."""
+"""Checkpoints, and optimiser steps that go on from one (the readers of names and of print)."""
 
 from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,6 +18,16 @@ if TYPE_CHECKING:
 KEPT_EVERY_S = 30.0
 SHOWN = 50
 """Losses in the mean that is printed."""
+
+
+def save(state: Mapping[str, Any], path: Path) -> None:
+    """Write ``state`` for `torch.load`, at once or not at all."""
+    import torch
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(path.name + ".new")
+    torch.save(state, temporary)
+    os.replace(temporary, path)
 
 
 def take_steps(
@@ -56,18 +66,13 @@ def take_steps(
         schedule.step()
         losses.append(float(loss.detach()))
         if time.monotonic() - last_kept > KEPT_EVERY_S or len(losses) == steps:
-            checkpoint.parent.mkdir(parents=True, exist_ok=True)
-            temporary = checkpoint.with_name(checkpoint.name + ".new")
-            torch.save(
-                {
-                    "net": net.state_dict(),
-                    "optimiser": optimiser.state_dict(),
-                    "schedule": schedule.state_dict(),
-                    "losses": losses,
-                },
-                temporary,
-            )
-            os.replace(temporary, checkpoint)
+            state = {
+                "net": net.state_dict(),
+                "optimiser": optimiser.state_dict(),
+                "schedule": schedule.state_dict(),
+                "losses": losses,
+            }
+            save(state, checkpoint)
             last_kept = time.monotonic()
             print(len(losses), round(float(np.mean(losses[-SHOWN:])), 4), flush=True)
     return losses

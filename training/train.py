@@ -12,7 +12,6 @@ from __future__ import annotations
 import copy
 import json
 import math
-import os
 import sys
 import time
 from dataclasses import asdict, dataclass
@@ -33,6 +32,7 @@ from training.evaluate import aurocs, macro, predict
 from training.folds import checked, held
 from training.peer import PeerConfig, ResNet34
 from training.physiology import Physiology, changed
+from training.steps import save
 
 LABEL_SMOOTHING = 0.01
 GRADIENT_LIMIT = 2.0
@@ -221,8 +221,7 @@ class Trainer:
         scores = {h["epoch"]: validation_score(h) for h in self.history if "full" in h}
         without = not len(self.data.windows("valid"))
         if without or (scores and max(scores, key=lambda epoch: scores[epoch]) == self.epoch):
-            self.run.mkdir(parents=True, exist_ok=True)
-            _write({"average": self.average.state_dict(), "epoch": self.epoch}, self.run, "best")
+            save({"average": self.average.state_dict(), "epoch": self.epoch}, self.run / "best.pt")
 
     def save(self) -> None:
         """Write the checkpoint and the history, each at once or not at all."""
@@ -234,7 +233,7 @@ class Trainer:
             "optimizer": self.optimizer.state_dict(),
             "schedule": self.schedule.state_dict(),
         }
-        _write(state, self.run, "checkpoint")
+        save(state, self.run / "checkpoint.pt")
         settings = asdict(self.settings)
         _write_about(self.run, settings, self.network, self.classes, self.history)
 
@@ -273,7 +272,7 @@ def save_run(
 ) -> None:
     """A network fitted all at once, in the form of a run's best epoch."""
     run.mkdir(parents=True, exist_ok=True)
-    _write({"average": network.state_dict(), "epoch": history[-1]["epoch"]}, run, "best")
+    save({"average": network.state_dict(), "epoch": history[-1]["epoch"]}, run / "best.pt")
     _write_about(run, settings, network, classes, history)
 
 
@@ -296,12 +295,6 @@ def _write_about(
 def validation_score(entry: dict[str, Any]) -> float:
     """The mean of the layouts' macro AUROC: what early stopping goes by."""
     return float(np.mean([entry[layout]["macro"] for layout in VALIDATION_LAYOUTS]))
-
-
-def _write(state: dict[str, Any], run: Path, name: str) -> None:
-    temporary = run / f"{name}.tmp"
-    torch.save(state, temporary)
-    os.replace(temporary, run / f"{name}.pt")
 
 
 def _say(text: str) -> None:

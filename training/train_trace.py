@@ -20,6 +20,7 @@ import numpy as np
 
 from ecg4u.digitize.network import CHANNELS, WEIGHTS, build, normalise
 from training.pages import Crop, PageSampler
+from training.steps import save
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -145,10 +146,8 @@ def main() -> None:
             step += 1
         print(step, round(float(np.mean(losses[-STEPS_PER_GROUP:])), 4), flush=True)
         if time.monotonic() - last_kept > 60 or step >= last:
-            options.checkpoint.parent.mkdir(parents=True, exist_ok=True)
             state = {"net": net.state_dict(), "optimiser": optimiser.state_dict()}
-            torch.save({**state, "average": average, "step": step, "losses": losses},
-                       options.checkpoint)  # fmt: skip
+            save({**state, "average": average, "step": step, "losses": losses}, options.checkpoint)
             last_kept = time.monotonic()
     export(options, average, step, losses)
 

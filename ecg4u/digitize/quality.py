@@ -94,7 +94,7 @@ def check_einthoven(signal: Array) -> tuple[str, ...]:
 
 
 def check_names(parts: Sequence[SegmentSignal]) -> tuple[str, ...]:
-    """A warning where a lead stands twice among the columns: one of its names must be wrong."""
+    """A warning where a lead stands twice among the columns: one of its names may be wrong."""
     counts = Counter(part.segment.lead for part in parts if not part.segment.rhythm)
     twice = ", ".join(lead for lead in LEADS if counts[lead] > 1)
     return (f"{twice} stands twice on the page: one of these names may be wrong.",) if twice else ()

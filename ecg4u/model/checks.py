@@ -59,15 +59,16 @@ def check(model_input: ModelInput) -> SignalCheck:
     flat = [LEADS[lead] for lead, value in zip(shown, spread, strict=True) if value < FLAT_MV]
     if len(flat) > len(shown) / 2:
         return SignalCheck((f"{len(flat)} of {len(shown)} leads are flat.",), ())
-    if np.median(spread) > MAX_SPREAD_MV:
-        text = f"The leads span {np.median(spread):.0f} mV, more than any ECG: the gain is wrong."
+    middle = float(np.median(spread))
+    if middle > MAX_SPREAD_MV:
+        text = f"The leads span {middle:.0f} mV, more than any ECG: the gain is wrong."
         return SignalCheck((text,), ())
     unreadable = _beat_problem(model_input)
     doubts = _doubts(model_input, shown, flat)
     low, high = USUAL_SPREAD_MV
-    if not low <= np.median(spread) <= high:
+    if not low <= middle <= high:
         doubts += (
-            f"The leads span {np.median(spread):.2g} mV in the middle, and {low:g} to {high:g} are "
+            f"The leads span {middle:.2g} mV in the middle, and {low:g} to {high:g} are "
             "usual: the gain may be wrong.",
         )
     return SignalCheck((unreadable,) if unreadable else (), doubts)

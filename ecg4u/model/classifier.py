@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
@@ -11,7 +12,6 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import logit
 
 from ecg4u.errors import MissingDependencyError, UnreadableInputError
 from ecg4u.model.aggregate import over_windows
@@ -54,7 +54,9 @@ class ClassResult:
     @property
     def close(self) -> bool:
         """Whether the probability is within `CLOSE` of its threshold, on either side."""
-        return bool(abs(logit(self.probability) - logit(self.threshold)) < CLOSE)
+        odds = self.probability * (1 - self.threshold)
+        bar = self.threshold * (1 - self.probability)
+        return max(odds, bar) < math.exp(CLOSE) * min(odds, bar)
 
 
 @dataclass(frozen=True)

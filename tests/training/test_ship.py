@@ -25,6 +25,12 @@ def test_a_step_that_has_ended_is_not_repeated(tmp_path: Path) -> None:
     assert again["a"] == pytest.approx(first["a"], abs=0.06)
 
 
+def test_a_step_with_another_command_is_run(tmp_path: Path) -> None:
+    run_all([writes("a", tmp_path)], tmp_path, 1)
+    run_all([Step("a", writes("other", tmp_path).command)], tmp_path, 1)
+    assert (tmp_path / "other").read_text() == "once\n"
+
+
 def test_a_step_that_fails_says_where_its_log_is(tmp_path: Path) -> None:
     with pytest.raises(click.ClickException, match=r"see .*broken\.log"):
         run_all([Step("broken", ("no_such_module",))], tmp_path, 1)
