@@ -16,6 +16,8 @@ LIMB_LEADS = ("I", "II", "III", "aVR", "aVL", "aVF")
 CHEST_LEADS = ("V1", "V2", "V3", "V4", "V5", "V6")
 LEADS = LIMB_LEADS + CHEST_LEADS
 """The twelve leads in the conventional order."""
+EXTRA_LEADS = ("V7", "V8", "V9", "V3R", "V4R", "V5R", "V6R")
+"""Leads of the back and of the right side, which a page may show beside the twelve."""
 
 CLASSES = ("Normal", "AF", "I-AVB", "LBBB", "RBBB", "PAC", "PVC", "STD", "STE")
 """The nine classes of ICBEB-2018 (CPSC-2018), in the order of every vector of this package."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -11,17 +11,15 @@ import numpy.typing as npt
 from ecg4u.digitize.printed import PrintedScale
 from ecg4u.digitize.pulse_shapes import PulseShape, find_plateaus
 from ecg4u.digitize.result import Calibration, InkMap
+from ecg4u.digitize.scale import CERTAIN, Shown, likely_speed
 from ecg4u.digitize.stroke import fine_columns
 from ecg4u.digitize.trace import RowPath
 
 Array = npt.NDArray[np.float64]
 
 PULSE_MV = 1.0
-PULSE_S = 0.2
-FAST_MM_PER_S = 50.0
-LONG_ROW_S, LONG_ROW_TOLERANCE = 20.0, 0.06
-SPEED_ASSUMED = "No printed paper speed was read: 25 mm/s is assumed."
-WIDTH_TOLERANCE = 0.12
+USUAL_SPEED_MM_PER_S = 25.0
+UNUSUAL_LENGTH = "The rows are of no usual length at 25 mm/s: the paper speed may be another."
 STANDARD_GAINS_MM_PER_MV = (5.0, 10.0, 20.0)
 GAIN_TOLERANCE = 0.09
 SEARCH_MM = 32.0
@@ -284,12 +282,14 @@ def calibrate(
     gain_mm_per_mv: float | None = None,
     speed_mm_per_s: float | None = None,
     printed: PrintedScale | None = None,
+    row_mm: float | None = None,
 ) -> Calibration:
     """Gain and speed, each with where it comes from.
 
     What the user gives comes first, then for the gain the pulse, which is drawn with the trace,
-    then what the page prints, then 10 mm/mV; for the speed what the page prints, then the width
-    of a wide pulse, then 25 mm/s. Whatever contradicts the choice is reported.
+    then what the page prints, then 10 mm/mV; for the speed what the page prints, then what the
+    length of its rows (``row_mm``) and the width of its pulses make likeliest. Whatever contradicts
+    the choice is reported.
     """
     printed = printed or PrintedScale()
     warnings: list[str] = []
@@ -308,15 +308,20 @@ def calibrate(
     gain, gain_from = _first(
         {"user": gain_mm_per_mv, "pulse": measured, "text": printed.gain_mm_per_mv}, 10.0
     )
+    seen = Shown(row_mm, [(p.height_mm(px_per_mm), p.width_mm(px_per_mm)) for p in pulses])
+    likely, sure = likely_speed(seen)
+    shown = likely if likely != USUAL_SPEED_MM_PER_S else None
     speed, speed_from = _first(
-        {"user": speed_mm_per_s, "text": printed.speed_mm_per_s, "pulse": _wide_pulse_speed(width)},
-        25.0,
+        {"user": speed_mm_per_s, "text": printed.speed_mm_per_s, "layout": shown},
+        USUAL_SPEED_MM_PER_S,
     )
-    if speed_from == "pulse":
+    if speed_from == "layout":
         warnings.append(
-            f"No printed paper speed was read: {speed:g} mm/s follows from calibration pulses "
-            f"{width:.0f} mm wide, if they last the usual 0.2 s."
+            f"No printed paper speed was read: {speed:g} mm/s follows from the length of the rows "
+            "and the width of the calibration pulses."
         )
+    elif speed_from == "assumed" and sure < CERTAIN:
+        warnings.append(UNUSUAL_LENGTH)
     if gain_from == "user":
         warnings += _against("The pulse on the page says", measured, "the given", gain, "mm/mV")
     if gain_from in ("user", "pulse"):
@@ -329,7 +334,7 @@ def calibrate(
             "No calibration pulse was found and no printed gain read: 10 mm/mV is assumed."
         )
     if speed_from == "assumed":
-        warnings.append(SPEED_ASSUMED)
+        warnings.append("No printed paper speed was read: 25 mm/s is assumed.")
     chest, chest_from = printed.chest_gain_mm_per_mv, "text"
     if chest == gain or gain_from == "user":
         chest = None
@@ -350,39 +355,12 @@ def calibrate(
     )
 
 
-def faster(calibration: Calibration, seconds: float | None) -> Calibration | None:
-    """50 mm/s in place of 25 that is only assumed, where rows would last 20 s; None elsewhere.
-
-    ``seconds`` is how long they are at 25 mm/s. Rows of several leads last 10 s, and no paper is
-    half a metre wide.
-    """
-    if calibration.speed_from != "assumed" or seconds is None:
-        return None
-    if abs(seconds / LONG_ROW_S - 1) > LONG_ROW_TOLERANCE:
-        return None
-    kept = tuple(w for w in calibration.warnings if w != SPEED_ASSUMED)
-    why = (
-        f"No printed paper speed was read: {FAST_MM_PER_S:g} mm/s follows from the length of the "
-        f"rows, which would last {seconds:.0f} s at 25 mm/s."
-    )
-    return replace(
-        calibration, speed_mm_per_s=FAST_MM_PER_S, speed_from="layout", warnings=(*kept, why)
-    )
-
-
 def _commonest_gain(heights_mm: Sequence[float], printed: float | None) -> float | None:
     """The standard gain that most pulses show; of several the printed one, else the usual one."""
     gains = [gain for height in heights_mm if (gain := _standard_gain(height))]
     if not gains:
         return None
     return max(gains, key=lambda gain: (gains.count(gain), gain == printed, gain == 10.0, gain))
-
-
-def _wide_pulse_speed(width_mm: float | None) -> float | None:
-    """50 mm/s where pulses are as wide as 0.2 s is then; narrower ones may be of any length."""
-    if width_mm is None or abs(width_mm / (FAST_MM_PER_S * PULSE_S) - 1) > WIDTH_TOLERANCE:
-        return None
-    return FAST_MM_PER_S
 
 
 def _first(values: dict[str, float | None], assumed: float) -> tuple[float, str]:

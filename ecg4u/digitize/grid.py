@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +12,7 @@ from ecg4u.digitize.lattice import Lattice, find_lattice, find_tiles
 from ecg4u.digitize.page import (
     Grid,
     RectifiedPage,
+    ScaleRival,
     quarter_turn,
 )
 from ecg4u.digitize.refine import Refined, refine
@@ -43,6 +45,9 @@ MATCH = 0.6
 MIN_GRID_MM2 = 2500.0
 PAGE_MM = (120.0, 330.0)
 """Long side of what a 12-lead ECG's grid usually covers; less likely outside."""
+SMALLER, LARGER = 0.3, 0.18
+"""How fast that gets less likely (natural log): pages are cropped, but paper is not half a metre
+wide."""
 MAX_PAGE_MM = 600.0
 MARGIN_MM = 40.0
 """How far beyond the grid the page is drawn, for headers and footers."""
@@ -50,6 +55,11 @@ MIN_COMB = 8
 """Fewest periods of the coarsest comb across a page; rows and beats repeat more seldom."""
 FIVEFOLD = 0.7
 """Rise (log power) of every fifth harmonic from which 1 mm lines are taken as seen."""
+OTHER_COMB, COMB_WEIGHT = -2.0, 2.0
+"""Log odds of a comb that the spectrum does not show best, and of each log power it lacks."""
+SAME_SIZE = 0.01
+HOPELESS = -12.0
+"""Log odds below which a reading of the grid is not kept."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,14 +80,14 @@ class Flat:
 class Scale:
     """The lattice in millimetres.
 
-    ``fivefold`` says how clearly every fifth line differs, ``margin`` how far (log odds) the
-    next best reading lies behind.
+    ``fivefold`` says how clearly every fifth line differs; ``log_odds`` how likely this reading is
+    against the likeliest one, by the grid and the page's size alone.
     """
 
     mm_per_unit: float
     spacing_mm: float
     fivefold: float
-    margin: float
+    log_odds: float
 
 
 def rectify(
@@ -104,6 +114,20 @@ def rectify(
     PoorQualityError
         There is a grid, but too little of it is visible; or pulses that do not tell the scale.
     """
+    return rectified_as(
+        page, 0, dpi=dpi, gain_mm_per_mv=gain_mm_per_mv, speed_mm_per_s=speed_mm_per_s
+    )
+
+
+def rectified_as(
+    page: Page,
+    reading: int,
+    *,
+    dpi: float | None = None,
+    gain_mm_per_mv: float | None = None,
+    speed_mm_per_s: float | None = None,
+) -> RectifiedPage:
+    """`rectify`, with the grid's lines read as the ``reading``-th likeliest of their scales."""
     work, factor = _shrink(page.image)
     lines = line_response(work)
     lattice = _lattice(lines)
@@ -112,8 +136,23 @@ def rectify(
             return by_dpi(page, dpi)
         return by_pulses(page, gain_mm_per_mv=gain_mm_per_mv, speed_mm_per_s=speed_mm_per_s)
     flat = flatten(lattice)
-    scale = find_scale(lines, lattice, flat)
-    return _render(page, lines, factor, lattice, flat, scale)
+    scales = find_scales(lines, lattice, flat)
+    rivals = _rivals(scales, reading)
+    rectified = _render(page, lines, factor, lattice, flat, scales[reading])
+    behind = max((rival.log_odds for rival in rivals), default=HOPELESS)
+    grid = rectified.grid
+    grid = replace(grid, confidence=grid.confidence * float(1 - np.exp(-abs(behind))))
+    return replace(rectified, grid=grid, rivals=rivals)
+
+
+def _rivals(scales: Sequence[Scale], reading: int) -> tuple[ScaleRival, ...]:
+    """What else the grid may be, seen from the reading that was taken."""
+    taken = scales[reading]
+    return tuple(
+        ScaleRival(k, scale.mm_per_unit / taken.mm_per_unit, scale.log_odds - taken.log_odds)
+        for k, scale in enumerate(scales)
+        if k != reading
+    )
 
 
 def _shrink(image: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[np.uint8], float]:
@@ -171,8 +210,8 @@ def flatten(lattice: Lattice) -> Flat:
     return Flat(homography, spline, box)
 
 
-def find_scale(lines: Image, lattice: Lattice, flat: Flat) -> Scale:
-    """Millimetres per period."""
+def find_scales(lines: Image, lattice: Lattice, flat: Flat) -> tuple[Scale, ...]:
+    """What one period may be in millimetres, the likeliest first; no two of one size."""
     per_unit = int(np.clip(np.ceil(lattice.period_px * 1.1), 6, 60))
     x0, y0, x1, y1 = flat.box
     x = np.arange(np.floor(x0) * per_unit, x1 * per_unit) / per_unit
@@ -180,9 +219,25 @@ def find_scale(lines: Image, lattice: Lattice, flat: Flat) -> Scale:
     flat_lines = sample(lines, flat, x, y)
     long_side = max(x1 - x0, y1 - y0)
     powers = (band_power(flat_lines, per_unit), band_power(flat_lines.T, per_unit))
-    base = _base_period(powers, long_side)
-    fivefold = float(np.mean([_fivefold(power, base) for power in powers]))
-    return choose_scale(base, fivefold, long_side)
+    found = []
+    for base, log_odds in _base_periods(powers, long_side).items():
+        fivefold = float(np.mean([_fivefold(power, base) for power in powers]))
+        found += [
+            replace(scale, log_odds=scale.log_odds + log_odds)
+            for scale in base_scales(base, fivefold, long_side)
+        ]
+    return _distinct(found)
+
+
+def _distinct(scales: Sequence[Scale]) -> tuple[Scale, ...]:
+    """The likeliest of each size, and how far each lies behind the best of all."""
+    order = sorted(scales, key=lambda scale: -scale.log_odds)
+    kept: list[Scale] = []
+    for scale in order:
+        sizes = [abs(scale.mm_per_unit / other.mm_per_unit - 1) for other in kept]
+        if min(sizes, default=1.0) > SAME_SIZE and scale.log_odds > order[0].log_odds + HOPELESS:
+            kept.append(scale)
+    return tuple(replace(scale, log_odds=scale.log_odds - kept[0].log_odds) for scale in kept)
 
 
 def sample(lines: Image, flat: Flat, x: Floats, y: Floats) -> Image:
@@ -216,27 +271,28 @@ def band_power(flat_lines: Image, per_unit: int) -> Power:
     return frequencies, np.asarray(power, dtype=np.float64)
 
 
-def choose_scale(base: int, fivefold: float, long_side: float) -> Scale:
-    """What one period is in millimetres, from the comb of harmonics and the page's size."""
-    candidates = []
-    for mm, spacing, evidence in (
-        (5.0, 1.0, 2.0 if fivefold > FIVEFOLD else -2.0),
-        (5.0, 5.0, -1.0 if fivefold > FIVEFOLD else 0.0),
-        (1.0, 1.0, -3.0 if fivefold > FIVEFOLD else -1.0),
-        (25.0, 5.0, -1.0 if fivefold > FIVEFOLD else -4.0),
-    ):
-        mm_per_unit = mm / base
-        candidates.append((evidence + _size_prior(long_side * mm_per_unit), mm_per_unit, spacing))
-    candidates.sort(reverse=True)
-    best, mm_per_unit, spacing = candidates[0]
-    others = [c[0] for c in candidates if abs(c[1] / mm_per_unit - 1) > 0.01]
-    return Scale(mm_per_unit, spacing, fivefold, best - max(others))
+def base_scales(base: int, fivefold: float, long_side: float) -> list[Scale]:
+    """What one period may be if ``base`` of them make one of the coarsest comb.
+
+    From how clearly every fifth line differs, and from the page's size.
+    """
+    seen = fivefold > FIVEFOLD
+    readings = (
+        (5.0, 1.0, 2.0 if seen else -2.0),
+        (5.0, 5.0, -1.0 if seen else 0.0),
+        (1.0, 1.0, -3.0 if seen else -1.0),
+        (25.0, 5.0, -1.0 if seen else -4.0),
+    )
+    return [
+        Scale(mm / base, spacing, fivefold, evidence + _size_prior(long_side * mm / base))
+        for mm, spacing, evidence in readings
+    ]
 
 
 def _size_prior(long_mm: float) -> float:
     low, high = PAGE_MM
-    beyond = max(np.log(low / long_mm), np.log(long_mm / high), 0.0)
-    return -0.5 * float(beyond / 0.3) ** 2
+    beyond = max(np.log(low / long_mm) / SMALLER, np.log(long_mm / high) / LARGER, 0.0)
+    return -0.5 * float(beyond) ** 2
 
 
 def _peak(power: Power, f: float) -> float:
@@ -251,8 +307,11 @@ def _peak(power: Power, f: float) -> float:
     return float(np.log(near / np.median(around)))
 
 
-def _base_period(powers: tuple[Power, Power], long_side: float) -> int:
-    """How many periods of the lattice found make one of the coarsest comb of lines."""
+def _base_periods(powers: tuple[Power, Power], long_side: float) -> dict[int, float]:
+    """How many periods of the lattice may make one of the coarsest comb, and the log odds of each.
+
+    The coarsest that is nearly as clear as the clearest is the likeliest.
+    """
     scores = {1: 0.0}
     for m, least in {**dict.fromkeys(range(2, 10), 2.5), 5: 1.3, 10: 1.6}.items():
         if long_side / m < MIN_COMB:
@@ -261,8 +320,12 @@ def _base_period(powers: tuple[Power, Power], long_side: float) -> int:
         clear = [float(np.median(np.minimum(h, 5.0))) for h in heights]
         # Beats repeat along x too: what is seen in one direction alone is no grid.
         scores[m] = min(float(np.mean(clear)), min(clear) + 1.0) - least
-    best = max(scores.values())
-    return max(m for m, score in scores.items() if score >= 0.6 * best)
+    enough = 0.6 * max(scores.values())
+    likeliest = max(m for m, score in scores.items() if score >= enough)
+    return {
+        m: 0.0 if m == likeliest else OTHER_COMB - COMB_WEIGHT * max(enough - score, 0.0)
+        for m, score in scores.items()
+    }
 
 
 def _fivefold(power: Power, base: int) -> float:
@@ -292,7 +355,7 @@ def _render(
     dy = np.median(np.hypot(*np.diff(nodes, axis=0).reshape(-1, 2).T))
     middle = nodes[nodes.shape[0] // 2]
     direction = middle[-1] - middle[0]
-    certain = np.clip((lattice.strength - 2.0) / 2.0, 0, 1) * (1 - np.exp(-scale.margin))
+    certain = np.clip((lattice.strength - 2.0) / 2.0, 0, 1)
     grid = Grid(
         spacing_mm=scale.spacing_mm,
         scale_from="grid",

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from ecg4u.digitize.grid import rectify
+from ecg4u.digitize.grid import rectified_as
 from ecg4u.digitize.labels import read_labels
 from ecg4u.digitize.names import page_darkness, sure_names
 from ecg4u.digitize.page import RectifiedPage, quarter_turn
@@ -61,19 +61,29 @@ def read_upright(
     return rectified, labels
 
 
-def rectify_turned(page: Page, k: int, *, dpi: float | None = None) -> RectifiedPage:
+def rectified_again(
+    page: Page, rectified: RectifiedPage, reading: int, *, dpi: float | None = None
+) -> RectifiedPage:
+    """A page the same side up as before, its grid's lines read as of another scale."""
+    k = round(-rectified.grid.turned_deg / 90.0) % 4
+    return rectify_turned(page, k, reading, dpi=dpi)
+
+
+def rectify_turned(
+    page: Page, k: int, reading: int = 0, *, dpi: float | None = None
+) -> RectifiedPage:
     """A page rectified from its picture turned by k * 90 degrees clockwise.
 
-    Its nodes are places of the picture as it was given.
+    Its nodes are places of the picture as it was given. ``reading`` is that of its grid's scales.
     """
     turned = replace(page, image=np.ascontiguousarray(np.rot90(page.image, -k)))
-    found = rectify(turned, dpi=dpi)
+    found = rectified_as(turned, reading, dpi=dpi)
     right, bottom = page.image.shape[1] - 1.0, page.image.shape[0] - 1.0
     x, y = found.nodes[..., 0], found.nodes[..., 1]
-    nodes = np.stack({1: (y, bottom - x), 2: (right - x, bottom - y), 3: (right - y, x)}[k], -1)
+    places = {0: (x, y), 1: (y, bottom - x), 2: (right - x, bottom - y), 3: (right - y, x)}
     degrees = (found.grid.turned_deg - 90.0 * k + 180.0) % 360.0 - 180.0
     grid = replace(found.grid, turned_deg=180.0 if degrees == -180.0 else degrees)
-    return replace(found, nodes=nodes, grid=grid)
+    return replace(found, nodes=np.stack(places[k], -1), grid=grid)
 
 
 def evidence(labels: tuple[Label, ...]) -> int:

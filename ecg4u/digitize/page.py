@@ -96,6 +96,25 @@ class Grid:
     pulse: PulseScale | None = None
 
 
+@dataclass(frozen=True)
+class ScaleRival:
+    """Another reading of the same grid.
+
+    Parameters
+    ----------
+    reading : int
+        Its place among the grid's readings, the likeliest first.
+    factor : float
+        How long a millimetre of the page as rectified is in its millimetres.
+    log_odds : float
+        How likely it is against the page as rectified, by the grid and the page's size alone.
+    """
+
+    reading: int
+    factor: float
+    log_odds: float
+
+
 @dataclass(frozen=True, eq=False)
 class RectifiedPage:
     """A page brought to exactly `PX_PER_MM` in x and y.
@@ -110,6 +129,10 @@ class RectifiedPage:
     nodes : (H // 10 + 1, W // 10 + 1, 2) float64
         Source px (x, y) of the rectified points (10 j, 10 i); H and W are multiples of 10 plus 1.
     grid : Grid
+    px_per_mm : float
+        `PX_PER_MM`.
+    rivals : tuple of ScaleRival
+        What else the grid may be; what is then read on the page decides.
     """
 
     image: Pixels
@@ -117,6 +140,7 @@ class RectifiedPage:
     nodes: npt.NDArray[np.float64]
     grid: Grid
     px_per_mm: float = PX_PER_MM
+    rivals: tuple[ScaleRival, ...] = ()
 
     def to_source(self, xy: npt.ArrayLike) -> Points:
         """Source px (n, 2) of rectified px (n, 2); pixel centres are whole numbers in both.

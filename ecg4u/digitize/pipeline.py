@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ecg4u.digitize.calibration import Pulse, calibrate, faster, find_pulses, shaped_pulses
+from ecg4u.digitize.calibration import Pulse, calibrate, find_pulses, shaped_pulses
 from ecg4u.digitize.columns import signal_span
 from ecg4u.digitize.corrections import carried
 from ecg4u.digitize.doubts import column_doubts, refuse_two_ecgs
@@ -20,12 +20,13 @@ from ecg4u.digitize.label_search import search_labels
 from ecg4u.digitize.labels import read_labels
 from ecg4u.digitize.layout import find_layout
 from ecg4u.digitize.orders import decide_order
-from ecg4u.digitize.orientation import read_upright
+from ecg4u.digitize.orientation import read_upright, rectified_again
 from ecg4u.digitize.page import RectifiedPage
 from ecg4u.digitize.physiology import rename_strips
 from ecg4u.digitize.printed import PrintedScale, read_printed_scale
 from ecg4u.digitize.restore import observed, rectified_within, restored, restored_page
 from ecg4u.digitize.result import Calibration, Digitization, InkMap, Label, Layout
+from ecg4u.digitize.scale import Shown, decide_scale
 from ecg4u.digitize.sidecar import Corner, Sidecar
 from ecg4u.digitize.signal import (
     SegmentSignal,
@@ -47,7 +48,6 @@ GAIN_RANGE_MM_PER_MV = (1.0, 80.0)
 SPEED_RANGE_MM_PER_S = (5.0, 200.0)
 DPI_RANGE = (50.0, 2400.0)
 SURE_LABEL = 0.6
-LATER_COLUMN_S = 0.5
 
 
 @dataclass
@@ -63,9 +63,29 @@ class _Clock:
 
 
 @dataclass(frozen=True, eq=False)
-class _Arranged:
+class _Looked:
+    """What stands on a page, in rectified px, before anything is known of its scale and names."""
+
+    rectified: RectifiedPage
+    labels: Sequence[Label]
+    printed: PrintedScale
     paths: tuple[RowPath, ...]
     pulses: tuple[Pulse, ...]
+
+    def shown(self, gain_mm_per_mv: float | None, speed_mm_per_s: float | None) -> Shown:
+        """What it tells of the scale."""
+        per_mm = self.rectified.px_per_mm
+        spans = signal_span(self.paths, self.pulses)
+        return Shown(
+            row_mm=float(np.median([x1 - x0 for x0, x1 in spans])) / per_mm,
+            pulses_mm=[(p.height_mm(per_mm), p.width_mm(per_mm)) for p in self.pulses],
+            speed_mm_per_s=speed_mm_per_s or self.printed.speed_mm_per_s,
+            gain_mm_per_mv=gain_mm_per_mv or self.printed.gain_mm_per_mv,
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class _Arranged:
     calibration: Calibration
     labels: tuple[Label, ...]
     layout: Layout
@@ -169,20 +189,23 @@ def _read(
         else:
             rectified, labels = read_upright(page, rectified, dpi=dpi)
         refuse_two_ecgs(labels, rectified.px_per_mm)
-    with clock.stage("printed scale"):
-        printed = read_printed_scale(rectified)
-
-    def arranged() -> _Arranged:
-        return _arranged(rectified, labels, clock, gain_mm_per_mv, speed_mm_per_s, printed)
-
-    found = arranged()
+    found = _looked(rectified, labels, clock)
+    decided = decide_scale(found.shown(gain_mm_per_mv, speed_mm_per_s), rectified.rivals)
+    if decided.rival is not None:
+        with clock.stage("rectify"):
+            rectified = rectified_again(page, rectified, decided.rival.reading, dpi=dpi)
+        with clock.stage("labels"):
+            labels = read_labels(rectified)
+        found = _looked(rectified, labels, clock)
+    arranged = _arranged(found, clock, gain_mm_per_mv, speed_mm_per_s)
     if pulse_scale is not None:
         longer = row_stretch(found.paths, found.pulses, pulse_scale, rectified.px_per_mm)
         if longer is not None:
             rectified, labels = lengthened(page, rectified, labels, longer)
-            found = arranged()
-    paths, pulses, calibration, layout = found.paths, found.pulses, found.calibration, found.layout
-    labels = found.labels
+            found = _looked(rectified, labels, clock)
+            arranged = _arranged(found, clock, gain_mm_per_mv, speed_mm_per_s)
+    paths, pulses = found.paths, found.pulses
+    calibration, labels, layout = arranged.calibration, arranged.labels, arranged.layout
     with clock.stage("signals"):
         layout, parts = _signals(paths, pulses, layout, calibration, rectified.px_per_mm)
         doubts = column_doubts(paths, layout, labels, rectified.px_per_mm)
@@ -193,15 +216,10 @@ def _read(
     return rectified, labels, sidecar
 
 
-def _arranged(
-    rectified: RectifiedPage,
-    labels: Sequence[Label],
-    clock: _Clock,
-    gain_mm_per_mv: float | None,
-    speed_mm_per_s: float | None,
-    printed: PrintedScale,
-) -> _Arranged:
-    """The rows of a page, its scale and which lead stands where."""
+def _looked(rectified: RectifiedPage, labels: Sequence[Label], clock: _Clock) -> _Looked:
+    """The print, the rows and the pulses of a page."""
+    with clock.stage("printed scale"):
+        printed = read_printed_scale(rectified)
     with clock.stage("ink"):
         ink = find_ink(rectified, labels)
     with clock.stage("rows"):
@@ -209,24 +227,33 @@ def _arranged(
     with clock.stage("layout"):
         pulses = find_pulses(paths, rectified.px_per_mm)
         pulses = pulses or shaped_pulses(ink, paths, rectified.px_per_mm)
+    return _Looked(rectified, labels, printed, paths, pulses)
+
+
+def _arranged(
+    found: _Looked,
+    clock: _Clock,
+    gain_mm_per_mv: float | None,
+    speed_mm_per_s: float | None,
+) -> _Arranged:
+    """The scale of a page's signals and which lead stands where."""
+    px_per_mm, paths, pulses = found.rectified.px_per_mm, found.paths, found.pulses
+    pulse_scale = found.rectified.grid.pulse
+    with clock.stage("layout"):
         calibration = calibrate(
             pulses,
-            rectified.px_per_mm,
+            px_per_mm,
             gain_mm_per_mv=gain_mm_per_mv,
             speed_mm_per_s=speed_mm_per_s,
-            printed=printed,
+            printed=found.printed,
+            row_mm=found.shown(None, None).row_mm,
         )
-        if rectified.grid.pulse is not None:
-            calibration = calibrated(calibration, rectified.grid.pulse)
+        if pulse_scale is not None:
+            calibration = calibrated(calibration, pulse_scale)
     with clock.stage("labels"):
-        labels = _all_labels(rectified, labels, paths, pulses)
+        labels = _all_labels(found.rectified, found.labels, paths, pulses)
     with clock.stage("layout"):
-        px_per_mm = rectified.px_per_mm
         layout = find_layout(paths, pulses, labels, px_per_mm, calibration.speed_mm_per_s)
-        fast = faster(calibration, _row_seconds(layout, calibration, px_per_mm))
-        if fast is not None and rectified.grid.pulse is None:
-            calibration = fast
-            layout = find_layout(paths, pulses, labels, px_per_mm, fast.speed_mm_per_s)
     if not layout.segments:
         rows = "One row was" if len(paths) == 1 else f"{len(paths)} rows were"
         raise PoorQualityError(
@@ -234,16 +261,7 @@ def _arranged(
             stage="layout",
             hint="Photograph the whole page, with all rows in view and nothing else.",
         )
-    return _Arranged(paths, pulses, calibration, labels, layout)
-
-
-def _row_seconds(layout: Layout, calibration: Calibration, px_per_mm: float) -> float | None:
-    """How long rows of several leads last, from their first to their last sample."""
-    leads = [s for s in layout.segments if not s.rhythm]
-    if not any(s.start_s > LATER_COLUMN_S for s in leads):
-        return None
-    px = max(s.x1 for s in leads) - min(s.x0 for s in leads)
-    return px / (calibration.speed_mm_per_s * px_per_mm)
+    return _Arranged(calibration, labels, layout)
 
 
 def _all_labels(

@@ -151,7 +151,7 @@ def rectified_within(page: Page, corners: Sequence[Corner]) -> RectifiedPage:
     dx, dy = (float(np.median(np.hypot(*np.diff(line, axis=0).T))) for line in (across, down))
     turned = float(np.degrees(np.arctan2(direction[1], direction[0])))
     grid = replace(flat.grid, source_px_per_mm=(dx, dy), turned_deg=turned)
-    return replace(flat, image=image, nodes=nodes, valid=valid & flat.valid, grid=grid)
+    return replace(flat, image=image, nodes=nodes, valid=valid & flat.valid, grid=grid, rivals=())
 
 
 def restored_page(page: Page, sidecar: Sidecar) -> RectifiedPage:
