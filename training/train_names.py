@@ -1,4 +1,4 @@
-"""Train the reader of the twelve lead names on crops drawn in many fonts and on drawn pages.
+"""Train the reader of lead names on crops drawn in many fonts and on drawn pages.
 
     python -m training.train_names --steps 6000 --seed 0 --checkpoint cache/names.pt
 
@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from ecg4u.digitize.names import WEIGHTS, WINDOW, Candidates, build, fitted, scaled, window
+from ecg4u.digitize.names import NAMES, WEIGHTS, WINDOW, Candidates, build, fitted, scaled, window
 from ecg4u.record import LEADS
 from training.steps import take_steps
 
@@ -40,7 +40,7 @@ FONT_FAMILIES = (
     "OpenSans", "Hack", "Inconsolata", "Courier", "NotoSans-", "NotoSerif-", "NotoSansMono-",
 )  # fmt: skip
 HERSHEY = (0, 2, 3, 4)
-NONE = len(LEADS)
+NONE = len(NAMES)
 OPEN = -1
 SCENE = (110, 220)
 BATCH = 64
@@ -53,10 +53,20 @@ TURNED = 0.06
 OTHER_WORDS = (
     "25mm/s", "10mm/mV", "mm/mV", "50mm/s", "ID:", "Name:", "Age", "Sex", "Hz", "150Hz", "0.05",
     "25", "10", "mV", "mm/s", "V", "aV", "a", "VR", "VL", "VF", "R", "F", "L", "1", "2", "3", "4",
-    "5", "6", "12", "36", "60", "82", "V7", "V8", "V9", "V3R", "V4R", "H", "T", "P", "QRS", "QT",
+    "5", "6", "12", "36", "60", "82", "H", "T", "P", "QRS", "QT",
     "PR", "ms", "bpm", "BPM", "ECG", "kg", "cm", "Male", "yrs", "Date", ":", "/", "(", ")", "+",
     "-", "T1", "M", "N", "W", "A", "IV", "F50", "LP", "AC", "x1", "x1.0", "S", "O", "o", "~40",
 )  # fmt: skip
+OTHER_SPELLINGS = {
+    "I": ("L1", "D1", "DI", "Lead I"),
+    "II": ("L2", "D2", "DII", "Lead II"),
+    "III": ("L3", "D3", "DIII", "Lead III"),
+    **{f"V{k}": (f"C{k}", f"V {k}") for k in range(1, 7)},
+}
+"""How the names are printed in other countries and by other makers."""
+OTHERWISE = 0.22
+BARRED = 0.07
+USUAL_LEADS = 0.8
 LETTERS = "abcdefghijklmnopqrstuwxyzABCDEFGHJKLMNOPQRSTUWXYZ0123456789:./"
 
 
@@ -124,6 +134,14 @@ def word_ink(words: str, face: Face, tall: int, rng: np.random.Generator) -> Pix
 
 
 def _spelling(name: str, rng: np.random.Generator) -> str:
+    if name in OTHER_SPELLINGS and rng.random() < OTHERWISE:
+        return str(rng.choice(OTHER_SPELLINGS[name]))
+    if name == "-aVR":
+        return str(rng.choice(["-aVR", "-AVR", "\u2013aVR", "-avR", "-aVr"]))
+    if name.endswith("R") and name.startswith("V"):
+        return str(
+            rng.choice([name, name.replace("R", "r"), "R" + name[:2], name[0] + "R" + name[1]])
+        )
     if name.startswith("a") and rng.random() < 0.3:
         return str(rng.choice([name.upper(), "av" + name[2], "aV" + name[2].lower(), name.lower()]))
     if name.startswith("V") and rng.random() < 0.1:
@@ -131,6 +149,17 @@ def _spelling(name: str, rng: np.random.Generator) -> str:
     if name in ("II", "III") and rng.random() < 0.25:
         return " ".join(name)
     return name
+
+
+def _barred(word: Pixels, rng: np.random.Generator) -> Pixels:
+    """The word with an upright bar before it, taller than the letters, as monitors print it."""
+    tall, wide = word.shape
+    over = round(tall * rng.uniform(0.1, 0.5))
+    pen, gap = max(1, round(tall * rng.uniform(0.06, 0.2))), round(tall * rng.uniform(0.15, 0.5))
+    both = np.zeros((tall + 2 * over, pen + gap + wide), np.uint8)
+    both[over : over + tall, pen + gap :] = word
+    both[round(over * rng.uniform(0, 1)) :, :pen] = 255
+    return both
 
 
 def _trace(scene: Pixels, rng: np.random.Generator, through: tuple[float, float]) -> None:
@@ -170,7 +199,7 @@ def scene(rng: np.random.Generator, faces: list[Face]) -> tuple[Pixels, Box, int
     Returns
     -------
     image, box, label
-        (110, 220) uint8 grey, the thing's box, and its place in `LEADS` (12: none).
+        (110, 220) uint8 grey, the thing's box, and its place in `NAMES` (20: none).
     """
     import cv2
 
@@ -178,12 +207,16 @@ def scene(rng: np.random.Generator, faces: list[Face]) -> tuple[Pixels, Box, int
     face = faces[int(rng.integers(len(faces)))]
     tall = round(float(np.exp(rng.uniform(*np.log((14, 50))))))
     middle = (SCENE[1] / 2, SCENE[0] / 2)
-    label = int(rng.integers(NONE)) if rng.random() < 0.68 else NONE
+    label = NONE
+    if rng.random() < 0.68:
+        label = int(rng.integers(len(LEADS) if rng.random() < USUAL_LEADS else NONE))
     strength = int(rng.integers(170, 256))
     if label < NONE:
         if rng.random() < 0.15:
             label = 0
-        word = word_ink(_spelling(LEADS[label], rng), face, tall, rng)
+        word = word_ink(_spelling(NAMES[label], rng), face, tall, rng)
+        if rng.random() < BARRED:
+            word = _barred(word, rng)
         box = _lay(ink, word, middle, strength)
         if rng.random() < 0.4:
             away = middle[1] + rng.choice((-1, 1)) * (word.shape[0] * rng.uniform(0.15, 1.2))
@@ -294,7 +327,7 @@ def _turned(
 ) -> tuple[Pixels, Box, int]:
     """The scene turned by 90, 180 or 270 degrees, when I, II and III may stay what they are."""
     k = int(rng.integers(1, 4))
-    same = k == 2 and label < NONE and set(LEADS[label]) == {"I"}
+    same = k == 2 and label < NONE and set(NAMES[label]) == {"I"}
     turned = _turned_box(box, image.shape, k)
     return np.ascontiguousarray(np.rot90(image, k)), turned, label if same else NONE
 
@@ -456,7 +489,7 @@ def main() -> None:
         "Courier Prime, Hack (OFL / Apache-2.0 / MIT), GNU FreeFont (GPL-3 with font exception), "
         "URW base 35 (AGPL-3 with font exception); only pictures of their letters were used",
         "window": list(WINDOW),
-        "code": "ecg4u 0.1.0",
+        "code": "ecg4u 0.2.0",
     }
     options.out.parent.mkdir(parents=True, exist_ok=True)
     save_file({key: value.contiguous() for key, value in net.state_dict().items()}, options.out)
@@ -540,7 +573,8 @@ def _figures(net, crops, labels) -> dict[str, object]:  # type: ignore[no-untype
         "none_kept_none": round(float(right[~named].float().mean()), 4),
         "by_class": {
             name: round(float(right[labels == i].float().mean()), 3)
-            for i, name in enumerate((*LEADS, "none"))
+            for i, name in enumerate((*NAMES, "none"))
+            if (labels == i).any()
         },
     }
 

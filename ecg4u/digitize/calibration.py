@@ -18,6 +18,8 @@ from ecg4u.digitize.trace import RowPath
 Array = npt.NDArray[np.float64]
 
 PULSE_MV = 1.0
+PULSE_S = 0.2
+LONE_END_MM, LONE_TOLERANCE = 6.0, 0.1
 USUAL_SPEED_MM_PER_S = 25.0
 UNUSUAL_LENGTH = "The rows are of no usual length at 25 mm/s: the paper speed may be another."
 STANDARD_GAINS_MM_PER_MV = (5.0, 10.0, 20.0)
@@ -25,6 +27,10 @@ GAIN_TOLERANCE = 0.09
 SEARCH_MM = 32.0
 PLATEAU_MM = (1.8, 11.5)
 FLATNESS_MM = 0.35
+PIECE_MM, CUT_MM = 0.8, 2.5
+"""Least length of a piece of a plateau, and what may be missing between two."""
+BESIDE_FOOT_MM, FOOT_OFF_MM = 1.2, 0.35
+"""How near the foot of a pulse begins, and how far its height may be from a standard gain's."""
 INNER_REACH_MM = (-12.0, 14.0)
 BESIDE_MM = 2.5
 MIN_SHAPED = 2
@@ -60,7 +66,7 @@ def _plateaus(path: RowPath, lo: int, hi: int, px_per_mm: float) -> list[tuple[i
     pen = float(np.nanmedian(height))
     with np.errstate(invalid="ignore"):
         thin = np.isfinite(height) & (height < 2.0 * pen + 0.2 * px_per_mm)
-    stretches = []
+    stretches: list[tuple[int, int]] = []
     x = lo
     while x < hi:
         if not thin[x]:
@@ -70,10 +76,28 @@ def _plateaus(path: RowPath, lo: int, hi: int, px_per_mm: float) -> list[tuple[i
         level = path.centre[x]
         while x < hi and thin[x] and abs(path.centre[x] - level) < FLATNESS_MM * px_per_mm:
             x += 1
-        if PLATEAU_MM[0] * px_per_mm <= x - start <= PLATEAU_MM[1] * px_per_mm:
+        if x - start >= PIECE_MM * px_per_mm:
             stretches.append((start, x))
         x = max(x, start + 1)
-    return stretches
+    low, high = (mm * px_per_mm for mm in PLATEAU_MM)
+    return [(a, b) for a, b in _joined(stretches, path, px_per_mm) if low <= b - a <= high]
+
+
+def _joined(
+    stretches: Sequence[tuple[int, int]], path: RowPath, px_per_mm: float
+) -> list[tuple[int, int]]:
+    """Level stretches of one height that something, a name or a grid line, cuts in two."""
+    joined: list[tuple[int, int]] = []
+    for start, stop in stretches:
+        if joined and start - joined[-1][1] < CUT_MM * px_per_mm:
+            before, here = (
+                float(np.nanmedian(path.centre[a:b])) for a, b in (joined[-1], (start, stop))
+            )
+            if abs(before - here) < FLATNESS_MM * px_per_mm / 2:
+                joined[-1] = (joined[-1][0], stop)
+                continue
+        joined.append((start, stop))
+    return joined
 
 
 def _stroke(
@@ -97,7 +121,7 @@ def _stroke(
 def _pulse_at(
     path: RowPath, row: int, start: int, stop: int, side: str, px_per_mm: float
 ) -> Pulse | None:
-    top = float(np.median(path.centre[start:stop]))
+    top = float(np.nanmedian(path.centre[start:stop]))
     left = _stroke(path, start, -1, top, px_per_mm)
     right = _stroke(path, stop - 1, 1, top, px_per_mm)
     if left is None or right is None:
@@ -113,6 +137,36 @@ def _pulse_at(
     gain = fits[best]
     base = bases[best] if gain is None else top + gain * PULSE_MV * px_per_mm
     x0, x1 = (_crossing(path, x, (base + top) / 2, px_per_mm) for x in (left[0], right[0]))
+    return Pulse(row, x0, x1, base, top, side)
+
+
+def _over_its_foot(
+    path: RowPath,
+    row: int,
+    plateau: tuple[int, int],
+    level: Sequence[tuple[int, int]],
+    side: str,
+    px_per_mm: float,
+) -> Pulse | None:
+    """A pulse by the level ink right beside its plateau, a gain below: strokes are often broken."""
+    start, stop = plateau
+    top = float(np.nanmedian(path.centre[start:stop]))
+    reach = BESIDE_FOOT_MM * px_per_mm
+    x0, x1 = float(start), float(stop)
+    feet: list[float] = []
+    for first, last in level:
+        foot = float(np.nanmedian(path.centre[first:last]))
+        gain = _standard_gain((foot - top) / px_per_mm)
+        if gain is None or abs((foot - top) / px_per_mm - gain) > FOOT_OFF_MM:
+            continue
+        if 0 <= start - last <= reach:
+            x0, feet = (start + last) / 2, [*feet, foot]
+        elif 0 <= first - stop <= reach:
+            x1, feet = (first + stop) / 2, [*feet, foot]
+    if not feet:
+        return None
+    base = float(np.median(feet))
+    x0, x1 = (_crossing(path, x, (base + top) / 2, px_per_mm) for x in (x0, x1))
     return Pulse(row, x0, x1, base, top, side)
 
 
@@ -151,9 +205,11 @@ def find_pulses(paths: tuple[RowPath, ...], px_per_mm: float) -> tuple[Pulse, ..
             ("right", max(x0, x1 - search), x1 + 1, -1),
         )
         for side, lo, hi, order in ends:
+            level = _plateaus(path, lo, hi, px_per_mm)[::order]
             found = [
-                _pulse_at(path, row, start, stop, side, px_per_mm)
-                for start, stop in _plateaus(path, lo, hi, px_per_mm)[::order]
+                _over_its_foot(path, row, (start, stop), level, side, px_per_mm)
+                or _pulse_at(path, row, start, stop, side, px_per_mm)
+                for start, stop in level
             ]
             good = [
                 p
@@ -162,8 +218,33 @@ def find_pulses(paths: tuple[RowPath, ...], px_per_mm: float) -> tuple[Pulse, ..
             ]
             if good:
                 pulses.append(good[0])
-    group = _consistent(tuple(pulses), len(paths), px_per_mm)
-    return _completed(group, paths, px_per_mm) if len(group) >= 2 else group
+    return _of_each_side(pulses, paths, px_per_mm) or tuple(
+        pulse for pulse in pulses if _stands_alone(pulse, paths[pulse.row], px_per_mm)
+    )
+
+
+def _of_each_side(
+    pulses: Sequence[Pulse], paths: tuple[RowPath, ...], px_per_mm: float
+) -> tuple[Pulse, ...]:
+    """The pulses that stand below one another at the left end of the rows, and at the right."""
+    found: list[Pulse] = []
+    for side in ("left", "right"):
+        own = tuple(pulse for pulse in pulses if pulse.side == side)
+        group = _consistent(own, len(paths), px_per_mm)
+        found += _completed(group, paths, px_per_mm) if len(group) >= 2 else group
+    return tuple(found)
+
+
+def _stands_alone(pulse: Pulse, path: RowPath, px_per_mm: float) -> bool:
+    """Whether a pulse that no other row repeats is one: as wide as 0.2 s, at the very end.
+
+    Some machines draw one pulse, before the first row; no wave has its upright strokes, its level
+    top, and its exact proportions.
+    """
+    end = pulse.x0 - path.extent[0] if pulse.side == "left" else path.extent[1] - pulse.x1
+    widths = [speed * PULSE_S * px_per_mm for speed in (25.0, 50.0)]
+    off = min(abs((pulse.x1 - pulse.x0) / width - 1) for width in widths)
+    return end < LONE_END_MM * px_per_mm and off < LONE_TOLERANCE
 
 
 def shaped_pulses(ink: InkMap, paths: tuple[RowPath, ...], px_per_mm: float) -> tuple[Pulse, ...]:
@@ -311,17 +392,13 @@ def calibrate(
     seen = Shown(row_mm, [(p.height_mm(px_per_mm), p.width_mm(px_per_mm)) for p in pulses])
     likely, sure = likely_speed(seen)
     shown = likely if likely != USUAL_SPEED_MM_PER_S else None
+    by = "pulse" if row_mm is None else "layout"
     speed, speed_from = _first(
-        {"user": speed_mm_per_s, "text": printed.speed_mm_per_s, "layout": shown},
-        USUAL_SPEED_MM_PER_S,
+        {"user": speed_mm_per_s, "text": printed.speed_mm_per_s, by: shown}, USUAL_SPEED_MM_PER_S
     )
-    if speed_from == "layout":
-        warnings.append(
-            f"No printed paper speed was read: {speed:g} mm/s follows from the length of the rows "
-            "and the width of the calibration pulses."
-        )
-    elif speed_from == "assumed" and sure < CERTAIN:
-        warnings.append(UNUSUAL_LENGTH)
+    if speed_from == by:
+        reason = "the length of the rows" if by == "layout" else f"pulses {width:.0f} mm wide"
+        warnings.append(f"No printed paper speed was read: {speed:g} mm/s follows from {reason}.")
     if gain_from == "user":
         warnings += _against("The pulse on the page says", measured, "the given", gain, "mm/mV")
     if gain_from in ("user", "pulse"):
@@ -352,6 +429,7 @@ def calibrate(
         tuple(warnings),
         chest,
         None if chest is None else chest_from,
+        (UNUSUAL_LENGTH,) if speed_from in ("assumed", by) and sure < CERTAIN else (),
     )
 
 

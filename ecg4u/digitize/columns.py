@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,6 +25,8 @@ PULSE_END_ERROR_PX = 2.0
 """How soon behind its pulse a signal begins differs from machine to machine."""
 MAX_PULSE_GAP_PEN = 20.0
 MIN_INNER_PULSES = 0.5
+MIN_WITH_PULSE = 0.4
+"""Share of the rows with a pulse from which the others begin and end where these do."""
 MIN_GAPPED_ROWS = 2
 GAPPED_ROWS = 0.6
 MIN_GAP_MM = 2.0
@@ -75,20 +77,31 @@ def signal_span(paths: Sequence[RowPath], pulses: Sequence[Pulse]) -> list[tuple
     end, which the ink oversteps a little.
     """
     pen = float(np.median([np.nanmedian(p.bottom - p.top) for p in paths]))
-    left = [p.x1 for p in pulses if p.side == "left"]
-    right = [p.x0 for p in pulses if p.side == "right"]
-    apart = [start for p in pulses if (start := after_gap(paths[p.row], p, pen)) is not None]
+    left = {p.row: p.x1 for p in pulses if p.side == "left"}
+    right = {p.row: p.x0 for p in pulses if p.side == "right"}
+    apart = {
+        p.row: start + OVERSTEP * pen
+        for p in pulses
+        if (start := after_gap(paths[p.row], p, pen)) is not None
+    }
     if len(apart) > len(left) / 2:
-        left = [start + OVERSTEP * pen for start in apart]
+        left = apart
     spans = []
-    for path in paths:
+    for row, path in enumerate(paths):
         x0, x1 = path.extent[0] + OVERSTEP * pen, path.extent[1] - OVERSTEP * pen
-        if left:
-            x0 = max(x0, float(np.median(left)))
-        if right:
-            x1 = min(x1, float(np.median(right)))
-        spans.append((x0, x1))
+        spans.append(
+            (
+                max(x0, _end_at(left, row, len(paths), x0)),
+                min(x1, _end_at(right, row, len(paths), x1)),
+            )
+        )
     return spans
+
+
+def _end_at(pulses: Mapping[int, float], row: int, rows: int, own: float) -> float:
+    """Where the pulses end a row's signal: below one another, but a lone one ends its own row."""
+    usual = float(np.median(list(pulses.values()))) if pulses else own
+    return usual if row in pulses or len(pulses) >= MIN_WITH_PULSE * rows else own
 
 
 def after_gap(path: RowPath, pulse: Pulse, pen: float) -> float | None:
@@ -196,7 +209,7 @@ def _label_pitch(columns: int, labels: Sequence[Label]) -> float | None:
     if columns < 2:
         return None
     order = {name: LEADS.index(name) * columns // len(LEADS) for name in LEADS}
-    sure = [label for label in labels if label.probability > SURE]
+    sure = [label for label in labels if label.probability > SURE and label.name in order]
     steps = []
     for a in sure:
         for b in sure:

@@ -55,7 +55,7 @@ MIN_COMB = 8
 """Fewest periods of the coarsest comb across a page; rows and beats repeat more seldom."""
 FIVEFOLD = 0.7
 """Rise (log power) of every fifth harmonic from which 1 mm lines are taken as seen."""
-OTHER_COMB, COMB_WEIGHT = -2.0, 2.0
+OTHER_COMB, COMB_WEIGHT = -3.0, 2.0
 """Log odds of a comb that the spectrum does not show best, and of each log power it lacks."""
 SAME_SIZE = 0.01
 HOPELESS = -12.0
@@ -137,12 +137,8 @@ def rectified_as(
         return by_pulses(page, gain_mm_per_mv=gain_mm_per_mv, speed_mm_per_s=speed_mm_per_s)
     flat = flatten(lattice)
     scales = find_scales(lines, lattice, flat)
-    rivals = _rivals(scales, reading)
     rectified = _render(page, lines, factor, lattice, flat, scales[reading])
-    behind = max((rival.log_odds for rival in rivals), default=HOPELESS)
-    grid = rectified.grid
-    grid = replace(grid, confidence=grid.confidence * float(1 - np.exp(-abs(behind))))
-    return replace(rectified, grid=grid, rivals=rivals)
+    return replace(rectified, rivals=_rivals(scales, reading))
 
 
 def _rivals(scales: Sequence[Scale], reading: int) -> tuple[ScaleRival, ...]:

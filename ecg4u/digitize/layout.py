@@ -26,8 +26,10 @@ from ecg4u.digitize.columns import (
     place_columns,
     signal_span,
 )
+from ecg4u.digitize.names import NAMES
+from ecg4u.digitize.physiology import STRIP_PRIOR, STRIP_RARE
 from ecg4u.digitize.result import Label, Layout, NamedBy, RowSegment
-from ecg4u.digitize.trace import RowPath
+from ecg4u.digitize.trace import RowPath, local_height
 from ecg4u.record import LEADS
 
 Array = npt.NDArray[np.float64]
@@ -40,21 +42,30 @@ PRIOR_CABRERA = 1.0
 PRIOR_PARTIAL = -3.0
 """That rows of a page in a usual order are out of sight, against its order being a free one."""
 MIN_READ_OF_PARTIAL = 3
+USUAL_STRIP, UNNAMED = "II", 0.3
+"""What a lone row without a name is stored as, and how likely it is that."""
 UNPLACED_SHARE = 0.8
 """How much a name that stands where the layout has none counts against it."""
 LABEL_BEFORE_MM = 14.0
 LABEL_AFTER_MM = 18.0
-ROW_REACH_MM = 16.0
-BESIDE_MM = 2.0
-"""How far on the other side of its trace a name may stand on pages that print names on it."""
-FAR_LABEL_COST_PER_MM = 0.05
+FURTHEST_MM = 28.0
+"""How far over or under its trace a name may stand."""
+FAR_COST_PER_MM = 0.1
+"""What each mm between the names and their traces counts against such a place."""
+SPREAD_MM = 6.0
+"""How far names of one page may be off their common place over or under the traces."""
+AHEAD_MM = 6.0
+"""How far beyond its own middle a name's trace is looked for: many stand before its beginning."""
+NEAR_MM = 4
+MOST_PLACES = 4
 UNLABELLED_COST = 1.2
+OF_THE_TWELVE = np.array([1e-6 * (name in LEADS) for name in NAMES])
+"""A cell of which nothing was read holds one of the twelve leads."""
 MAX_WEAK = 0.34
 UNUSUAL_ORDER_COST = 6.0
 """An order that no machine prints by default needs several names read to be believed."""
 SURE_SCORE = math.log((SURE + MISREAD) / (MISREAD * 2))
 """Score of a label that is read with the probability `SURE`."""
-RHYTHM_PRIOR = {"II": 1.5, "V1": 1.0, "V5": 0.5, "aVR": -2.0, "aVL": -2.0, "aVF": -2.0}
 READ_SCORE = 0.5
 STROKE_NAME_WEIGHT = 0.35
 """A lone upright stroke is often no name: separators, pulses and QRS complexes look like I."""
@@ -132,45 +143,80 @@ def _column_of(label: Label, starts: Array, px_per_mm: float) -> int | None:
     return int(fits[np.argmin(np.abs(offset[fits]))]) if len(fits) else None
 
 
-def _rows_near(label: Label, baselines: Sequence[float], px_per_mm: float) -> list[int]:
-    """Rows that a label may name."""
-    reach = ROW_REACH_MM * px_per_mm
-    return [row for row, y in enumerate(baselines) if abs(label.centre[1] - y) < reach]
+@dataclass(frozen=True, eq=False)
+class _Names:
+    """The names read on a page, and how far each stands from the trace of each row.
+
+    ``gain`` (n,) is what each counts for, ``below`` (n, rows) how far under the row's own height
+    hereabouts it stands, in mm: rows wander, and columns can have heights of their own.
+    """
+
+    labels: tuple[Label, ...]
+    gain: Array
+    below: Array
+
+    @classmethod
+    def on(cls, labels: Sequence[Label], paths: Sequence[RowPath], px_per_mm: float) -> _Names:
+        heights = np.array([local_height(path, px_per_mm) for path in paths])
+        width = heights.shape[1]
+        at = np.array([round(label.centre[0] + AHEAD_MM * px_per_mm) for label in labels], int)
+        here = heights[:, np.clip(at, 0, width - 1)].T
+        y = np.array([label.centre[1] for label in labels])
+        return cls(
+            tuple(labels),
+            np.array([_weight(label) for label in labels]),
+            (y[:, None] - here) / px_per_mm,
+        )
+
+    def places(self) -> list[float]:
+        """How far under their traces the names may all be printed, mm; the likeliest first.
+
+        On one page names stand at one height over or under their traces.
+        """
+        tried = np.arange(-FURTHEST_MM, FURTHEST_MM + 1.0)
+        if not len(self.labels):
+            return [0.0]
+        fits = [float((self.gain * self._fit(mm).max(axis=1)).sum()) for mm in tried]
+        best = [
+            (fit - FAR_COST_PER_MM * abs(mm), float(mm))
+            for k, (fit, mm) in enumerate(zip(fits, tried, strict=True))
+            if fit >= max(fits[max(0, k - NEAR_MM) : k + NEAR_MM + 1])
+        ]
+        return [mm for _, mm in sorted(best, reverse=True)[:MOST_PLACES]]
+
+    def rows(self, below_mm: float) -> tuple[npt.NDArray[np.intp], Array]:
+        """The row that each names if names stand there, and how well it fits, 0 to 1."""
+        fit = self._fit(below_mm)
+        row = fit.argmax(axis=1)
+        return row, fit[np.arange(len(row)), row]
+
+    def _fit(self, below_mm: float) -> Array:
+        return np.clip(1.0 - ((self.below - below_mm) / SPREAD_MM) ** 2, 0.0, 1.0)
 
 
 def _label_scores(
-    geometry: _Geometry,
-    edges: Array,
-    baselines: Sequence[float],
-    labels: Sequence[Label],
-    px_per_mm: float,
-    below: bool,
+    geometry: _Geometry, edges: Array, names: _Names, below_mm: float, px_per_mm: float
 ) -> tuple[Array, float]:
-    """Log-odds of each name in each cell and strip, ((cells + rhythm), 12).
+    """Log-odds of each of `NAMES` in each cell and strip, ((cells + rhythm), 20).
 
     And what speaks against it all: names where the layout has none, or far from their traces.
     """
-    scores = np.zeros((geometry.cells + geometry.rhythm, len(LEADS)))
-    starts = edges[:-1] + _label_offset(labels, edges, px_per_mm)
-    against, beside = 0.0, BESIDE_MM * px_per_mm
-    for label in labels:
-        gain = _weight(label)
-        rows = _rows_near(label, baselines, px_per_mm)
-        if not rows or not edges[0] < label.centre[0] + LABEL_BEFORE_MM * px_per_mm:
+    scores = np.zeros((geometry.cells + geometry.rhythm, len(NAMES)))
+    starts = edges[:-1] + _label_offset(names.labels, edges, px_per_mm)
+    rows, fits = names.rows(below_mm)
+    against = FAR_COST_PER_MM * abs(below_mm)
+    for label, row, fit, gain in zip(names.labels, rows, fits, names.gain, strict=True):
+        if not edges[0] < label.centre[0] + LABEL_BEFORE_MM * px_per_mm:
             continue
-        y = label.centre[1]
-        side = 1.0 if below else -1.0
-        preferred = [r for r in rows if side * (y - baselines[r]) >= -beside] or rows
-        row = min(preferred, key=lambda r: abs(baselines[r] - y))
         column = _column_of(label, starts, px_per_mm)
-        if column is None or (row >= geometry.rows and column > 0):
+        if fit <= 0 or column is None or (row >= geometry.rows and column > 0):
             against += UNPLACED_SHARE * gain if label.probability > SURE else 0.0
             continue
-        against += FAR_LABEL_COST_PER_MM * abs(baselines[row] - y) / px_per_mm
+        against += UNPLACED_SHARE * (1.0 - fit) * gain
         strip = geometry.cells + row - geometry.rows
         cell = row * geometry.columns + column if row < geometry.rows else strip
-        scores[cell, LEADS.index(label.name)] += gain
-    return scores, against
+        scores[cell, NAMES.index(label.name)] += fit * gain
+    return scores, float(against)
 
 
 def _weight(label: Label) -> float:
@@ -184,10 +230,10 @@ def _assign(scores: Array) -> tuple[list[str], float]:
     """One name per cell, each name once, with the largest sum of scores."""
     from scipy.optimize import linear_sum_assignment
 
-    cells, names = linear_sum_assignment(-scores)
+    cells, names = linear_sum_assignment(-(scores + OF_THE_TWELVE))
     chosen = [""] * scores.shape[0]
     for cell, name in zip(cells, names, strict=True):
-        chosen[cell] = LEADS[name]
+        chosen[cell] = NAMES[name]
     return chosen, float(scores[cells, names].sum())
 
 
@@ -204,7 +250,7 @@ def _explanations(geometry: _Geometry, scores: Array) -> list[tuple[float, list[
             names = _standard(geometry, order, first)
             total.append((prior + _agreement(cell_scores, names), names))
     names, free = _assign(cell_scores)
-    own = [cell_scores[cell, LEADS.index(name)] for cell, name in enumerate(names)]
+    own = [cell_scores[cell, NAMES.index(name)] for cell, name in enumerate(names)]
     unread = [cell for cell, score in enumerate(own) if score <= READ_SCORE]
     blank = [cell for cell in unread if not whole or cell_scores[cell].max() <= READ_SCORE]
     if not whole or len(blank) > 1:
@@ -223,8 +269,8 @@ def _agreement(scores: Array, names: Sequence[str]) -> float:
     labelled = int((scores.max(axis=1) > READ_SCORE).sum())
     value = 0.0
     for cell, name in enumerate(names):
-        own = scores[cell, LEADS.index(name)] if name in LEADS else 0.0
-        value += own - 0.8 * max(0.0, float(scores[cell].max()) - own)
+        own = scores[cell, NAMES.index(name)] if name else 0.0
+        value += own - UNPLACED_SHARE * max(0.0, float(scores[cell].max()) - own)
         if labelled >= 3 and scores[cell].max() <= READ_SCORE:
             value -= UNLABELLED_COST
     return value
@@ -236,6 +282,8 @@ def find_layout(
     labels: Sequence[Label],
     px_per_mm: float,
     speed_mm_per_s: float,
+    *,
+    known_scale: bool = False,
 ) -> Layout:
     """Decide the layout of a page.
 
@@ -245,9 +293,12 @@ def find_layout(
     pulses : calibration pulses; what they cover is no signal.
     labels : lead names read on the page, with their probabilities.
     px_per_mm, speed_mm_per_s : scale of the rectified page.
+    known_scale : whether gain or speed is printed or given, or a pulse is there: a page with a
+        single row is then an ECG, though its name was not read.
     """
     spans = signal_span(paths, pulses)
-    baselines = [path.baseline for path in paths]
+    read = _Names.on(labels, paths, px_per_mm)
+    places = read.places()
     best: tuple[float, _Geometry, list[str], Array, Array] | None = None
     options = [g for g in (*GEOMETRIES, *PARTIAL) if g.rows + g.rhythm == len(paths)]
     for geometry in options:
@@ -264,22 +315,28 @@ def find_layout(
         known = gap_evidence(rows, edges, px_per_mm)
         known += change_evidence(rows, paths[geometry.rows :], edges, px_per_mm)
         known -= pitch_cost(geometry.columns, labels, px_per_mm, speed_mm_per_s)
-        for below in (True, False):
-            scores, against = _label_scores(geometry, edges, baselines, labels, px_per_mm, below)
+        for below_mm in places:
+            scores, against = _label_scores(geometry, edges, read, below_mm, px_per_mm)
             for value, names in _explanations(geometry, scores):
                 value += GEOMETRY_PRIOR.get(geometry.name, 0.0) + known - against
                 if best is None or value > best[0]:
                     best = (value, geometry, names, scores, edges)
     if best is None:
         return Layout("unknown", (), 0.0, ("The arrangement of the leads was not recognised.",))
-    _, geometry, names, scores, edges = best
-    warnings = _doubts(geometry, names, scores, edges, px_per_mm, speed_mm_per_s)
-    if warnings is None:
+    value, geometry, names, scores, edges = best
+    if len(paths) == 1 and known_scale and not any(_read_names(names, scores)):
+        return _unnamed_row(spans[0])
+    if _guessed(geometry, names, scores, edges, px_per_mm, speed_mm_per_s):
         return Layout(geometry.name, (), 0.0, ("The names of the leads could not be read.",))
     upper = slice(0, geometry.rows)
     columns = place_columns(edges, paths[upper], spans[upper], px_per_mm, speed_mm_per_s)
     built = _build(geometry, names, scores, columns, spans, speed_mm_per_s, px_per_mm)
-    return replace(built, warnings=warnings)
+    return replace(
+        built,
+        warnings=_notes(geometry, names, scores),
+        doubts=_doubts(geometry, names, scores),
+        log_odds=value,
+    )
 
 
 def _clip(
@@ -292,30 +349,62 @@ def _clip(
     )
 
 
-def _doubts(
+def _unnamed_row(span: tuple[float, float]) -> Layout:
+    """A single row whose name was not read, as a strip of the lead that strips mostly show."""
+    segment = RowSegment(USUAL_STRIP, 0, *span, 0.0, "layout", UNNAMED, rhythm=True)
+    doubt = (
+        f"The name of the only row was not read: it is stored as {USUAL_STRIP}; correct it if it "
+        "is another lead."
+    )
+    return Layout("1x1", (segment,), UNNAMED, doubts=(doubt,))
+
+
+def _read_names(names: Sequence[str], scores: Array) -> list[str]:
+    """The names of cells that were read in them."""
+    return [n for cell, n in enumerate(names) if n and _named_by(scores[cell], n)[0] == "label"]
+
+
+def _guessed(
     geometry: _Geometry,
     names: Sequence[str],
     scores: Array,
     edges: Array,
     px_per_mm: float,
     speed: float,
-) -> tuple[str, ...] | None:
-    """What is doubtful about the names; None where they would be mere guesses."""
-    read = [n for cell, n in enumerate(names) if n and _named_by(scores[cell], n)[0] == "label"]
+) -> bool:
+    """Whether names would be mere guesses: none was read, and the columns are of no usual width."""
     nominal = COLUMN_S[geometry.columns] * speed * px_per_mm
-    if not read and abs((edges[1] - edges[0]) / nominal - 1) > GUESS_TOLERANCE:
-        return None
-    doubts = []
-    for cell, name in enumerate(names):
-        rival = int(scores[cell].argmax())
-        own = scores[cell, LEADS.index(name)] if name else 0.0
-        if name and scores[cell, rival] > own + 1.0:
-            doubts.append(f"A name that reads {LEADS[rival]} stands where {name} is expected.")
+    unusual = abs((edges[1] - edges[0]) / nominal - 1) > GUESS_TOLERANCE
+    return bool(not _read_names(names, scores) and unusual)
+
+
+def _notes(geometry: _Geometry, names: Sequence[str], scores: Array) -> tuple[str, ...]:
+    """What a reader should know of the leads shown."""
+    notes = []
     if geometry.cells != len(LEADS):
-        doubts.append(
+        notes.append(
             f"The picture shows only part of the twelve leads' rows and columns "
             f"({geometry.name} was found): check the names."
         )
+    others = [name for name in (*names, *_strip_names(scores[geometry.cells :])) if name]
+    others = [name for name in others if name not in LEADS]
+    if others:
+        notes.append(
+            f"{', '.join(others)} stand on the page: they are none of the twelve leads and were "
+            "left out."
+        )
+    return tuple(notes)
+
+
+def _doubts(geometry: _Geometry, names: Sequence[str], scores: Array) -> tuple[str, ...]:
+    """What is doubtful about the names."""
+    doubts = []
+    for cell, name in enumerate(names):
+        rival = int(scores[cell].argmax())
+        own = scores[cell, NAMES.index(name)] if name else 0.0
+        if name and scores[cell, rival] > own + 1.0:
+            doubts.append(f"A name that reads {NAMES[rival]} stands where {name} is expected.")
+    read = _read_names(names, scores)
     usual = any(list(names) == _standard(geometry, order) for order in (LEADS, CABRERA))
     weak = [n for cell, n in enumerate(names) if n in read and _weak(scores[cell], n)]
     if not usual and len(weak) > MAX_WEAK * len(read):
@@ -332,12 +421,12 @@ def _doubts(
 
 def _weak(scores: Array, name: str) -> bool:
     """Whether a name was read with doubt; of a lone I, which always is, nothing is said."""
-    return name != "I" and float(scores[LEADS.index(name)]) < SURE_SCORE
+    return name != "I" and float(scores[NAMES.index(name)]) < SURE_SCORE
 
 
 def _named_by(scores: Array, name: str) -> tuple[NamedBy, float]:
-    own = float(scores[LEADS.index(name)])
-    rival = float(np.delete(scores, LEADS.index(name)).max())
+    own = float(scores[NAMES.index(name)])
+    rival = float(np.delete(scores, NAMES.index(name)).max())
     if own > READ_SCORE and own > rival:
         return "label", 1.0 - 0.5 * math.exp(-own)
     return "layout", 0.5
@@ -345,8 +434,8 @@ def _named_by(scores: Array, name: str) -> tuple[NamedBy, float]:
 
 def _strip_names(scores: Array) -> list[str]:
     """Names of the rhythm strips (strips, 12); an unread one is the next usual one not yet read."""
-    usual = np.array([RHYTHM_PRIOR.get(lead, 0.0) for lead in LEADS])
-    read = [LEADS[int((own + usual).argmax())] if own.max() > READ_SCORE else "" for own in scores]
+    usual = np.array([STRIP_PRIOR.get(lead, STRIP_RARE) for lead in NAMES])
+    read = [NAMES[int((own + usual).argmax())] if own.max() > READ_SCORE else "" for own in scores]
     order = ("II",) if len(read) == 1 else ("V1", "II", "V5")
     left = [name for name in order if name not in read]
     return [name or left.pop(0) for name in read]
@@ -364,7 +453,7 @@ def _build(
     segments = []
     px_per_s = speed * px_per_mm
     for cell, name in enumerate(names):
-        if not name:
+        if name not in LEADS:
             continue
         row, column = divmod(cell, geometry.columns)
         named_by, probability = _named_by(scores[cell], name)
@@ -374,6 +463,8 @@ def _build(
         start = (x0 - columns.starts[column]) / px_per_s + columns.begin_s[column]
         segments.append(RowSegment(name, row, float(x0), float(x1), start, named_by, probability))
     for strip, name in enumerate(_strip_names(scores[geometry.cells :])):
+        if name not in LEADS:
+            continue
         row = geometry.rows + strip
         named_by, probability = _named_by(scores[geometry.cells + strip], name)
         x0, x1 = _clip(columns.starts[0], columns.ends[-1], spans[row])

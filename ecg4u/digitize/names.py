@@ -1,4 +1,4 @@
-"""Reader of the twelve lead names: a small network for a closed set, trained on drawn crops.
+"""Reader of lead names: a small network for a closed set, trained on drawn crops.
 
 A crop is a window around a word, seen with what surrounds it: a lone ``I`` differs from the edge
 of a pulse or a separator only by what it is joined to. The reader says how sure it is; which name
@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from ecg4u.digitize.ink import ink_channel
 from ecg4u.digitize.result import FloatArray, Label
-from ecg4u.record import LEADS
+from ecg4u.record import EXTRA_LEADS, LEADS
 
 if TYPE_CHECKING:
     from torch import nn
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 Pixels = npt.NDArray[np.uint8]
 Box = tuple[float, float, float, float]
 
+NAMES = (*LEADS, *EXTRA_LEADS, "-aVR")
+"""What can be read: the twelve leads, those of back and right side, and Cabrera's inverted aVR."""
 PX_PER_MM = 10.0
 WINDOW = (24, 56)
 """Height and width of what the network sees, in its own px."""
@@ -61,7 +64,7 @@ WEIGHTS = Path(__file__).with_name("weights") / "names.safetensors"
 
 @dataclass(frozen=True)
 class Name:
-    """A crop as read: one of the twelve names or None, and the probability of that answer."""
+    """A crop as read: one of `NAMES` or None, and the probability of that answer."""
 
     name: str | None
     probability: float
@@ -99,11 +102,11 @@ def read_names(crops: Sequence[Pixels]) -> list[Name]:
 
 
 def probabilities(crops: Sequence[Pixels]) -> FloatArray:
-    """(n, 13) float32: the probabilities of `LEADS`, in their order, and of "none"."""
+    """(n, 21) float32: the probabilities of `NAMES`, in their order, and of "none"."""
     import torch
 
     net, temperature = _reader()
-    parts = [np.zeros((0, len(LEADS) + 1), np.float32)]
+    parts = [np.zeros((0, len(NAMES) + 1), np.float32)]
     with torch.inference_mode():
         for first in range(0, len(crops), BATCH):
             batch = scaled(np.stack([fitted(crop) for crop in crops[first : first + BATCH]]))
@@ -227,7 +230,7 @@ def scaled(crops: Pixels) -> FloatArray:
 
 
 def build() -> nn.Module:
-    """The network: (n, 1, 24, 56) -> (n, 13) log-odds; about 45,000 weights."""
+    """The network: (n, 1, 24, 56) -> (n, 21) log-odds; about 45,000 weights."""
     from torch import nn
 
     def block(into: int, out: int) -> list[nn.Module]:
@@ -244,15 +247,15 @@ def build() -> nn.Module:
         *block(32, 64),
         nn.Flatten(),
         nn.Dropout(0.1),
-        nn.Linear(64 * 3 * 7, len(LEADS) + 1),
+        nn.Linear(64 * 3 * 7, len(NAMES) + 1),
     )
 
 
 def _read(seen: Pixels, boxes: Sequence[Box], least: float) -> list[Label]:
     rows = probabilities([window(seen, box) for box in boxes])
-    best = rows[:, : len(LEADS)].argmax(axis=1)
+    best = rows[:, : len(NAMES)].argmax(axis=1)
     return [
-        Label(LEADS[name], float(row[name]), box)
+        Label(NAMES[name], float(row[name]), box)
         for box, row, name in zip(boxes, rows, best, strict=True)
         if row[name] >= least
     ]
@@ -387,8 +390,7 @@ def _darkness(image: Pixels) -> Pixels:
     """
     import cv2
 
-    red, green, blue = cv2.split(image)
-    value = cv2.max(cv2.max(red, green), blue)
+    value = ink_channel(image)
     if np.median(value[::4, ::4]) < 90:
         value = 255 - value
     small = cv2.resize(value, None, fx=0.25, fy=0.25, interpolation=cv2.INTER_AREA)
@@ -443,7 +445,7 @@ def _reader() -> tuple[nn.Module, float]:
 
 def _best(row: FloatArray) -> Name:
     best = int(row.argmax())
-    return Name(LEADS[best] if best < len(LEADS) else None, float(row[best]))
+    return Name(NAMES[best] if best < len(NAMES) else None, float(row[best]))
 
 
 def _joins(left: Box, right: Box) -> bool:

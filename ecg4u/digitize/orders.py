@@ -153,4 +153,6 @@ def _named(layout: Layout, names: dict[RowSegment, str], order: str) -> Layout:
     )
     if against:
         warning += f" It speaks against what seemed printed ({'; '.join(against)})."
-    return replace(layout, segments=tuple(segments), warnings=(*layout.warnings, warning))
+    return replace(
+        layout, segments=tuple(segments), warnings=(*layout.warnings, warning), doubts=()
+    )

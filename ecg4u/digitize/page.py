@@ -71,8 +71,8 @@ class Grid:
         ``"grid"``, ``"pulse"``, ``"dpi"`` or ``"none"`` (1 px taken as 0.1 mm: amplitudes mean
         nothing).
     confidence : float
-        In [0, 1]: share of the ECG's area in which both sets of lines were found, times how
-        clearly they tell 1 mm from 5 mm.
+        In [0, 1]: share of the ECG's area in which both sets of lines were found, times how sure
+        their scale is.
     residual_mm : float
         RMS distance of the lines found from the lattice after rectification (NaN without a grid).
     source_px_per_mm : (float, float)

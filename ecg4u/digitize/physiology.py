@@ -46,7 +46,14 @@ CHEST_DETOUR = 1.5
 """Longest way from V1 to V6, over the shortest order's, that is believed."""
 CHEST_REVERSED_R = -0.5
 """V6 looks like the left side's leads, V1 does not; from this difference on, they are reversed."""
-STRIP_ALIKE, STRIP_UNLIKE, STRIP_MARGIN = 0.96, 0.9, 0.1
+STRIP_PRIOR = {"II": 1.5, "V1": 1.0, "V5": 0.5}
+STRIP_RARE = -1.0
+"""Log odds of the leads that machines print as rhythm strips, and of all others."""
+STRIP_SPREAD, STRIP_MOST = 0.04, 8.0
+"""How far from 1 the correlation of a lead's two copies usually is, and what it counts at most."""
+STRIP_MISREAD = 0.02
+STRIP_CLEARLY = 1.0
+"""Log odds by which another lead must be likelier than the name."""
 ARM_R = -0.75
 FLAT_SHARE = 0.12
 
@@ -72,7 +79,13 @@ def average_beats(parts: Sequence[SegmentSignal], *, edge_s: float = 0.0) -> dic
     The rhythm strip tells where the beats are; without one, the leads of each column do. Beats
     nearer than ``edge_s`` to the ends of a lead are left out where it has others.
     """
-    strips = [part for part in parts if part.segment.rhythm and _size(part) > MIN_BEAT_MV]
+    strips = [
+        part
+        for part in parts
+        if part.segment.rhythm
+        and part.segment.start_s < SAME_COLUMN_S
+        and _size(part) > MIN_BEAT_MV
+    ]
     short = [part for part in parts if not part.segment.rhythm]
     times = _beat_times(strips[:1]) if strips else np.zeros(0)
     beats = {}
@@ -323,7 +336,11 @@ def rename_strips(layout: Layout, parts: Sequence[SegmentSignal]) -> Layout:
 
 
 def repeated_lead(strip: SegmentSignal, parts: Sequence[SegmentSignal]) -> str | None:
-    """The lead that a rhythm strip repeats where it is not the one it is named after."""
+    """The lead that a rhythm strip likelier repeats than the one it is named after.
+
+    How like the strip is to each lead that is shown at the same time, how surely its name was read
+    and which leads machines print as strips are weighed together.
+    """
     if not strip.segment.rhythm:
         return None
     alike = {
@@ -331,11 +348,17 @@ def repeated_lead(strip: SegmentSignal, parts: Sequence[SegmentSignal]) -> str |
         for part in parts
         if not part.segment.rhythm and (r := _overlap_r(strip, part)) is not None
     }
-    own = alike.get(strip.segment.lead)
-    if own is None or own > STRIP_UNLIKE:
+    own = strip.segment.lead
+    if own not in alike:
         return None
-    best = max(alike, key=lambda lead: alike[lead])
-    return best if alike[best] > max(STRIP_ALIKE, own + STRIP_MARGIN) else None
+    odds = {
+        lead: STRIP_PRIOR.get(lead, STRIP_RARE) - min((1.0 - r) / STRIP_SPREAD, STRIP_MOST)
+        for lead, r in alike.items()
+    }
+    if strip.segment.named_by == "label":
+        odds[own] += float(-np.log(2.0 * max(1.0 - strip.segment.probability, STRIP_MISREAD)))
+    best = max(odds, key=lambda lead: odds[lead])
+    return best if odds[best] > odds[own] + STRIP_CLEARLY else None
 
 
 def _overlap_r(strip: SegmentSignal, part: SegmentSignal) -> float | None:

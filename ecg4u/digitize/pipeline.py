@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from ecg4u.digitize.by_column import rows_by_column
 from ecg4u.digitize.calibration import Pulse, calibrate, find_pulses, shaped_pulses
 from ecg4u.digitize.columns import signal_span
 from ecg4u.digitize.corrections import carried
@@ -25,20 +26,20 @@ from ecg4u.digitize.page import RectifiedPage
 from ecg4u.digitize.physiology import rename_strips
 from ecg4u.digitize.printed import PrintedScale, read_printed_scale
 from ecg4u.digitize.restore import observed, rectified_within, restored, restored_page
-from ecg4u.digitize.result import Calibration, Digitization, InkMap, Label, Layout
+from ecg4u.digitize.result import Calibration, Digitization, Doubtful, InkMap, Label, Layout
 from ecg4u.digitize.scale import Shown, decide_scale
 from ecg4u.digitize.sidecar import Corner, Sidecar
 from ecg4u.digitize.signal import (
     SegmentSignal,
-    columns_are_simultaneous,
+    in_time,
     mark_separators,
-    restart_columns,
     segment_signal,
 )
 from ecg4u.digitize.trace import RowPath, trace_rows
 from ecg4u.digitize.unruled import calibrated, length_doubts, lengthened, row_stretch
 from ecg4u.errors import NotAnECGError, PoorQualityError, UsageError
 from ecg4u.io import Page
+from ecg4u.record import LEADS
 
 MIN_ROW_MM = 35.0
 EDGE_MM = 0.8
@@ -48,6 +49,8 @@ GAIN_RANGE_MM_PER_MV = (1.0, 80.0)
 SPEED_RANGE_MM_PER_S = (5.0, 200.0)
 DPI_RANGE = (50.0, 2400.0)
 SURE_LABEL = 0.6
+ROW_EXPLAINED = 2.0
+"""Log odds in favour of a reading for each row of ink that another leaves unexplained."""
 
 
 @dataclass
@@ -69,6 +72,7 @@ class _Looked:
     rectified: RectifiedPage
     labels: Sequence[Label]
     printed: PrintedScale
+    ink: InkMap
     paths: tuple[RowPath, ...]
     pulses: tuple[Pulse, ...]
 
@@ -89,6 +93,11 @@ class _Arranged:
     calibration: Calibration
     labels: tuple[Label, ...]
     layout: Layout
+
+    @property
+    def open_questions(self) -> bool:
+        """Whether names contradict the layout, or leads are missing."""
+        return bool(self.layout.doubts) or len({s.lead for s in self.layout.segments}) < len(LEADS)
 
 
 def digitize_page(
@@ -197,7 +206,16 @@ def _read(
         with clock.stage("labels"):
             labels = read_labels(rectified)
         found = _looked(rectified, labels, clock)
+    sure = rectified.grid.confidence * decided.probability
+    rectified = replace(rectified, grid=replace(rectified.grid, confidence=sure))
     arranged = _arranged(found, clock, gain_mm_per_mv, speed_mm_per_s)
+    if arranged.open_questions:
+        other = _by_column(found, arranged.layout, clock)
+        if other is not None:
+            again = _arranged(other, clock, gain_mm_per_mv, speed_mm_per_s)
+            more = ROW_EXPLAINED * (len(other.paths) - len(found.paths))
+            if again.layout.log_odds + more > arranged.layout.log_odds:
+                found, arranged = other, again
     if pulse_scale is not None:
         longer = row_stretch(found.paths, found.pulses, pulse_scale, rectified.px_per_mm)
         if longer is not None:
@@ -208,10 +226,14 @@ def _read(
     calibration, labels, layout = arranged.calibration, arranged.labels, arranged.layout
     with clock.stage("signals"):
         layout, parts = _signals(paths, pulses, layout, calibration, rectified.px_per_mm)
-        doubts = column_doubts(paths, layout, labels, rectified.px_per_mm)
+        doubts: dict[Doubtful, tuple[str, ...]] = {
+            "scale": (*decided.doubts, *calibration.doubts),
+            "names": layout.doubts,
+            "columns": column_doubts(paths, layout, labels, rectified.px_per_mm),
+        }
         if pulse_scale is not None:
             per_s = calibration.speed_mm_per_s * rectified.px_per_mm
-            doubts += length_doubts(pulse_scale, layout, per_s)
+            doubts["scale"] += length_doubts(pulse_scale, layout, per_s)
         sidecar = observed(page, rectified, layout, calibration, parts, doubts)
     return rectified, labels, sidecar
 
@@ -225,9 +247,22 @@ def _looked(rectified: RectifiedPage, labels: Sequence[Label], clock: _Clock) ->
     with clock.stage("rows"):
         paths = _rows(ink, rectified.px_per_mm)
     with clock.stage("layout"):
-        pulses = find_pulses(paths, rectified.px_per_mm)
-        pulses = pulses or shaped_pulses(ink, paths, rectified.px_per_mm)
-    return _Looked(rectified, labels, printed, paths, pulses)
+        pulses = _pulses(ink, paths, rectified.px_per_mm)
+    return _Looked(rectified, labels, printed, ink, paths, pulses)
+
+
+def _pulses(ink: InkMap, paths: tuple[RowPath, ...], px_per_mm: float) -> tuple[Pulse, ...]:
+    return find_pulses(paths, px_per_mm) or shaped_pulses(ink, paths, px_per_mm)
+
+
+def _by_column(found: _Looked, layout: Layout, clock: _Clock) -> _Looked | None:
+    """What is seen where each column is followed by itself; None where that gives no more rows."""
+    px_per_mm = found.rectified.px_per_mm
+    with clock.stage("rows"):
+        paths = rows_by_column(found.ink, layout.column_starts, px_per_mm)
+    if paths is None or len(paths) <= len(found.paths):
+        return None
+    return replace(found, paths=paths, pulses=_pulses(found.ink, paths, px_per_mm))
 
 
 def _arranged(
@@ -253,7 +288,14 @@ def _arranged(
     with clock.stage("labels"):
         labels = _all_labels(found.rectified, found.labels, paths, pulses)
     with clock.stage("layout"):
-        layout = find_layout(paths, pulses, labels, px_per_mm, calibration.speed_mm_per_s)
+        layout = find_layout(
+            paths,
+            pulses,
+            labels,
+            px_per_mm,
+            calibration.speed_mm_per_s,
+            known_scale={calibration.gain_from, calibration.speed_from} != {"assumed"},
+        )
     if not layout.segments:
         rows = "One row was" if len(paths) == 1 else f"{len(paths)} rows were"
         raise PoorQualityError(
@@ -342,9 +384,9 @@ def _signals(
         ]
 
     parts = measure(layout)
-    if columns_are_simultaneous(parts):
-        layout = restart_columns(layout)
-        parts = measure(layout)
+    timed = in_time(layout, parts)
+    if timed != layout:
+        layout, parts = timed, measure(timed)
     ordered = decide_order(layout, parts)
     parts = parts if ordered == layout else measure(ordered)
     renamed = rename_strips(ordered, parts)

@@ -26,7 +26,17 @@ from ecg4u.digitize.quality import (
     worst,
 )
 from ecg4u.digitize.redraw import hand_drawn, measured, zero_of
-from ecg4u.digitize.result import Calibration, Digitization, Grade, Label, Layout, RowSegment, Trace
+from ecg4u.digitize.result import (
+    DOUBTFUL,
+    Calibration,
+    Digitization,
+    Doubtful,
+    Grade,
+    Label,
+    Layout,
+    RowSegment,
+    Trace,
+)
 from ecg4u.digitize.sidecar import GAP, STAGE, Corner, Note, Piece, Sidecar
 from ecg4u.digitize.signal import SegmentSignal, assemble
 from ecg4u.digitize.warp import apply_homography
@@ -46,9 +56,9 @@ def observed(
     layout: Layout,
     calibration: Calibration,
     parts: Sequence[SegmentSignal],
-    doubts: Sequence[str],
+    doubts: Mapping[Doubtful, Sequence[str]],
 ) -> Sidecar:
-    """What the stages found, as a sidecar; ``doubts`` are warnings about the columns."""
+    """What the stages found, as a sidecar; ``doubts`` are warnings, by what may be wrong."""
     corners = page_corners(rectified, page)
     counts: Counter[int] = Counter()
     pieces = []
@@ -57,10 +67,10 @@ def observed(
         counts[row] += 1
         pieces.append(_piece(part, f"{row + 1}.{counts[row]}", calibration))
     scale = rectified.grid.pulse
-    notes = [] if scale is None else [Note("scale", scale.warning)]
+    notes = [] if scale is None else [Note("pulses", scale.warning)]
     notes += [Note("layout", text) for text in layout.warnings]
     notes += [Note(_about(text), text) for text in calibration.warnings]
-    notes += [Note("columns", text) for text in doubts]
+    notes += [Note(about, text) for about, texts in doubts.items() for text in texts]
     return Sidecar(
         page_sha256=page.sha256,
         page_number=page.number,
@@ -72,8 +82,8 @@ def observed(
         layout=layout.name,
         found_layout=layout.name,
         layout_confidence=layout.confidence,
-        calibration=replace(calibration, warnings=()),
-        found_calibration=replace(calibration, warnings=()),
+        calibration=replace(calibration, warnings=(), doubts=()),
+        found_calibration=replace(calibration, warnings=(), doubts=()),
         pieces=tuple(pieces),
         notes=tuple(notes),
     )
@@ -193,16 +203,20 @@ def restored(
     corrections = sidecar.corrections
     calibration = sidecar.calibration
     traces = tuple(_trace(p, part, sidecar) for p, part in zip(shown, parts, strict=True))
-    doubts = (*check_names(parts), *check_einthoven(signal), *check_physiology(parts))
+    misnamed = (*check_names(parts), *check_physiology(parts))
+    doubts = (*misnamed, *check_einthoven(signal))
+    standing = _standing(sidecar)
+    about = {note.about for note in standing} | ({"names"} if misnamed else set())
+    doubtful = tuple(kind for kind in DOUBTFUL if kind in about)
     signal = _agreeing(signal, sidecar)
     texts = (
         *((HAND + "; ".join(corrections) + ".",) if corrections else ()),
-        *(note.text for note in _standing(sidecar)),
+        *(note.text for note in standing),
         *_missing(signal),
         *check_hidden_waves(parts),
         *doubts,
     )
-    grade, reasons = page_grade(traces, doubts)
+    grade, reasons = page_grade(traces, doubts, doubtful)
     segments = tuple(part.segment for part in parts)
     record = ECGRecord(
         signal,
@@ -211,7 +225,8 @@ def restored(
             "digitized",
             page.sha256,
             _inferred(calibration, segments),
-            {"corrected by hand": list(corrections)} if corrections else {},
+            ({"corrected by hand": list(corrections)} if corrections else {})
+            | ({"doubtful": list(doubtful)} if doubtful else {}),
         ),
     )
     return Digitization(
@@ -227,6 +242,7 @@ def restored(
         timings_s or {},
         sidecar,
         reasons,
+        doubtful,
     )
 
 
@@ -241,11 +257,13 @@ def _agreeing(signal: Floats, sidecar: Sidecar) -> Floats:
     return np.where(signal == read, better, signal)
 
 
-def page_grade(traces: Sequence[Trace], doubts: Sequence[str]) -> tuple[Grade, tuple[str, ...]]:
+def page_grade(
+    traces: Sequence[Trace], doubts: Sequence[str], doubtful: Sequence[Doubtful] = ()
+) -> tuple[Grade, tuple[str, ...]]:
     """Grade of a page, with reasons where it is not good.
 
-    It is that of its middle segment, at best fair where a segment is worse than that or where the
-    leads contradict each other (``doubts``).
+    It is that of its middle segment, at best fair where a segment is worse than that, where the
+    leads contradict each other (``doubts``) or where something may be wrong altogether.
     """
     grade = worst([trace.grade for trace in traces])
     reasons = []
@@ -254,7 +272,8 @@ def page_grade(traces: Sequence[Trace], doubts: Sequence[str]) -> tuple[Grade, t
             reasons.append(f"{bad}: {', '.join(names)}")
     if doubts:
         reasons.append("the leads contradict each other or what is usual")
-    if doubts and grade == "good":
+    reasons += [f"{kind} uncertain" for kind in doubtful]
+    if (doubts or doubtful) and grade == "good":
         grade = "fair"
     return grade, tuple(reasons)
 

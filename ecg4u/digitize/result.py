@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from ecg4u.record import ECGRecord
 
 Grade = Literal["good", "fair", "poor", "missing"]
+Doubtful = Literal["scale", "names", "columns"]
+DOUBTFUL: tuple[Doubtful, ...] = ("scale", "names", "columns")
+"""What of a page may be wrong altogether: its millimetres, its leads' names, where leads begin."""
 NamedBy = Literal["label", "layout", "physiology", "user"]
 FloatArray = npt.NDArray[np.float32]
 
@@ -62,12 +65,28 @@ class RowSegment:
 
 @dataclass(frozen=True)
 class Layout:
-    """Which lead stands where."""
+    """Which lead stands where.
+
+    ``doubts`` are warnings that a name may be wrong, ``warnings`` all others; ``log_odds`` is how
+    well the arrangement explains the names that were read.
+    """
 
     name: str
     segments: tuple[RowSegment, ...]
     confidence: float
     warnings: tuple[str, ...] = ()
+    doubts: tuple[str, ...] = ()
+    log_odds: float = 0.0
+
+    @property
+    def column_starts(self) -> tuple[float, ...]:
+        """Where the columns of leads begin (px), left to right."""
+        starts: dict[int, float] = {}
+        for segment in self.segments:
+            if not segment.rhythm:
+                second = round(segment.start_s)
+                starts[second] = min(segment.x0, starts.get(second, segment.x0))
+        return tuple(sorted(starts.values()))
 
     @property
     def n_rows(self) -> int:
@@ -81,7 +100,8 @@ class Calibration:
 
     ``gain_from`` / ``speed_from`` is ``"pulse"``, ``"text"``, ``"layout"``, ``"user"`` or
     ``"assumed"``. ``chest_gain_mm_per_mv`` (and where it comes from) is that of V1 to V6 where it
-    differs from the limb leads'; use `gain_for`.
+    differs from the limb leads'; use `gain_for`. ``doubts`` are warnings that the speed may be
+    wrong, ``warnings`` all others.
     """
 
     gain_mm_per_mv: float = 10.0
@@ -93,6 +113,7 @@ class Calibration:
     warnings: tuple[str, ...] = ()
     chest_gain_mm_per_mv: float | None = None
     chest_gain_from: str | None = None
+    doubts: tuple[str, ...] = ()
 
     def gain_for(self, lead: str) -> float:
         """Gain of a lead in mm/mV."""
@@ -143,6 +164,7 @@ class Digitization:
     timings_s: Mapping[str, float] = field(default_factory=dict)
     basis: Sidecar | None = None
     grade_reasons: tuple[str, ...] = ()
+    doubtful: tuple[Doubtful, ...] = ()
 
     def sidecar(self) -> dict[str, Any]:
         """What was found, for a person to correct: schema ``ecg4u.page/1``; see docs/sidecar.md."""

@@ -60,6 +60,16 @@ class Verdict:
     rival: ScaleRival | None
     probability: float
 
+    @property
+    def doubts(self) -> tuple[str, ...]:
+        """A warning where the scale is not certain."""
+        if self.probability >= CERTAIN:
+            return ()
+        return (
+            f"The scale is uncertain (probability {self.probability:.0%}): the grid, the length of "
+            "the rows and the calibration pulses do not agree on what a millimetre is.",
+        )
+
 
 def decide_scale(shown: Shown, rivals: Sequence[ScaleRival]) -> Verdict:
     """Whether the page as rectified or one of its rivals fits best what the page shows."""

@@ -31,6 +31,12 @@ TICK_MARGIN_PX = 3
 BRIDGED_CONFIDENCE = 0.3
 COLLIDED_CONFIDENCE = 0.05
 AGREE_MM = 1.0
+LATER_S, SAME_COLUMN_S = 0.5, 0.3
+NO_TIME_SHARED = 0.3
+"""Correlation of beats in time below which a strip and the leads share no time: 0.45 and more where
+they do, -0.23 to 0.0 on a page with a strip of another time."""
+CLEARLY, REPEATED = 0.2, 0.5
+"""How much likelier columns that repeat the same seconds must look, and how alike."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -195,34 +201,45 @@ def _likeness(a: Array, b: Array) -> float:
     return float(np.corrcoef(a[:n], b[:n])[0, 1])
 
 
-def columns_are_simultaneous(parts: Sequence[SegmentSignal], fs: float = DEFAULT_FS_HZ) -> bool:
-    """Whether the columns of a page show the same seconds side by side.
+def in_time(layout: Layout, parts: Sequence[SegmentSignal], fs: float = DEFAULT_FS_HZ) -> Layout:
+    """The layout with its columns and strips at the seconds that they show.
 
     Most pages go on in time from column to column; some two-column ones repeat the same five
-    seconds. The rhythm strip tells: its beats lie under those of the first column in either case,
-    under those of a later column only where time goes on.
+    seconds, and on some the rhythm strip was taken at another time. The strip tells: its beats lie
+    under those of the first column in either of the first two cases, under those of a later column
+    only where time goes on, and under none where it is of another time; it then follows the
+    columns.
     """
     strips = [p for p in parts if p.segment.rhythm]
-    later = [p for p in parts if not p.segment.rhythm and p.segment.start_s > 0.5]
-    if not strips or not later:
-        return False
+    short = [p for p in parts if not p.segment.rhythm]
+    if not strips or not any(p.segment.start_s > LATER_S for p in short):
+        return layout
     strip = _activity(strips[0].signal, fs)
-    votes = []
-    for start in sorted({round(p.segment.start_s, 1) for p in later}):
-        column = [p for p in later if abs(p.segment.start_s - start) < 0.3]
+    goes_on, repeats = [], []
+    for start in sorted({round(p.segment.start_s, 1) for p in short}):
+        column = [p for p in short if abs(p.segment.start_s - start) < SAME_COLUMN_S]
         n = min(len(p.signal) for p in column)
         energy = np.sum([_activity(p.signal[:n], fs) for p in column], axis=0)
         first = int(round((column[0].segment.start_s - strips[0].segment.start_s) * fs))
-        goes_on = _likeness(energy, strip[first : first + n])
-        repeats = _likeness(energy, strip[:n])
-        votes.append(repeats - goes_on)
-    return len(votes) > 0 and float(np.mean(votes)) > 0.2
+        goes_on.append(_likeness(energy, strip[first : first + n]))
+        repeats.append(_likeness(energy, strip[:n]))
+    if max(*goes_on, *repeats[:-1]) < NO_TIME_SHARED:
+        return _strips_last(layout, max(p.segment.start_s + len(p.signal) / fs for p in short))
+    if np.mean(repeats[1:]) - np.mean(goes_on[1:]) > CLEARLY and np.mean(repeats[1:]) > REPEATED:
+        return replace(layout, segments=tuple(replace(s, start_s=0.0) for s in layout.segments))
+    return layout
 
 
-def restart_columns(layout: Layout) -> Layout:
-    """The same layout with every column starting at 0 s."""
-    segments = tuple(replace(s, start_s=0.0) for s in layout.segments)
-    return replace(layout, segments=segments)
+def _strips_last(layout: Layout, end_s: float) -> Layout:
+    """The layout with its rhythm strips after its columns, and a warning."""
+    segments = tuple(
+        replace(s, start_s=s.start_s + end_s) if s.rhythm else s for s in layout.segments
+    )
+    warning = (
+        f"The rhythm strip's beats do not lie under those of the leads above it: it was taken at "
+        f"another time and follows them in the record, from {end_s:.0f} s on."
+    )
+    return replace(layout, segments=segments, warnings=(*layout.warnings, warning))
 
 
 def assemble(

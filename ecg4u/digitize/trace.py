@@ -182,7 +182,7 @@ def _collided(rows: tuple[RowPath, ...], px_per_mm: float) -> tuple[RowPath, ...
     width = int(WAVE_MM * px_per_mm) | 1
     up, down = [], []
     for row in rows:
-        base = _base(row.centre, px_per_mm)
+        base = local_height(row, px_per_mm)
         reached = np.nan_to_num(np.stack([base - row.top, row.bottom - base]))
         high, low = maximum_filter1d(reached, width, axis=1) > TALL_MM * px_per_mm
         up.append(high)
@@ -199,10 +199,11 @@ def _collided(rows: tuple[RowPath, ...], px_per_mm: float) -> tuple[RowPath, ...
     return tuple(replace(row, collided=mark) for row, mark in zip(rows, found, strict=True))
 
 
-def _base(centre: Array, px_per_mm: float) -> Array:
-    """Running median (W,) of a curve that may have gaps."""
+def local_height(row: RowPath, px_per_mm: float) -> Array:
+    """Running median (W,) px of a row's curve, which may have gaps."""
     from scipy.ndimage import median_filter
 
+    centre = row.centre
     columns, known = np.arange(len(centre)), np.isfinite(centre)
     if not known.any():
         return np.zeros(len(centre))

@@ -56,14 +56,14 @@ def is_dicom(head: bytes) -> bool:
 
 
 def read(path: Path) -> ECGRecord:
-    """The first waveform group of a DICOM file that holds one of the twelve leads."""
+    """The rhythm of a DICOM file: its longest waveform groups that hold any of the twelve leads."""
     pydicom = _pydicom()
     data = read_bytes(path, max_bytes=_MAX_FILE_BYTES)
     try:
         with warnings.catch_warnings():  # pydicom's warnings quote the file
             warnings.simplefilter("ignore")
             dataset = _read_dataset(pydicom, path, data)
-            channels = _first_ecg(dataset)
+            channels = _rhythm(dataset)
             if channels:
                 sha256 = hashlib.sha256(data).hexdigest()
                 record = assemble(channels, sha256, source_format="dicom")
@@ -97,12 +97,56 @@ def _read_dataset(pydicom: Any, path: Path, data: bytes) -> Any:
     return pydicom.dcmread(io.BytesIO(data))
 
 
-def _first_ecg(dataset: Any) -> list[Channel]:
-    for index, group in enumerate(getattr(dataset, "WaveformSequence", None) or []):
-        channels = _channels(dataset, index, group)
-        if any(lead_of(channel.name) for channel in channels):
-            return channels
-    return []
+def _rhythm(dataset: Any) -> list[Channel]:
+    """The channels of the longest waveform group of an ECG, and of those that go with it.
+
+    A file can hold a median beat beside the rhythm, and the twelve leads can be spread over groups
+    of a few each; such groups share their sampling rate and length, and each says when it begins.
+    """
+    groups = list(getattr(dataset, "WaveformSequence", None) or [])
+    found = [(group, _channels(dataset, index, group)) for index, group in enumerate(groups)]
+    found = [
+        (group, channels)
+        for group, channels in found
+        if any(lead_of(channel.name) for channel in channels)
+    ]
+    if not found:
+        return []
+    longest, _ = max(found, key=lambda one: _seconds(one[0]))
+    alike = [
+        (group, channels)
+        for group, channels in found
+        if (group.SamplingFrequency, group.NumberOfWaveformSamples)
+        == (longest.SamplingFrequency, longest.NumberOfWaveformSamples)
+    ]
+    return _together(alike)
+
+
+def _seconds(group: Any) -> float:
+    return float(group.NumberOfWaveformSamples) / float(group.SamplingFrequency)
+
+
+def _together(groups: list[tuple[Any, list[Channel]]]) -> list[Channel]:
+    """The channels of groups that begin at their own times, each lead once."""
+    fs = float(groups[0][0].SamplingFrequency)
+    offsets = [
+        round(float(getattr(group, "MultiplexGroupTimeOffset", 0.0) or 0.0) / 1000.0 * fs)
+        for group, _ in groups
+    ]
+    total = max(offsets) - min(offsets) + int(groups[0][0].NumberOfWaveformSamples)
+    check_sample_count(total, len(groups) * len(LEADS))
+    kept: dict[str, Channel] = {}
+    for (_, channels), offset in zip(groups, offsets, strict=True):
+        first = offset - min(offsets)
+        for channel in channels:
+            known = lead_of(channel.name)
+            lead = known[0] if known else None
+            if lead is None or lead in kept:
+                continue
+            values = np.full(total, np.nan)
+            values[first : first + len(channel.samples)] = channel.samples
+            kept[lead] = replace(channel, samples=values)
+    return list(kept.values())
 
 
 def _channels(dataset: Any, index: int, group: Any) -> list[Channel]:

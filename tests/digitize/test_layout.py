@@ -8,6 +8,7 @@ import numpy as np
 
 from ecg4u.digitize import digitize_page
 from ecg4u.digitize.layout import GEOMETRIES, _doubts
+from ecg4u.digitize.names import NAMES
 from ecg4u.io import read_page
 from ecg4u.record import LEADS
 
@@ -29,16 +30,14 @@ def test_signal_begins_where_the_trace_goes_on_after_the_gap_behind_the_pulse() 
 
 def test_an_unusual_order_that_was_read_with_doubt_is_said_so() -> None:
     geometry = next(g for g in GEOMETRIES if g.name == "6x2")
-    edges = np.array([0.0, 1250.0, 2500.0])
     shuffled = ["V1", "V4", "I", "aVR", "V2", "V5", "II", "aVL", "V3", "V6", "III", "aVF"]
     usual = [LEADS[column * 6 + row] for row in range(6) for column in range(2)]
 
     def doubts(names: list[str], score: float) -> list[str]:
-        scores = np.zeros((12, 12))
+        scores = np.zeros((12, len(NAMES)))
         for cell, name in enumerate(names):
-            scores[cell, LEADS.index(name)] = score
-        found = _doubts(geometry, names, scores, edges, 10.0, 25.0) or ()
-        return [text for text in found if "no usual order" in text]
+            scores[cell, NAMES.index(name)] = score
+        return [text for text in _doubts(geometry, names, scores) if "no usual order" in text]
 
     assert doubts(shuffled, 1.5)
     assert not doubts(shuffled, 2.9)

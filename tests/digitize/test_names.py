@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ecg4u.digitize.names import SURE, find_labels, probabilities, read_names, window
+from ecg4u.digitize.names import NAMES, SURE, find_labels, probabilities, read_names, window
 from ecg4u.paper.text import write
 from ecg4u.record import LEADS
 
@@ -53,7 +53,7 @@ def test_probabilities_sum_to_one_and_repeat() -> None:
     first = probabilities(crops)
     np.testing.assert_allclose(first.sum(axis=1), 1, atol=1e-5)
     assert np.array_equal(first, probabilities(crops))
-    assert probabilities([]).shape == (0, 13)
+    assert probabilities([]).shape == (0, len(NAMES) + 1)
 
 
 def test_names_are_found_where_they_stand() -> None:
