@@ -59,6 +59,8 @@ AHEAD_MM = 6.0
 NEAR_MM = 4
 MOST_PLACES = 4
 UNLABELLED_COST = 1.2
+NO_TRACE_COST, FEWEST_KEPT = 1.5, 2
+"""Log odds against a row that is no trace, and the fewest that must be left."""
 OF_THE_TWELVE = np.array([1e-6 * (name in LEADS) for name in NAMES])
 """A cell of which nothing was read holds one of the twelve leads."""
 MAX_WEAK = 0.34
@@ -260,7 +262,9 @@ def _explanations(geometry: _Geometry, scores: Array) -> list[tuple[float, list[
     if geometry.cells - len(blank) >= least:
         unusual = UNUSUAL_ORDER_COST if geometry.columns > 1 or whole else 0.0
         total.append((free - unusual - UNLABELLED_COST * len(blank), names))
-    strips = float(scores[geometry.cells :].max(axis=1).sum())
+    best = scores[geometry.cells :].max(axis=1)
+    unnamed = int((best <= READ_SCORE).sum()) if read >= MIN_READ_OF_PARTIAL else 0
+    strips = float(best.sum()) - UNLABELLED_COST * unnamed
     return [(value + strips, names) for value, names in total]
 
 
@@ -296,6 +300,42 @@ def find_layout(
     known_scale : whether gain or speed is printed or given, or a pulse is there: a page with a
         single row is then an ECG, though its name was not read.
     """
+    whole = _explained(paths, pulses, labels, px_per_mm, speed_mm_per_s, known_scale)
+    if whole.shows_all and not whole.doubts and all(s.named_by == "label" for s in whole.segments):
+        return whole
+    found = [(whole.log_odds if whole.segments else -math.inf, whole)]
+    for kept in _without_outer_rows(len(paths)):
+        row_of = {row: place for place, row in enumerate(kept)}
+        layout = _explained(
+            [paths[row] for row in kept],
+            [replace(p, row=row_of[p.row]) for p in pulses if p.row in row_of],
+            labels,
+            px_per_mm,
+            speed_mm_per_s,
+            known_scale,
+        )
+        if layout.segments:
+            segments = tuple(replace(s, row=kept[s.row]) for s in layout.segments)
+            cost = NO_TRACE_COST * (len(paths) - len(kept))
+            found.append((layout.log_odds - cost, replace(layout, segments=segments)))
+    return max(found, key=lambda one: one[0])[1]
+
+
+def _without_outer_rows(rows: int) -> list[list[int]]:
+    """Rows without the first, the last or both: a heading's rule or a line of words is no trace."""
+    every = list(range(rows))
+    return [kept for kept in (every[1:], every[:-1], every[1:-1]) if len(kept) >= FEWEST_KEPT]
+
+
+def _explained(
+    paths: Sequence[RowPath],
+    pulses: Sequence[Pulse],
+    labels: Sequence[Label],
+    px_per_mm: float,
+    speed_mm_per_s: float,
+    known_scale: bool,
+) -> Layout:
+    """The likeliest arrangement in which every row is a trace."""
     spans = signal_span(paths, pulses)
     read = _Names.on(labels, paths, px_per_mm)
     places = read.places()
@@ -321,11 +361,11 @@ def find_layout(
                 value += GEOMETRY_PRIOR.get(geometry.name, 0.0) + known - against
                 if best is None or value > best[0]:
                     best = (value, geometry, names, scores, edges)
+    if len(paths) == 1 and known_scale and (best is None or not _read_names(best[2], best[3])):
+        return _unnamed_row(spans[0])
     if best is None:
         return Layout("unknown", (), 0.0, ("The arrangement of the leads was not recognised.",))
     value, geometry, names, scores, edges = best
-    if len(paths) == 1 and known_scale and not any(_read_names(names, scores)):
-        return _unnamed_row(spans[0])
     if _guessed(geometry, names, scores, edges, px_per_mm, speed_mm_per_s):
         return Layout(geometry.name, (), 0.0, ("The names of the leads could not be read.",))
     upper = slice(0, geometry.rows)

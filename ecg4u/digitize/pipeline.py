@@ -39,7 +39,6 @@ from ecg4u.digitize.trace import RowPath, trace_rows
 from ecg4u.digitize.unruled import calibrated, length_doubts, lengthened, row_stretch
 from ecg4u.errors import NotAnECGError, PoorQualityError, UsageError
 from ecg4u.io import Page
-from ecg4u.record import LEADS
 
 MIN_ROW_MM = 35.0
 EDGE_MM = 0.8
@@ -97,7 +96,7 @@ class _Arranged:
     @property
     def open_questions(self) -> bool:
         """Whether names contradict the layout, or leads are missing."""
-        return bool(self.layout.doubts) or len({s.lead for s in self.layout.segments}) < len(LEADS)
+        return bool(self.layout.doubts) or not self.layout.shows_all
 
 
 def digitize_page(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from ecg4u.record import CHEST_LEADS
+from ecg4u.record import CHEST_LEADS, LEADS
 
 if TYPE_CHECKING:
     from ecg4u.digitize.page import RectifiedPage
@@ -77,6 +77,11 @@ class Layout:
     warnings: tuple[str, ...] = ()
     doubts: tuple[str, ...] = ()
     log_odds: float = 0.0
+
+    @property
+    def shows_all(self) -> bool:
+        """Whether all twelve leads are there."""
+        return len({segment.lead for segment in self.segments}) == len(LEADS)
 
     @property
     def column_starts(self) -> tuple[float, ...]:

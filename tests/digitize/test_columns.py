@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -148,3 +149,31 @@ def test_columns_of_an_unusual_length_are_doubted() -> None:
 
     assert not doubts(25.0)
     assert doubts(50.0)
+
+
+def test_a_lone_row_without_a_name_is_read_where_the_page_states_its_scale() -> None:
+    assert decided(rows(1), []).segments == ()
+    lone = find_layout(rows(1), (), [], PX_PER_MM, 25.0, known_scale=True)
+    assert [(s.lead, s.named_by, s.rhythm) for s in lone.segments] == [("II", "layout", True)]
+    assert "not read" in lone.doubts[0]
+
+
+def test_leads_of_the_right_side_are_none_of_the_twelve() -> None:
+    right = [["I", "aVR", "V1", "V4R"], ["II", "aVL", "V2", "V5R"], ["III", "aVF", "V3R", "V6R"]]
+    found = decided(rows(3), labels(right))
+    assert grid(found) == [["I", "aVR", "V1"], ["II", "aVL", "V2"], ["III", "aVF"]]
+    assert any("V4R" in text and "left out" in text for text in found.warnings)
+
+
+def test_names_far_above_their_traces_are_theirs() -> None:
+    names = [
+        replace(one, box=(one.box[0], one.box[1] - 120, one.box[2], one.box[3] - 120))
+        for one in labels(STANDARD)
+    ]
+    assert grid(decided(rows(3), names)) == STANDARD
+
+
+def test_a_heading_taken_for_a_row_holds_no_leads() -> None:
+    heading = row(5.0, ((LEFT, LEFT + 4 * COLUMN_PX),))
+    found = decided([heading, *rows(4)], labels([*STANDARD, ["II"]]))
+    assert grid(found) == [[], *STANDARD, ["II"]]
