@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from ecg4u.errors import UsageError
-from ecg4u.record import ECGRecord
+from ecg4u.record import OLDEST_YEARS, ECGRecord
 
 if TYPE_CHECKING:
     from ecg4u.digitize.result import Digitization
@@ -30,7 +30,6 @@ NOTICE = (
     "Research and teaching aid, not a medical device. "
     "It can be wrong; a clinician must read the ECG."
 )
-OLDEST_YEARS = 130
 
 
 @dataclass(frozen=True, eq=False)

@@ -106,7 +106,8 @@ class PageTask:
             for number in range(1, n_pages + 1):
                 folder = item.folder if n_pages == 1 else f"{item.folder}/page-{number:04d}"
                 given = next((g for g in item.sidecars if g.number == number), None)
-                pages.append({"page": number, **self._page(source, number, folder, given)})
+                made = self._page(source, report["source_sha256"], number, folder, given)
+                pages.append({"page": number, **made})
         except StorageError as error:
             pages[:] = [{"page": 1, **_refusal(error)}]
             report["stops_run"] = True
@@ -115,11 +116,15 @@ class PageTask:
         return report
 
     def _page(
-        self, source: str | bytes, number: int, folder: str, given: Given | None
+        self, source: str | bytes, digest: str, number: int, folder: str, given: Given | None
     ) -> dict[str, Any]:
         corrected = {"sidecar_sha256": given.sha256} if given else {}
         try:
             analysis = self._analyse(source, number, given)
+            if self.options.deidentify:
+                from ecg4u.batch.deidentify import deidentified
+
+                analysis = deidentified(analysis, digest)
             files = self._write(analysis, Path(self.out) / folder)
             done = {"status": "done", "code": "ok", "files": files, "summary": summary(analysis)}
             return {**done, **corrected}
@@ -140,18 +145,13 @@ class PageTask:
             from ecg4u.digitize.sidecar import Sidecar
 
             sidecar = Sidecar.from_json(_unchanged(given))
-        analysis = analyse(
+        return analyse(
             source,
             page=number,
             classify=options.classify,
             explain=options.explain,
             sidecar=sidecar,
         )
-        if options.deidentify:
-            from ecg4u.batch.deidentify import deidentified
-
-            return deidentified(analysis)
-        return analysis
 
     def _write(self, analysis: Analysis, folder: Path) -> dict[str, str]:
         """Write everything; ``result.json`` last. Returns the hash of each file by its name."""
