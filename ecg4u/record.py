@@ -29,7 +29,7 @@ MAX_SAMPLES = 2_000_000
 MAX_DURATION_S = 4_000.0
 """More than an hour at 500 Hz, which is 200 MB as float64; a longer recording is cut first."""
 MAX_ABS_MV = 10_000.0
-"""No amplifier for electrodes on the skin goes beyond 10 V, offsets and unplugged leads included."""
+"""No amplifier for electrodes on the skin goes beyond 10 V, whatever offset it meets."""
 OLDEST_YEARS = 130
 
 EINTHOVEN: Mapping[str, Mapping[str, float]] = MappingProxyType(

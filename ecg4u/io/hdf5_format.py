@@ -112,7 +112,9 @@ def _read_other(file: Any, sha256: str, name: str | None, fs: float | None) -> E
     leads = {key: data for key, data in datasets.items() if data.ndim == 1 and _lead_key(key)}
     if leads:
         channels = [
-            Channel(key.rpartition("/")[2], _unit(data), budget.samples(data), _rate(data, file, fs))
+            Channel(
+                key.rpartition("/")[2], _unit(data), budget.samples(data), _rate(data, file, fs)
+            )
             for key, data in leads.items()
         ]
         return assemble(channels, sha256, source_format="hdf5")
@@ -125,9 +127,7 @@ def _read_other(file: Any, sha256: str, name: str | None, fs: float | None) -> E
     return _read_table(tables[0], budget, file, sha256, fs)
 
 
-def _read_table(
-    data: Any, budget: _Budget, file: Any, sha256: str, fs: float | None
-) -> ECGRecord:
+def _read_table(data: Any, budget: _Budget, file: Any, sha256: str, fs: float | None) -> ECGRecord:
     table = budget.samples(data)
     names = _stated_leads(data, file)
     inferred = [] if names else ["lead names from the conventional order"]
@@ -267,7 +267,7 @@ def _first(data: Any, file: Any, names: tuple[str, ...]) -> Any:
 
 
 def _attribute(holder: Any, name: str) -> Any:
-    """An attribute of a few values, None where there is none: a thousand can share one long text."""
+    """An attribute of a few values, or None: a thousand can share one long text."""
     if name not in holder.attrs:
         return None
     if math.prod(holder.attrs.get_id(name).shape or ()) > _MAX_ATTRIBUTE_VALUES:
