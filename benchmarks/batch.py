@@ -34,7 +34,7 @@ import click
 import numpy as np
 
 from ecg4u.batch import Item, Options, PageTask, PoolExecutor, Summary, run_batch
-from ecg4u.batch.executors import Limits
+from ecg4u.batch.executors import WorkerLimits
 from ecg4u.batch.ledger import read_entries
 from ecg4u.io import write_record
 from ecg4u.record import ECGRecord
@@ -197,7 +197,7 @@ def measure_speed(sources: list[str], n_pages: int, workers: int) -> Speed:
 
 def pool(lock: str, workers: int = 2, timeout_s: float = 300.0) -> PoolExecutor:
     """As ``ecg4u batch -j`` makes it."""
-    return PoolExecutor(workers, Limits(timeout_s, 6000, lock))
+    return PoolExecutor(workers, WorkerLimits(timeout_s, 6000, lock))
 
 
 @main.command()

@@ -13,7 +13,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ecg4u.batch.executors import where
 from ecg4u.batch.inputs import Item
 from ecg4u.batch.memory import keep_freed_memory, peak_mb, return_freed_memory, rss_mb
 from ecg4u.batch.sidecars import MAX_BYTES, SIDECAR_NAME, Given
@@ -34,6 +33,7 @@ from ecg4u.io import (
 )
 from ecg4u.io.files import read_bytes
 from ecg4u.io.pages import MAX_FILE_BYTES
+from ecg4u.limits import is_out_of_memory, where
 
 if TYPE_CHECKING:
     from ecg4u.analysis import Analysis
@@ -135,6 +135,8 @@ class PageTask:
             return {**_refusal(error), **corrected}
         except Exception as error:
             shutil.rmtree(Path(self.out) / folder, ignore_errors=True)
+            if is_out_of_memory(error):
+                raise MemoryError from None
             return {"status": "failed", "code": "internal", "message": where(error), **corrected}
 
     def _analyse(self, source: str | bytes, number: int, given: Given | None) -> Analysis:

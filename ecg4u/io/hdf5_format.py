@@ -76,7 +76,7 @@ def read(path: Path, *, name: str | None, fs: float | None) -> ECGRecord:
             if _attribute(file, "schema") == SCHEMA and name is None:
                 return _read_own(file, sha256)
             return _read_other(file, sha256, name, fs)
-    except ECG4UError:
+    except (ECG4UError, MemoryError):
         raise
     except Exception:  # h5py raises OSError, KeyError, RuntimeError, TypeError, UnicodeError ...
         raise unreadable("The HDF5 file is damaged or cut short.", "Copy it again.") from None

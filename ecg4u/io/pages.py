@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from ecg4u.errors import ECG4UError, MissingDependencyError
 from ecg4u.io.files import STAGE, Source, read_bytes, unreadable
+from ecg4u.limits import reading
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -72,6 +73,7 @@ class Page:
         self.image.setflags(write=False)
 
 
+@reading()
 def read_pages(source: Source, *, pdf_dpi: float = 300.0) -> list[Page]:
     """All pages of an image or PDF file (a path, or the file's bytes).
 
@@ -96,6 +98,7 @@ def read_pages(source: Source, *, pdf_dpi: float = 300.0) -> list[Page]:
     return pages
 
 
+@reading()
 def read_page(source: Source, *, page: int = 1, pdf_dpi: float = 300.0) -> Page:
     """Page number ``page`` (from 1) of a file; the other pages are not decoded.
 
@@ -107,6 +110,7 @@ def read_page(source: Source, *, page: int = 1, pdf_dpi: float = 300.0) -> Page:
     raise _no_such_page()
 
 
+@reading()
 def count_pages(source: Source) -> int:
     """Number of pages in a file, from its structure alone. Raises as `read_pages` does."""
     data = read_bytes(source, max_bytes=MAX_FILE_BYTES)
@@ -152,7 +156,7 @@ class _typed:
         return None
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, Exception) and not isinstance(error, ECG4UError):
+        if isinstance(error, Exception) and not isinstance(error, ECG4UError | MemoryError):
             raise unreadable(
                 f"The {self.what} is damaged or cut short.", "Export, scan or download it again."
             ) from None

@@ -105,6 +105,8 @@ def _channels(header: Path) -> list[Channel]:
         if found.p_signal is None:
             raise ValueError("no signals")
         names, units, signal, fs = found.sig_name, found.units, found.p_signal, float(found.fs)
+    except MemoryError:
+        raise
     except Exception:  # wfdb raises what its parsers happen to raise
         raise unreadable(
             "The WFDB record is damaged, cut short or of an unknown kind.",
@@ -161,6 +163,8 @@ def _checked_signal_files(header: Path) -> list[str]:
 
     try:
         found = wfdb.rdheader(_wfdb_name(header))
+    except MemoryError:
+        raise
     except Exception:  # wfdb raises what its parsers happen to raise
         raise _damaged() from None
     if not isinstance(found, wfdb.Record):

@@ -79,11 +79,10 @@ class Jobs:
 
         self._loop = asyncio.get_running_loop()
         self.folder = tempfile.mkdtemp(prefix=FOLDER_PREFIX)
-        threads = max(1, (os.cpu_count() or 1) // (2 * self._settings.workers))
         self._pool = ProcessPool(
             max_workers=self._settings.workers,
             initializer=worker.start,
-            initargs=(self._board, self._settings.memory_mb, threads, self.folder),
+            initargs=(self._board, self._settings.memory_mb, self.folder, os.getpid()),
             context=self._context,
         )
         self._keep(asyncio.create_task(self._warm()))

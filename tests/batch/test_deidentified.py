@@ -17,8 +17,8 @@ import pytest
 from batch_pages import beats, draw
 from PIL import Image, PngImagePlugin
 
-from ecg4u.batch.executors import WORKER_ENVIRONMENT
 from ecg4u.io import write_record
+from ecg4u.limits import ENVIRONMENT
 
 META, FILE, PIXEL = "Metadine", "Filenamia", "PIXELA"
 HEADER = (f"{PIXEL} DOE 1931-04-05 ID 4711",)
@@ -89,7 +89,7 @@ def run(archive: Path, out: Path, *options: str) -> str:
     temporary.mkdir()
     environment = {
         **os.environ,
-        **WORKER_ENVIRONMENT,
+        **ENVIRONMENT,
         "TMPDIR": str(temporary),
         "PYTHONWARNINGS": "always",
         "PYTHONDEVMODE": "1",
