@@ -64,6 +64,8 @@ def read(path: Path, *, fs: float | None) -> ECGRecord:
     Without a time column the rate must be given as ``fs``.
     """
     data = read_bytes(path, max_bytes=_MAX_FILE_BYTES)
+    n_rows = max(data.count(b"\n"), data.count(b"\r")) + 1
+    check_sample_count(n_rows, len(LEADS))
     separator = _separator(data)
     if separator is None:
         raise unreadable(
@@ -72,8 +74,9 @@ def read(path: Path, *, fs: float | None) -> ECGRecord:
     rows = _rows(data, separator)
     header = next((row for row in rows if _is_header(row)), [])
     labels = [split_unit(label) for label in header[:_MAX_COLUMNS]]
-    n_rows = max(data.count(b"\n"), data.count(b"\r")) + 1
     check_sample_count(n_rows, len(labels))
+    if fs is None and not any(map(_is_time, labels)):
+        raise _no_rate()
     unit_row, table = _table(rows, n_rows, len(labels))
     if unit_row is not None:
         labels = _with_unit_row(labels, unit_row)
@@ -167,17 +170,29 @@ def _with_unit_row(labels: list[tuple[str, str]], row: list[str]) -> list[tuple[
     return [(name, unit or below) for (name, unit), below in zip(labels, units, strict=False)]
 
 
+def _is_time(label: tuple[str, str]) -> bool:
+    return label[0].strip() != "" and _time_match(label[0]) is not None
+
+
+def _time_match(name: str) -> re.Match[str] | None:
+    return _TIME.match(name.lower().strip("' \""))
+
+
 def _rate(labels: list[tuple[str, str]], table: np.ndarray) -> float:
     """Sampling rate from the time column, which must run evenly."""
-    for index, (label, unit) in enumerate(labels):
-        match = _TIME.match(label.lower().strip("' \""))
-        if not match or not label.strip():
+    for index, (name, unit) in enumerate(labels):
+        match = _time_match(name)
+        if match is None or not _is_time((name, unit)):
             continue
         times = table[:, index] * _SECONDS_PER.get(match["unit"] or unit.lower(), 1.0)
         rate = _even_rate(times)
         if rate is not None:
             return rate
-    raise unreadable(
+    raise _no_rate()
+
+
+def _no_rate() -> UnreadableInputError:
+    return unreadable(
         "The table has no even time column, so its sampling rate is unknown.", "Give it: fs=..."
     )
 

@@ -5,6 +5,7 @@ A file's pixel size is checked before anything is decoded: a 100-KB PNG can clai
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import math
@@ -30,12 +31,15 @@ MAX_FILE_BYTES = 300_000_000
 MAX_PIXELS = 80_000_000
 MAX_TOTAL_PIXELS = 480_000_000
 """Of all pages that one `read_pages` call returns (1.4 GB): 55 A4 pages at 300 dpi."""
+MAX_SCANNED_PIXELS = 20 * MAX_PIXELS
+"""Over all scans of a JPEG."""
 MAX_PAGES = 1000
 PILLOW_FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "WEBP")
 DEFAULT_DPIS = (72.0, 96.0)
 """What cameras and programs write when they know nothing: no statement about the scale."""
 
 _HEIC_BRANDS = (b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1")
+_START_OF_SCAN = b"\xff\xda"
 _KNOWN = "PNG, JPEG, TIFF, BMP, WebP, HEIC and PDF"
 
 
@@ -185,6 +189,9 @@ def _page_frames(image: Image) -> list[int]:
     """Frame numbers that are pages: every full image of a TIFF, else the first frame."""
     if image.format != "TIFF":
         return [0]
+    with contextlib.suppress(EOFError):
+        image.seek(MAX_PAGES)  # stops there: to count 180,000 directories takes a minute
+        raise _too_many_pages()
     n_frames = _checked_count(int(getattr(image, "n_frames", 1)))
     frames = [index for index in range(n_frames) if not _is_thumbnail(image, index)]
     return frames or [0]
@@ -208,6 +215,8 @@ def _image_pages(data: bytes, only: int | None) -> Iterator[Page]:
             if name == "TIFF":
                 image.seek(frame)
             _check_pixels(*image.size)
+            if name == "JPEG":
+                _check_scans(data, *image.size)
             dpi = _stated_dpi(image)
             pixels = _to_rgb(_turn_as_exif_says(image))
             yield Page(pixels, digest, number, len(frames), name, dpi)
@@ -244,8 +253,9 @@ def _to_rgb(image: Image) -> Pixels:
         return np.repeat(grey[:, :, None], 3, axis=2)
     if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
         rgba = image.convert("RGBA")
-        paper = Image.new("RGBA", rgba.size, (255, 255, 255, 255))
-        return np.array(Image.alpha_composite(paper, rgba).convert("RGB"))
+        paper = Image.new("RGB", rgba.size, "white")
+        paper.paste(rgba, mask=rgba)
+        return np.array(paper)
     return np.array(image.convert("RGB"))
 
 
@@ -330,12 +340,22 @@ def _check_pixels(width: float, height: float) -> None:
         raise _too_large()
 
 
+def _check_scans(data: bytes, width: float, height: float) -> None:
+    """Each scan of a progressive JPEG passes over the whole picture; cameras write ten."""
+    if data.count(_START_OF_SCAN) * width * height > MAX_SCANNED_PIXELS:
+        raise unreadable("The JPEG has far too many scans.", "Export it again.")
+
+
 def _checked_count(n_pages: int) -> int:
     if n_pages < 1:
         raise unreadable("The file has no pages.", "Export it again.")
     if n_pages > MAX_PAGES:
-        raise unreadable(f"The file has more than {MAX_PAGES} pages.", "Split it.")
+        raise _too_many_pages()
     return n_pages
+
+
+def _too_many_pages() -> ECG4UError:
+    return unreadable(f"The file has more than {MAX_PAGES} pages.", "Split it.")
 
 
 def _too_large() -> ECG4UError:

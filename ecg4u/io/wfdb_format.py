@@ -30,6 +30,7 @@ _PROVENANCE_MARK = "ecg4u: "
 _MAX_HEADER_BYTES = 200_000
 _MAX_FILE_BYTES = 500_000_000
 _MAX_CHANNELS = 256
+_MAX_LINE_CHARS = 1000
 _MAX_SAMPLES_PER_FRAME = 100
 _SMALLEST_SAMPLE_BITS = 8
 _PACKED_FORMATS = ("508", "516", "524")
@@ -88,7 +89,7 @@ def read(path: Path) -> ECGRecord:
             "The record's WFDB header (.hea) is missing.", "Keep .hea and .dat together."
         )
     raw = read_bytes(header, max_bytes=_MAX_HEADER_BYTES)
-    signal_files = _checked_signal_files(header)
+    signal_files = _checked_signal_files(header, raw)
     digest = hashlib.sha256(raw)
     for name in signal_files:
         digest.update(read_bytes(header.parent / name, max_bytes=_MAX_FILE_BYTES))
@@ -153,14 +154,19 @@ def _is_header_text(head: bytes) -> bool:
     return re.match(rb"\S+\s+\d+(\s|$)", next(lines, b"")) is not None
 
 
-def _checked_signal_files(header: Path) -> list[str]:
+def _checked_signal_files(header: Path, raw: bytes) -> list[str]:
     """Names of the signal files, after checking that the header asks for nothing unreasonable:
     a header can name any path or URL, and claim any number of samples.
 
     The header is read by wfdb's own parser, so that what is checked is what will be read.
     """
     import wfdb
+    from wfdb.io.header import parse_header_content
 
+    text = raw.decode("ascii", "ignore")  # as wfdb does
+    lines, _ = parse_header_content(text)
+    if not 1 < len(lines) <= 1 + _MAX_CHANNELS or max(map(len, lines)) > _MAX_LINE_CHARS:
+        raise _damaged()
     try:
         found = wfdb.rdheader(_wfdb_name(header))
     except MemoryError:
