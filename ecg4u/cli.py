@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import importlib
+import io
 import json
 import os
 import sys
@@ -428,6 +429,9 @@ def info(source: Path | None) -> None:
 def main(argv: Sequence[str] | None = None) -> None:
     """Entry point: typed errors become one line, a remedy and their exit code."""
     arguments = None if argv is None else list(argv)
+    for stream in (sys.stdout, sys.stderr):  # a file's name need not be UTF-8
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     sys.exit(_exit_code(lambda: cli.main(arguments, standalone_mode=False, obj=FROM_SHELL)))
 
 

@@ -30,7 +30,7 @@ TIMEOUT_S = 120.0
 MEMORY_MB = 6000
 """Default limits of one input, from the file to the report."""
 READ_TIMEOUT_S = 60.0
-READ_MEMORY_MB = 1300
+READ_MEMORY_MB = 1450
 """Limits of reading and decoding one input, the memory beyond what the process holds already."""
 MAX_TIMEOUT_S = 1e6
 MAX_MEMORY_MB = 1_000_000

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import logging
 import shutil
 import time
@@ -39,7 +38,6 @@ if TYPE_CHECKING:
     from ecg4u.analysis import Analysis
 
 SIGNAL_NAME = "signals"
-_TIMINGS = frozenset(["timings_s", "timings"])
 _REFUSALS = (UnreadableInputError, NotAnECGError, PoorQualityError, SidecarError)
 
 
@@ -157,6 +155,8 @@ class PageTask:
 
     def _write(self, analysis: Analysis, folder: Path) -> dict[str, str]:
         """Write everything; ``result.json`` last. Returns the hash of each file by its name."""
+        from ecg4u.report.files import result_json
+
         paths = list(write_record(analysis.record, folder / SIGNAL_NAME, self.options.format))
         if self.options.report:
             from ecg4u.report import render
@@ -169,12 +169,6 @@ class PageTask:
             paths.append(write_atomically(folder / SIDECAR_NAME, text))
         paths.append(write_atomically(folder / "result.json", result_json(analysis)))
         return {path.name: sha256_of(path) for path in paths}
-
-
-def result_json(analysis: Analysis) -> str:
-    """``result.json`` without timings, so that a rerun gives the same bytes."""
-    plain = _without_timings(analysis.to_dict())
-    return json.dumps(plain, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def summary(analysis: Analysis) -> dict[str, Any]:
@@ -239,11 +233,3 @@ def _refusal(error: ECG4UError) -> dict[str, Any]:
         "message": error.message,
         "hint": error.hint,
     }
-
-
-def _without_timings(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {k: _without_timings(v) for k, v in value.items() if k not in _TIMINGS}
-    if isinstance(value, list | tuple):
-        return [_without_timings(element) for element in value]
-    return value
