@@ -34,7 +34,7 @@ import click
 import numpy as np
 
 from ecg4u.batch import Item, Options, PageTask, PoolExecutor, Summary, run_batch
-from ecg4u.batch.executors import Limits
+from ecg4u.batch.executors import WorkerLimits
 from ecg4u.batch.ledger import read_entries
 from ecg4u.io import write_record
 from ecg4u.record import ECGRecord
@@ -197,7 +197,7 @@ def measure_speed(sources: list[str], n_pages: int, workers: int) -> Speed:
 
 def pool(lock: str, workers: int = 2, timeout_s: float = 300.0) -> PoolExecutor:
     """As ``ecg4u batch -j`` makes it."""
-    return PoolExecutor(workers, Limits(timeout_s, 6000, lock))
+    return PoolExecutor(workers, WorkerLimits(timeout_s, 6000, lock))
 
 
 @main.command()
@@ -339,7 +339,7 @@ def kills(records: Path, n_pages: int, n_kills: int, longest: float) -> None:
         n_alive = 0
         for _ in range(n_kills):
             process = start(source, out)
-            time.sleep(chance.uniform(0.5, longest))
+            wait_early_or_late(process, out, chance, longest)
             n_alive += process.poll() is None
             kill_one_way(process, chance)
         n_before = len(read_entries(out))
@@ -350,8 +350,20 @@ def kills(records: Path, n_pages: int, n_kills: int, longest: float) -> None:
 def start(source: Path, out: Path) -> subprocess.Popen[bytes]:
     """``ecg4u batch`` with two workers, in a process group of its own."""
     command = [sys.executable, "-m", "ecg4u.cli", "batch", str(source), "-o", str(out)]
-    options = ["-j", "2", "--classify", "--keep-sidecars", "--resume", "--timeout", "900", "-q"]
+    options = ["-j", "2", "--classify", "--report", "--keep-sidecars", "--resume"]
+    options += ["--timeout", "900", "-q"]
     return subprocess.Popen([*command, *options], start_new_session=True, stderr=subprocess.DEVNULL)
+
+
+def wait_early_or_late(
+    process: subprocess.Popen[bytes], out: Path, chance: random.Random, longest: float
+) -> None:
+    """Some time, or until a file of the output itself (the manifest) is being written."""
+    if chance.random() < 0.8:
+        time.sleep(chance.uniform(0.1, longest))
+        return
+    while process.poll() is None and not list(out.glob(".ecg4u-*.tmp")):
+        time.sleep(0.001)
 
 
 def kill_one_way(process: subprocess.Popen[bytes], chance: random.Random) -> None:

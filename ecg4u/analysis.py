@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from ecg4u.errors import UsageError
-from ecg4u.record import ECGRecord
+from ecg4u.record import OLDEST_YEARS, ECGRecord
 
 if TYPE_CHECKING:
     from ecg4u.digitize.result import Digitization
@@ -26,11 +26,12 @@ if TYPE_CHECKING:
     from ecg4u.model import Classification
 
 SCHEMA = "ecg4u.result/1"
+SIGNIFICANT_DIGITS = 6
+"""Of numbers that are written; the next ones depend on the machine."""
 NOTICE = (
     "Research and teaching aid, not a medical device. "
     "It can be wrong; a clinician must read the ECG."
 )
-OLDEST_YEARS = 130
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +46,10 @@ class Analysis:
     timings_s: Mapping[str, float] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values that JSON can hold: no NaN, no arrays, no text of the page."""
+        """Plain values that JSON can hold: no NaN, no arrays, no text of the page.
+
+        Timings are left out and numbers rounded, so that a rerun says the same.
+        """
         return _plain(
             {
                 "schema": SCHEMA,
@@ -67,7 +71,6 @@ class Analysis:
                 "classification": self.classification and self.classification.to_dict(),
                 "explanation": self.explanation and self.explanation.to_dict(),
                 "warnings": list(self.warnings),
-                "timings_s": dict(self.timings_s),
             }
         )
 
@@ -81,8 +84,8 @@ def _plain(value: Any) -> Any:
         return _plain(value.tolist())
     if isinstance(value, np.generic):
         return _plain(value.item())
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
+    if isinstance(value, float):
+        return float(f"{value:.{SIGNIFICANT_DIGITS}g}") if math.isfinite(value) else None
     return value
 
 

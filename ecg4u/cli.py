@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
+import io
 import json
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -12,7 +15,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from ecg4u import __version__
+from ecg4u._options import FiniteRange, limit_options
 from ecg4u.errors import ECG4UError, SidecarError, UsageError
+from ecg4u.limits import Limits, is_out_of_memory, supervised, too_much_memory, where
 
 if TYPE_CHECKING:
     from ecg4u.analysis import Analysis
@@ -25,6 +30,8 @@ LAZY = {
 FORMATS = ("wfdb", "csv", "hdf5", "edf", "dicom")
 NOTICE = "Research and teaching aid, not a medical device."
 INTERRUPTED = 130
+FROM_SHELL = object()
+"""Marks a call by `main`, whose process is the command's own."""
 
 
 class _Commands(click.Group):
@@ -63,11 +70,11 @@ def _page_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Options of every command that may read a page."""
     for option in (
         click.option("--page", default=1, show_default=True, help="Page of a PDF or TIFF."),
-        click.option("--gain", type=click.FloatRange(1, 80), help="mm/mV, if you know it."),
-        click.option("--speed", type=click.FloatRange(5, 200), help="mm/s, if you know it."),
+        click.option("--gain", type=FiniteRange(1, 80), help="mm/mV, if you know it."),
+        click.option("--speed", type=FiniteRange(5, 200), help="mm/s, if you know it."),
         click.option(
             "--dpi",
-            type=click.FloatRange(50, 2400),
+            type=FiniteRange(50, 2400),
             help="Resolution of a page without a grid, where its pulses do not tell the scale.",
         ),
         click.option(
@@ -84,10 +91,31 @@ def _patient_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """What some criteria depend on."""
     for option in (
         click.option("--sex", type=click.Choice(["F", "M"]), help="For the limits of ST and QTc."),
-        click.option("--age", type=click.FloatRange(0, 130), help="Years; for the limits of ST."),
+        click.option("--age", type=FiniteRange(0, 130), help="Years; for the limits of ST."),
     ):
         command = option(command)
     return command
+
+
+def _limited(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Run a command in a process of its own, within ``--timeout`` and ``--memory``.
+
+    Only where `main` called it: a program that calls the command itself keeps what it imports.
+    """
+
+    @functools.wraps(command)
+    def run(*args: Any, timeout_s: float, memory_mb: int, **options: Any) -> None:
+        context = click.get_current_context()
+        if context.find_root().obj is not FROM_SHELL:
+            command(*args, **options)
+            return
+        context.exit(
+            supervised(
+                lambda: _exit_code(lambda: command(*args, **options)), Limits(timeout_s, memory_mb)
+            )
+        )
+
+    return limit_options(run)
 
 
 def _analyse(
@@ -134,7 +162,6 @@ def _analyse(
 
 def _signal_base(source: Path, page: int, out: Path | None, format_: str) -> Path:
     """Where signals go: never over their own source, nor unasked over a record of other making."""
-    from ecg4u.digitize.sidecar import sidecar_path
     from ecg4u.io import is_record_file, record_paths
 
     name = source.stem if page == 1 else f"{source.stem}-{page}"
@@ -143,13 +170,24 @@ def _signal_base(source: Path, page: int, out: Path | None, format_: str) -> Pat
     own = is_record_file(source) and any(
         path.resolve().with_suffix("") == source.resolve().with_suffix("") for path in there
     )
-    if own or (there and out is None and not sidecar_path(base).exists()):
+    if own or (there and out is None and not _is_read_from(source, base)):
         raise UsageError(
             f"{there[0].name} stands there already and would be overwritten.",
             stage="output",
             hint="Say with -o where the signals shall go.",
         )
     return base
+
+
+def _is_read_from(source: Path, base: Path) -> bool:
+    """Whether the results at ``base`` are those of this very file: their sidecar names its hash."""
+    from ecg4u.digitize.sidecar import Sidecar, sidecar_path
+    from ecg4u.io import sha256_of
+
+    try:
+        return Sidecar.from_json(sidecar_path(base)).page_sha256 == sha256_of(source)
+    except ECG4UError:
+        return False
 
 
 def _leave_sidecar(analysis: Analysis, base: Path, given: Path | None) -> list[Path]:
@@ -226,6 +264,7 @@ SOURCE = click.argument("source", type=click.Path(path_type=Path))
 @click.option("--format", "format_", type=click.Choice(FORMATS), default="wfdb", show_default=True)
 @click.option("--overlay", type=click.Path(path_type=Path), help="PNG: the traces on the page.")
 @_page_options
+@_limited
 def digitize(
     source: Path,
     out: Path | None,
@@ -264,6 +303,7 @@ def digitize(
 @SOURCE
 @click.option("--json", "as_json", is_flag=True, help="All of it as JSON.")
 @_page_options
+@_limited
 def classify(
     source: Path,
     as_json: bool,
@@ -294,6 +334,7 @@ def classify(
 @click.option("--json", "as_json", is_flag=True, help="All of it as JSON.")
 @_page_options
 @_patient_options
+@_limited
 def explain(
     source: Path,
     as_json: bool,
@@ -333,6 +374,7 @@ def explain(
 )
 @_page_options
 @_patient_options
+@_limited
 def report(
     source: Path,
     out: Path,
@@ -359,6 +401,7 @@ def report(
 
 @cli.command()
 @click.argument("source", required=False, type=click.Path(path_type=Path))
+@_limited
 def info(source: Path | None) -> None:
     """Versions and models; with SOURCE, what kind of file it is."""
     from ecg4u.analysis import versions
@@ -385,22 +428,41 @@ def info(source: Path | None) -> None:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Entry point: typed errors become one line, a remedy and their exit code."""
+    arguments = None if argv is None else list(argv)
+    for stream in (sys.stdout, sys.stderr):  # a file's name need not be UTF-8
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    sys.exit(_exit_code(lambda: cli.main(arguments, standalone_mode=False, obj=FROM_SHELL)))
+
+
+def _exit_code(call: Callable[[], Any]) -> int:
+    """0, or the code of what `call` raises, once that was said."""
     try:
-        cli.main(args=None if argv is None else list(argv), standalone_mode=False)
+        code = call()
+        return code if isinstance(code, int) else 0
     except ECG4UError as error:
-        click.echo(f"error: {error.message}", err=True)
-        if error.hint:
-            click.echo(f"  {error.hint}", err=True)
-        sys.exit(error.exit_code)
-    except click.exceptions.Abort:
-        sys.exit(INTERRUPTED)
+        return _say_error(error)
     except click.exceptions.Exit as end:
-        sys.exit(end.exit_code)
+        return end.exit_code
+    except (click.exceptions.Abort, KeyboardInterrupt):
+        return INTERRUPTED
     except click.ClickException as error:
         error.show()
-        sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        sys.exit(INTERRUPTED)
+        return error.exit_code
+    except Exception as error:
+        if is_out_of_memory(error):
+            return _say_error(too_much_memory())
+        if os.environ.get("ECG4U_DEBUG"):
+            raise
+        hint = "Please report it, with what ECG4U_DEBUG=1 in the environment brings up."
+        return _say_error(ECG4UError(f"An internal error: {where(error)}.", hint=hint))
+
+
+def _say_error(error: ECG4UError) -> int:
+    click.echo(f"error: {error.message}", err=True)
+    if error.hint:
+        click.echo(f"  {error.hint}", err=True)
+    return error.exit_code
 
 
 if __name__ == "__main__":

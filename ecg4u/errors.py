@@ -63,6 +63,10 @@ class UnreadableInputError(ECG4UError):
     code = "unreadable_input"
 
 
+class InvalidRecordError(UnreadableInputError, ValueError):
+    """Samples, a sampling rate or an age that no ECG has."""
+
+
 class NotAnECGError(ECG4UError):
     """The file is readable but shows no ECG that can be digitized, or the record is no ECG."""
 

@@ -10,6 +10,8 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from ecg4u.errors import InvalidRecordError
+
 FloatArray = npt.NDArray[np.float64]
 
 LIMB_LEADS = ("I", "II", "III", "aVR", "aVL", "aVF")
@@ -23,6 +25,14 @@ CLASSES = ("Normal", "AF", "I-AVB", "LBBB", "RBBB", "PAC", "PVC", "STD", "STE")
 """The nine classes of ICBEB-2018 (CPSC-2018), in the order of every vector of this package."""
 
 DEFAULT_FS_HZ = 500.0
+MIN_FS_HZ, MAX_FS_HZ = 10.0, 100_000.0
+"""Below, not even the heart rate can be told; above, no electrocardiograph samples."""
+MAX_SAMPLES = 2_000_000
+MAX_DURATION_S = 4_000.0
+"""More than an hour at 500 Hz, which is 200 MB as float64; a longer recording is cut first."""
+MAX_ABS_MV = 10_000.0
+"""No amplifier for electrodes on the skin goes beyond 10 V, whatever offset it meets."""
+OLDEST_YEARS = 130
 
 EINTHOVEN: Mapping[str, Mapping[str, float]] = MappingProxyType(
     {
@@ -68,8 +78,10 @@ class ECGRecord:
 
     Raises
     ------
-    ValueError
-        If shapes, names or the sampling frequency do not fit together.
+    InvalidRecordError
+        (A ValueError, too.) If shapes and names do not fit together, or a value is none that an
+        ECG can have: ``fs`` outside 10 to 100,000 Hz, infinite samples or any beyond 10 V, more
+        than 2,000,000 samples a lead or 4,000 s, confidence outside 0 to 1, age outside 0 to 130.
     """
 
     p_signal: FloatArray
@@ -84,19 +96,25 @@ class ECGRecord:
     def __post_init__(self) -> None:
         signal = np.array(self.p_signal, dtype=np.float64)
         if signal.ndim != 2 or signal.shape[1] != len(self.sig_name) or signal.shape[0] == 0:
-            raise ValueError(
-                f"p_signal must be (samples, {len(self.sig_name)}), got {signal.shape}"
-            )
+            raise _invalid(f"p_signal must be (samples, {len(self.sig_name)}), got {signal.shape}")
         if tuple(self.sig_name) != LEADS:
-            raise ValueError(f"sig_name must be {LEADS}; use ECGRecord.from_leads for other orders")
-        if not (np.isfinite(self.fs) and self.fs > 0):
-            raise ValueError(f"fs must be a positive number of Hz, got {self.fs}")
+            raise _invalid(f"sig_name must be {LEADS}; use ECGRecord.from_leads for other orders")
+        _check_rate_and_length(self.fs, len(signal))
+        if not np.nanmax(np.abs(signal), initial=0.0) <= MAX_ABS_MV:
+            raise _invalid(
+                f"samples beyond {MAX_ABS_MV / 1000:g} V are no ECG",
+                "Check their unit and gain; NaN marks what is not known.",
+            )
+        if self.age is not None and not 0 <= self.age <= OLDEST_YEARS:
+            raise _invalid(f"age must lie in 0 to {OLDEST_YEARS} years")
         signal.setflags(write=False)
         object.__setattr__(self, "p_signal", signal)
         if self.confidence is not None:
             confidence = np.array(self.confidence, dtype=np.float64)
             if confidence.shape != signal.shape:
-                raise ValueError("confidence must have the shape of p_signal")
+                raise _invalid("confidence must have the shape of p_signal")
+            if ((confidence < 0) | (confidence > 1)).any():
+                raise _invalid("confidence must lie in 0 to 1")
             confidence.setflags(write=False)
             object.__setattr__(self, "confidence", confidence)
 
@@ -111,12 +129,14 @@ class ECGRecord:
         for given, values in leads.items():
             name = by_name.get(given.casefold())
             if name is None:
-                raise ValueError(f"{given!r} is not one of the twelve leads")
+                raise _invalid(f"{given!r} is not one of the twelve leads")
             arrays[name] = np.asarray(values, dtype=np.float64)
         lengths = {len(values) for values in arrays.values()}
         if len(lengths) != 1:
-            raise ValueError(f"leads must share one length, got {sorted(lengths)}")
-        signal = np.full((lengths.pop(), len(LEADS)), np.nan)
+            raise _invalid(f"leads must share one length, got {sorted(lengths)}")
+        n_samples = lengths.pop()
+        _check_rate_and_length(fs, n_samples)
+        signal = np.full((n_samples, len(LEADS)), np.nan)
         for name, values in arrays.items():
             signal[:, LEADS.index(name)] = values
         return cls(signal, fs, **fields)
@@ -141,3 +161,17 @@ class ECGRecord:
         """Share of each lead's samples that are known."""
         share = np.isfinite(self.p_signal).mean(axis=0)
         return {name: float(value) for name, value in zip(LEADS, share, strict=True)}
+
+
+def _check_rate_and_length(fs: float, n_samples: int) -> None:
+    if not MIN_FS_HZ <= fs <= MAX_FS_HZ:
+        raise _invalid(f"fs must lie in {MIN_FS_HZ:g} to {MAX_FS_HZ:g} Hz, got {fs:g}")
+    if n_samples > MAX_SAMPLES or n_samples > MAX_DURATION_S * fs:
+        raise _invalid(
+            f"a record holds at most {MAX_SAMPLES:,} samples a lead and {MAX_DURATION_S:,.0f} s",
+            "Cut out the ECG of interest.",
+        )
+
+
+def _invalid(message: str, hint: str = "Check how the record was made.") -> InvalidRecordError:
+    return InvalidRecordError(f"No record: {message}.", stage="record", hint=hint)

@@ -11,6 +11,8 @@ import pytest
 
 ROOMS = (
     "errors",
+    "limits",
+    "_options",
     "record",
     "_callable",
     "paper",

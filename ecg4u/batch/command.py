@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ecg4u._options import limit_options
 from ecg4u.errors import BatchFailuresError, ECG4UError, UsageError
 
 if TYPE_CHECKING:
@@ -35,20 +36,7 @@ _SHOWN_FAILURES = 20
 @click.option("--resume", is_flag=True, help="Go on with the run that OUT holds.")
 @click.option("--retry-failed", is_flag=True, help="With --resume: do failed inputs again.")
 @click.option("--shard", metavar="I/N", help="Only part I of N, for job arrays.")
-@click.option(
-    "--timeout",
-    type=click.FloatRange(min=0.01),
-    default=120.0,
-    show_default=True,
-    help="s per file.",
-)
-@click.option(
-    "--memory",
-    type=click.IntRange(min=200),
-    default=6000,
-    show_default=True,
-    help="MB of data that one worker may take.",
-)
+@limit_options
 @click.option("--on-error", type=click.Choice(["skip", "stop"]), default="skip", show_default=True)
 @click.option(
     "--format",
@@ -103,8 +91,8 @@ def batch(
     resume: bool,
     retry_failed: bool,
     shard: str | None,
-    timeout: float,
-    memory: int,
+    timeout_s: float,
+    memory_mb: int,
     on_error: str,
     format_: str,
     classify: bool,
@@ -140,7 +128,7 @@ def batch(
     summary = run_batch(
         inputs,
         out,
-        executor=executor_of(jobs, scheduler, timeout, memory),
+        executor=executor_of(jobs, scheduler, timeout_s, memory_mb),
         task=PageTask(str(out.resolve()), options),
         options=options,
         resume=resume,
@@ -175,12 +163,12 @@ def executor_of(
     jobs: int | None, scheduler: str | None, timeout_s: float, memory_mb: int
 ) -> Callable[[str], Executor]:
     """What makes the executor once the path that its workers lock is known."""
-    from ecg4u.batch.executors import DaskExecutor, Limits, PoolExecutor, SerialExecutor
+    from ecg4u.batch.executors import DaskExecutor, PoolExecutor, SerialExecutor, WorkerLimits
 
     n = jobs if jobs is not None else n_cores()
 
     def make(lock_path: str) -> Executor:
-        limits = Limits(timeout_s, memory_mb, lock_path)
+        limits = WorkerLimits(timeout_s, memory_mb, lock_path)
         if scheduler is not None:
             address = None if scheduler == "local" else scheduler
             return DaskExecutor(address, max(n, 1), limits)

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ecg4u.paper.draw import runs
+from ecg4u.record import Provenance
 
 if TYPE_CHECKING:
     from ecg4u.analysis import Analysis
@@ -25,17 +26,17 @@ RECTIFIED_PX_PER_MM = 10.0
 _WHITE = 255
 
 
-def deidentified(analysis: Analysis) -> Analysis:
+def deidentified(analysis: Analysis, source_sha256: str = "") -> Analysis:
     """The analysis with every pixel outside the traces blanked, and no age above 89.
 
-    Of a digital record's provenance, which its file may state in free words, the hash remains.
+    A digital record's provenance, which its file states, is made anew: of it remains only that
+    ``source_sha256`` is the hash of the file that was read.
     """
     record = analysis.record
     if record.age is not None and record.age > OLDEST_AGE:
         record = replace(record, age=None)
     if analysis.digitization is None:
-        provenance = replace(record.provenance, inferred=(LEFT_OUT,), details={})
-        record = replace(record, provenance=provenance)
+        record = replace(record, provenance=Provenance("digital", source_sha256, (LEFT_OUT,)))
         return replace(analysis, record=record, warnings=(LEFT_OUT,))
     page = replace(_blanked(analysis.digitization), record=record)
     return replace(analysis, record=record, digitization=page)

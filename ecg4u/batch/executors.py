@@ -9,39 +9,31 @@ from __future__ import annotations
 
 import concurrent.futures
 import contextlib
-import ctypes
 import multiprocessing
 import os
 import signal
-import sys
 import threading
-import time
-import traceback
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Generic, Literal, Protocol, TypeVar
 
-from ecg4u.errors import ECG4UError, MissingDependencyError
+from ecg4u.errors import MissingDependencyError
+from ecg4u.limits import (
+    ENVIRONMENT,
+    READ_TIMEOUT_S,
+    Limits,
+    is_out_of_memory,
+    prepare_worker,
+    reading_took_too_long,
+    signal_name,
+    where,
+)
 
 T = TypeVar("T")
 R = TypeVar("R")
 
 Kind = Literal["exception", "memory", "timeout", "crash"]
-WORKER_ENVIRONMENT = {
-    "OMP_NUM_THREADS": "1",
-    "OPENBLAS_NUM_THREADS": "1",
-    "MKL_NUM_THREADS": "1",
-    "OMP_WAIT_POLICY": "PASSIVE",
-    "ONEDNN_PRIMITIVE_CACHE_CAPACITY": "16",
-    "LRU_CACHE_CAPACITY": "16",
-}
-"""Set before a worker starts, for a library reads it when it is loaded. More threads than cores
-spin while they wait for each other; and oneDNN and torch (the last two) each keep 1,024 kernels,
-0.2 MB for each new number of lead names on a page, if nothing else is said."""
-_PR_SET_PDEATHSIG = 1
-_WATCH_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -73,8 +65,8 @@ class Executor(Protocol):
 
 
 @dataclass(frozen=True)
-class Limits:
-    """Bounds of one worker: seconds per item, megabytes of data, a file that it locks (shared)."""
+class WorkerLimits(Limits):
+    """Limits of each item, and a file that the worker locks (shared) while it lives."""
 
     timeout_s: float | None = None
     memory_mb: int | None = None
@@ -84,8 +76,8 @@ class Limits:
 class SerialExecutor:
     """In this process, one after another: no isolation; a time limit only for Python code."""
 
-    def __init__(self, limits: Limits | None = None) -> None:
-        self.limits = limits or Limits()
+    def __init__(self, limits: WorkerLimits | None = None) -> None:
+        self.limits = limits or WorkerLimits()
 
     def run(self, task: Callable[[T], R], items: Iterable[T]) -> Iterator[Outcome[T, R]]:
         """See `Executor.run`."""
@@ -105,17 +97,17 @@ class PoolExecutor:
     when a worker dies before its message is read.
     """
 
-    def __init__(self, jobs: int, limits: Limits | None = None) -> None:
+    def __init__(self, jobs: int, limits: WorkerLimits | None = None) -> None:
         self.jobs = jobs
-        self.limits = limits or Limits()
+        self.limits = limits or WorkerLimits()
 
     def run(self, task: Callable[[T], R], items: Iterable[T]) -> Iterator[Outcome[T, R]]:
         """See `Executor.run`."""
         slots = [_Slot(self.limits) for _ in range(self.jobs)]
         busy: dict[concurrent.futures.Future[Any], tuple[_Slot, T]] = {}
         queue = iter(items)
-        before = {name: os.environ.get(name) for name in WORKER_ENVIRONMENT}
-        os.environ.update(WORKER_ENVIRONMENT)
+        before = {name: os.environ.get(name) for name in ENVIRONMENT}
+        os.environ.update(ENVIRONMENT)
         try:
             while True:
                 while slots and (drawn := list(_take(queue))):
@@ -148,11 +140,11 @@ class DaskExecutor:
     """
 
     def __init__(
-        self, address: str | None = None, jobs: int = 2, limits: Limits | None = None
+        self, address: str | None = None, jobs: int = 2, limits: WorkerLimits | None = None
     ) -> None:
         self.address = address
         self.jobs = jobs
-        self.limits = limits or Limits()
+        self.limits = limits or WorkerLimits()
 
     def run(self, task: Callable[[T], R], items: Iterable[T]) -> Iterator[Outcome[T, R]]:
         """See `Executor.run`."""
@@ -191,7 +183,7 @@ class DaskExecutor:
 class _Slot:
     """One isolated worker process, replaced when it dies."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: WorkerLimits) -> None:
         self.limits = limits
         self.pool: Any = None
 
@@ -214,7 +206,7 @@ class _Slot:
             return None, _timed_out(self.limits)
         except Exception as error:  # ProcessExpired, BrokenProcessPool, lost pipes
             self.stop()
-            return None, Failure("crash", _exit_in_words(getattr(error, "exitcode", None)))
+            return None, _died(getattr(error, "exitcode", None))
 
     def stop(self) -> None:
         if self.pool is not None:
@@ -227,10 +219,12 @@ class _Slot:
 _dask_slot: _Slot | None = None
 
 
-def _isolated(task: Callable[[T], R], item: T, limits: Limits) -> tuple[R | None, Failure | None]:
+def _isolated(
+    task: Callable[[T], R], item: T, limits: WorkerLimits
+) -> tuple[R | None, Failure | None]:
     """Runs on a Dask worker: one call in that worker's own isolated process."""
     global _dask_slot
-    os.environ.update(WORKER_ENVIRONMENT)
+    os.environ.update(ENVIRONMENT)
     if _dask_slot is None or _dask_slot.limits != limits:
         _dask_slot = _Slot(limits)
     value, failure = _dask_slot.finish(_dask_slot.start(task, item))
@@ -241,52 +235,23 @@ def _call(task: Callable[[T], R], item: T) -> tuple[R | None, Failure | None]:
     """Call and catch; an exception never crosses a process, for it may not survive pickling."""
     try:
         return task(item), None
-    except MemoryError:
-        return None, Failure("memory", "not enough memory")
     except TimeoutError:
         raise
     except Exception as error:
+        if is_out_of_memory(error):
+            return None, Failure("memory", "not enough memory")
         return None, Failure("exception", where(error))
 
 
-def where(error: BaseException) -> str:
-    """Type and place of an exception, without its message: ``ValueError at ecg4u.io.pages:12``."""
-    name = error.code if isinstance(error, ECG4UError) else type(error).__name__
-    frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename != __file__]
-    if not frames:
-        return name
-    ours = [frame for frame in frames if f"{os.sep}ecg4u{os.sep}" in frame.filename] or frames
-    path = Path(ours[-1].filename)
-    parts = path.with_suffix("").parts
-    start = len(parts) - 1 - parts[::-1].index("ecg4u") if "ecg4u" in parts else len(parts) - 1
-    return f"{name} at {'.'.join(parts[start:])}:{ours[-1].lineno}"
-
-
-def _prepare_worker(limits: Limits, task: object, parent: int) -> None:
-    _die_with(parent)
+def _prepare_worker(limits: WorkerLimits, task: object, parent: int) -> None:
     warnings.simplefilter("ignore")
     if limits.lock_path:
         _hold_shared(limits.lock_path)
-    if limits.memory_mb:
-        _limit_memory(limits.memory_mb)
+    prepare_worker(limits.memory_mb, parent)
     warm_up = getattr(task, "warm_up", None)
     if warm_up is not None:
         with contextlib.suppress(Exception):  # the first item will report it
             warm_up()
-
-
-def _die_with(parent: int) -> None:
-    """End this process when its parent is gone, even when it is killed without warning."""
-    if sys.platform == "linux":
-        with contextlib.suppress(OSError, AttributeError):
-            ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(_WATCH_S)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
 
 
 def _hold_shared(path: str) -> None:
@@ -295,13 +260,6 @@ def _hold_shared(path: str) -> None:
         import fcntl
 
         fcntl.flock(os.open(path, os.O_RDONLY), fcntl.LOCK_SH)
-
-
-def _limit_memory(megabytes: int) -> None:
-    with contextlib.suppress(ImportError, ValueError, OSError):
-        import resource
-
-        resource.setrlimit(resource.RLIMIT_DATA, (megabytes * 1_000_000,) * 2)
 
 
 @contextlib.contextmanager
@@ -327,13 +285,14 @@ def _timed_out(limits: Limits) -> Failure:
     return Failure("timeout", f"took longer than {limits.timeout_s:g} s")
 
 
-def _exit_in_words(code: int | None) -> str:
+def _died(code: int | None) -> Failure:
     if code is None:
-        return "the worker died"
+        return Failure("crash", "the worker died")
+    if reading_took_too_long(code):
+        return Failure("timeout", f"reading took longer than {READ_TIMEOUT_S:g} s")
     if code < 0:
-        with contextlib.suppress(ValueError):
-            return f"the worker was ended by {signal.Signals(-code).name}"
-    return f"the worker exited with code {code}"
+        return Failure("crash", f"the worker was ended by {signal_name(-code)}")
+    return Failure("crash", f"the worker exited with code {code}")
 
 
 def _take(queue: Iterator[T]) -> Iterator[T]:

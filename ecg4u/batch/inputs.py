@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import hashlib
+import io
 import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
@@ -13,6 +14,7 @@ from pathlib import Path
 from ecg4u.batch.sidecars import Given
 from ecg4u.errors import ECG4UError, UsageError
 from ecg4u.io import is_record_file, sha256_of
+from ecg4u.io.files import open_regular
 from ecg4u.io.pages import is_page_name
 from ecg4u.io.wfdb_format import record_name
 
@@ -21,6 +23,8 @@ RESULTS = "records"
 _RECORD_SUFFIXES = frozenset([".hea", ".h5", ".hdf5", ".edf", ".bdf", ".dcm", ".csv", ".tsv"])
 _LIST_SUFFIXES = frozenset([".txt", ".lst", ".list"])
 _MAX_SLUG_CHARS = 48
+_MAX_LIST_BYTES = 1_000_000_000
+"""A list of ten million paths."""
 
 
 @dataclass(frozen=True)
@@ -92,8 +96,8 @@ def _expand(source: str, out: Path) -> Iterator[tuple[str, str]]:
             yield path, f"{root}/{os.path.relpath(path, source)}".replace(os.sep, "/")
     elif os.path.exists(source):
         if Path(source).suffix.lower() in _LIST_SUFFIXES and not is_record_file(source):
-            with open(source, encoding="utf-8", errors="surrogateescape") as file:
-                yield from _listed(file)
+            with open_regular(source, max_bytes=_MAX_LIST_BYTES) as file:
+                yield from _listed(io.TextIOWrapper(file, "utf-8", "surrogateescape"))
         else:
             yield source, os.path.basename(source)
     elif glob.has_magic(source):

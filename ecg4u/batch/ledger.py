@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -20,12 +21,47 @@ from ecg4u.errors import UsageError
 from ecg4u.io.atomic import output_error
 
 SCHEMA = "ecg4u-ledger-1"
+STATUSES = ("failed", "refused", "done")
+"""The worst first."""
+_FOLDER = re.compile(r"records/[0-9a-f]{2}/[A-Za-z0-9_-]+")
 _ORPHAN_WAIT_S = 30.0
+_RUN_LOCK = ".ledgers.lock"
 
 
 def ledger_name(shard: tuple[int, int] | None) -> str:
     """``ledger.jsonl``, or one of its own for each shard."""
     return "ledger.jsonl" if shard is None else f"ledger-{shard[0]}-of-{shard[1]}.jsonl"
+
+
+def is_entry(line: Mapping[str, Any]) -> bool:
+    """Whether a line has the shape of an input's end, with results below the output folder."""
+    pages = line.get("pages")
+    return (
+        line.get("type") == "entry"
+        and all(isinstance(line.get(name), str) for name in ("key", "folder"))
+        and _FOLDER.fullmatch(line["folder"]) is not None
+        and all(isinstance(line.get(name), int) for name in ("size", "mtime_ns"))
+        and line.get("status") in STATUSES
+        and isinstance(line.get("source_sha256", ""), str)
+        and isinstance(pages, list)
+        and len(pages) > 0
+        and all(_is_page(page) for page in pages)
+        and any(page["status"] == line["status"] for page in pages)
+    )
+
+
+def _is_page(page: Any) -> bool:
+    if not isinstance(page, dict):
+        return False
+    files, summary = page.get("files", {}), page.get("summary", {})
+    return (
+        isinstance(page.get("page"), int)
+        and page.get("status") in STATUSES
+        and isinstance(summary, dict)
+        and isinstance(files, dict)
+        and all(isinstance(name, str) and "/" not in name for name in files)
+        and not any(isinstance(value, dict | list) for value in summary.values())
+    )
 
 
 class Entries(Mapping[str, dict[str, Any]]):
@@ -39,7 +75,7 @@ class Entries(Mapping[str, dict[str, Any]]):
         places: dict[str, tuple[int, int]] = {}
         for number, path in enumerate(self._paths):
             for offset, line in _lines(path):
-                if line.get("type") == "entry" and isinstance(line.get("key"), str):
+                if is_entry(line):
                     places[line["key"]] = number, offset
         self._places = dict(sorted(places.items()))
 
@@ -83,11 +119,15 @@ class Ledger:
         If it cannot be written.
     """
 
-    def __init__(self, path: Path, options: dict[str, Any]) -> None:
+    def __init__(
+        self, path: Path, options: dict[str, Any], shard: tuple[int, int] | None = None
+    ) -> None:
         self.path = path
+        self._descriptor = self._run_lock = -1
         self.lock_path = path.with_name(f".{path.stem}.lock")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
+            self._run_lock = _locked_folder(path.parent, 0 if shard is None else shard[1])
             self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
             self._lock()
             self._mend()
@@ -119,8 +159,10 @@ class Ledger:
 
     def close(self) -> None:
         """Release the ledger."""
-        with contextlib.suppress(OSError):
-            os.close(self._descriptor)
+        for descriptor in (self._descriptor, self._run_lock):
+            with contextlib.suppress(OSError):
+                os.close(descriptor)
+        self._descriptor = self._run_lock = -1
 
     def __enter__(self) -> Ledger:
         return self
@@ -151,11 +193,7 @@ class Ledger:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             self.close()
-            raise UsageError(
-                "Another run is writing to this output folder.",
-                stage="batch",
-                hint="Wait for it, or use another output folder.",
-            ) from None
+            raise _in_use() from None
         except OSError:  # a file system without locks
             return
 
@@ -185,12 +223,51 @@ class Ledger:
             os.close(descriptor)
 
 
+def _locked_folder(out: Path, n_shards: int) -> int:
+    """A descriptor that holds the output: alone, or with other shards of the same number of them.
+
+    Raises
+    ------
+    UsageError
+        If another run holds it. Inputs of one shard in three and of one in two are partly the same,
+        and each run clears the folders of its inputs.
+    """
+    descriptor = os.open(out / _RUN_LOCK, os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        import fcntl
+
+        with contextlib.suppress(BlockingIOError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, str(n_shards).encode(), 0)
+            if n_shards == 0:
+                return descriptor
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise _in_use() from None
+    except (ImportError, OSError):  # no such locks on this platform or file system
+        return descriptor
+    if n_shards == 0 or os.pread(descriptor, 20, 0) != str(n_shards).encode():
+        os.close(descriptor)
+        raise _in_use()
+    return descriptor
+
+
+def _in_use() -> UsageError:
+    return UsageError(
+        "Another run is writing to this output folder.",
+        stage="batch",
+        hint="Wait for it, or use another output folder.",
+    )
+
+
 def _lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     """Whole lines and where they begin; torn and foreign ones are passed over."""
     offset = 0
     with open(path, "rb") as file:
         for raw in file:
-            with contextlib.suppress(ValueError):
+            with contextlib.suppress(ValueError, RecursionError):
                 line = json.loads(raw)
                 if isinstance(line, dict):
                     yield offset, line

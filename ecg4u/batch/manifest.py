@@ -34,6 +34,7 @@ COLUMNS = (
     *(f"p_{name}" for name in CLASSES),
     *(f"positive_{name}" for name in CLASSES),
 )
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
 _ROWS_AT_ONCE = 20_000
 _NUMBERS = frozenset(
     ["fs", "duration_s", "coverage", "gain_mm_per_mv", "speed_mm_per_s"]
@@ -66,7 +67,7 @@ def write_manifest(out: Path) -> list[Path]:
     writer.writeheader()
     parquet = _Parquet()
     for row in rows(read_entries(out)):
-        writer.writerow(row)
+        writer.writerow({column: _cell(value) for column, value in row.items()})
         parquet.add(row)
         if row["folder"] and (out / row["folder"] / "signals.hea").exists():
             headers.append(f"{row['folder']}/signals")
@@ -77,6 +78,11 @@ def write_manifest(out: Path) -> list[Path]:
     if headers:
         written.append(write_atomically(out / "RECORDS", "\n".join(headers) + "\n"))
     return written
+
+
+def _cell(value: Any) -> Any:
+    """Text as a spreadsheet shows it: after an apostrophe where it would run it as a formula."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA_STARTS) else value
 
 
 class _Parquet:

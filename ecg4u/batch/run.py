@@ -11,7 +11,7 @@ from typing import Any
 
 from ecg4u.batch.executors import Executor, Failure, Outcome
 from ecg4u.batch.inputs import Item, find_inputs, in_shard
-from ecg4u.batch.ledger import Ledger, ledger_name, ledger_paths, read_entries
+from ecg4u.batch.ledger import STATUSES, Ledger, ledger_name, ledger_paths, read_entries
 from ecg4u.batch.manifest import write_manifest
 from ecg4u.batch.progress import Progress
 from ecg4u.batch.sidecars import Sidecars, find_sidecars
@@ -20,7 +20,6 @@ from ecg4u.errors import ECG4UError, UsageError
 from ecg4u.io import sha256_of
 from ecg4u.io.atomic import StorageError, output_error
 
-_WORST_FIRST = ("failed", "refused", "done")
 _MESSAGES = {
     "crash": "The page brought its worker down",
     "exception": "An internal error",
@@ -107,7 +106,7 @@ def run_batch(
     if shard is not None:
         items = [item for item in items if in_shard(item, *shard)]
     given = find_sidecars(Path(sidecars), out) if sidecars is not None else {}
-    with Ledger(path, options.to_dict()) as ledger:
+    with Ledger(path, options.to_dict(), shard) as ledger:
         ended: Mapping[str, dict[str, Any]] = read_entries(out) if resume else {}
         todo = [item for item in items if not _has_ended(item, ended, out, retry_failed, given)]
         progress = Progress(len(todo), quiet=quiet)
@@ -185,7 +184,7 @@ def _entry(outcome: Outcome[Item, dict[str, Any]], seconds: float) -> dict[str, 
         "folder": item.folder,
         "size": item.size,
         "mtime_ns": item.mtime_ns,
-        "status": next(status for status in _WORST_FIRST if status in statuses),
+        "status": next(status for status in STATUSES if status in statuses),
         "seconds": round(seconds, 3),
         **report,
     }

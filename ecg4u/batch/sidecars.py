@@ -15,7 +15,7 @@ from ecg4u.io.files import read_bytes
 
 SUFFIX = ".page.json"
 SIDECAR_NAME = f"signals{SUFFIX}"
-MAX_BYTES = 100_000_000
+MAX_BYTES = 20_000_000
 
 
 @dataclass(frozen=True)

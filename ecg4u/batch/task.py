@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import logging
 import shutil
 import time
@@ -13,7 +12,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ecg4u.batch.executors import where
 from ecg4u.batch.inputs import Item
 from ecg4u.batch.memory import keep_freed_memory, peak_mb, return_freed_memory, rss_mb
 from ecg4u.batch.sidecars import MAX_BYTES, SIDECAR_NAME, Given
@@ -34,12 +32,12 @@ from ecg4u.io import (
 )
 from ecg4u.io.files import read_bytes
 from ecg4u.io.pages import MAX_FILE_BYTES
+from ecg4u.limits import is_out_of_memory, where
 
 if TYPE_CHECKING:
     from ecg4u.analysis import Analysis
 
 SIGNAL_NAME = "signals"
-_TIMINGS = frozenset(["timings_s", "timings"])
 _REFUSALS = (UnreadableInputError, NotAnECGError, PoorQualityError, SidecarError)
 
 
@@ -106,7 +104,8 @@ class PageTask:
             for number in range(1, n_pages + 1):
                 folder = item.folder if n_pages == 1 else f"{item.folder}/page-{number:04d}"
                 given = next((g for g in item.sidecars if g.number == number), None)
-                pages.append({"page": number, **self._page(source, number, folder, given)})
+                made = self._page(source, report["source_sha256"], number, folder, given)
+                pages.append({"page": number, **made})
         except StorageError as error:
             pages[:] = [{"page": 1, **_refusal(error)}]
             report["stops_run"] = True
@@ -115,11 +114,15 @@ class PageTask:
         return report
 
     def _page(
-        self, source: str | bytes, number: int, folder: str, given: Given | None
+        self, source: str | bytes, digest: str, number: int, folder: str, given: Given | None
     ) -> dict[str, Any]:
         corrected = {"sidecar_sha256": given.sha256} if given else {}
         try:
             analysis = self._analyse(source, number, given)
+            if self.options.deidentify:
+                from ecg4u.batch.deidentify import deidentified
+
+                analysis = deidentified(analysis, digest)
             files = self._write(analysis, Path(self.out) / folder)
             done = {"status": "done", "code": "ok", "files": files, "summary": summary(analysis)}
             return {**done, **corrected}
@@ -130,6 +133,8 @@ class PageTask:
             return {**_refusal(error), **corrected}
         except Exception as error:
             shutil.rmtree(Path(self.out) / folder, ignore_errors=True)
+            if is_out_of_memory(error):
+                raise MemoryError from None
             return {"status": "failed", "code": "internal", "message": where(error), **corrected}
 
     def _analyse(self, source: str | bytes, number: int, given: Given | None) -> Analysis:
@@ -140,21 +145,18 @@ class PageTask:
             from ecg4u.digitize.sidecar import Sidecar
 
             sidecar = Sidecar.from_json(_unchanged(given))
-        analysis = analyse(
+        return analyse(
             source,
             page=number,
             classify=options.classify,
             explain=options.explain,
             sidecar=sidecar,
         )
-        if options.deidentify:
-            from ecg4u.batch.deidentify import deidentified
-
-            return deidentified(analysis)
-        return analysis
 
     def _write(self, analysis: Analysis, folder: Path) -> dict[str, str]:
         """Write everything; ``result.json`` last. Returns the hash of each file by its name."""
+        from ecg4u.report.files import result_json
+
         paths = list(write_record(analysis.record, folder / SIGNAL_NAME, self.options.format))
         if self.options.report:
             from ecg4u.report import render
@@ -167,12 +169,6 @@ class PageTask:
             paths.append(write_atomically(folder / SIDECAR_NAME, text))
         paths.append(write_atomically(folder / "result.json", result_json(analysis)))
         return {path.name: sha256_of(path) for path in paths}
-
-
-def result_json(analysis: Analysis) -> str:
-    """``result.json`` without timings, so that a rerun gives the same bytes."""
-    plain = _without_timings(analysis.to_dict())
-    return json.dumps(plain, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def summary(analysis: Analysis) -> dict[str, Any]:
@@ -237,11 +233,3 @@ def _refusal(error: ECG4UError) -> dict[str, Any]:
         "message": error.message,
         "hint": error.hint,
     }
-
-
-def _without_timings(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {k: _without_timings(v) for k, v in value.items() if k not in _TIMINGS}
-    if isinstance(value, list | tuple):
-        return [_without_timings(element) for element in value]
-    return value

@@ -5,19 +5,25 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
+import itertools
 import math
 import re
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
 
+from ecg4u.errors import UnreadableInputError
 from ecg4u.io.atomic import write_atomically
 from ecg4u.io.files import read_bytes, read_head, unreadable
 from ecg4u.io.leads import Channel, assemble, check_sample_count, lead_of, split_unit
-from ecg4u.record import LEADS, ECGRecord
+from ecg4u.record import LEADS, ECGRecord, FloatArray
 
 SUFFIXES = (".csv", ".tsv", ".txt")
 _MAX_FILE_BYTES = 100_000_000
+_MAX_LINE_CHARS = 100_000
+_MAX_COLUMNS = 1000
+_HEADER_WITHIN_LINES = 20
 _TIME = re.compile(
     r"^(elapsed\s*)?(time|t|timestamp|zeit)?[\s_]*"
     r"[\(\[]?(?P<unit>ms|us|s|sec|seconds?)?[\)\]]?$"
@@ -46,9 +52,10 @@ def is_csv(path: Path) -> bool:
     """Text by name, and at least one lead among its first lines' fields."""
     if path.suffix.lower() not in SUFFIXES:
         return False
-    head = _decode(read_head(path, 8192))
-    rows = [row for row in _rows(head)[:20] if row]
-    return any(_is_header(row) for row in rows)
+    try:
+        return _separator(read_head(path, 8192)) is not None
+    except UnreadableInputError:
+        return False
 
 
 def read(path: Path, *, fs: float | None) -> ECGRecord:
@@ -57,20 +64,23 @@ def read(path: Path, *, fs: float | None) -> ECGRecord:
     Without a time column the rate must be given as ``fs``.
     """
     data = read_bytes(path, max_bytes=_MAX_FILE_BYTES)
-    rows = _rows(_decode(data))
-    start = next((index for index, row in enumerate(rows) if _is_header(row)), None)
-    if start is None:
+    n_rows = max(data.count(b"\n"), data.count(b"\r")) + 1
+    check_sample_count(n_rows, len(LEADS))
+    separator = _separator(data)
+    if separator is None:
         raise unreadable(
             "The text has no header line that names leads.", "Name the columns I, II ... V6."
         )
-    labels = [split_unit(label) for label in rows[start]]
-    body = [row for row in rows[start + 1 :] if any(field.strip() for field in row)]
-    check_sample_count(len(body), len(labels))
-    table = _numbers(body, len(labels))
-    unit_row = body[0] if body and not np.isfinite(table[0]).any() else None
-    if unit_row is not None and any(field.strip() for field in unit_row):
+    rows = _rows(data, separator)
+    header = next((row for row in rows if _is_header(row)), [])
+    labels = [split_unit(label) for label in header[:_MAX_COLUMNS]]
+    check_sample_count(n_rows, len(labels))
+    if fs is None and not any(map(_is_time, labels)):
+        raise _no_rate()
+    unit_row, table = _table(rows, n_rows, len(labels))
+    if unit_row is not None:
         labels = _with_unit_row(labels, unit_row)
-        table = table[1:]
+    check_sample_count(len(table), len(labels))
     rate = fs if fs is not None else _rate(labels, table)
     channels = [
         Channel(name, unit, table[:, index], rate)
@@ -85,44 +95,60 @@ def _trimmed(value: float) -> str:
     return "0" if text == "-0" else text
 
 
-def _decode(data: bytes) -> str:
-    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        return data.decode("utf-16", "replace")
-    return data.decode("utf-8-sig", "replace")
+def _lines(data: bytes) -> Iterator[str]:
+    """Lines that are neither empty nor comments, decoded one at a time."""
+    encoding = "utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
+    text = io.TextIOWrapper(io.BytesIO(data), encoding, "replace")
+    while line := text.readline(_MAX_LINE_CHARS):
+        if len(line) == _MAX_LINE_CHARS:
+            raise unreadable("The text has a line that no table has.", "Export it again.")
+        line = line.replace("\x00", "").rstrip("\n")
+        if line and line.lstrip()[:1] != "#":
+            yield line
 
 
-def _rows(text: str) -> list[list[str]]:
-    """Fields of each line, split by the first separator that makes a line name leads."""
-    lines = [
-        line for line in text.replace("\x00", "").splitlines() if line and line.lstrip()[:1] != "#"
-    ]
+def _separator(data: bytes) -> str | None:
+    """The first separator that makes one of the first lines name leads."""
+    head = list(itertools.islice(_lines(data), _HEADER_WITHIN_LINES))
     for separator in _SEPARATORS:
-        if any(_is_header(row) for row in _split(lines[:20], separator)):
-            return _split(lines, separator)
-    return []
+        if any(_is_header(row) for row in _split(head, separator)):
+            return separator
+    return None
 
 
-def _split(lines: list[str], separator: str) -> list[list[str]]:
-    csv.field_size_limit(1_000_000)
+def _rows(data: bytes, separator: str) -> Iterator[list[str]]:
+    return _split(_lines(data), separator)
+
+
+def _split(lines: Iterable[str], separator: str) -> Iterator[list[str]]:
+    csv.field_size_limit(_MAX_LINE_CHARS)
     try:
-        return list(
-            csv.reader(io.StringIO("\n".join(lines)), delimiter=separator, skipinitialspace=True)
-        )
+        yield from csv.reader(lines, delimiter=separator, skipinitialspace=True)
     except csv.Error:
-        return []
+        return
 
 
 def _is_header(row: list[str]) -> bool:
-    names = [split_unit(field)[0].strip() for field in row]
+    names = [split_unit(field)[0].strip() for field in row[:_MAX_COLUMNS]]
     return any(lead_of(name) and not name.lstrip("-").isdigit() for name in names)
 
 
-def _numbers(body: list[list[str]], n_columns: int) -> np.ndarray:
-    table = np.full((len(body), n_columns), np.nan)
-    for index, row in enumerate(body):
-        for column, field in enumerate(row[:n_columns]):
-            table[index, column] = _number(field)
-    return table
+def _table(
+    rows: Iterable[list[str]], n_rows: int, n_columns: int
+) -> tuple[list[str] | None, FloatArray]:
+    """The rows as numbers, at most ``n_rows``; and the first of them, if it holds words alone."""
+    table = np.full((n_rows, n_columns), np.nan)
+    words, count = None, 0
+    for row in rows:
+        if not any(field.strip() for field in row):
+            continue
+        numbers = [_number(field) for field in row[:n_columns]]
+        if count == 0 and words is None and not any(map(math.isfinite, numbers)):
+            words = row
+            continue
+        table[count, : len(numbers)] = numbers
+        count += 1
+    return words, table[:count]
 
 
 def _number(field: str) -> float:
@@ -144,17 +170,29 @@ def _with_unit_row(labels: list[tuple[str, str]], row: list[str]) -> list[tuple[
     return [(name, unit or below) for (name, unit), below in zip(labels, units, strict=False)]
 
 
+def _is_time(label: tuple[str, str]) -> bool:
+    return label[0].strip() != "" and _time_match(label[0]) is not None
+
+
+def _time_match(name: str) -> re.Match[str] | None:
+    return _TIME.match(name.lower().strip("' \""))
+
+
 def _rate(labels: list[tuple[str, str]], table: np.ndarray) -> float:
     """Sampling rate from the time column, which must run evenly."""
-    for index, (label, unit) in enumerate(labels):
-        match = _TIME.match(label.lower().strip("' \""))
-        if not match or not label.strip():
+    for index, (name, unit) in enumerate(labels):
+        match = _time_match(name)
+        if match is None or not _is_time((name, unit)):
             continue
         times = table[:, index] * _SECONDS_PER.get(match["unit"] or unit.lower(), 1.0)
         rate = _even_rate(times)
         if rate is not None:
             return rate
-    raise unreadable(
+    raise _no_rate()
+
+
+def _no_rate() -> UnreadableInputError:
+    return unreadable(
         "The table has no even time column, so its sampling rate is unknown.", "Give it: fs=..."
     )
 

@@ -68,7 +68,7 @@ def read(path: Path) -> ECGRecord:
                 sha256 = hashlib.sha256(data).hexdigest()
                 record = assemble(channels, sha256, source_format="dicom")
                 return _with_patient(record, dataset)
-    except ECG4UError:
+    except (ECG4UError, MemoryError):
         raise
     except Exception:  # pydicom raises what its parsers happen to raise
         raise unreadable("The DICOM file is damaged or cut short.", "Export it again.") from None

@@ -86,7 +86,7 @@ def read(path: Path) -> ECGRecord:
             ]
             annotations = tuple(edf.annotations)
             sex, equipment = _sex(edf), _equipment_of(edf)
-    except ECG4UError:
+    except (ECG4UError, MemoryError):
         raise
     except Exception:  # edfio raises what its parsers happen to raise
         raise unreadable("The EDF file is damaged or cut short.", "Export it again.") from None

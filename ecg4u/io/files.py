@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import hashlib
 import os
 import stat
+import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from ecg4u.errors import UnreadableInputError
 
@@ -14,6 +18,8 @@ Source = str | Path | bytes
 
 STAGE = "io"
 _CHUNK_BYTES = 1 << 20
+MAX_HASHED_BYTES = 4_000_000_000
+"""Larger than any file that is read."""
 
 
 def unreadable(message: str, hint: str) -> UnreadableInputError:
@@ -42,31 +48,45 @@ def read_bytes(source: Source, *, max_bytes: int) -> bytes:
     """
     check_source(source)
     if isinstance(source, bytes):
-        data = source
-        _check_size(len(data), max_bytes)
-        return data
-    try:
-        descriptor = os.open(os.fspath(source), os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
-        with os.fdopen(descriptor, "rb") as file:
-            _check_regular(os.fstat(file.fileno()))
-            _check_size(os.fstat(file.fileno()).st_size, max_bytes)
-            data = file.read(max_bytes + 1)
-    except OSError as error:
-        raise _from_os_error(error) from None
-    except ValueError:
-        raise unreadable("The file's name is not valid.", "Rename the file.") from None
+        _check_size(len(source), max_bytes)
+        return source
+    with open_regular(source, max_bytes=max_bytes) as file:
+        data = file.read(max_bytes + 1)
     _check_size(len(data), max_bytes)
     return data
+
+
+@contextlib.contextmanager
+def open_regular(path: str | os.PathLike[str], *, max_bytes: int) -> Iterator[BinaryIO]:
+    """A regular, non-empty file of at most ``max_bytes``, open for reading.
+
+    Opened without waiting, looked at only then: a pipe would wait for ever for its writer, and what
+    a name stands for can change between a look and the opening.
+
+    Raises
+    ------
+    UnreadableInputError
+        If it is missing, no regular file, empty, too large or cannot be read.
+    """
+    try:
+        try:
+            descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+        except ValueError:
+            raise unreadable("The file's name is not valid.", "Rename the file.") from None
+        with os.fdopen(descriptor, "rb") as file:
+            _check_regular(os.fstat(descriptor))
+            _check_size(os.fstat(descriptor).st_size, max_bytes)
+            yield file
+    except OSError as error:
+        raise _from_os_error(error) from None
 
 
 def read_head(path: str | Path, n_bytes: int) -> bytes:
     """The first ``n_bytes`` of a regular file, or ``b""`` if there is none to read."""
     try:
-        if not stat.S_ISREG(os.stat(path).st_mode):
-            return b""
-        with open(path, "rb") as file:
+        with open_regular(path, max_bytes=sys.maxsize) as file:
             return file.read(n_bytes)
-    except (OSError, ValueError):
+    except UnreadableInputError:
         return b""
 
 
@@ -75,28 +95,16 @@ def sha256_of(source: Source) -> str:
     if isinstance(source, bytes):
         return hashlib.sha256(source).hexdigest()
     digest = hashlib.sha256()
-    try:
-        with open(source, "rb") as file:
-            _check_regular(os.fstat(file.fileno()))
-            while piece := file.read(_CHUNK_BYTES):
-                digest.update(piece)
-    except OSError as error:
-        raise _from_os_error(error) from None
+    with open_regular(source, max_bytes=MAX_HASHED_BYTES) as file:
+        while piece := file.read(_CHUNK_BYTES):
+            digest.update(piece)
     return digest.hexdigest()
 
 
 def check_regular(path: str | Path, *, max_bytes: int) -> None:
     """Raise unless ``path`` is a regular, non-empty file of at most ``max_bytes``."""
-    try:
-        status = os.stat(path)
-        _check_regular(status)
-        _check_size(status.st_size, max_bytes)
-        with open(path, "rb"):
-            pass
-    except OSError as error:
-        raise _from_os_error(error) from None
-    except ValueError:
-        raise unreadable("The file's name is not valid.", "Rename the file.") from None
+    with open_regular(path, max_bytes=max_bytes):
+        pass
 
 
 def _check_regular(status: os.stat_result) -> None:

@@ -11,13 +11,14 @@ import numpy.typing as npt
 
 from ecg4u.errors import NotAnECGError
 from ecg4u.io.files import STAGE, unreadable
-from ecg4u.record import LEADS, ECGRecord, FloatArray, Provenance
+from ecg4u.record import LEADS, MAX_SAMPLES, ECGRecord, FloatArray, Provenance
 
-MAX_SAMPLES = 50_000_000
-"""Over all channels of a file: 12 leads at 1 kHz for more than an hour (400 MB as float64)."""
+MAX_FILE_SAMPLES = len(LEADS) * MAX_SAMPLES
+"""Over all channels of a file."""
+MAX_LABEL_CHARS = 64
 
 _PREFIX = re.compile(r"^(mdc_ecg_lead_|mdc_ecg_elec_potl_|ecg|ekg|leads?|channel|ch)[\s_:.-]*(?=.)")
-_UNIT_SUFFIX = re.compile(r"^(?P<name>.*?)[\s_]*[\(\[_](?P<unit>[numµμ]?v)[\)\]]?$", re.IGNORECASE)
+_UNIT_SUFFIX = re.compile(r"[\(\[_](?P<unit>[numµμ]?v)[\)\]]?$", re.IGNORECASE)
 _ALIASES = {name.casefold(): name for name in LEADS}
 _ALIASES |= {"vr": "aVR", "vl": "aVL", "vf": "aVF", "l1": "I", "l2": "II", "l3": "III"}
 _ALIASES |= {"1": "I", "2": "II", "3": "III", "d1": "I", "d2": "II", "d3": "III"}
@@ -46,7 +47,7 @@ def lead_of(name: str) -> tuple[str, float] | None:
     >>> lead_of("MDC_ECG_LEAD_AVR"), lead_of("-aVR"), lead_of("Resp")
     (('aVR', 1.0), ('aVR', -1.0), None)
     """
-    text = name.strip().casefold().strip("'\"[]() ")
+    text = name.strip()[:MAX_LABEL_CHARS].casefold().strip("'\"[]() ")
     sign = 1.0
     if text.startswith("-"):
         sign, text = -1.0, text[1:].strip()
@@ -59,13 +60,14 @@ def lead_of(name: str) -> tuple[str, float] | None:
 
 def split_unit(label: str) -> tuple[str, str]:
     """A column label as name and unit: ``"V1 (uV)"`` and ``"V1_uV"`` give ``("V1", "uV")``."""
-    match = _UNIT_SUFFIX.match(label.strip())
-    return (match["name"], match["unit"]) if match else (label.strip(), "")
+    text = label.strip()[:MAX_LABEL_CHARS]
+    match = _UNIT_SUFFIX.search(text)
+    return (text[: match.start()].rstrip(" _\t"), match["unit"]) if match else (text, "")
 
 
 def mv_per_unit(unit: str) -> float | None:
     """Millivolts per ``unit``; None if that is no unit of voltage."""
-    folded = unit.strip().casefold().replace("µ", "u").replace("μ", "u")
+    folded = unit.strip()[:MAX_LABEL_CHARS].casefold().replace("µ", "u").replace("μ", "u")
     return _MV_PER_UNIT.get({"microvolt": "uv", "millivolt": "mv", "volt": "v"}.get(folded, folded))
 
 
@@ -105,19 +107,15 @@ def assemble(
 
 
 def build(leads: dict[str, FloatArray], fs: float, provenance: Provenance) -> ECGRecord:
-    """`ECGRecord.from_leads` with infinities as NaN and its ValueErrors as typed ones."""
-    finite = {name: np.where(np.isfinite(x), x, np.nan) for name, x in leads.items()}
-    try:
-        return ECGRecord.from_leads(finite, fs, provenance=provenance)
-    except ValueError:
-        raise unreadable(
-            "The record has no samples or no valid sampling rate.", "Export it again."
-        ) from None
+    """`ECGRecord.from_leads` with infinities as NaN; ``leads`` is used up."""
+    for samples in leads.values():
+        samples[np.isinf(samples)] = np.nan
+    return ECGRecord.from_leads(leads, fs, provenance=provenance)
 
 
 def check_sample_count(n_samples: float, n_channels: float) -> None:
     """Refuse a file by what its header claims, before memory is taken for it."""
-    if not (0 < n_samples * n_channels <= MAX_SAMPLES):
+    if not (0 < n_samples * n_channels <= MAX_FILE_SAMPLES):
         raise unreadable(
             "The record's header claims no samples, or more than can be read at once.",
             "Cut out the ECG of interest; at most an hour of twelve leads is read.",

@@ -5,9 +5,11 @@ A file's pixel size is checked before anything is decoded: a 100-KB PNG can clai
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import math
+import re
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,6 +21,7 @@ import numpy.typing as npt
 
 from ecg4u.errors import ECG4UError, MissingDependencyError
 from ecg4u.io.files import STAGE, Source, read_bytes, unreadable
+from ecg4u.limits import reading
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -29,12 +32,19 @@ MAX_FILE_BYTES = 300_000_000
 MAX_PIXELS = 80_000_000
 MAX_TOTAL_PIXELS = 480_000_000
 """Of all pages that one `read_pages` call returns (1.4 GB): 55 A4 pages at 300 dpi."""
+MAX_PDF_PIXELS_PER_PAGE = 2 * MAX_PIXELS
+"""Of all pictures in a PDF, its pages' mean: a scan, and masks or layers over it."""
+MAX_SCANNED_PIXELS = 20 * MAX_PIXELS
+"""Over all scans of a JPEG."""
 MAX_PAGES = 1000
 PILLOW_FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "WEBP")
 DEFAULT_DPIS = (72.0, 96.0)
 """What cameras and programs write when they know nothing: no statement about the scale."""
 
 _HEIC_BRANDS = (b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1")
+_SIDES = (b"Width", b"Height")
+_MAX_DICTIONARY_BYTES = 4096
+_START_OF_SCAN = b"\xff\xda"
 _KNOWN = "PNG, JPEG, TIFF, BMP, WebP, HEIC and PDF"
 
 
@@ -72,6 +82,7 @@ class Page:
         self.image.setflags(write=False)
 
 
+@reading()
 def read_pages(source: Source, *, pdf_dpi: float = 300.0) -> list[Page]:
     """All pages of an image or PDF file (a path, or the file's bytes).
 
@@ -96,6 +107,7 @@ def read_pages(source: Source, *, pdf_dpi: float = 300.0) -> list[Page]:
     return pages
 
 
+@reading()
 def read_page(source: Source, *, page: int = 1, pdf_dpi: float = 300.0) -> Page:
     """Page number ``page`` (from 1) of a file; the other pages are not decoded.
 
@@ -107,6 +119,7 @@ def read_page(source: Source, *, page: int = 1, pdf_dpi: float = 300.0) -> Page:
     raise _no_such_page()
 
 
+@reading()
 def count_pages(source: Source) -> int:
     """Number of pages in a file, from its structure alone. Raises as `read_pages` does."""
     data = read_bytes(source, max_bytes=MAX_FILE_BYTES)
@@ -152,7 +165,7 @@ class _typed:
         return None
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, Exception) and not isinstance(error, ECG4UError):
+        if isinstance(error, Exception) and not isinstance(error, ECG4UError | MemoryError):
             raise unreadable(
                 f"The {self.what} is damaged or cut short.", "Export, scan or download it again."
             ) from None
@@ -181,9 +194,18 @@ def _page_frames(image: Image) -> list[int]:
     """Frame numbers that are pages: every full image of a TIFF, else the first frame."""
     if image.format != "TIFF":
         return [0]
-    n_frames = _checked_count(int(getattr(image, "n_frames", 1)))
-    frames = [index for index in range(n_frames) if not _is_thumbnail(image, index)]
+    frames = [index for index in range(_count_frames(image)) if not _is_thumbnail(image, index)]
     return frames or [0]
+
+
+def _count_frames(image: Image) -> int:
+    """Frames of a TIFF, one by one and no further than is read: 180,000 of them take a minute."""
+    count = 1
+    with contextlib.suppress(EOFError):
+        while count <= MAX_PAGES:
+            image.seek(count)
+            count += 1
+    return _checked_count(count)
 
 
 def _is_thumbnail(image: Image, index: int) -> bool:
@@ -204,6 +226,8 @@ def _image_pages(data: bytes, only: int | None) -> Iterator[Page]:
             if name == "TIFF":
                 image.seek(frame)
             _check_pixels(*image.size)
+            if name == "JPEG":
+                _check_scans(data, *image.size)
             dpi = _stated_dpi(image)
             pixels = _to_rgb(_turn_as_exif_says(image))
             yield Page(pixels, digest, number, len(frames), name, dpi)
@@ -213,10 +237,9 @@ def _turn_as_exif_says(image: Image) -> Image:
     from PIL import ImageOps
 
     image.load()
-    try:
-        return ImageOps.exif_transpose(image)
-    except Exception:  # damaged EXIF: the pixels are still good as stored
-        return image
+    with contextlib.suppress(Exception):  # damaged EXIF: the pixels are still good as stored
+        ImageOps.exif_transpose(image, in_place=True)
+    return image
 
 
 def _stated_dpi(image: Image) -> float | None:
@@ -240,9 +263,10 @@ def _to_rgb(image: Image) -> Pixels:
         return np.repeat(grey[:, :, None], 3, axis=2)
     if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
         rgba = image.convert("RGBA")
-        paper = Image.new("RGBA", rgba.size, (255, 255, 255, 255))
-        return np.array(Image.alpha_composite(paper, rgba).convert("RGB"))
-    return np.array(image.convert("RGB"))
+        paper = Image.new("RGB", rgba.size, "white")
+        paper.paste(rgba, mask=rgba)
+        return np.asarray(paper)
+    return np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
 
 
 def _deep_grey_to_8_bits(grey: npt.NDArray[np.generic]) -> Pixels:
@@ -296,12 +320,34 @@ def _pdf_pages(data: bytes, dpi: float, only: int | None) -> Iterator[Page]:
         document = _open_pdf(data)
         try:
             n_pages = _checked_count(len(document))
+            _check_pictures(data, n_pages)
             for number in range(1, n_pages + 1) if only is None else [only]:
                 if number > n_pages:
                     raise _no_such_page()
                 yield Page(_render(document[number - 1], dpi), digest, number, n_pages, "PDF", dpi)
         finally:
             document.close()
+
+
+def _check_pictures(data: bytes, n_pages: int) -> None:
+    """Refuse a PDF by the sizes of all its pictures, wherever they are drawn: in forms, patterns,
+    masks, fonts, annotations. A picture is a stream, whose dictionary always stands in clear."""
+    total = 0
+    for start in re.finditer(rb"stream\r?\n", data):
+        words = data[max(0, start.start() - _MAX_DICTIONARY_BYTES) : start.start()]
+        words = words[words.rfind(b" obj") + 1 :]
+        if b"#" in words:
+            words = re.sub(rb"#([0-9A-Fa-f]{2})", lambda m: bytes([int(m[1], 16)]), words)
+        if not re.search(rb"/Subtype\s*/Image\b", words):
+            continue
+        sides = [re.search(rb"/%s\s+(\d{1,10})\b(?!\s+\d+\s+R)" % s, words) for s in _SIDES]
+        if None in sides:
+            continue  # a size that stands elsewhere: the limits of reading must do
+        width, height = (int(side[1]) for side in sides if side)
+        _check_pixels(width, height)
+        total += width * height
+    if total > MAX_PDF_PIXELS_PER_PAGE * n_pages:
+        raise _too_large()
 
 
 def _render(page, dpi: float) -> Pixels:  # type: ignore[no-untyped-def]
@@ -326,12 +372,22 @@ def _check_pixels(width: float, height: float) -> None:
         raise _too_large()
 
 
+def _check_scans(data: bytes, width: float, height: float) -> None:
+    """Each scan of a progressive JPEG passes over the whole picture; cameras write ten."""
+    if data.count(_START_OF_SCAN) * width * height > MAX_SCANNED_PIXELS:
+        raise unreadable("The JPEG has far too many scans.", "Export it again.")
+
+
 def _checked_count(n_pages: int) -> int:
     if n_pages < 1:
         raise unreadable("The file has no pages.", "Export it again.")
     if n_pages > MAX_PAGES:
-        raise unreadable(f"The file has more than {MAX_PAGES} pages.", "Split it.")
+        raise _too_many_pages()
     return n_pages
+
+
+def _too_many_pages() -> ECG4UError:
+    return unreadable(f"The file has more than {MAX_PAGES} pages.", "Split it.")
 
 
 def _too_large() -> ECG4UError:

@@ -1,14 +1,47 @@
-"""A record's provenance as one line of JSON, the same bytes for the same content."""
+"""A record's provenance as one line of JSON, the same bytes for the same content.
+
+It is read back with suspicion: whoever made the file may have written a name into it, and what is
+read here is handed on to reports and to every format. So only what ecg4u itself says passes.
+"""
 
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
-from ecg4u.record import Provenance
+from ecg4u.record import LEADS, Provenance
 
 _KINDS = ("digitized", "digital", "array")
 _MAX_JSON_CHARS = 1_000_000
+_MAX_PHRASES = 200
+
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_SHA256_START = re.compile(r"[0-9a-f]{0,16}")
+_FORMATS = ("wfdb", "hdf5", "csv", "edf", "dicom")
+_NUMBER = r"\d{1,3}(\.\d{1,5})?"
+_LEAD = f"({'|'.join(LEADS)})"
+_LAYOUT = r"\d{1,2}x\d{1,2}(\+\d)?(-cabrera|-simultaneous)?"
+_SEGMENT = r"segment \d{1,3}\.\d{1,3}"
+_ASSUMED = re.compile(
+    f"gain {_NUMBER} mm/mV"
+    f"|paper speed {_NUMBER} mm/s"
+    f"|names of leads {_LEAD}(, {_LEAD}){{0,11}}"
+    "|lead names from the conventional order"
+    "|unit taken for (milli|micro)volts from the size of the values"
+    f"|lead {_LEAD} from a modified limb lead"
+    "|what the record's file says of its origin was left out"
+)
+"""What may stand in `Provenance.inferred`."""
+_CORRECTED = re.compile(
+    "corners of the page"
+    f"|layout {_LAYOUT} \\(found: {_LAYOUT}\\)"
+    f"|gain (of the (limb|chest) leads )?{_NUMBER} mm/mV \\(found: {_NUMBER}\\)"
+    f"|paper speed {_NUMBER} mm/s \\(found: {_NUMBER}\\)"
+    f"|{_SEGMENT} (left out|is {_LEAD}) \\(found: ({_LEAD}|None)\\)"
+    f"|{_LEAD} \\({_SEGMENT}\\) (begins at {_NUMBER} s|(redrawn|blanked) over {_NUMBER} s)"
+)
+"""What may stand under ``corrected by hand``, see `ecg4u.digitize.corrections`."""
 
 
 def to_json(provenance: Provenance) -> str:
@@ -26,21 +59,45 @@ def to_json(provenance: Provenance) -> str:
 
 
 def from_json(text: str) -> Provenance | None:
-    """The provenance that `to_json` wrote, or None if ``text`` is something else."""
+    """The provenance that `to_json` wrote, or None if ``text`` is something else.
+
+    Phrases and details that are not ecg4u's own are left out, and so is a hash that is none.
+    """
     if len(text) > _MAX_JSON_CHARS:
         return None
     try:
         values = json.loads(text)
         if values["kind"] not in _KINDS:
             return None
+        stated = values["source_sha256"]
         return Provenance(
             kind=values["kind"],
-            source_sha256=str(values["source_sha256"]),
-            inferred=tuple(str(item) for item in values["inferred"]),
-            details=dict(values["details"]),
+            source_sha256=stated if _matches(_SHA256, stated) else "",
+            inferred=_own(_ASSUMED, values["inferred"]),
+            details=_own_details(dict(values["details"])),
         )
     except (ValueError, KeyError, TypeError, RecursionError):
         return None
+
+
+def _own(phrases: re.Pattern[str], said: Any) -> tuple[str, ...]:
+    return tuple(item for item in list(said)[:_MAX_PHRASES] if _matches(phrases, item))
+
+
+def _own_details(said: dict[str, Any]) -> dict[str, Any]:
+    own: dict[str, Any] = {}
+    corrected = _own(_CORRECTED, said.get("corrected by hand", ()))
+    if corrected:
+        own["corrected by hand"] = list(corrected)
+    if said.get("format") in _FORMATS:
+        own["format"] = said["format"]
+    if _matches(_SHA256_START, said.get("source_sha256_start")):
+        own["source_sha256_start"] = said["source_sha256_start"]
+    return own
+
+
+def _matches(pattern: re.Pattern[str], value: Any) -> bool:
+    return isinstance(value, str) and pattern.fullmatch(value) is not None
 
 
 def _plain(value: Any) -> Any:

@@ -7,6 +7,7 @@ from pathlib import Path
 from ecg4u.errors import UsageError
 from ecg4u.io import csv_format, dicom_format, edf_format, hdf5_format, wfdb_format
 from ecg4u.io.files import check_regular, check_source, read_head, unreadable
+from ecg4u.limits import reading
 from ecg4u.record import ECGRecord
 
 FORMATS = ("wfdb", "hdf5", "csv", "edf", "dicom")
@@ -20,6 +21,7 @@ _MODULES = {
 _MAX_FILE_BYTES = 2_000_000_000
 
 
+@reading()
 def read_record(path: str | Path, *, fs: float | None = None, name: str | None = None) -> ECGRecord:
     """Read a signal file of any known format, told by its content.
 
@@ -82,6 +84,7 @@ def record_paths(path: str | Path, format: str = "wfdb") -> tuple[Path, ...]:
     return tuple(_MODULES[format].paths(Path(path)))
 
 
+@reading()
 def is_record_file(path: str | Path) -> bool:
     """Whether ``path`` looks like a signal file rather than a page, from a few of its bytes."""
     check_source(path)

@@ -7,26 +7,35 @@ missing sample): exact to 0.5 uV, and any WFDB reader gets NaN back.
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import unicodedata
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from ecg4u.errors import UnreadableInputError
 from ecg4u.io import provenance as provenance_json
 from ecg4u.io.atomic import write_atomically
 from ecg4u.io.files import check_regular, read_bytes, read_head, unreadable
 from ecg4u.io.leads import Channel, assemble, check_sample_count
-from ecg4u.record import LEADS, ECGRecord, FloatArray
+from ecg4u.record import LEADS, OLDEST_YEARS, ECGRecord, FloatArray
 
 COUNTS_PER_MV = 1000.0
 MISSING = -32768
 _PROVENANCE_MARK = "ecg4u: "
-_MAX_HEADER_BYTES = 1_000_000
+_MAX_HEADER_BYTES = 200_000
 _MAX_FILE_BYTES = 500_000_000
 _MAX_CHANNELS = 256
-_PLAIN_NAME = re.compile(r"^[^/\\:~]+$")
+_MAX_LINE_CHARS = 1000
+_MAX_SAMPLES_PER_FRAME = 100
+_SMALLEST_SAMPLE_BITS = 8
+_PACKED_FORMATS = ("508", "516", "524")
+"""FLAC: how much it unfolds to does not follow from the file's size."""
+_PLAIN_NAME = re.compile(r"[^/\\:~*?\[\]\x00-\x1f]+")
 _ENDINGS = (".hea", ".dat", ".mat")
 
 
@@ -80,23 +89,25 @@ def read(path: Path) -> ECGRecord:
             "The record's WFDB header (.hea) is missing.", "Keep .hea and .dat together."
         )
     raw = read_bytes(header, max_bytes=_MAX_HEADER_BYTES)
-    text = raw.decode("utf-8", "replace")
-    signal_files = _checked_signal_files(text, header.parent)
+    signal_files = _checked_signal_files(header, raw)
     digest = hashlib.sha256(raw)
     for name in signal_files:
         digest.update(read_bytes(header.parent / name, max_bytes=_MAX_FILE_BYTES))
     record = assemble(_channels(header), digest.hexdigest(), source_format="wfdb")
-    return _with_comments(record, text)
+    return _with_comments(record, raw.decode("utf-8", "replace"))
 
 
 def _channels(header: Path) -> list[Channel]:
     import wfdb
 
     try:
-        found = wfdb.rdrecord(str(header.resolve().with_suffix("")))
+        with np.errstate(all="ignore"):  # gains of 1e-308
+            found = wfdb.rdrecord(_wfdb_name(header))
         if found.p_signal is None:
             raise ValueError("no signals")
         names, units, signal, fs = found.sig_name, found.units, found.p_signal, float(found.fs)
+    except MemoryError:
+        raise
     except Exception:  # wfdb raises what its parsers happen to raise
         raise unreadable(
             "The WFDB record is damaged, cut short or of an unknown kind.",
@@ -108,9 +119,12 @@ def _channels(header: Path) -> list[Channel]:
     ]
 
 
-def _with_comments(record: ECGRecord, header_text: str) -> ECGRecord:
-    from dataclasses import replace
+def _wfdb_name(header: Path) -> str:
+    """The record's name as wfdb wants it; absolute, for it takes ``s3://`` and the like."""
+    return os.path.abspath(header.with_suffix(""))
 
+
+def _with_comments(record: ECGRecord, header_text: str) -> ECGRecord:
     age, sex, provenance = record.age, record.sex, record.provenance
     for line in header_text.splitlines():
         comment = line.lstrip("# ").rstrip()
@@ -119,7 +133,7 @@ def _with_comments(record: ECGRecord, header_text: str) -> ECGRecord:
         if comment.startswith(_PROVENANCE_MARK):
             provenance = provenance_json.from_json(comment[len(_PROVENANCE_MARK) :]) or provenance
         elif match := re.match(r"(?:<?age>?):\s*(\d+(?:\.\d+)?)\b", comment, re.IGNORECASE):
-            age = float(match[1]) if float(match[1]) <= 130 else None
+            age = float(match[1]) if float(match[1]) <= OLDEST_YEARS else None
         elif match := re.match(r"(?:<?sex>?):\s*([FM])", comment, re.IGNORECASE):
             sex = "F" if match[1].upper() == "F" else "M"
     return replace(record, age=age, sex=sex, provenance=provenance)
@@ -140,34 +154,60 @@ def _is_header_text(head: bytes) -> bool:
     return re.match(rb"\S+\s+\d+(\s|$)", next(lines, b"")) is not None
 
 
-def _checked_signal_files(text: str, folder: Path) -> list[str]:
+def _checked_signal_files(header: Path, raw: bytes) -> list[str]:
     """Names of the signal files, after checking that the header asks for nothing unreasonable:
-    a header can name any path or URL, and claim any number of samples."""
-    lines = [
-        line.split() for line in text.splitlines() if line.strip() and not line.startswith("#")
-    ]
+    a header can name any path or URL, and claim any number of samples.
+
+    The header is read by wfdb's own parser, so that what is checked is what will be read.
+    """
+    import wfdb
+    from wfdb.io.header import parse_header_content
+
+    text = raw.decode("ascii", "ignore")  # as wfdb does
+    lines, _ = parse_header_content(text)
+    if not 1 < len(lines) <= 1 + _MAX_CHANNELS or max(map(len, lines)) > _MAX_LINE_CHARS:
+        raise _damaged()
     try:
-        n_channels = int(lines[0][1])
-        n_samples = int(lines[0][3]) if len(lines[0]) > 3 else 1
-        is_segmented = "/" in lines[0][0]
-        names = [] if is_segmented else [line[0] for line in lines[1 : n_channels + 1]]
-    except (IndexError, ValueError):
-        raise unreadable(
-            "The WFDB header is damaged.", "Copy or export the record again."
-        ) from None
-    if is_segmented:
+        found = wfdb.rdheader(_wfdb_name(header))
+    except MemoryError:
+        raise
+    except Exception:  # wfdb raises what its parsers happen to raise
+        raise _damaged() from None
+    if not isinstance(found, wfdb.Record):
         raise unreadable("WFDB records in several segments are not read.", "Join its segments.")
-    if n_channels > _MAX_CHANNELS or len(names) != n_channels or not names:
+    names = found.file_name or []
+    if not 0 < len(names) == found.n_sig <= _MAX_CHANNELS:
         raise unreadable("The WFDB header claims a wrong number of signals.", "Export it again.")
-    check_sample_count(n_samples, n_channels)
-    unique = list(dict.fromkeys(names))
-    for name in unique:
-        if not _PLAIN_NAME.match(name):
+    for name in dict.fromkeys(names):
+        if not _PLAIN_NAME.fullmatch(name):
             raise unreadable(
                 "The WFDB header points outside its folder.", "Keep its files together."
             )
-        check_regular(folder / name, max_bytes=_MAX_FILE_BYTES)
-    return unique
+        check_regular(header.parent / name, max_bytes=_MAX_FILE_BYTES)
+    _check_claims(found, header.parent)
+    return list(dict.fromkeys(names))
+
+
+def _check_claims(found: Any, folder: Path) -> None:
+    """Refuse sizes, skews and rates of samples that no record of its files' size has."""
+    n_samples = found.sig_len
+    if n_samples is None:
+        if any(code in _PACKED_FORMATS for code in found.fmt):
+            raise _damaged()
+        n_bits = 8 * os.stat(folder / found.file_name[0]).st_size
+        shared = sum(name == found.file_name[0] for name in found.file_name)
+        n_samples = n_bits / _SMALLEST_SAMPLE_BITS / shared
+    check_sample_count(n_samples, sum(found.samps_per_frame))
+    per_frame, skews = found.samps_per_frame, [skew or 0 for skew in found.skew]
+    if not all(1 <= count <= _MAX_SAMPLES_PER_FRAME for count in per_frame):
+        raise _damaged()
+    if not all(0 <= skew <= n_samples for skew in skews):
+        raise _damaged()
+    check_sample_count(n_samples + max(skews), sum(per_frame))
+
+
+def _damaged() -> UnreadableInputError:
+    return unreadable("The WFDB header is damaged.", "Copy or export the record again.")
 
 
 def _header_text(

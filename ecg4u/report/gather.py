@@ -105,7 +105,7 @@ def _in_words(reason: str) -> str:
 
 
 def facts(analysis: Analysis) -> Facts:
-    """Page, calibration, model, versions and timings of an analysis."""
+    """Page, calibration, model and versions of an analysis."""
     from ecg4u.analysis import versions
 
     rows: list[tuple[str, str]] = []
@@ -122,7 +122,7 @@ def facts(analysis: Analysis) -> Facts:
         rows.append(("Source, SHA-256", record.provenance.source_sha256[:16] + " …"))
     if analysis.classification is not None:
         rows.append(("Network", analysis.classification.model))
-    return Facts(tuple(rows), versions(), dict(analysis.timings_s))
+    return Facts(tuple(rows), versions())
 
 
 def _page_rows(digitization: Digitization) -> list[tuple[str, str]]:

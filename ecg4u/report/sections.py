@@ -507,10 +507,9 @@ def _lead_table(leads: LeadTable) -> Markup:
 
 
 def small_print(facts: Facts) -> Markup:
-    """Page, calibration, versions and timings."""
+    """Page, calibration and versions."""
     rows = [*facts.rows]
     rows += [(f"Version of {name}", version) for name, version in facts.versions.items()]
-    rows += [(f"Time: {name}", f"{seconds:.2f} s") for name, seconds in facts.timings_s.items()]
     if not rows:
         return Markup("")
     return tag(

@@ -25,8 +25,7 @@ class LeadTable:
 
 @dataclass(frozen=True)
 class Facts:
-    """Small print: what was read, by what, how long it took."""
+    """Small print: what was read, and by what."""
 
     rows: tuple[tuple[str, str], ...]
     versions: Mapping[str, str]
-    timings_s: Mapping[str, float]

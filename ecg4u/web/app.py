@@ -123,7 +123,7 @@ def create_app(
         )
     if limits.hosts:
         app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(limits.hosts))
-    app.add_middleware(Guard, settings=limits, metrics=counted)
+    app.add_middleware(Guard, settings=limits, metrics=counted, knows=queue.knows)
     return app
 
 
@@ -223,8 +223,9 @@ def _add_state(app: FastAPI, queue: Jobs, metrics: Metrics) -> None:
 
 def _add_uploads(app: FastAPI, queue: Jobs, limits: Settings) -> None:
     @app.post("/predict", responses=PROBLEMS, summary="Classes, in the first ECG4U's form")
-    async def predict(image: Upload) -> JSONResponse:
-        job = queue.submit(await _read(image, limits), AnalysisOptions().to_analysis())
+    async def predict(request: Request, image: Upload) -> JSONResponse:
+        data = await _read(image, limits)
+        job = queue.submit(data, AnalysisOptions().to_analysis(), _client(request))
         result = json.loads((await _outcome(job)).result)
         return JSONResponse(legacy_results(result), headers={**PRIVATE, **_location(job)})
 
@@ -234,12 +235,14 @@ def _add_uploads(app: FastAPI, queue: Jobs, limits: Settings) -> None:
         summary="The whole result.json of a page",
     )
     async def upload(
+        request: Request,
         image: Upload,
         options: Annotated[str, Form(description="AnalysisOptions as JSON")] = "{}",
         wait: Annotated[bool, Query(description="Answer when the result is there")] = True,
     ) -> Response:
         chosen = AnalysisOptions.from_json(options)
-        job = queue.submit(await _read(image, limits), chosen.to_analysis())
+        data = await _read(image, limits)
+        job = queue.submit(data, chosen.to_analysis(), _client(request))
         return await _answer(queue, job, wait=wait)
 
     @app.post(
@@ -247,16 +250,18 @@ def _add_uploads(app: FastAPI, queue: Jobs, limits: Settings) -> None:
         responses={**PROBLEMS, 202: {"description": "Taken in; ask at Location"}},
         summary="The page once more, from where the user knows better",
     )
-    async def correct(identifier: str, correction: Correction, wait: bool = True) -> Response:
+    async def correct(
+        request: Request, identifier: str, correction: Correction, wait: bool = True
+    ) -> Response:
         earlier = queue.get(identifier)
         made = await _outcome(earlier)
         if not made.sidecar:
             raise NOTHING_TO_CORRECT
         said = {"sidecar": made.sidecar, "correction": correction.to_corrected()}
         kept = {name: earlier.options[name] for name in KEPT if name in earlier.options}
-        return await _answer(
-            queue, queue.submit(earlier.source, {**kept, **correction.patient(), **said}), wait=wait
-        )
+        options = {**kept, **correction.patient(), **said}
+        job = queue.submit(earlier.source, options, _client(request))
+        return await _answer(queue, job, wait=wait)
 
 
 def _add_results(app: FastAPI, queue: Jobs) -> None:
@@ -337,6 +342,10 @@ async def _read(image: UploadFile, limits: Settings) -> bytes:
     if not is_page(data):
         raise WRONG_TYPE
     return data
+
+
+def _client(request: Request) -> str:
+    return request.client.host if request.client else ""
 
 
 async def _outcome(job: Job) -> Any:

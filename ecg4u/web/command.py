@@ -6,6 +6,9 @@ import socket
 
 import click
 
+from ecg4u._options import FiniteRange, limit_options
+from ecg4u.errors import MissingDependencyError, UsageError
+
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 """A page on another site cannot reach a service here under a name of its own making."""
 BACKLOG = 2048
@@ -14,7 +17,12 @@ BACKLOG = 2048
 @click.command()
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", default=8080, show_default=True, type=click.IntRange(0, 65535))
-@click.option("--workers", default=1, show_default=True, type=click.IntRange(1, 64))
+@click.option("--workers", default=2, show_default=True, type=click.IntRange(1, 64))
+@click.option(
+    "--per-client",
+    type=click.IntRange(1, 64),
+    help="Pages of one address worked on at once. Default: one less than workers.",
+)
 @click.option(
     "--waiting",
     default=24,
@@ -22,26 +30,13 @@ BACKLOG = 2048
     type=click.IntRange(0, 10_000),
     help="Uploads that may wait; more are told to come back.",
 )
-@click.option(
-    "--timeout",
-    default=120.0,
-    show_default=True,
-    type=click.FloatRange(1),
-    help="Seconds a page may take.",
-)
-@click.option(
-    "--memory-mb",
-    default=6000,
-    show_default=True,
-    type=click.IntRange(500),
-    help="What one worker may allocate.",
-)
-@click.option("--max-upload-mb", default=25, show_default=True, type=click.IntRange(1))
+@limit_options
+@click.option("--max-upload-mb", default=25, show_default=True, type=click.IntRange(1, 300))
 @click.option(
     "--keep-minutes",
     default=15.0,
     show_default=True,
-    type=click.FloatRange(0.1),
+    type=FiniteRange(0.1, 10_000),
     help="How long a result stays in memory.",
 )
 @click.option(
@@ -57,18 +52,29 @@ BACKLOG = 2048
     show_envvar=True,
     help="Ask every client for this bearer token. Better given in the environment.",
 )
+@click.option(
+    "--insecure", is_flag=True, help="Listen beyond this machine without asking for a token."
+)
+@click.option(
+    "--behind-proxy",
+    is_flag=True,
+    help="Believe X-Forwarded-For of a proxy on this machine: limits then go by its clients.",
+)
 @click.option("--cors", multiple=True, metavar="ORIGIN", help="Origin that may call the API.")
 def serve(
     host: str,
     port: int,
     workers: int,
+    per_client: int | None,
     waiting: int,
-    timeout: float,
+    timeout_s: float,
     memory_mb: int,
     max_upload_mb: int,
     keep_minutes: float,
     rate: int,
     token: str | None,
+    insecure: bool,
+    behind_proxy: bool,
     cors: tuple[str, ...],
 ) -> None:
     """Serve the page and the API to this machine, or to the house with --host 0.0.0.0.
@@ -77,7 +83,12 @@ def serve(
     """
     import logging
 
-    from ecg4u.errors import MissingDependencyError
+    if host not in LOOPBACK and not token and not insecure:
+        raise UsageError(
+            "Anyone who reaches this address could use the service.",
+            stage="serve",
+            hint="Set a token (ECG4U_TOKEN), or say --insecure where the network itself is closed.",
+        )
 
     try:
         from ecg4u.web.app import create_app
@@ -92,19 +103,19 @@ def serve(
     settings = Settings(
         workers=workers,
         waiting=waiting,
-        timeout_s=timeout,
+        per_client=max(1, workers - 1) if per_client is None else per_client,
+        timeout_s=timeout_s,
         memory_mb=memory_mb,
         max_upload_bytes=max_upload_mb * 1_000_000,
         keep_s=60 * keep_minutes,
         uploads_per_minute=rate,
+        behind_proxy=behind_proxy,
         token=token,
         cors_origins=cors,
         hosts=LOOPBACK if host in LOOPBACK else (),
     )
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(message)s")
     logging.getLogger("ecg4u.web").setLevel(logging.INFO)
-    if host not in LOOPBACK and token is None:
-        click.echo("Anyone who reaches this address can use it: consider --token.", err=True)
     listener = _listen(host, port)
     click.echo(f"ecg4u: http://{host}:{listener.getsockname()[1]}", err=True)
     app = create_app(settings)
@@ -113,8 +124,6 @@ def serve(
 
 
 def _listen(host: str, port: int) -> socket.socket:
-    from ecg4u.errors import UsageError
-
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         return socket.create_server((host, port), family=family, backlog=BACKLOG)

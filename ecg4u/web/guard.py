@@ -7,12 +7,14 @@ import contextlib
 import hmac
 import json
 import logging
+import re
 import time
 from collections import OrderedDict
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ecg4u.web.metrics import Metrics
-from ecg4u.web.problems import NO_TOKEN, TOO_LARGE, TOO_SLOW_BODY, Problem
+from ecg4u.web.problems import NO_TOKEN, TOO_LARGE, TOO_SLOW_BODY, UNKNOWN_ID, Problem
 from ecg4u.web.settings import Settings
 
 if TYPE_CHECKING:
@@ -24,6 +26,8 @@ OVERHEAD_BYTES = 64 * 1024
 """What multipart boundaries and the other fields may add to a file."""
 OPEN_PATHS = frozenset({"/", "/health", "/ready", "/sw.js", "/manifest.webmanifest"})
 OPEN_PREFIX = "/static/"
+UPLOAD_PATHS = frozenset({"/predict", "/v1/ecg"})
+CORRECTION_PATH = re.compile(r"/v1/ecg/([^/]+)/correct")
 MAX_ADDRESSES = 10_000
 DISCARD_S = 10.0
 
@@ -44,8 +48,11 @@ class Guard:
     address, no id.
     """
 
-    def __init__(self, app: ASGIApp, *, settings: Settings, metrics: Metrics) -> None:
+    def __init__(
+        self, app: ASGIApp, *, settings: Settings, metrics: Metrics, knows: Callable[[str], bool]
+    ) -> None:
         self._app = app
+        self._knows = knows
         self._settings = settings
         self._metrics = metrics
         self._uploads: OrderedDict[str, list[float]] = OrderedDict()
@@ -56,7 +63,7 @@ class Guard:
             await self._app(scope, receive, send)
             return
         begun = time.perf_counter()
-        body = _Body(receive, self._settings)
+        body = _Body(receive, self._settings, self._max_bytes(scope["path"]))
         answer = _Answer(send, body)
         try:
             refusal = self._refusal(scope)
@@ -79,12 +86,20 @@ class Guard:
         if not self._admits(scope["path"], scope["method"], headers):
             return NO_TOKEN
         length = headers.get(b"content-length", b"0")
-        limit = self._settings.max_upload_bytes + OVERHEAD_BYTES
-        if not length.isdigit() or int(length) > limit:
+        if not length.isdigit() or int(length) > self._max_bytes(scope["path"]):
             return TOO_LARGE
+        correction = CORRECTION_PATH.fullmatch(scope["path"])
+        if correction and not self._knows(correction[1]):
+            return UNKNOWN_ID
         if scope["method"] == "POST":
             return self._rate(scope["client"][0] if scope.get("client") else "")
         return None
+
+    def _max_bytes(self, path: str) -> int:
+        """Of a request's body; no page is sent but to the paths of uploads."""
+        if path in UPLOAD_PATHS:
+            return self._settings.max_upload_bytes + OVERHEAD_BYTES
+        return self._settings.max_json_bytes
 
     def _admits(self, path: str, method: str, headers: dict[bytes, bytes]) -> bool:
         token = self._settings.token
@@ -119,9 +134,10 @@ class Guard:
 class _Body:
     """A request's body, watched for size and pace."""
 
-    def __init__(self, receive: Receive, settings: Settings) -> None:
+    def __init__(self, receive: Receive, settings: Settings, max_bytes: int) -> None:
         self._receive = self.rest = receive
         self._settings = settings
+        self._max_bytes = max_bytes
         self._n_bytes = 0
         self._deadline = time.monotonic() + 10 * settings.body_timeout_s
         self._over = False
@@ -139,7 +155,7 @@ class _Body:
         if message["type"] == "http.request":
             self._n_bytes += len(message.get("body", b""))
             self._over = not message.get("more_body", False)
-            if self._n_bytes > self._settings.max_upload_bytes + OVERHEAD_BYTES:
+            if self._n_bytes > self._max_bytes:
                 raise self._refused(TOO_LARGE)
         return message
 

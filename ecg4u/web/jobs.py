@@ -10,6 +10,7 @@ import secrets
 import shutil
 import tempfile
 import time
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,6 +34,7 @@ class Job:
     source: bytes
     options: Mapping[str, Any]
     slot: int
+    client: str = ""
     begun: float = field(default_factory=time.monotonic)
     ended: float | None = None
     outcome: worker.Outcome | None = None
@@ -62,6 +64,9 @@ class Jobs:
         self._work = work
         self._warm_up = warm_up
         self._jobs: dict[str, Job] = {}
+        self._turns: defaultdict[str, asyncio.Semaphore] = defaultdict(
+            lambda: asyncio.Semaphore(settings.per_client)
+        )
         self._tasks: set[asyncio.Task[None]] = set()
         self._context = multiprocessing.get_context("spawn")
         self._board = self._context.RawArray("B", settings.workers + settings.waiting)
@@ -79,11 +84,10 @@ class Jobs:
 
         self._loop = asyncio.get_running_loop()
         self.folder = tempfile.mkdtemp(prefix=FOLDER_PREFIX)
-        threads = max(1, (os.cpu_count() or 1) // (2 * self._settings.workers))
         self._pool = ProcessPool(
             max_workers=self._settings.workers,
             initializer=worker.start,
-            initargs=(self._board, self._settings.memory_mb, threads, self.folder),
+            initargs=(self._board, self._settings.memory_mb, self.folder, os.getpid()),
             context=self._context,
         )
         self._keep(asyncio.create_task(self._warm()))
@@ -113,7 +117,10 @@ class Jobs:
 
     def _send_away(self) -> None:
         for job in self._jobs.values():
-            if job.future is not None and not job.future.running():
+            if job.future is None and not job.finished.is_set():
+                job.problem = STOPPING
+                job.finished.set()
+            elif job.future is not None and not job.future.running():
                 job.future.cancel()
         asyncio.get_running_loop().call_later(self._settings.stop_s, self._give_up)
 
@@ -133,19 +140,21 @@ class Jobs:
         """Results in memory."""
         return len(self._jobs)
 
-    def submit(self, source: bytes, options: Mapping[str, Any]) -> Job:
-        """Take a page in.
+    def submit(self, source: bytes, options: Mapping[str, Any], client: str = "") -> Job:
+        """Take a page in from the address ``client``.
 
         Raises
         ------
         Problem
-            503 if too many wait already.
+            503 if too many wait already, or this client's own pages take half of the places.
         """
         if self._stopping:
             raise STOPPING
-        if not self._free or self._pool is None:
+        own = sum(job.client == client and job.ended is None for job in self._jobs.values())
+        if not self._free or self._pool is None or own > len(self._board) // 2:
             raise _busy(self._retry_after_s())
-        job = Job(secrets.token_urlsafe(ID_BYTES), source, dict(options), self._free.pop())
+        identifier = secrets.token_urlsafe(ID_BYTES)
+        job = Job(identifier, source, dict(options), self._free.pop(), client)
         self._board[job.slot] = 0
         self._jobs[job.id] = job
         self._keep(asyncio.create_task(self._run(job)))
@@ -163,6 +172,10 @@ class Jobs:
         if job is None:
             raise UNKNOWN_ID
         return job
+
+    def knows(self, identifier: str) -> bool:
+        """Whether there is a job of that id."""
+        return identifier in self._jobs
 
     def forget(self, identifier: str) -> None:
         """Delete a result and its page now."""
@@ -195,8 +208,16 @@ class Jobs:
         self.ready = True
 
     async def _run(self, job: Job) -> None:
+        async with self._turns[job.client]:
+            await self._work_on(job)
+        if not any(other.client == job.client for other in self._jobs.values() if not other.ended):
+            self._turns.pop(job.client, None)
+
+    async def _work_on(self, job: Job) -> None:
         begun = time.perf_counter()
         try:
+            if job.finished.is_set():  # sent away while it waited
+                return
             job.future = self._pool.schedule(
                 self._work,
                 args=[job.slot, job.source, job.options],
@@ -207,7 +228,7 @@ class Jobs:
             self._metrics.analysed("ok", outcome.seconds)
         except asyncio.CancelledError:
             job.problem = STOPPING
-            if not job.future.cancelled():
+            if job.future is None or not job.future.cancelled():
                 raise
         except Exception as error:
             job.problem = problem_of(error)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ecg4u.errors import ECG4UError
+from ecg4u.limits import reading_took_too_long
 
 STATUS_OF_CODE = {
     "usage": 422,
@@ -62,6 +63,12 @@ TOO_MUCH_MEMORY = Problem(
     "too_much_memory",
     "The page needs more memory than one analysis may use.",
     "Crop the picture to the ECG, or send it at a lower resolution.",
+)
+CRASHED = Problem(
+    422,
+    "crashed",
+    "The page brought down the process that worked on it.",
+    "Try once more; if it happens again, photograph or export the page anew.",
 )
 UNKNOWN_ID = Problem(
     404,
@@ -123,6 +130,8 @@ def problem_of(error: BaseException) -> Problem:
         )
     if isinstance(error, FutureTimeout | TimeoutError):
         return TOO_SLOW
-    if isinstance(error, MemoryError | ProcessExpired):
+    if isinstance(error, MemoryError):
         return TOO_MUCH_MEMORY
+    if isinstance(error, ProcessExpired):
+        return TOO_SLOW if reading_took_too_long(error.exitcode) else CRASHED
     return INTERNAL

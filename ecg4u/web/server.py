@@ -71,6 +71,7 @@ def configuration(app: FastAPI, settings: Settings, *, host: str, port: int) -> 
         access_log=False,
         log_level="warning",
         server_header=False,
+        proxy_headers=settings.behind_proxy,
         timeout_graceful_shutdown=round(settings.stop_s) + 5,
         timeout_keep_alive=10,
     )

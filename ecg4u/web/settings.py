@@ -9,7 +9,9 @@ from dataclasses import dataclass
 class Settings:
     """Limits and doors of the service; the defaults suit one clinic on a machine of its own."""
 
-    workers: int = 1
+    workers: int = 2
+    per_client: int = 1
+    """Pages of one address that are worked on at once, so that others find a worker free."""
     waiting: int = 24
     """Uploads that may wait for a worker; more are told to come back (503)."""
     timeout_s: float = 120.0
@@ -17,6 +19,8 @@ class Settings:
     memory_mb: int = 6000
     """What one worker may allocate."""
     max_upload_bytes: int = 25_000_000
+    max_json_bytes: int = 1_000_000
+    """Of any request that is no upload."""
     body_timeout_s: float = 30.0
     """Longest pause within an upload, and a tenth of the longest upload."""
     keep_s: float = 900.0
@@ -28,6 +32,8 @@ class Settings:
     """How long the page that is being read may go on after the service was told to stop."""
     uploads_per_minute: int = 60
     """From one address."""
+    behind_proxy: bool = False
+    """Whether to believe what a proxy on this machine says of the client's address."""
     token: str | None = None
     """If set, every request but the page itself and /health needs it as a bearer token."""
     cors_origins: tuple[str, ...] = ()

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ecg4u.batch.memory import keep_freed_memory
+from ecg4u.limits import ENVIRONMENT, is_out_of_memory, prepare_worker
 from ecg4u.web.pageview import page_view, picture
 
 if TYPE_CHECKING:
@@ -56,25 +57,17 @@ Analyse = Callable[..., "Analysis"]
 _board: Array[c_ubyte] | None = None
 
 
-def start(board: Array[c_ubyte], memory_mb: int, threads: int, folder: str) -> None:
+def start(board: Array[c_ubyte], memory_mb: int, folder: str, parent: int) -> None:
     """Prepare a fresh worker: its limits, its quiet, and its private folder."""
     import logging
-    import resource
     import signal
 
     global _board
     _board = board
     tempfile.tempdir = folder
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-        os.environ[name] = str(threads)
-    # Threads that spin while they wait slow a busy machine down tenfold.
-    os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
-    # Else oneDNN and torch each keep 1,024 kernels, some for every new number of names on a page.
-    os.environ["ONEDNN_PRIMITIVE_CACHE_CAPACITY"] = os.environ["LRU_CACHE_CAPACITY"] = "16"
-    limit = memory_mb * 1024 * 1024
-    resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    os.environ.update(ENVIRONMENT)
+    prepare_worker(memory_mb, parent)
     logging.disable(logging.CRITICAL)
     keep_freed_memory()
 
@@ -140,6 +133,10 @@ def work(slot: int, data: bytes, options: Mapping[str, Any]) -> Outcome:
     """`analyse_page`; afterwards what it used is the system's again, not this worker's."""
     try:
         return analyse_page(slot, data, options)
+    except Exception as error:
+        if is_out_of_memory(error):
+            raise MemoryError from None
+        raise
     finally:
         with contextlib.suppress(OSError, AttributeError):
             ctypes.CDLL(None).malloc_trim(0)

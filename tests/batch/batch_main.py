@@ -10,7 +10,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from batch_jobs import CopyTask
 
 from ecg4u.batch import PoolExecutor, run_batch
-from ecg4u.batch.executors import Limits
+from ecg4u.batch.executors import WorkerLimits
 
 
 def main() -> None:
@@ -18,7 +18,7 @@ def main() -> None:
     run_batch(
         [source],
         out,
-        executor=lambda lock: PoolExecutor(2, Limits(timeout_s=5.0, lock_path=lock)),
+        executor=lambda lock: PoolExecutor(2, WorkerLimits(timeout_s=5.0, lock_path=lock)),
         task=CopyTask(out, pause_s),
         resume=True,
         quiet=True,

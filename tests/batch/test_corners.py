@@ -15,9 +15,10 @@ import numpy as np
 import pytest
 
 from ecg4u.batch import Options, PageTask, PoolExecutor, SerialExecutor, Summary, run_batch
-from ecg4u.batch.executors import WORKER_ENVIRONMENT, Limits
+from ecg4u.batch.executors import WorkerLimits
 from ecg4u.batch.ledger import read_entries
 from ecg4u.io import write_record
+from ecg4u.limits import ENVIRONMENT
 from ecg4u.record import ECGRecord
 
 COMMAND = f"{shlex.quote(sys.executable)} -m ecg4u.cli batch in -o out -j 0 --format csv --quiet"
@@ -64,7 +65,7 @@ def with_mounts(script: str, folder: Path) -> str:
         capture_output=True,
         text=True,
         check=True,
-        env={**os.environ, **WORKER_ENVIRONMENT},
+        env={**os.environ, **ENVIRONMENT},
     )
     return done.stdout + done.stderr
 
@@ -169,16 +170,16 @@ def threads_of_worker(_item: str) -> dict[str, str]:
     np.ones((600, 600)) @ np.ones((600, 600))
     status = Path("/proc/self/status").read_text().splitlines()
     count = next(line.split()[1] for line in status if line.startswith("Threads:"))
-    return {name: os.environ[name] for name in WORKER_ENVIRONMENT} | {"threads": count}
+    return {name: os.environ[name] for name in ENVIRONMENT} | {"threads": count}
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_a_worker_computes_on_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "8")
     monkeypatch.delenv("OPENBLAS_NUM_THREADS", raising=False)
-    (outcome,) = PoolExecutor(1, Limits(timeout_s=60)).run(threads_of_worker, ["x"])
+    (outcome,) = PoolExecutor(1, WorkerLimits(timeout_s=60)).run(threads_of_worker, ["x"])
     assert outcome.value is not None
-    assert {k: v for k, v in outcome.value.items() if k != "threads"} == WORKER_ENVIRONMENT
+    assert {k: v for k, v in outcome.value.items() if k != "threads"} == ENVIRONMENT
     assert int(outcome.value["threads"]) <= 5  # its own, the watcher, pebble's three
     assert os.environ["OMP_NUM_THREADS"] == "8"
     assert "OPENBLAS_NUM_THREADS" not in os.environ

@@ -14,12 +14,12 @@ import pytest
 from batch_jobs import misbehave
 
 from ecg4u.batch import DaskExecutor, Executor, PoolExecutor, SerialExecutor
-from ecg4u.batch.executors import Limits
+from ecg4u.batch.executors import WorkerLimits
 
 WORDS = [f"word {n}" for n in range(12)]
 
 
-def dask_executor(limits: Limits) -> Executor:
+def dask_executor(limits: WorkerLimits) -> Executor:
     pytest.importorskip("distributed")
     return DaskExecutor(None, 2, limits)
 
@@ -41,18 +41,18 @@ def kinds(executor: Executor, words: list[str]) -> dict[str, str]:
 
 @EVERY
 def test_every_item_comes_back_once(name: str) -> None:
-    found = kinds(EXECUTORS[name](Limits(timeout_s=60)), WORDS)
+    found = kinds(EXECUTORS[name](WorkerLimits(timeout_s=60)), WORDS)
     assert found == {word: word.upper() for word in WORDS}
 
 
 @EVERY
 def test_nothing_to_do(name: str) -> None:
-    assert kinds(EXECUTORS[name](Limits()), []) == {}
+    assert kinds(EXECUTORS[name](WorkerLimits()), []) == {}
 
 
 @EVERY
 def test_an_exception_is_an_outcome_without_its_message(name: str) -> None:
-    outcomes = list(EXECUTORS[name](Limits()).run(misbehave, ["raise", "fine"]))
+    outcomes = list(EXECUTORS[name](WorkerLimits()).run(misbehave, ["raise", "fine"]))
     failure = next(o.failure for o in outcomes if o.item == "raise")
     assert failure.kind == "exception"
     assert failure.detail.startswith("ValueError at batch_jobs:")
@@ -62,14 +62,14 @@ def test_an_exception_is_an_outcome_without_its_message(name: str) -> None:
 
 @EVERY
 def test_a_hanging_item_times_out(name: str) -> None:
-    found = kinds(EXECUTORS[name](Limits(timeout_s=1.0)), ["hang", "a", "b"])
+    found = kinds(EXECUTORS[name](WorkerLimits(timeout_s=1.0)), ["hang", "a", "b"])
     assert found == {"hang": "timeout", "a": "A", "b": "B"}
 
 
 @pytest.mark.parametrize("name", ["pool", pytest.param("dask", marks=pytest.mark.slow)])
 def test_crashes_cost_only_their_own_item(name: str) -> None:
     words = ["kill 1", "a", "exit 1", "b", "hang", "c", "kill 2", "kill 3", "d", "e"]
-    found = kinds(EXECUTORS[name](Limits(timeout_s=2.0)), words)
+    found = kinds(EXECUTORS[name](WorkerLimits(timeout_s=2.0)), words)
     assert {w for w in words if found[w] == "crash"} == {"kill 1", "kill 2", "kill 3", "exit 1"}
     assert found["hang"] == "timeout"
     assert [found[w] for w in "abcde"] == list("ABCDE")
@@ -77,7 +77,7 @@ def test_crashes_cost_only_their_own_item(name: str) -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="memory limits are Linux's")
 def test_memory_is_bounded() -> None:
-    found = kinds(PoolExecutor(1, Limits(timeout_s=60, memory_mb=1000)), ["eat", "a"])
+    found = kinds(PoolExecutor(1, WorkerLimits(timeout_s=60, memory_mb=1000)), ["eat", "a"])
     assert found == {"eat": "memory", "a": "A"}
 
 

@@ -15,7 +15,7 @@ import pytest
 from batch_pages import beats, draw
 
 from ecg4u.batch import Options, PageTask, PoolExecutor, find_inputs
-from ecg4u.batch.executors import Limits
+from ecg4u.batch.executors import WorkerLimits
 from ecg4u.batch.ledger import read_entries
 from ecg4u.batch.manifest import write_manifest
 from ecg4u.batch.memory import peak_mb, rss_mb
@@ -27,7 +27,7 @@ MANY = """
 import sys
 from pathlib import Path
 from ecg4u.batch import Options, PageTask, PoolExecutor, find_inputs
-from ecg4u.batch.executors import Limits
+from ecg4u.batch.executors import WorkerLimits
 from ecg4u.batch import memory
 
 memory.PAGES_BETWEEN = 1
@@ -149,6 +149,6 @@ def in_use_mb() -> float:
 
 @pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "mallinfo2"), reason="asks glibc")
 def test_kernels_for_every_number_of_names_are_not_kept() -> None:
-    (outcome,) = PoolExecutor(1, Limits(timeout_s=300)).run(held_by_kernels, ["x"])
+    (outcome,) = PoolExecutor(1, WorkerLimits(timeout_s=300)).run(held_by_kernels, ["x"])
     assert outcome.value is not None
     assert outcome.value < 3

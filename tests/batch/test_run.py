@@ -18,7 +18,7 @@ import pytest
 from batch_jobs import CopyTask
 
 from ecg4u.batch import Item, Options, PoolExecutor, SerialExecutor, Summary, run_batch
-from ecg4u.batch.executors import Limits
+from ecg4u.batch.executors import WorkerLimits
 from ecg4u.batch.ledger import Ledger, read_entries
 from ecg4u.batch.run import status_of
 from ecg4u.errors import OutputError, UsageError
@@ -35,7 +35,7 @@ def make_inputs(folder: Path, texts: dict[str, str]) -> Path:
 
 def run(source: Path, out: Path, *, isolate: bool = False, **options: Any) -> Summary:
     def executor(lock: str) -> Any:
-        limits = Limits(timeout_s=2.0, lock_path=lock)
+        limits = WorkerLimits(timeout_s=2.0, lock_path=lock)
         return PoolExecutor(2, limits) if isolate else SerialExecutor(limits)
 
     options.setdefault("task", CopyTask(str(out)))

@@ -33,7 +33,12 @@ def page_record(fs: float = 500.0, n: int = 5000) -> ECGRecord:
             column[shown] = signal[shown, index]
             signal[:, index] = column
     confidence = np.where(np.isfinite(signal), 0.75, 0.0)
-    provenance = Provenance("digitized", "ab" * 32, ("paper speed 25 mm/s",), {"rows": 4})
+    provenance = Provenance(
+        "digitized",
+        "ab" * 32,
+        ("paper speed 25 mm/s",),
+        {"corrected by hand": ["corners of the page"]},
+    )
     return ECGRecord(signal, fs, confidence=confidence, provenance=provenance, age=61.0, sex="F")
 
 
@@ -294,8 +299,8 @@ def header(first_line: str, *lines: str) -> str:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (header("x 1 500 100", "../secret.dat 16 1000 16 0 0 0 0 I"), "outside"),
-        (header("x 1 500 100", "https://example.org/a.dat 16 1000 16 0 0 0 0 I"), "outside"),
+        (header("x 1 500 100", "../secret.dat 16 1000 16 0 0 0 0 I"), "damaged"),
+        (header("x 1 500 100", "https://example.org/a.dat 16 1000 16 0 0 0 0 I"), "damaged"),
         (header("x 1 500 100000000000", "x.dat 16 1000 16 0 0 0 0 I"), "claims"),
         (header("x 1000000000 500 100", "x.dat 16 1000 16 0 0 0 0 I"), "claims"),
         (header("x 1 500 100", "missing.dat 16 1000 16 0 0 0 0 I"), "does not exist"),

@@ -191,7 +191,7 @@ def test_requests_of_another_shape(client: TestClient) -> None:
 
 @pytest.mark.parametrize(
     ("act", "status", "code"),
-    [("die", 422, "too_much_memory"), ("hog", 422, "too_much_memory")],
+    [("die", 422, "crashed"), ("hog", 422, "too_much_memory")],
 )
 def test_a_page_that_breaks_its_worker_harms_no_other(
     client: TestClient, act: str, status: int, code: str

@@ -1,0 +1,55 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from ecg4u.limits import MAX_MEMORY_MB, MAX_TIMEOUT_S, MEMORY_MB, TIMEOUT_S
+
+LEAST_MEMORY_MB = 500
+
+
+class FiniteRange(click.FloatRange):
+    """A number within bounds; unlike `click.FloatRange`, it refuses nan."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The number.
+
+        Raises
+        ------
+        click.BadParameter
+            If it is none, or out of bounds.
+        """
+        number = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value!r} is not a number within bounds.", param, ctx)
+        return number
+
+
+def limit_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """``--timeout`` and ``--memory`` of one input, alike in all commands."""
+    for option in (
+        click.option(
+            "--memory",
+            "--memory-mb",
+            "memory_mb",
+            type=click.IntRange(LEAST_MEMORY_MB, MAX_MEMORY_MB),
+            default=MEMORY_MB,
+            show_default=True,
+            help="MB of data that work on one input may take.",
+        ),
+        click.option(
+            "--timeout",
+            "timeout_s",
+            type=FiniteRange(0.01, MAX_TIMEOUT_S),
+            default=TIMEOUT_S,
+            show_default=True,
+            help="Seconds that one input may take.",
+        ),
+    ):
+        command = option(command)
+    return command

@@ -1,0 +1,272 @@
+"""Limits of time and memory for whatever works on an input: the same for every face.
+
+A damaged or malicious file can make any decoder hang or take all memory, and then no Python code
+runs that could stop it. So each input is worked on by a process that can be spared: a fork of the
+command line, a worker of the batch or of the service. `prepare_worker` limits such a process, and
+`supervised` is the fork. Within it, what `reading` wraps has narrower limits still: they are kept
+by the system, so they hold inside C libraries, too.
+
+Without these limits (in a program that imports ecg4u, on Windows, and of memory on macOS) the
+bounds on sizes and counts that each reader checks remain.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import signal
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from ecg4u.errors import ECG4UError, UnreadableInputError
+
+TIMEOUT_S = 120.0
+MEMORY_MB = 6000
+"""Default limits of one input, from the file to the report."""
+READ_TIMEOUT_S = 60.0
+READ_MEMORY_MB = 1450
+"""Limits of reading and decoding one input, the memory beyond what the process holds already."""
+MAX_TIMEOUT_S = 1e6
+MAX_MEMORY_MB = 1_000_000
+
+ENVIRONMENT = {
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "OMP_WAIT_POLICY": "PASSIVE",
+    "ONEDNN_PRIMITIVE_CACHE_CAPACITY": "16",
+    "LRU_CACHE_CAPACITY": "16",
+}
+"""Set before a worker starts, for a library reads it when it is loaded. Sums over several threads
+are added in another order, so that results would differ with the number of cores; more threads than
+cores spin while they wait for each other; and oneDNN and torch (the last two) each keep 1,024
+kernels, 0.2 MB for each new number of lead names on a page, if nothing else is said."""
+
+_PR_SET_PDEATHSIG = 1
+_WATCH_S = 1.0
+_POLL_S = 0.005
+_END_S = 2.0
+_can_be_spared = False
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Of one input: seconds and megabytes of data (1e6 bytes); None is no limit."""
+
+    timeout_s: float | None = TIMEOUT_S
+    memory_mb: int | None = MEMORY_MB
+
+
+def prepare_worker(memory_mb: int | None, parent: int) -> None:
+    """Limit this process, which can be spared, and let it end when ``parent`` does."""
+    global _can_be_spared
+    _can_be_spared = True
+    die_with(parent)
+    with contextlib.suppress(ImportError, ValueError, OSError):
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        if memory_mb:
+            resource.setrlimit(resource.RLIMIT_DATA, (memory_mb * 1_000_000,) * 2)
+
+
+def supervised(work: Callable[[], int], limits: Limits) -> int:
+    """Run ``work`` in a fork of this process within ``limits``; returns its exit code.
+
+    Call it before anything heavy is imported: the fork then costs two milliseconds. Where there is
+    no fork (Windows), ``work`` runs in this process, without limits.
+
+    Raises
+    ------
+    UnreadableInputError
+        If the input took too long or brought its process down.
+    """
+    if not hasattr(os, "fork"):
+        return work()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os.environ.update(ENVIRONMENT)
+    parent = os.getpid()
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            prepare_worker(limits.memory_mb, parent)
+            code = work()
+            sys.stdout.flush()
+            sys.stderr.flush()
+        finally:
+            os._exit(code)
+    return _exit_code(child, limits)
+
+
+def _exit_code(child: int, limits: Limits) -> int:
+    try:
+        status = _wait(child, limits.timeout_s)
+    except BaseException:  # Ctrl-C: the child was told, too, and may clean up
+        with contextlib.suppress(BaseException):
+            if _wait(child, _END_S) is None:
+                _end(child)
+        raise
+    if status is None:
+        _end(child)
+        raise too_slow(limits.timeout_s)
+    code = os.waitstatus_to_exitcode(status)
+    if code >= 0:
+        return code
+    if reading_took_too_long(code):
+        raise too_slow(READ_TIMEOUT_S)
+    if -code in (signal.SIGINT, signal.SIGTERM):
+        raise KeyboardInterrupt
+    raise UnreadableInputError(
+        f"The input brought down the process that worked on it ({signal_name(-code)}).",
+        stage="limits",
+        hint="The file is damaged, or it needs more than --memory.",
+    )
+
+
+def _wait(child: int, seconds: float | None) -> int | None:
+    end = time.monotonic() + (MAX_TIMEOUT_S if seconds is None else seconds)
+    while time.monotonic() < end:
+        done, status = os.waitpid(child, os.WNOHANG)
+        if done:
+            return status
+        time.sleep(_POLL_S)
+    return None
+
+
+def _end(child: int) -> None:
+    with contextlib.suppress(OSError):
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+
+
+def too_slow(seconds: float | None) -> UnreadableInputError:
+    """The error of an input that took longer than it may."""
+    return UnreadableInputError(
+        f"The input took longer than {seconds:g} s.",
+        stage="limits",
+        hint="If the file is as it should be: allow more with --timeout, or crop the page.",
+    )
+
+
+def reading_took_too_long(exit_code: int | None) -> bool:
+    """Whether a worker ended thus because `reading` ended it."""
+    return hasattr(signal, "SIGALRM") and exit_code == -signal.SIGALRM
+
+
+def too_much_memory() -> UnreadableInputError:
+    """The error of an input that needs more memory than it may take."""
+    return UnreadableInputError(
+        "The input needs more memory than it may take.",
+        stage="limits",
+        hint="Export or scan it at 300 dpi, or allow more with --memory.",
+    )
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an exception means so: torch and OpenCV have their own."""
+    if isinstance(error, MemoryError):
+        return True
+    text = str(error)
+    return "can't allocate memory" in text or "Insufficient memory" in text
+
+
+@contextlib.contextmanager
+def reading() -> Iterator[None]:
+    """Within it, an input is read and decoded: in a worker, under narrower limits.
+
+    Raises
+    ------
+    UnreadableInputError
+        If memory does not suffice. If time does not, the system ends the process with SIGALRM.
+    """
+    try:
+        if _can_be_spared:
+            with _time_limit(), _memory_limit():
+                yield
+        else:
+            yield
+    except MemoryError:
+        raise too_much_memory() from None
+
+
+@contextlib.contextmanager
+def _time_limit() -> Iterator[None]:
+    """The system's own action on SIGALRM, which needs no Python code to run."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.setitimer(signal.ITIMER_REAL, READ_TIMEOUT_S)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+@contextlib.contextmanager
+def _memory_limit() -> Iterator[None]:
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    narrower = _data_bytes() + READ_MEMORY_MB * 1_000_000
+    if soft != resource.RLIM_INFINITY and soft <= narrower:
+        yield
+        return
+    resource.setrlimit(resource.RLIMIT_DATA, (narrower, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_DATA, (soft, hard))
+
+
+def _data_bytes() -> int:
+    """What counts toward RLIMIT_DATA in this process."""
+    try:
+        with open("/proc/self/statm", encoding="ascii") as file:
+            return int(file.read().split()[5]) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, ValueError, IndexError):
+        return 0
+
+
+def die_with(parent: int) -> None:
+    """End this process when its parent is gone, even when that is killed without warning."""
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError, AttributeError):
+            ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(_WATCH_S)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def signal_name(number: int) -> str:
+    """``SIGSEGV`` for 11."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+
+
+def where(error: BaseException) -> str:
+    """Type and place of an exception, without its message: ``ValueError at ecg4u.io.pages:12``."""
+    name = error.code if isinstance(error, ECG4UError) else type(error).__name__
+    frames = traceback.extract_tb(error.__traceback__)
+    ours = [frame for frame in frames if f"{os.sep}ecg4u{os.sep}" in frame.filename] or frames
+    if not ours:
+        return name
+    path = Path(ours[-1].filename)
+    parts = path.with_suffix("").parts
+    start = len(parts) - 1 - parts[::-1].index("ecg4u") if "ecg4u" in parts else len(parts) - 1
+    return f"{name} at {'.'.join(parts[start:])}:{ours[-1].lineno}"
