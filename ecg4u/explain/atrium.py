@@ -61,7 +61,8 @@ def atrium(measured: Measured) -> Atrium | None:
     rows = np.flatnonzero(known[:, leads].all(axis=1)) if len(leads) else np.zeros(0, int)
     if len(rows) < MIN_STRIP_S * FS_HZ or len(measured.beats) < MIN_BEATS:
         return None
-    curve = np.nanmean(measured.probability[:, leads, 0], axis=1)
+    waves = measured.probability[:, leads, 0]
+    curve = np.where(np.isfinite(waves), waves, 0.0).mean(axis=1)
     middles = [(w.onset + w.offset) / 2 for w in find_waves(curve, threshold=THRESHOLD)]
     p = np.array(middles)
     r = measured.beats.r.astype(float)

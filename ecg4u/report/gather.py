@@ -36,6 +36,31 @@ def _feature_row(key: str, feature: Feature) -> FeatureRow:
     return FeatureRow(title, f"{_digits(feature.value, feature.unit)}{_unit(feature)}", note)
 
 
+def vitals(features: Features) -> list[FeatureRow]:
+    """Rate, PR, QRS, QT, QTc and axis, as an ECG printout has them at its head."""
+    if not features.beats:
+        return []
+    return [
+        _vital("Rate", features, "rate"),
+        _vital("PR", features, "pr"),
+        _vital("QRS", features, "qrs"),
+        _vital("QT", features, "qt"),
+        _vital("QTc (Bazett)", features, "qtc_bazett"),
+        _vital("QTc (Fridericia)", features, "qtc_fridericia"),
+        _vital("QRS axis", features, "axis"),
+    ]
+
+
+def _vital(title: str, features: Features, key: str) -> FeatureRow:
+    feature = features.globals[key]
+    if feature.value is None:
+        return FeatureRow(title, "", "not measured")
+    spread = feature.uncertainty if key != "rate" else None
+    note = f"± {_digits(spread, feature.unit)}" if spread else ""
+    unit = " per min" if feature.unit == "/min" else _unit(feature)
+    return FeatureRow(title, f"{_digits(feature.value, feature.unit)}{unit}", note)
+
+
 def lead_table(features: Features) -> LeadTable | None:
     """The features of each lead's median beat, one row a lead."""
     columns: dict[str, str] = {}
@@ -96,7 +121,7 @@ def page_doubt(analysis: Analysis) -> str:
         reasons.append(f"the gain is assumed to be {gain} mm/mV")
     if not reasons:
         return ""
-    return f"The page was read with doubts, so mind the numbers too: {'; '.join(reasons)}."
+    return f"read with reservations, so check the numbers too: {'; '.join(reasons)}."
 
 
 def _in_words(reason: str) -> str:

@@ -10,12 +10,6 @@ CLASS_TITLES = {
 }
 """The classes as the reading calls them, at the head of a line."""
 
-VERDICTS = {
-    "ok": "The network is within its usual range on this ECG.",
-    "uncertain": "The network is not sure about this ECG.",
-    "unreadable": "The network gives no opinion.",
-}
-
 SECTIONS = ("Rate", "Rhythm", "Axis", "Intervals", "QRS", "ST-T", "Conclusion")
 """The standard order of an ECG reading."""
 
@@ -38,7 +32,6 @@ GRID_SOURCES = {
 }
 
 DISCLAIMER = (
-    "A research and teaching aid, not a medical device. It can be wrong. It looks for nine "
-    "classes; of what lies outside them it tells a little and misses much. Read the tracing "
-    "yourself; decide nothing on this alone."
+    "Research and teaching aid, not a medical device. It can be wrong and misses findings: "
+    "read the tracing yourself."
 )

@@ -101,6 +101,14 @@
     });
   }
 
+  const all = document.getElementById("open-all");
+  if (all) all.addEventListener("click", () => {
+    const folds = [...document.querySelectorAll(".folded > details")];
+    const open = folds.some((fold) => !fold.open);
+    for (const fold of folds) fold.open = open;
+    all.textContent = open ? "Close all details" : "Open all details";
+  });
+
   const toggle = document.getElementById("show-read");
   if (toggle) toggle.addEventListener("change", () => {
     document.querySelector(".page").classList.toggle("bare", !toggle.checked);
