@@ -115,7 +115,9 @@ def measured_findings(
     if not features.beats:
         return ()
     case = _Case(features, criteria, places, patient, atrium)
-    urgent = [found for rule in URGENT for found in rule(case)]
+    urgent = sorted(
+        (found for rule in URGENT for found in rule(case)), key=lambda f: f.certainty != "likely"
+    )
     others = [found for rule in OTHERS for found in rule(case)]
     told = {found.code for found in urgent}
     return (*urgent, *(found for found in others if not told & REPLACED.get(found.code, set())))
@@ -333,6 +335,8 @@ def _prolonged_qt(case: _Case) -> Iterator[MeasuredFinding]:
 
 def _wide_qrs(case: _Case) -> Iterator[MeasuredFinding]:
     if not case.wide or case.met("LBBB") or case.met("RBBB"):
+        return
+    if next(c.outcome for c in case.criteria if c.name == "QRS duration") == "cannot tell":
         return
     yield MeasuredFinding(
         "qrs_wide",

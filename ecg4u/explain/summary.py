@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
 
 from ecg4u.explain.titles import CLASSES as CLASS_TITLES
-from ecg4u.explain.titles import listed, percent
+from ecg4u.explain.titles import capital, listed, percent
 
 if TYPE_CHECKING:
+    from ecg4u.digitize.result import Digitization
     from ecg4u.explain.result import CriterionResult, Explanation, MeasuredFinding
     from ecg4u.model import Classification, ClassResult
 
@@ -30,7 +31,10 @@ SIGNAL_WORDS = {
 }
 """What the verdict of a classification means: it speaks of the signal, not of the heart."""
 
-Kind = Literal["urgent", "class", "other", "normal", "none", "unreadable", "doubt"]
+GRADED = {"missing": "not found", "poor": "poorly read", "fair": "read with some doubt"}
+"""Leads of a grade that is not good."""
+
+Kind = Literal["urgent", "class", "other", "open", "normal", "none", "unreadable", "doubt"]
 Certainty = Literal["likely", "possible", ""]
 
 
@@ -56,7 +60,7 @@ class Line:
 def summarize(
     classification: Classification | None,
     explanation: Explanation | None = None,
-    page_doubt: str = "",
+    digitization: Digitization | None = None,
 ) -> tuple[Line, ...]:
     """What to read first, in order: urgent, classes, other findings, doubts.
 
@@ -66,8 +70,8 @@ def summarize(
         The network's answer.
     explanation : Explanation or None
         Measured findings and criteria; without it only the network speaks.
-    page_doubt : str
-        Why the signals themselves may be wrong, as a sentence; "" where nothing says so.
+    digitization : Digitization or None
+        The page that the signals were read from: its grade and its scale may raise doubts.
     """
     if classification is not None and classification.verdict == "unreadable":
         return (Line("unreadable", "Not readable as an ECG", "", " ".join(classification.reasons)),)
@@ -79,18 +83,9 @@ def summarize(
     classes = list(_classes(classification, criteria, told))
     lines += classes
     lines += [_measured(found, None) for found in findings if found.level == "other"]
+    lines += _open(explanation, {line.code for line in lines})
     lines += _normal_or_none(classification, lines, measured=explanation is not None)
-    return (*lines, *_doubts(classification, page_doubt))
-
-
-def summary_values(lines: Sequence[Line]) -> list[dict[str, Any]]:
-    """The lines as plain values for result.json."""
-    return [asdict(line) for line in lines]
-
-
-def capital(text: str) -> str:
-    """``text`` as the head of a line."""
-    return text[:1].upper() + text[1:]
+    return (*lines, *_doubts(classification, page_doubt(digitization)))
 
 
 def class_title(name: str) -> str:
@@ -142,6 +137,21 @@ def _likely(row: ClassResult, met: bool) -> bool:
     return row.positive and (row.probability >= LIKELY or met)
 
 
+def _open(explanation: Explanation | None, told: set[str]) -> Iterator[Line]:
+    """Classes left open by a value within measurement error of its limit, or by age or sex."""
+    if explanation is None:
+        return
+    from ecg4u.explain.conclusion import undecided
+
+    parts = [
+        f"{CLASS_TITLES[name]} ({row.numbers})"
+        for name, row in undecided(explanation.criteria).items()
+        if name != "Normal" and name not in told
+    ]
+    if parts:
+        yield Line("open", "Indeterminate by measurement", "", "; ".join(parts))
+
+
 def _normal_or_none(
     opinion: Classification | None, lines: Sequence[Line], *, measured: bool
 ) -> Iterator[Line]:
@@ -151,7 +161,7 @@ def _normal_or_none(
     normal = next((r for r in opinion.results if r.name == "Normal"), None)
     network = "" if normal is None else f"network {percent(normal.probability)}"
     if normal is not None and normal.positive:
-        if not lines:
+        if all(line.kind == "open" for line in lines):
             yield Line("normal", "Normal ECG", "likely", network, "Normal")
         elif any(line.kind in ("urgent", "class") for line in lines):
             yield Line(
@@ -164,18 +174,35 @@ def _normal_or_none(
         else:
             yield Line("normal", "Otherwise a normal ECG", "likely", network, "Normal")
     elif not any(line.kind == "class" for line in lines):
-        if lines:
+        if any(line.kind != "open" for line in lines):
             yield Line("none", "The network finds none of its nine classes")
         else:
             title = "Nothing found of what was looked for" if measured else "None of nine classes"
             yield Line("none", title, "", f"normal: {network}" if network else "")
 
 
-def _doubts(opinion: Classification | None, page_doubt: str) -> Iterator[Line]:
+def _doubts(opinion: Classification | None, page: str) -> Iterator[Line]:
     if opinion is not None and opinion.reasons:
         yield Line("doubt", "Reservations", "", " ".join(opinion.reasons))
-    if page_doubt:
-        yield Line("doubt", "Page", "", page_doubt)
+    if page:
+        yield Line("doubt", "Page", "", page)
+
+
+def page_doubt(page: Digitization | None) -> str:
+    """Why the signals themselves may be wrong; "" where nothing says so."""
+    if page is None:
+        return ""
+    reasons = [] if page.grade == "good" else [_graded(r) for r in page.grade_reasons]
+    if page.calibration.gain_from == "assumed":
+        reasons.append(f"gain assumed to be {page.calibration.gain_mm_per_mv:g} mm/mV")
+    if not reasons:
+        return ""
+    return f"read with reservations, so check the numbers too: {'; '.join(reasons)}"
+
+
+def _graded(reason: str) -> str:
+    grade, colon, leads = reason.partition(": ")
+    return f"{GRADED.get(grade, grade)}{colon}{leads}"
 
 
 def signal_line(opinion: Classification) -> str:

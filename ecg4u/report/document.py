@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from ecg4u.explain.summary import class_title, summarize
 from ecg4u.report import figure, figure_layers, headline, sections
-from ecg4u.report.gather import facts, feature_rows, lead_table, page_doubt, warning_lines
+from ecg4u.report.gather import facts, feature_rows, lead_table, warning_lines
 from ecg4u.report.markup import Markup, join, number, tag
 
 if TYPE_CHECKING:
@@ -120,7 +120,7 @@ def _document(heading: str, body: Markup) -> str:
 
 def _top(analysis: Analysis, why: Explanation | None) -> Markup:
     """What one page A4 holds: summary, measurements and the twelve leads; then the reading."""
-    lines = summarize(analysis.classification, why, page_doubt(analysis))
+    lines = summarize(analysis.classification, why, analysis.digitization)
     words = join(
         [
             headline.summary(lines, why.conflicts if why else ()),
@@ -184,9 +184,7 @@ def _reasons(why: Explanation | None) -> list[tuple[str, str, Markup]]:
         (
             "why",
             "What the network used",
-            join([sections.why(why.attributions), _why_note()])
-            if why.attributions
-            else Markup(""),
+            join([sections.why(why.attributions), _why_note()]) if why.attributions else Markup(""),
         ),
         ("criteria", "Published criteria, measured here", sections.criteria(why.criteria)),
     ]
@@ -214,9 +212,7 @@ def _figure(analysis: Analysis, why: Explanation | None) -> Markup:
     sheet = tag(
         "g",
         figure.grid(paper),
-        *(
-            figure_layers.attribution_band(view, paper, shown=False) for view in bands
-        ),
+        *(figure_layers.attribution_band(view, paper, shown=False) for view in bands),
         figure_layers.cited_places(sentences, paper),
         figure.pulses(paper),
         figure.traces(analysis.record, paper),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ecg4u.explain.titles import FEATURES
 from ecg4u.record import LEADS
 from ecg4u.report.markup import number
-from ecg4u.report.names import GRADED, GRID_SOURCES, SCALE_SOURCES
+from ecg4u.report.names import GRID_SOURCES, SCALE_SOURCES
 from ecg4u.report.view import Facts, FeatureRow, LeadTable
 
 if TYPE_CHECKING:
@@ -108,25 +108,6 @@ def warning_lines(analysis: Analysis) -> list[str]:
     if missing:
         lines.append(f"Not shown or not read: {', '.join(missing)}")
     return list(dict.fromkeys(lines))
-
-
-def page_doubt(analysis: Analysis) -> str:
-    """In a sentence, why the signals themselves may be wrong; empty where nothing says so."""
-    page = analysis.digitization
-    if page is None:
-        return ""
-    reasons = [] if page.grade == "good" else [_in_words(r) for r in page.grade_reasons]
-    if page.calibration.gain_from == "assumed":
-        gain = number(page.calibration.gain_mm_per_mv)
-        reasons.append(f"the gain is assumed to be {gain} mm/mV")
-    if not reasons:
-        return ""
-    return f"read with reservations, so check the numbers too: {'; '.join(reasons)}."
-
-
-def _in_words(reason: str) -> str:
-    grade, colon, leads = reason.partition(": ")
-    return f"{GRADED.get(grade, grade)}{colon}{leads}"
 
 
 def facts(analysis: Analysis) -> Facts:

@@ -29,7 +29,7 @@ def summary(lines: Sequence[Line], conflicts: Sequence[str] = ()) -> Markup:
         _group("class", lines),
         *(_single(line) for line in lines if line.kind in ("normal", "unreadable")),
         _others([line for line in lines if line.kind == "other"]),
-        *(_quiet(line, "none") for line in lines if line.kind == "none"),
+        *(_quiet(line, "none") for line in lines if line.kind in ("open", "none")),
         *(_quiet(line, "doubt") for line in lines if line.kind == "doubt"),
         _conflicts(conflicts),
         attrs={"class": f"verdict {level}", "id": "summary", "role": "status"},

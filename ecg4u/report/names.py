@@ -13,9 +13,6 @@ CLASS_TITLES = {
 SECTIONS = ("Rate", "Rhythm", "Axis", "Intervals", "QRS", "ST-T", "Conclusion")
 """The standard order of an ECG reading."""
 
-GRADED = {"missing": "not found", "poor": "poorly read", "fair": "read with some doubt"}
-"""Leads of a grade that is not good."""
-
 SCALE_SOURCES = {
     "pulse": "read from the calibration pulse",
     "text": "read from the page's print",
