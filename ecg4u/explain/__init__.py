@@ -93,7 +93,6 @@ def explain(
 
     import numpy as np
 
-    from ecg4u.explain.atrium import atrium
     from ecg4u.explain.conflicts import conflicts
     from ecg4u.explain.contrast import contrasts
     from ecg4u.explain.criteria import Patient, evaluate
@@ -121,7 +120,7 @@ def explain(
     places = Places(np.isfinite(seen.signal), features)
     patient = Patient(record.age, record.sex)
     criteria = evaluate(features, patient, places)
-    findings = measured_findings(features, criteria, places, patient, atrium(seen))
+    findings = measured_findings(features, criteria, places, patient)
     measured = time.monotonic()
     attributions: tuple[Attribution, ...] = ()
     network: LogOdds | None = classifier

@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
-from ecg4u.explain.atrium import Atrium
 from ecg4u.explain.criteria import (
     AGAINST_R_PRIME,
     INVERTED_T_MV,
@@ -35,6 +34,8 @@ TACHYCARDIA, BRADYCARDIA = 100, 50
 """Beats per minute; sinus bradycardia begins below 50 (ACC/AHA/HRS 2018)."""
 WIDE_FAST = 120
 """Per minute; from here a wide-complex rhythm is urgent even where P waves seem to precede it."""
+ESCAPE_NARROW, ESCAPE_WIDE = 50, 60
+"""Per minute, below which a regular rhythm without P waves before a narrow or wide QRS is slow."""
 VERY_FAST, VERY_SLOW = 150, 40
 """Per minute: rates at which the rate itself is urgent."""
 LOOK_ALIKES = "early repolarization, pericarditis, hypertrophy or an aneurysm can look alike"
@@ -62,7 +63,6 @@ class _Case:
     criteria: tuple[CriterionResult, ...]
     places: Places
     patient: Patient
-    atrium: Atrium | None
 
     def value(self, name: str) -> float | None:
         return self.features.value(name)
@@ -99,7 +99,6 @@ def measured_findings(
     criteria: tuple[CriterionResult, ...],
     places: Places,
     patient: Patient,
-    atrium: Atrium | None = None,
 ) -> tuple[MeasuredFinding, ...]:
     """Urgent findings, then the others outside the nine classes, each with numbers and certainty.
 
@@ -109,12 +108,10 @@ def measured_findings(
         What was measured, how the published criteria judge it, and where it can be seen.
     patient : Patient
         Age and sex where known.
-    atrium : Atrium or None
-        P waves marked one by one, where a lead shows the rhythm long enough.
     """
     if not features.beats:
         return ()
-    case = _Case(features, criteria, places, patient, atrium)
+    case = _Case(features, criteria, places, patient)
     urgent = sorted(
         (found for rule in URGENT for found in rule(case)), key=lambda f: f.certainty != "likely"
     )
@@ -206,18 +203,25 @@ def _wide_tachycardia(case: _Case) -> Iterator[MeasuredFinding]:
     )
 
 
-def _av_block(case: _Case) -> Iterator[MeasuredFinding]:
-    atrium, rate = case.atrium, case.value("rate")
-    if atrium is None or rate is None or not atrium.dissociated:
+def _escape_rhythm(case: _Case) -> Iterator[MeasuredFinding]:
+    """A slow regular rhythm that no P waves precede: the ventricles go their own way.
+
+    In complete AV block P waves march through the QRS complexes, so that what precedes them never
+    repeats; with fibrillating atria a regular slow rhythm means the same.
+    """
+    rate, present = case.value("rate"), case.value("p_presence")
+    if rate is None or present is None or present >= 0.5 or case.rhythm != "regular":
+        return
+    if round(rate) >= (ESCAPE_WIDE if case.surely_wide else ESCAPE_NARROW):
         return
     yield MeasuredFinding(
-        "complete_av_block",
+        "escape_rhythm",
         "urgent",
-        "Complete AV block",
-        f"ventricular rate {rate:.0f} per minute, atrial rate {atrium.rate_per_min:.0f} per "
-        f"minute; PR varies from {atrium.shortest_pr_ms:.0f} to {atrium.longest_pr_ms:.0f} ms",
+        f"Slow regular rhythm without conducted P waves, {rate:.0f} per minute",
+        f"QRS {describe(case.features.globals['qrs'])}, beat-to-beat correlation before the QRS "
+        f"{case.value('p_correlation') or 0.0:.2f}",
         "possible",
-        "look for P waves that march through the QRS complexes",
+        "complete AV block or another escape rhythm: look for P waves that march through",
         case.places.strip(),
     )
 
@@ -419,7 +423,7 @@ def _span(features: Features, lead: str) -> float | None:
     return max(waves) - min(*waves, 0.0)
 
 
-URGENT = (_st_elevation, _wide_tachycardia, _av_block, _extreme_rate, _pause, _long_qt)
+URGENT = (_st_elevation, _wide_tachycardia, _escape_rhythm, _extreme_rate, _pause, _long_qt)
 OTHERS = (
     _slow_or_fast, _wide_qrs, _prolonged_qt, _q_waves, _inverted_t, _axis, _low_voltage,
 )  # fmt: skip

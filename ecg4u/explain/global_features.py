@@ -130,14 +130,8 @@ def p_features(measured: Measured, rr: FloatArray) -> dict[str, Feature]:
     )
     return {
         "p_correlation": Feature("p_correlation", correlation),
-        "p_probability": Feature(
-            "p_probability", probability, reason="low where a P wave has no clear borders"
-        ),
-        "p_presence": Feature(
-            "p_presence",
-            float(1 / (1 + np.exp(-score))),
-            reason="from correlation (most weight), delineation and RR regularity",
-        ),
+        "p_probability": Feature("p_probability", probability),
+        "p_presence": Feature("p_presence", float(1 / (1 + np.exp(-score)))),
     }
 
 

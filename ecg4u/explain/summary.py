@@ -84,7 +84,7 @@ def summarize(
     lines += classes
     lines += [_measured(found, None) for found in findings if found.level == "other"]
     lines += _open(explanation, {line.code for line in lines})
-    lines += _normal_or_none(classification, lines, measured=explanation is not None)
+    lines += _normal_or_none(classification, lines, criteria.get("Normal"))
     return (*lines, *_doubts(classification, page_doubt(digitization)))
 
 
@@ -126,7 +126,7 @@ def _classes(
         parts = [f"network {percent(row.probability)}, threshold {percent(row.threshold)}"]
         if judged is not None:
             parts.append(CRITERIA_WORDS[judged.outcome])
-        if not row.positive:
+        if not _likely(row, row.name in met):
             parts.append(reliability(row))
         sure: Certainty = "likely" if _likely(row, row.name in met) else "possible"
         detail = "; ".join(filter(None, parts))
@@ -153,7 +153,7 @@ def _open(explanation: Explanation | None, told: set[str]) -> Iterator[Line]:
 
 
 def _normal_or_none(
-    opinion: Classification | None, lines: Sequence[Line], *, measured: bool
+    opinion: Classification | None, lines: Sequence[Line], criteria: CriterionResult | None
 ) -> Iterator[Line]:
     """Normal where nothing speaks against it; that nothing was found only where that is so."""
     if opinion is None:
@@ -177,8 +177,10 @@ def _normal_or_none(
         if any(line.kind != "open" for line in lines):
             yield Line("none", "The network finds none of its nine classes")
         else:
-            title = "Nothing found of what was looked for" if measured else "None of nine classes"
-            yield Line("none", title, "", f"normal: {network}" if network else "")
+            met = criteria is not None and criteria.outcome == "met"
+            parts = ["measured criteria of a normal ECG met" if met else "", f"normal: {network}"]
+            title = "Nothing found of what was looked for"
+            yield Line("none", title, "", "; ".join(filter(None, parts)))
 
 
 def _doubts(opinion: Classification | None, page: str) -> Iterator[Line]:

@@ -42,6 +42,12 @@ FEATURES: Mapping[str, str] = {
     "p_area": "P area",
 }
 
+NOTES: Mapping[str, str] = {
+    "p_probability": "low where a P wave has no clear borders",
+    "p_presence": "from correlation (most weight), delineation and RR regularity",
+}
+"""What a reader must know to understand a value that another one seems to contradict."""
+
 CLASSES: Mapping[str, str] = {
     "Normal": "a normal ECG",
     "AF": "atrial fibrillation",

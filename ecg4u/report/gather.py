@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ecg4u.explain.titles import FEATURES
+from ecg4u.explain.titles import FEATURES, NOTES
 from ecg4u.record import LEADS
 from ecg4u.report.markup import number
 from ecg4u.report.names import GRID_SOURCES, SCALE_SOURCES
@@ -30,7 +30,7 @@ def _feature_row(key: str, feature: Feature) -> FeatureRow:
     title = FEATURES.get(key, feature.name)
     if feature.value is None:
         return FeatureRow(title, "", feature.reason)
-    note = feature.reason
+    note = NOTES.get(key, "")
     if feature.uncertainty:
         note = f"± {_digits(feature.uncertainty, feature.unit)} {note}".strip()
     return FeatureRow(title, f"{_digits(feature.value, feature.unit)}{_unit(feature)}", note)
@@ -52,8 +52,8 @@ def vitals(features: Features) -> list[FeatureRow]:
 
 
 def _vital(title: str, features: Features, key: str) -> FeatureRow:
-    feature = features.globals[key]
-    if feature.value is None:
+    feature = features.globals.get(key)
+    if feature is None or feature.value is None:
         return FeatureRow(title, "", "not measured")
     spread = feature.uncertainty if key != "rate" else None
     note = f"± {_digits(spread, feature.unit)}" if spread else ""
