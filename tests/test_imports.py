@@ -13,6 +13,7 @@ ROOMS = (
     "errors",
     "record",
     "_callable",
+    "compare",
     "paper",
     "io",
     "digitize",

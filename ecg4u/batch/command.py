@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import re
 import signal
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ecg4u.errors import BatchFailuresError, ECG4UError, UsageError
+from ecg4u.errors import BatchFailuresError, ECG4UError, MissingDependencyError, UsageError
 
 if TYPE_CHECKING:
     from ecg4u.batch.executors import Executor
@@ -178,6 +179,7 @@ def executor_of(
     from ecg4u.batch.executors import DaskExecutor, Limits, PoolExecutor, SerialExecutor
 
     n = jobs if jobs is not None else n_cores()
+    require("distributed" if scheduler is not None else "pebble" if n else None)
 
     def make(lock_path: str) -> Executor:
         limits = Limits(timeout_s, memory_mb, lock_path)
@@ -187,6 +189,17 @@ def executor_of(
         return PoolExecutor(n, limits) if n else SerialExecutor(limits)
 
     return make
+
+
+def require(package: str | None) -> None:
+    """Say at once, before any file is looked at, that a package of the batch is missing."""
+    extra = {"pebble": "batch", "distributed": "cluster"}
+    if package is not None and importlib.util.find_spec(package) is None:
+        raise MissingDependencyError(
+            f"The batch needs {package}, which is not installed.",
+            stage="batch",
+            hint=f"pip install {package} (or ecg4u's extra [{extra[package]}]); -j 0 needs none.",
+        )
 
 
 def n_cores() -> int:

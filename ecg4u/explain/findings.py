@@ -293,7 +293,7 @@ def _long_qt(case: _Case) -> Iterator[MeasuredFinding]:
         f"{bazett.value:.0f} ms (Bazett), {fridericia.value:.0f} ms (Fridericia), "
         f"± {bazett.uncertainty or 0.0:.0f} ms",
         "likely" if sure > QTC_URGENT_MS and not case.wide else "possible",
-        "the wide QRS lengthens QT by itself" if case.wide else "",
+        "the wide QRS itself prolongs the QT" if case.wide else "",
         case.places.any_wave("QRS on", "T off"),
     )
 
@@ -328,7 +328,7 @@ def _prolonged_qt(case: _Case) -> Iterator[MeasuredFinding]:
         f"{describe(case.features.globals['qtc_bazett'])} (Bazett), "
         f"{case.value('qtc_fridericia') or 0.0:.0f} ms (Fridericia)",
         "likely" if sex is not None and not case.wide else "possible",
-        "the wide QRS lengthens QT by itself"
+        "the wide QRS itself prolongs the QT"
         if case.wide
         else ""
         if sex is not None

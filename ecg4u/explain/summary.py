@@ -126,7 +126,7 @@ def _classes(
         parts = [f"network {percent(row.probability)}, threshold {percent(row.threshold)}"]
         if judged is not None:
             parts.append(CRITERIA_WORDS[judged.outcome])
-        if not _likely(row, row.name in met):
+        if row.probability < LIKELY:
             parts.append(reliability(row))
         sure: Certainty = "likely" if _likely(row, row.name in met) else "possible"
         detail = "; ".join(filter(None, parts))
