@@ -101,6 +101,17 @@
     });
   }
 
+  const reading = document.getElementById("reading");
+  if (reading && matchMedia("(max-width: 40rem)").matches) {
+    const more = document.createElement("button");
+    more.type = "button";
+    more.className = "more screen-only";
+    more.textContent = "Show the full reading";
+    more.addEventListener("click", () => { reading.classList.remove("clipped"); more.remove(); });
+    reading.classList.add("clipped");
+    reading.append(more);
+  }
+
   const all = document.getElementById("open-all");
   if (all) all.addEventListener("click", () => {
     const folds = [...document.querySelectorAll(".folded > details")];
