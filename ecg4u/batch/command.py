@@ -63,6 +63,11 @@ _SHOWN_FAILURES = 20
 @click.option("--explain", is_flag=True, help="Reasons too (implies --classify).")
 @click.option("--report", is_flag=True, help="report.html for each page.")
 @click.option(
+    "--sheet",
+    is_flag=True,
+    help="contact-sheet.html: every page with its traces, those that need a look first.",
+)
+@click.option(
     "--deidentify",
     is_flag=True,
     help="Best effort: blank what is not trace, name results by content, not by file.",
@@ -111,6 +116,7 @@ def batch(
     classify: bool,
     explain: bool,
     report: bool,
+    sheet: bool,
     deidentify: bool,
     keep_sidecars: bool,
     sidecars: Path | None,
@@ -136,7 +142,15 @@ def batch(
     from ecg4u.batch.run import run_batch
     from ecg4u.batch.task import Options, PageTask
 
-    options = Options(format_, classify or explain, explain, report, deidentify, keep_sidecars)
+    if sheet and deidentify:
+        raise UsageError(
+            "A contact sheet shows the pages, and --deidentify keeps them out.",
+            stage="batch",
+            hint="Choose one of the two.",
+        )
+    options = Options(
+        format_, classify or explain, explain, report, deidentify, keep_sidecars, sheet
+    )
     with_end_on_sigterm()
     summary = run_batch(
         inputs,
@@ -151,6 +165,10 @@ def batch(
         on_error=on_error,
         quiet=quiet,
     )
+    if sheet:
+        from ecg4u.batch.sheet import write_sheet
+
+        click.echo(f"Contact sheet: {write_sheet(out)}", err=True)
     show_summary(summary, out, quiet=quiet)
     if summary.n_bad:
         raise BatchFailuresError(
