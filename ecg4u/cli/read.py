@@ -128,12 +128,14 @@ def explain(sources: tuple[str, ...], as_json: bool, options: ReadOptions) -> No
     help="Folder; with several inputs, a folder for each inside it.",
 )
 @FORMAT
+@click.option("--fhir", is_flag=True, help="fhir.json too: DiagnosticReport and Observations (R4).")
 @json_option
 @read_options(patient=True)
 def report(
     sources: tuple[str, ...],
     out: Path,
     formats: Sequence[str],
+    fhir: bool,
     as_json: bool,
     options: ReadOptions,
 ) -> None:
@@ -145,7 +147,7 @@ def report(
     def one(source: Path) -> None:
         folder = out if len(files) == 1 else out / source.stem
         analysis = _analyse(source, options)
-        written = write(analysis, folder, formats)
+        written = write(analysis, folder, formats, fhir=fhir)
         written += _leave_sidecar(analysis, folder / "signals", options.sidecar)
         for path in written:
             click.echo(str(path), err=True)
