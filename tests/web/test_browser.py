@@ -101,6 +101,35 @@ def test_the_whole_path(browser: Chromium, address: str, tmp_path: Path) -> None
     assert browser.run(f"fetch('/v1/ecg/{last}').then((r) => r.status)") == 404
 
 
+def test_reload_and_back_keep_the_result(browser: Chromium, address: str, tmp_path: Path) -> None:
+    browser.go(address)
+    browser.choose("#file", page_file(tmp_path))
+    browser.wait(view_is("prepare"))
+    browser.run("document.querySelector('#options').requestSubmit()")
+    browser.wait(view_is("result"))
+    identifier = browser.run("state.id")
+    browser.call("Page.reload")
+    browser.wait(f"document.readyState === 'complete' && {view_is('result')}")
+    assert browser.run("state.id") == identifier
+    browser.click("#again")
+    browser.wait(view_is("start"))
+    browser.run("history.back()")
+    browser.wait(f"{view_is('result')} && state.id === '{identifier}'")
+    browser.run(f"fetch('/v1/ecg/{identifier}', {{ method: 'DELETE' }})")
+    browser.call("Page.reload")
+    browser.wait(view_is("trouble"))
+    assert "no longer kept" in browser.run("$('trouble-heading').textContent")
+
+
+def test_the_example_can_be_tried(browser: Chromium, address: str) -> None:
+    browser.go(address)
+    browser.click("#example")
+    browser.wait(view_is("prepare"))
+    assert browser.run("state.bitmap.width") > 1000
+    browser.run("document.querySelector('#options').requestSubmit()")
+    browser.wait(view_is("result"))
+
+
 @pytest.fixture
 def fixing(browser: Chromium, address: str, tmp_path: Path) -> Chromium:
     """The browser where a page has been read and is being corrected."""
@@ -115,7 +144,7 @@ def fixing(browser: Chromium, address: str, tmp_path: Path) -> Chromium:
 
 
 def corrected(browser: Chromium) -> dict[str, object]:
-    """Compute again; what the service was told."""
+    """Apply; what the service was told."""
     before = browser.run("state.id")
     browser.click("#fix-go")
     browser.wait(f"state.id !== '{before}' && {view_is('result')}")
