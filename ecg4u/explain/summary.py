@@ -31,6 +31,21 @@ SIGNAL_WORDS = {
 }
 """What the verdict of a classification means: it speaks of the signal, not of the heart."""
 
+OTHER_TITLES = {
+    "pacemaker": "Paced rhythm",
+    "incomplete RBBB": "Incomplete right bundle branch block",
+    "complete RBBB": "Complete right bundle branch block",
+}
+MEASURED_TOO = {
+    "sinus tachycardia": {"tachycardia", "tachycardia_very_fast", "wide_complex_tachycardia"},
+    "sinus bradycardia": {"bradycardia", "bradycardia_severe"},
+    "complete RBBB": {"RBBB"},
+    "low voltage": {"low_voltage_limb"},
+    "long QT": {"qtc_prolonged", "qtc_over_500"},
+    "T wave inversion": {"t_inverted"},
+    "pathological Q wave": {"q_waves"},
+}
+"""Other findings of the network, and the lines that tell the same."""
 GRADED = {"missing": "not found", "poor": "poorly read", "fair": "read with some doubt"}
 """Leads of a grade that is not good."""
 
@@ -83,6 +98,7 @@ def summarize(
     classes = list(_classes(classification, criteria, told))
     lines += classes
     lines += [_measured(found, None) for found in findings if found.level == "other"]
+    lines += _beyond_the_nine(classification, {line.code for line in lines})
     lines += _open(explanation, {line.code for line in lines})
     lines += _normal_or_none(classification, lines, criteria.get("Normal"))
     return (*lines, *_doubts(classification, page_doubt(digitization)))
@@ -135,6 +151,18 @@ def _classes(
 
 def _likely(row: ClassResult, met: bool) -> bool:
     return row.positive and (row.probability >= LIKELY or met)
+
+
+def _beyond_the_nine(opinion: Classification | None, told: set[str]) -> Iterator[Line]:
+    """Other findings by the network, where no measured finding or class tells them already."""
+    rows: tuple[ClassResult, ...] = getattr(opinion, "other_findings", ())
+    for row in sorted((r for r in rows if r.positive), key=lambda r: -r.probability):
+        if MEASURED_TOO.get(row.name, ()) and told.intersection(MEASURED_TOO[row.name]):
+            continue
+        sure: Certainty = "likely" if row.probability >= LIKELY else "possible"
+        title = OTHER_TITLES.get(row.name, capital(row.name))
+        detail = f"network {percent(row.probability)}, threshold {percent(row.threshold)}"
+        yield Line("other", title, sure, detail, row.name)
 
 
 def _open(explanation: Explanation | None, told: set[str]) -> Iterator[Line]:

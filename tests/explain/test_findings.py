@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -162,6 +163,16 @@ def test_none_is_never_the_first_line_over_a_finding() -> None:
     assert kinds(summarize(opinion(), why())) == ["none"]
     assert kinds(summarize(opinion(Normal=0.9), why())) == ["normal"]
     assert first_line(summarize(opinion(), why(URGENT))).startswith("Pause of 3.2 s")
+
+
+def test_other_findings_of_the_network_stand_with_the_measured_ones_and_none_twice() -> None:
+    paced, fast = (
+        ClassResult(name, 0.8, 0.3, True, 0.9, 0.95) for name in ("pacemaker", "sinus tachycardia")
+    )
+    said = SimpleNamespace(**vars(opinion()), other_findings=(paced, fast))
+    measured = replace(OTHER, code="tachycardia", title="Tachycardia")
+    lines = summarize(said, why(measured))  # type: ignore[arg-type]
+    assert [line.title for line in lines if line.kind == "other"] == ["Tachycardia", "Paced rhythm"]
 
 
 def test_what_is_no_ecg_has_no_findings() -> None:
