@@ -6,6 +6,7 @@ Data go to stdout, words about them to stderr.
 from __future__ import annotations
 
 import importlib
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -59,6 +60,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Entry point: a typed error becomes a line, a remedy and its exit code."""
     # Threads that spin while they wait slow a busy machine down several fold; read at load time.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    for stream in (sys.stdout, sys.stderr):  # the name of a file need not be valid text
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         cli.main(args=None if argv is None else list(argv), standalone_mode=False)
     except ECG4UError as error:

@@ -238,7 +238,6 @@ def _analyse(
 
 def _signal_base(source: Path, page: int, out: Target | None, formats: Sequence[str]) -> Path:
     """Where signals go: never over their own source, nor unasked over a record of other origin."""
-    from ecg4u.digitize.sidecar import sidecar_path
     from ecg4u.io import is_record_file, record_paths
 
     name = source.stem if page == 1 else f"{source.stem}-{page}"
@@ -250,13 +249,24 @@ def _signal_base(source: Path, page: int, out: Target | None, formats: Sequence[
     own = is_record_file(source) and any(
         path.resolve().with_suffix("") == source.resolve().with_suffix("") for path in there
     )
-    if own or (there and out is None and not sidecar_path(base).exists()):
+    if own or (there and out is None and not _is_read_from(source, base)):
         raise UsageError(
             f"{there[0].name} already exists and would be overwritten.",
             stage="output",
             hint="Use -o to choose another path.",
         )
     return base
+
+
+def _is_read_from(source: Path, base: Path) -> bool:
+    """Whether the results at ``base`` are those of this very file: their sidecar names its hash."""
+    from ecg4u.digitize.sidecar import Sidecar, sidecar_path
+    from ecg4u.io import sha256_of
+
+    try:
+        return Sidecar.from_json(sidecar_path(base)).page_sha256 == sha256_of(source)
+    except ECG4UError:
+        return False
 
 
 def _write_signals(

@@ -273,7 +273,7 @@ def test_the_shell_is_kept_and_nothing_else(browser: Chromium, address: str) -> 
     assert browser.run("navigator.serviceWorker.ready.then(() => true)")
     browser.run("fetch('/v1/ecg/x').then((r) => r.status)")
     names = browser.run(
-        "caches.open('ecg4u-shell-2').then((c) => c.keys()).then((k) => k.map((r) => r.url))"
+        "caches.open('ecg4u-shell-3').then((c) => c.keys()).then((k) => k.map((r) => r.url))"
     )
     assert {address, f"{address}static/app.js", f"{address}static/app.css"} <= set(names)
     assert not any("/v1" in name for name in names)
