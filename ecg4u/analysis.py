@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ecg4u.digitize.result import Digitization
     from ecg4u.digitize.sidecar import Sidecar
     from ecg4u.explain import Explanation
+    from ecg4u.explain.summary import Line
     from ecg4u.io import Page
     from ecg4u.model import Classification
 
@@ -45,6 +46,13 @@ class Analysis:
     warnings: tuple[str, ...] = ()
     timings_s: Mapping[str, float] = field(default_factory=dict)
 
+    @property
+    def summary(self) -> tuple[Line, ...]:
+        """What to read first: urgent findings, classes, other findings, doubts."""
+        from ecg4u.explain.summary import summarize
+
+        return summarize(self.classification, self.explanation, self.digitization)
+
     def to_dict(self) -> dict[str, Any]:
         """Plain values that JSON can hold: no NaN, no arrays, no text of the page.
 
@@ -67,6 +75,7 @@ class Analysis:
                     "sig_name": list(self.record.sig_name),
                     "coverage": self.record.coverage(),
                 },
+                "summary": [asdict(line) for line in self.summary],
                 "digitization": self.digitization and self.digitization.to_dict(),
                 "classification": self.classification and self.classification.to_dict(),
                 "explanation": self.explanation and self.explanation.to_dict(),

@@ -13,6 +13,9 @@ import pytest
 import wfdb
 from PIL import Image
 
+from ecg4u.cli import COMMANDS
+from ecg4u.io.own import is_own_output
+
 DATA = Path(__file__).parents[1] / "data"
 PAGE = DATA / "pages" / "A00347.png"
 RECORD = DATA / "records" / "ptbxl_00427"
@@ -42,7 +45,7 @@ def test_report_leaves_signals_result_and_page(tmp_path: Path) -> None:
 
 
 def test_digitize_prints_json_and_draws_the_overlay(tmp_path: Path) -> None:
-    done = _ecg4u("digitize", PAGE, "-o", tmp_path / "x", "--overlay", tmp_path / "o.png")
+    done = _ecg4u("digitize", PAGE, "-o", tmp_path / "x", "--overlay", tmp_path / "o.png", "--json")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["digitization"]["layout"]["name"] == "3x4+1"
     assert (tmp_path / "o.png").read_bytes().startswith(b"\x89PNG")
@@ -60,7 +63,7 @@ def test_a_page_is_corrected_through_its_sidecar(tmp_path: Path) -> None:
     values = json.loads(sidecar.read_text())
     values["calibration"]["gain_mm_per_mv"] = 5
     sidecar.write_text(json.dumps(values))
-    done = _ecg4u("digitize", PAGE, "--sidecar", sidecar, "-o", tmp_path / "c")
+    done = _ecg4u("digitize", PAGE, "--sidecar", sidecar, "-o", tmp_path / "c", "--json")
     assert "Corrected by hand: gain 5 mm/mV (found: 10)." in done.stderr
     assert json.loads(done.stdout)["digitization"]["corrections"]
     values["calibration"]["gain_mm_per_mv"] = -5
@@ -87,9 +90,10 @@ def test_classify_and_explain_take_a_record_file(verb: str) -> None:
 
 
 def test_info_names_the_weights() -> None:
-    done = _ecg4u("info")
+    done = _ecg4u("info", "--json")
     assert done.returncode == 0, done.stderr
-    assert "ecg4u" in json.loads(done.stdout)["versions"]
+    assert json.loads(done.stdout)["classifier"].startswith("ecg4u-classifier")
+    assert len(_ecg4u("info").stdout) < 1000
 
 
 @pytest.mark.parametrize(
@@ -115,7 +119,7 @@ def test_wrong_usage_is_two() -> None:
 
 def test_help_lists_every_command() -> None:
     done = _ecg4u("--help")
-    for verb in ("digitize", "classify", "explain", "report", "info", "batch", "serve"):
+    for verb in COMMANDS:
         assert verb in done.stdout
 
 
@@ -148,7 +152,7 @@ def test_other_pages_of_the_file_are_not_passed_over_in_silence(tmp_path: Path) 
     page = Image.open(PAGE).convert("RGB").resize((1100, 850))
     page.save(tmp_path / "two.tif", save_all=True, append_images=[page])
     done = _ecg4u("digitize", tmp_path / "two.tif")
-    assert done.stderr.startswith("page 1 of 2: --page reads another")
+    assert done.stderr.startswith("page 1 of 2: --page selects another")
     _ecg4u("digitize", tmp_path / "two.tif", "--page", "2")
     assert {path.name for path in tmp_path.glob("*.hea")} == {"two.hea", "two-2.hea"}
 
@@ -159,3 +163,47 @@ def test_a_port_in_use_is_said_with_a_remedy() -> None:
     assert done.returncode == 2
     assert "cannot be listened on" in done.stderr
     assert "http://" not in done.stderr
+
+
+def test_several_inputs_are_answered_one_by_one_and_a_bad_one_harms_no_other(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "bad.png").write_bytes(b"")
+    done = _ecg4u("classify", RECORD.with_suffix(".hea"), tmp_path / "bad.png", "--json")
+    assert done.returncode == 7
+    assert len(done.stdout.splitlines()) == 1
+    assert json.loads(done.stdout)["summary"]
+    assert "error: bad.png: " in done.stderr
+
+
+def test_signals_go_into_a_folder_that_does_not_exist_yet_in_each_format(tmp_path: Path) -> None:
+    done = _ecg4u(
+        "digitize", RECORD.with_suffix(".hea"), "-o", f"{tmp_path}/new/", "--format", "csv",
+        "--format", "hdf5",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert {path.name for path in (tmp_path / "new").iterdir()} == {
+        f"{RECORD.name}.csv",
+        f"{RECORD.name}.h5",
+    }
+
+
+def test_a_drawn_page_read_again_matches_its_record(tmp_path: Path) -> None:
+    page = tmp_path / "page.png"
+    assert _ecg4u("draw", RECORD.with_suffix(".hea"), "-o", page).returncode == 0
+    overlay = tmp_path / "overlay.png"
+    done = _ecg4u("digitize", page, "-o", tmp_path / "read", "--overlay", overlay)
+    assert done.returncode == 0, done.stderr
+    scores = _ecg4u("compare", RECORD.with_suffix(".hea"), tmp_path / "read.hea", "--json")
+    assert scores.returncode == 0, scores.stderr
+    assert min(lead["snr_db"] for lead in json.loads(scores.stdout).values()) > 10
+    assert is_own_output(overlay)
+    assert not is_own_output(page)
+    (tmp_path / "page.page.json").write_text("{}")
+    assert not is_own_output(page)
+
+
+def test_no_layout_of_that_name_is_said_with_those_there_are(tmp_path: Path) -> None:
+    done = _ecg4u("draw", RECORD.with_suffix(".hea"), "-o", tmp_path / "x.png", "--layout", "9x9")
+    assert done.returncode == 2
+    assert "3x4+1" in done.stderr

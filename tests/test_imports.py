@@ -15,6 +15,7 @@ ROOMS = (
     "_options",
     "record",
     "_callable",
+    "compare",
     "paper",
     "io",
     "digitize",

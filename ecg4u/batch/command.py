@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import re
 import signal
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ecg4u._options import limit_options
-from ecg4u.errors import BatchFailuresError, ECG4UError, UsageError
+from ecg4u.errors import BatchFailuresError, ECG4UError, MissingDependencyError, UsageError
 
 if TYPE_CHECKING:
     from ecg4u.batch.executors import Executor
@@ -49,6 +50,11 @@ _SHOWN_FAILURES = 20
 @click.option("--classify", is_flag=True, help="The nine classes of each record.")
 @click.option("--explain", is_flag=True, help="Reasons too (implies --classify).")
 @click.option("--report", is_flag=True, help="report.html for each page.")
+@click.option(
+    "--sheet",
+    is_flag=True,
+    help="contact-sheet.html: every page with its traces, those that need a look first.",
+)
 @click.option(
     "--deidentify",
     is_flag=True,
@@ -98,6 +104,7 @@ def batch(
     classify: bool,
     explain: bool,
     report: bool,
+    sheet: bool,
     deidentify: bool,
     keep_sidecars: bool,
     sidecars: Path | None,
@@ -123,7 +130,15 @@ def batch(
     from ecg4u.batch.run import run_batch
     from ecg4u.batch.task import Options, PageTask
 
-    options = Options(format_, classify or explain, explain, report, deidentify, keep_sidecars)
+    if sheet and deidentify:
+        raise UsageError(
+            "A contact sheet shows the pages, and --deidentify keeps them out.",
+            stage="batch",
+            hint="Choose one of the two.",
+        )
+    options = Options(
+        format_, classify or explain, explain, report, deidentify, keep_sidecars, sheet
+    )
     with_end_on_sigterm()
     summary = run_batch(
         inputs,
@@ -138,6 +153,10 @@ def batch(
         on_error=on_error,
         quiet=quiet,
     )
+    if sheet:
+        from ecg4u.batch.sheet import write_sheet
+
+        click.echo(f"Contact sheet: {write_sheet(out)}", err=True)
     show_summary(summary, out, quiet=quiet)
     if summary.n_bad:
         raise BatchFailuresError(
@@ -166,6 +185,7 @@ def executor_of(
     from ecg4u.batch.executors import DaskExecutor, PoolExecutor, SerialExecutor, WorkerLimits
 
     n = jobs if jobs is not None else n_cores()
+    require("distributed" if scheduler is not None else "pebble" if n else None)
 
     def make(lock_path: str) -> Executor:
         limits = WorkerLimits(timeout_s, memory_mb, lock_path)
@@ -175,6 +195,17 @@ def executor_of(
         return PoolExecutor(n, limits) if n else SerialExecutor(limits)
 
     return make
+
+
+def require(package: str | None) -> None:
+    """Say at once, before any file is looked at, that a package of the batch is missing."""
+    extra = {"pebble": "batch", "distributed": "cluster"}
+    if package is not None and importlib.util.find_spec(package) is None:
+        raise MissingDependencyError(
+            f"The batch needs {package}, which is not installed.",
+            stage="batch",
+            hint=f"pip install {package} (or ecg4u's extra [{extra[package]}]); -j 0 needs none.",
+        )
 
 
 def n_cores() -> int:

@@ -15,6 +15,7 @@ from ecg4u.batch.sidecars import Given
 from ecg4u.errors import ECG4UError, UsageError
 from ecg4u.io import is_record_file, sha256_of
 from ecg4u.io.files import open_regular
+from ecg4u.io.own import is_own_output
 from ecg4u.io.pages import is_page_name
 from ecg4u.io.wfdb_format import record_name
 
@@ -48,7 +49,8 @@ def find_inputs(sources: Sequence[str], out: Path, *, deidentify: bool = False) 
     """The files behind folders, lists (``.txt``; ``-`` is stdin), patterns and file names.
 
     Folders are searched to any depth for pages and records; links are followed, each real folder
-    once; hidden entries and the output itself are passed over. A file that several sources name is
+    once; hidden entries, the output itself and what ecg4u left beside its inputs (signals with a
+    sidecar, overlays) are passed over. A file that several sources name is
     taken once. A listed file that does not exist stays in, so that it is named as a failure, and so
     does a folder that may not be read.
 
@@ -161,6 +163,8 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
 
 
 def _is_wanted(path: str) -> bool:
+    if is_own_output(path):
+        return False
     if is_page_name(path):
         return True
     suffix = Path(path).suffix.lower()

@@ -30,7 +30,10 @@ COLUMNS = (
     "speed_mm_per_s",
     "grade",
     "warnings",
+    "warning_texts",
     "verdict",
+    "headline",
+    "urgent",
     *(f"p_{name}" for name in CLASSES),
     *(f"positive_{name}" for name in CLASSES),
 )
@@ -125,4 +128,6 @@ def _type(pa: Any, column: str) -> Any:
         return pa.float64()
     if column in ("page", "warnings"):
         return pa.int64()
-    return pa.bool_() if column.startswith("positive_") else pa.string()
+    if column == "urgent" or column.startswith("positive_"):
+        return pa.bool_()
+    return pa.string()

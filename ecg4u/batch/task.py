@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from ecg4u.batch.inputs import Item
 from ecg4u.batch.memory import keep_freed_memory, peak_mb, return_freed_memory, rss_mb
+from ecg4u.batch.sheet import THUMBNAIL_NAME, thumbnail
 from ecg4u.batch.sidecars import MAX_BYTES, SIDECAR_NAME, Given
 from ecg4u.errors import (
     ECG4UError,
@@ -22,6 +23,7 @@ from ecg4u.errors import (
     SidecarError,
     UnreadableInputError,
 )
+from ecg4u.explain.summary import first_line
 from ecg4u.io import (
     StorageError,
     count_pages,
@@ -51,6 +53,7 @@ class Options:
     report: bool = False
     deidentify: bool = False
     sidecars: bool = False
+    thumbnails: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for the ledger."""
@@ -163,6 +166,9 @@ class PageTask:
 
             html = render(analysis, title=None)
             paths.append(write_atomically(folder / "report.html", html))
+        picture = thumbnail(analysis) if self.options.thumbnails else None
+        if picture is not None:
+            paths.append(write_atomically(folder / THUMBNAIL_NAME, picture))
         page = analysis.digitization
         if self.options.sidecars and page is not None and page.basis is not None:
             text = page.basis.to_json()
@@ -180,6 +186,7 @@ def summary(analysis: Analysis) -> dict[str, Any]:
         "duration_s": round(record.duration_s, 6),
         "coverage": round(sum(coverage.values()) / len(coverage), 6),
         "warnings": len(analysis.warnings),
+        "warning_texts": " | ".join(analysis.warnings),
     }
     if page is not None:
         values["layout"] = page.layout.name
@@ -187,7 +194,10 @@ def summary(analysis: Analysis) -> dict[str, Any]:
         values["speed_mm_per_s"] = page.calibration.speed_mm_per_s
         values["grade"] = page.grade
     if classes is not None:
+        lines = analysis.summary
         values["verdict"] = classes.verdict
+        values["headline"] = first_line(lines)
+        values["urgent"] = any(line.kind == "urgent" for line in lines)
         for result in classes.results:
             values[f"p_{result.name}"] = round(float(result.probability), 6)
             values[f"positive_{result.name}"] = bool(result.positive)

@@ -20,6 +20,7 @@ from ecg4u.explain.result import (
     Feature,
     Features,
     LeadFeatures,
+    MeasuredFinding,
     Player,
     Sentence,
 )
@@ -39,6 +40,7 @@ __all__ = [
     "Feature",
     "Features",
     "LeadFeatures",
+    "MeasuredFinding",
     "Player",
     "Sentence",
     "explain",
@@ -95,6 +97,7 @@ def explain(
     from ecg4u.explain.contrast import contrasts
     from ecg4u.explain.criteria import Patient, evaluate
     from ecg4u.explain.edits import Subject, as_usual
+    from ecg4u.explain.findings import measured_findings
     from ecg4u.explain.measure import features as features_of
     from ecg4u.explain.measure import measure_record
     from ecg4u.explain.places import Places
@@ -115,7 +118,9 @@ def explain(
     seen = measure_record(record)
     features = features_of(seen)
     places = Places(np.isfinite(seen.signal), features)
-    criteria = evaluate(features, Patient(record.age, record.sex), places)
+    patient = Patient(record.age, record.sex)
+    criteria = evaluate(features, patient, places)
+    findings = measured_findings(features, criteria, places, patient)
     measured = time.monotonic()
     attributions: tuple[Attribution, ...] = ()
     network: LogOdds | None = classifier
@@ -147,6 +152,7 @@ def explain(
         reading,
         conflicts(criteria, classification),
         turning,
+        findings,
         {
             "measure": measured - began,
             "attribute": attributed - measured,

@@ -18,7 +18,7 @@ from ecg4u.explain.result import (
     Sentence,
 )
 from ecg4u.explain.titles import CLASSES as CLASS_TITLES
-from ecg4u.explain.titles import inside, listed, percent
+from ecg4u.explain.titles import capital, inside, listed, percent
 
 if TYPE_CHECKING:
     from ecg4u.model import Classification
@@ -44,7 +44,7 @@ def conclusion(
         names = listed([CLASS_TITLES[c.class_name] for c in met])
         yield Sentence(
             "Conclusion",
-            f"By the measured criteria: {names}.",
+            f"Measured criteria met: {names}.",
             tuple(dict.fromkeys(e for c in met for e in c.evidence))[:6],
         )
     elif features.beats:
@@ -52,8 +52,8 @@ def conclusion(
         why = "; ".join(f"{inside(c.name)} ({c.numbers})" for c in against)
         yield Sentence(
             "Conclusion",
-            "By the measured criteria none of the nine classes is met"
-            + (f"; what keeps it from being a normal ECG: {why}." if why else "."),
+            "Measured criteria met for none of the nine classes"
+            + (f"; not normal because of {why}." if why else "."),
             tuple(e for c in against for e in c.evidence)[:6],
         )
     yield from left_open(criteria)
@@ -65,25 +65,25 @@ def conclusion(
 
 
 def _opinion(classification: Classification, agreed: set[str]) -> Iterator[Sentence]:
-    """What the network finds or holds possible; ``agreed`` are the classes by the criteria."""
+    """Likely and possible classes by the network; ``agreed`` are those by the criteria."""
     found = [r for r in classification.results if r.positive]
     likely = [r for r in found if r.probability >= LIKELY]
     if classification.verdict == "unreadable":
-        yield Sentence("Conclusion", "The network gives no opinion on this ECG.")
+        yield Sentence("Conclusion", "The network gives no answer for this ECG.")
     elif likely:
         names = listed([f"{CLASS_TITLES[r.name]} ({percent(r.probability)})" for r in likely])
-        yield Sentence("Conclusion", f"The network finds {names}.")
+        yield Sentence("Conclusion", f"Network, likely: {names}.")
     elif not found:
-        yield Sentence("Conclusion", "The network finds none of its nine classes.")
+        yield Sentence("Conclusion", "Network: none of its nine classes.")
     possible = [r for r in found if r.probability < LIKELY]
     for rows, text in (
         (
             [r for r in possible if r.name in agreed],
-            "The measured criteria find {}, which the network holds possible.",
+            "Network, possible, with measured criteria met: {}.",
         ),
         (
             [r for r in possible if r.name not in agreed],
-            "The network holds {} possible: by its figures more likely absent than present.",
+            "Network, possible (under 50 %, so more likely absent): {}.",
         ),
     ):
         names = listed(
@@ -97,10 +97,9 @@ def _opinion(classification: Classification, agreed: set[str]) -> Iterator[Sente
             yield Sentence("Conclusion", text.format(names))
 
 
-def left_open(criteria: tuple[CriterionResult, ...]) -> Iterator[Sentence]:
-    """Classes left undecided by a value too near to its limit, or by an unknown age or sex."""
-    parts: list[str] = []
-    evidence: list[Evidence] = []
+def undecided(criteria: tuple[CriterionResult, ...]) -> dict[str, CriterionResult]:
+    """Classes left undecided by a value close to its limit or by an unknown age or sex, and it."""
+    found: dict[str, CriterionResult] = {}
     for decides in (c for c in criteria if c.decides and c.outcome == "cannot tell"):
         near = [
             c
@@ -108,10 +107,17 @@ def left_open(criteria: tuple[CriterionResult, ...]) -> Iterator[Sentence]:
             if c.outcome == "cannot tell" and (NEAR in c.numbers or OF_PATIENT in c.numbers)
         ]
         if near:
-            parts.append(f"{CLASS_TITLES[decides.class_name]} ({near[0].numbers})")
-            evidence += near[0].evidence
+            found[decides.class_name] = near[0]
+    return found
+
+
+def left_open(criteria: tuple[CriterionResult, ...]) -> Iterator[Sentence]:
+    """The undecided classes as a sentence."""
+    found = undecided(criteria)
+    parts = [f"{CLASS_TITLES[name]} ({row.numbers})" for name, row in found.items()]
+    evidence = [place for row in found.values() for place in row.evidence]
     if parts:
-        yield Sentence("Conclusion", f"Left open: {'; '.join(parts)}.", tuple(evidence[:6]))
+        yield Sentence("Conclusion", f"Indeterminate: {'; '.join(parts)}.", tuple(evidence[:6]))
 
 
 WAVES_IN_WORDS = {
@@ -120,7 +126,7 @@ WAVES_IN_WORDS = {
     "QRS complexes": ("the QRS complexes", "QRS on", "QRS off"),
     "ST segments": ("the ST segments", "QRS off", "T off"),
     "T waves": ("the T waves", "QRS off", "T off"),
-    "between beats": ("what lies between the beats", "", ""),
+    "between beats": ("the signal between beats", "", ""),
     "premature beats": ("the premature beats", "", ""),
 }
 """Players of kind "waves" within a sentence, and the boundaries between which they are seen."""
@@ -160,8 +166,8 @@ def _why(
     parts: list[str] = []
     evidence: list[Evidence] = []
     for attribution, word in (
-        (mine.get("leads"), "most by"),
-        (second or mine.get("windows"), "by"),
+        (mine.get("leads"), "most on"),
+        (second or mine.get("windows"), "on"),
     ):
         top = [] if attribution is None else _named(attribution)
         if attribution is None or not top:
@@ -174,10 +180,10 @@ def _why(
     if not parts:
         return
     decides = decision(criteria, class_name)
-    verdicts = {"met": "agree", "not met": "disagree", "cannot tell": "cannot tell"}
+    verdicts = {"met": "agree", "not met": "disagree", "cannot tell": "are indeterminate"}
     yield Sentence(
         "Conclusion",
-        f"For {CLASS_TITLES[class_name]} the network was moved {' and '.join(parts)} in "
-        f"log-odds; the measured criteria {verdicts[decides.outcome]} ({decides.numbers}).",
+        f"{capital(CLASS_TITLES[class_name])}: the network relied {' and '.join(parts)} "
+        f"(log-odds); the measured criteria {verdicts[decides.outcome]} ({decides.numbers}).",
         tuple(evidence),
     )

@@ -6,22 +6,19 @@ from typing import TYPE_CHECKING
 
 from ecg4u.explain.criteria import decision, parts_of
 from ecg4u.explain.result import CriterionResult
+from ecg4u.explain.summary import reliability
 from ecg4u.explain.titles import CLASSES as CLASS_TITLES
-from ecg4u.explain.titles import inside, listed, percent
+from ecg4u.explain.titles import capital, inside, listed, percent
 
 if TYPE_CHECKING:
     from ecg4u.model import Classification, ClassResult
 
 
-POOR_SENSITIVITY = 0.5
-
-
 def blind(result: ClassResult) -> str:
-    """A warning where the network misses more than half of a class."""
-    if not result.sensitivity < POOR_SENSITIVITY:
+    """The same as the continuation of a sentence; "" where the network is reliable enough."""
+    if not reliability(result):
         return ""
-    seen = "none" if result.sensitivity == 0 else f"only {percent(result.sensitivity)}"
-    return f"; of the recordings with this finding that it was tested on, the network saw {seen}"
+    return f"; {reliability(result)}"
 
 
 def conflicts(
@@ -29,7 +26,7 @@ def conflicts(
 ) -> tuple[str, ...]:
     """One sentence for each class where network and criteria differ, and for impossible pairs.
 
-    A class that the network holds possible only (under 50 %) is no conflict where the measurements
+    A class that is only possible by the network (under 50 %) is no conflict where the measurements
     do not find it.
     """
     if classification is None or classification.verdict == "unreadable":
@@ -41,19 +38,19 @@ def conflicts(
         if result.positive and result.probability >= 0.5 and decides.outcome == "not met":
             failed = [c for c in rows if c.outcome == "not met"]
             why = "; ".join(f"{inside(c.name)}: {c.numbers}" for c in failed) or decides.numbers
-            out.append(
-                f"The network says {title}, but the measurements do not ({why}): look again."
-            )
+            out.append(f"{capital(title)}: found by the network, not by the measurements ({why}).")
         elif not result.positive and decides.outcome == "met" and result.name != "Normal":
             met = [c for c in rows if c.outcome == "met"]
             why = met[0].numbers if len(met) == 1 else ", ".join(inside(c.name) for c in met)
             out.append(
-                f"The measurements meet the criteria of {title} ({why}), but the network gives "
-                f"{percent(result.probability)} (threshold {percent(result.threshold)}): "
-                f"look again{blind(result)}."
+                f"{capital(title)}: measured criteria met ({why}), but the network gives only "
+                f"{percent(result.probability)} (threshold {percent(result.threshold)})"
+                f"{blind(result)}."
             )
     positive = {r.name for r in classification.results if r.positive}
     if "Normal" in positive and len(positive) > 1:
         others = listed([CLASS_TITLES[n] for n in sorted(positive - {"Normal"})])
-        out.append(f"The network says both a normal ECG and {others}: look again.")
+        out.append(
+            f"Normal ECG: rated likely by the network together with {others}, which exclude it."
+        )
     return tuple(out)

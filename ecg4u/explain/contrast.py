@@ -41,18 +41,18 @@ class Trial:
 
 TRIALS: Mapping[str, tuple[Trial, ...]] = {
     "AF": (
-        Trial("the RR intervals made equal", edits.regular_rhythm),
-        Trial("P waves put before each QRS", edits.with_p_waves),
+        Trial("equal RR intervals", edits.regular_rhythm),
+        Trial("P waves added before each QRS", edits.with_p_waves),
         Trial("P waves and equal RR intervals", edits.sinus_rhythm),
     ),
-    "I-AVB": (Trial("PR changed to 160 ms", edits.normal_pr),),
-    "LBBB": (Trial("the QRS narrowed to 95 ms, its shape kept", edits.narrow_qrs),),
-    "RBBB": (Trial("the QRS narrowed to 95 ms, its shape kept", edits.narrow_qrs),),
-    "PAC": (Trial("the early beats replaced by usual beats in time", edits.without("PAC")),),
-    "PVC": (Trial("the ventricular beats replaced by usual beats in time",
+    "I-AVB": (Trial("a PR of 160 ms", edits.normal_pr),),
+    "LBBB": (Trial("the QRS narrowed to 95 ms (same shape)", edits.narrow_qrs),),
+    "RBBB": (Trial("the QRS narrowed to 95 ms (same shape)", edits.narrow_qrs),),
+    "PAC": (Trial("the premature beats replaced by regular beats", edits.without("PAC")),),
+    "PVC": (Trial("the ventricular beats replaced by regular beats",
                   edits.without("PVC")),),
-    "STD": (Trial("the ST segments brought to the baseline", edits.level_st),),
-    "STE": (Trial("the ST segments brought to the baseline", edits.level_st),),
+    "STD": (Trial("the ST segments moved to baseline", edits.level_st),),
+    "STE": (Trial("the ST segments moved to baseline", edits.level_st),),
 }  # fmt: skip
 
 
@@ -92,8 +92,8 @@ def _of_criteria(
             yield Contrast(
                 name,
                 "criteria",
-                f"By the criteria {title} would fall first if {inside(m.what)} went from "
-                f"{_value(m)} past {_limit(m)} ({_gap(m)} away).",
+                f"Criteria: {title} is met; closest to its limit is {inside(m.what)}, "
+                f"{_value(m)} (limit {_limit(m)}, {_gap(m)} away).",
                 nearest.evidence,
             )
         return
@@ -105,11 +105,11 @@ def _of_criteria(
     if not any(c.outcome == "met" for c in rows) and len(rows) > 1:
         return
     needs = [_need(c) for c in failing]
-    word = "is left open" if decides.outcome == "cannot tell" else "is not met"
+    word = "is indeterminate" if decides.outcome == "cannot tell" else "is not met"
     yield Contrast(
         name,
         "criteria",
-        f"By the criteria {title} {word}; to be met it needs {listed(needs)}.",
+        f"Criteria: {title} {word}; missing: {listed(needs)}.",
         tuple(e for c in failing for e in c.evidence)[:4],
     )
 
@@ -176,16 +176,16 @@ def _of_network(
 def _told(trial: Trial, opinion: ClassResult, whole: float, odds: float, limit: float) -> str:
     title = CLASS_TITLES[opinion.name]
     head = (
-        f"With {trial.words}, the network would give {title} {_percent(odds)} instead of "
+        f"Network: with {trial.words}, {title} would get {_percent(odds)} instead of "
         f"{_percent(whole)} (threshold {_percent(limit)})"
     )
     if odds < limit <= whole and whole - odds < LITTLE:
-        return f"{head}: under its threshold, but hardly moved."
+        return f"{head}: below the threshold, but only just changed."
     if odds < limit <= whole:
-        return f"{head}: that turns its verdict."
+        return f"{head}: the answer changes."
     if whole - odds < UNMOVED * max(whole - limit, 0.5):
-        return f"{head}: this is not what it goes by."
-    return f"{head}: weaker, but not turned."
+        return f"{head}: the network does not rely on this."
+    return f"{head}: weaker, but the answer stays."
 
 
 def _percent(odds: float) -> str:

@@ -44,10 +44,10 @@ EXACT = frozenset({"rate"})
 
 They are compared as they are shown, in whole numbers: 100.4 per minute is not above 100.
 """
-NEAR = "too near to"
-"""Stands in the numbers of a criterion whose value is too near to its limit to decide."""
-OF_PATIENT = "age and sex decide whether this is enough"
-NEAR_ST = f"{NEAR} the limit to tell"
+NEAR = "within measurement error of"
+"""Stands in the numbers of a criterion whose value is too close to its limit to decide."""
+OF_PATIENT = "the limit depends on age and sex"
+NEAR_ST = f"{NEAR} the limit"
 TERMINAL_MV = 0.05
 """Late forces weaker than this have no direction."""
 AGAINST_R_PRIME = frozenset({"V1", "V2", "V3"})
@@ -131,7 +131,7 @@ def compare(name: str, sign: str, limit: float, *, first: str = "", last: str = 
         margin = Margin(label, feature.value, limit, feature.unit, digits, sd)
         if abs(feature.value - limit) < BORDERLINE_SD * sd:
             unit = "°" if feature.unit == "deg" else f" {feature.unit}"
-            numbers += f": {NEAR} {limit:.{digits}f}{unit} to tell"
+            numbers += f": {NEAR} {limit:.{digits}f}{unit}"
             return Finding("cannot tell", numbers, seen, margin)
         return Finding("met" if met else "not met", numbers, seen, margin)
 
@@ -142,7 +142,7 @@ NAMES: Mapping[str, str] = {
     "rate": "Rate", "pr": "PR", "qrs": "QRS", "qt": "QT", "qtc_bazett": "QTc (Bazett)",
     "axis": "QRS axis", "p_axis": "P axis", "p_presence": "P-wave score",
     "qtc_fridericia": "QTc (Fridericia)",
-    "rr_change": "Median RR change", "pvc": "PVCs", "pac": "PACs",
+    "rr_change": "Beat-to-beat RR change", "pvc": "PVCs", "pac": "PACs",
 }  # fmt: skip
 
 
@@ -175,7 +175,7 @@ def _in_leads(
         found = {lead: test(features, lead) for lead in leads}
         known = {lead: value for lead, value in found.items() if value is not None}
         if not known:
-            return Finding("cannot tell", f"none of {', '.join(leads)} could be measured")
+            return Finding("cannot tell", f"{', '.join(leads)} not measurable")
         hits = [lead for lead, (met, _) in known.items() if met]
         told = hits if hits and need == "any" else list(known)
         numbers = "; ".join(f"{lead}: {known[lead][1]}" for lead in told)
@@ -203,7 +203,7 @@ def _rsr(features: Features, lead: str) -> tuple[bool, str] | None:
     notched = (features.lead_value(lead, "notches") or 0) > 0
     if lead == "V1" and late is not None and late > 50 and area > 0:
         return True, f"{'notched' if notched else 'dominant'} R, peak at {late:.0f} ms"
-    return False, "no second R wave"
+    return False, "no R′"
 
 
 def _wide_s(features: Features, lead: str) -> tuple[bool, str] | None:
@@ -213,7 +213,7 @@ def _wide_s(features: Features, lead: str) -> tuple[bool, str] | None:
     if s is None or width is None:
         return False, "no S wave"
     qrs = features.value("qrs") or 0.0
-    return width > 40 or width > qrs / 2, f"S lasts {width:.0f} ms"
+    return width > 40 or width > qrs / 2, f"S {width:.0f} ms"
 
 
 def _broad_r(features: Features, lead: str) -> tuple[bool, str] | None:
@@ -261,7 +261,7 @@ def _late(sign: int) -> Callable[[Features, str], tuple[bool, str] | None]:
     def test(features: Features, lead: str) -> tuple[bool, str] | None:
         level = features.lead_value(lead, "terminal")
         return None if level is None else (
-            sign * level > least, f"mean of the last 40 ms {level:+.2f} mV"
+            sign * level > least, f"last 40 ms {level:+.2f} mV on average"
         )  # fmt: skip
 
     return test
@@ -278,12 +278,12 @@ def _ectopics(kind: Literal["PAC", "PVC"]) -> Rule:
     def rule(features: Features, patient: Patient, places: Places) -> Finding:
         beats = [b for b in features.beats if b.kind == kind]
         if len(features.beats) < 3:
-            return Finding("cannot tell", "fewer than three beats are shown")
+            return Finding("cannot tell", "fewer than three beats shown")
         if not beats:
-            return Finding("not met", f"no such beat among {len(features.beats)}", places.strip())
+            return Finding("not met", f"none among {len(features.beats)} beats", places.strip())
         texts = [
-            f"{b.r_s:.2f} s: {b.width_ms:.0f} ms wide"
-            + (f", RR {100 * b.early:.0f} % of usual" if b.early is not None else "")
+            f"at {b.r_s:.2f} s: QRS {b.width_ms:.0f} ms"
+            + (f", RR {100 * b.early:.0f} % of the usual" if b.early is not None else "")
             for b in beats[:4]
         ]
         more = f"; and {len(beats) - 4} more" if len(beats) > 4 else ""
@@ -366,7 +366,7 @@ def _upright_t(features: Features, patient: Patient, places: Places) -> Finding:
     heights = {lead: features.lead_value(lead, "t") for lead in UPRIGHT_T}
     known = {lead: t for lead, t in heights.items() if t is not None}
     if not known:
-        return Finding("cannot tell", f"none of {', '.join(UPRIGHT_T)} could be measured")
+        return Finding("cannot tell", f"{', '.join(UPRIGHT_T)} not measurable")
     inverted = [lead for lead, t in known.items() if round(t, 2) <= INVERTED_T_MV]
     numbers = ", ".join(f"{lead} {known[lead]:+.2f} mV" for lead in inverted or known)
     seen = tuple(p for lead in inverted[:4] for p in places.wave(lead, "QRS off", "T off"))
@@ -413,7 +413,7 @@ def _pairs(
         if states[a] is not None and states[b] is not None
     ]
     if not both:
-        return Finding("cannot tell", "no two contiguous leads could be measured")
+        return Finding("cannot tell", "no two contiguous leads measurable")
     best = max(value for _, _, value in both)
     hits = list(dict.fromkeys(x for a, b, v in both if v == best and best > 0 for x in (a, b)))
     shown = (
@@ -423,8 +423,7 @@ def _pairs(
             key=lambda lead: -abs(features.lead_value(lead, level) or 0.0),
         )[:2]
     )
-    word = "J" if level == "j" else "ST60"
-    numbers = ", ".join(f"{x} {word} {features.lead_value(x, level):+.2f} mV" for x in shown)
+    numbers = ", ".join(_level_in_words(features, x, level) for x in shown)
     seen = tuple(p for x in shown for p in places.wave(x, "QRS off", "T off"))
     if best == 1:
         return Finding("cannot tell", f"{numbers}: {unsure(hits)}", seen)
@@ -436,33 +435,43 @@ def _pairs(
     )
     weaker = min((a, b), key=lambda x: abs(beyond(x)[0] - beyond(x)[1]))
     value, limit = beyond(weaker)
-    what = f"ST in {weaker} (of the strongest pair, {a} and {b})"
+    what = f"the ST level in {weaker} (weaker lead of the strongest pair, {a} and {b})"
     return Finding("met", numbers, seen, Margin(what, value, limit, "mV", 2, 0.02))
 
 
+def _level_in_words(features: Features, lead: str, level: str) -> str:
+    """The ST level that a criterion goes by; for ST 60 ms after J the J point beside it."""
+    value, j = features.lead_value(lead, level) or 0.0, features.lead_value(lead, "j")
+    if level == "j":
+        return f"{lead} J {value:+.2f} mV"
+    at_j = "" if j is None else f"J {j:+.2f}, "
+    return f"{lead} {at_j}J+60 ms {value:+.2f} mV"
+
+
 CRITERIA: tuple[Criterion, ...] = (
-    Criterion("Normal", "Sinus P waves", AHA_2009, "P axis 0 to 75°, with room for 15° of error",
+    Criterion("Normal", "Sinus P waves", AHA_2009, "P axis 0 to 75°, ± 15° for measurement error",
               between("p_axis", -15, 90, first="P on", last="P off")),
     Criterion("Normal", "Rate", AHA_2009, "50 to 100 /min", between("rate", 50, 100)),
     Criterion("Normal", "PR", AHA_2009, "120 to 200 ms",
               between("pr", 120, 200, first="P on", last="QRS on")),
-    Criterion("Normal", "QRS width", AHA_2009, "< 120 ms",
+    Criterion("Normal", "QRS duration", AHA_2009, "< 120 ms",
               compare("qrs", "<", 120, first="QRS on", last="QRS off")),
     Criterion("Normal", "QRS axis", AHA_2009, "-30 to 90°",
               between("axis", -30, 90, first="QRS on", last="QRS off")),
     Criterion("Normal", "Q waves", UDMI_4,
-              "none of 0.1 mV and a quarter of the R in two contiguous leads", _no_q_waves),
+              "no Q >= 0.1 mV and >= 1/4 of R in two contiguous leads", _no_q_waves),
     Criterion("Normal", "T waves", AHA_2009, "not inverted (-0.1 mV) in I, II and V3 to V6",
               _upright_t),
     Criterion("Normal", "QTc", AHA_2009, "< 460 ms, in men < 450 ms, by Bazett and Fridericia",
               _corrected_qt),
-    Criterion("AF", "No P waves", ESC_AF, "no distinct repeating P waves (score < 0.5)",
+    Criterion("AF", "No P waves", ESC_AF, "no consistent P waves (score < 0.5)",
               compare("p_presence", "<", 0.5, first="P on", last="QRS on")),
-    Criterion("AF", "Irregular RR", ESC_AF, f"median RR change >= {IRREGULAR:.2f} of the RR",
+    Criterion("AF", "Irregular RR", ESC_AF,
+              f"median beat-to-beat RR change >= {100 * IRREGULAR:.0f} %",
               compare("rr_change", ">=", IRREGULAR)),
-    Criterion("I-AVB", "Long PR", ACC_2018, "> 200 ms",
+    Criterion("I-AVB", "Prolonged PR", ACC_2018, "> 200 ms",
               compare("pr", ">", 200, first="P on", last="QRS on")),
-    Criterion("LBBB", "QRS width", AHA_2009, ">= 120 ms",
+    Criterion("LBBB", "QRS duration", AHA_2009, ">= 120 ms",
               compare("qrs", ">=", 120, first="QRS on", last="QRS off")),
     Criterion("LBBB", "Broad notched or slurred R", AHA_2009, "in I, aVL, V5 or V6",
               _in_leads(("I", "aVL", "V5", "V6"), _broad_r, need="any")),
@@ -472,22 +481,22 @@ CRITERIA: tuple[Criterion, ...] = (
               _in_leads(("V5", "V6"), _late_r, need="any"), required=False),
     Criterion("LBBB", "V1 net negative", AHA_2009, "rS or QS in V1",
               _in_leads(("V1",), _negative, need="any")),
-    Criterion("LBBB", "No late forces to the right", AHA_2009, "end of the QRS not positive in V1",
+    Criterion("LBBB", "No terminal R in V1", AHA_2009, "terminal QRS not positive in V1",
               _in_leads(("V1",), _late(-1), need="any")),
     Criterion("LBBB", "ST opposite to QRS", AHA_2009, "in I, V5, V6",
               _in_leads(("I", "V5", "V6"), _discordant, need="any"), required=False),
-    Criterion("RBBB", "QRS width", AHA_2009, ">= 120 ms",
+    Criterion("RBBB", "QRS duration", AHA_2009, ">= 120 ms",
               compare("qrs", ">=", 120, first="QRS on", last="QRS off")),
-    Criterion("RBBB", "Second or late R", AHA_2009, "rsr′, rsR′, rSR′ or late R in V1 or V2",
+    Criterion("RBBB", "rSR′ or late R", AHA_2009, "rsr′, rsR′, rSR′ or late R in V1 or V2",
               _in_leads(("V1", "V2"), _rsr, need="any")),
-    Criterion("RBBB", "Late forces to the right", AHA_2009, "end of the QRS positive in V1 or V2",
+    Criterion("RBBB", "Terminal forces to the right", AHA_2009, "terminal QRS positive in V1 or V2",
               _in_leads(("V1", "V2"), _late(1), need="any")),
     Criterion("RBBB", "Wide S", AHA_2009, "S longer than R or > 40 ms in I or V6",
               _in_leads(("I", "V6"), _wide_s, need="any")),
-    Criterion("PAC", "Early beat of the usual shape", "Surawicz & Knilans, Chou's ECG, 6th ed.",
-              "RR < 85 % of the usual", _ectopics("PAC")),
-    Criterion("PVC", "Early wide beat", "Surawicz & Knilans, Chou's ECG, 6th ed.",
-              "other shape, >= 120 ms or 25 ms wider than usual", _ectopics("PVC")),
+    Criterion("PAC", "Premature beat of usual shape", "Surawicz & Knilans, Chou's ECG, 6th ed.",
+              "RR < 85 % of the usual RR", _ectopics("PAC")),
+    Criterion("PVC", "Premature wide beat", "Surawicz & Knilans, Chou's ECG, 6th ed.",
+              "different shape, QRS >= 120 ms or 25 ms wider than usual", _ectopics("PVC")),
     Criterion("STD", "ST depression", UDMI_4,
               "horizontal or downsloping >= 0.05 mV in two contiguous leads", _depression),
     Criterion("STE", "ST elevation", UDMI_4,
@@ -535,24 +544,26 @@ def _evaluate_class(
     ]  # fmt: skip
     needed = [f.outcome for c, f in zip(rules, findings, strict=True) if c.required]
     outcome = _all_of(needed)
-    note = f"{sum(o == 'met' for o in needed)} of {len(needed)} required criteria met"
+    count = f"{sum(o == 'met' for o in needed)} of {len(needed)} required criteria met"
+    note = findings[0].numbers if len(rules) == 1 else count
     if name in ("STD", "STE") and outcome == "met" and decided.get("LBBB") == "met":
         outcome = "cannot tell"
-        note = "in left bundle branch block ST moves against the QRS: the limits do not hold"
+        note = "ST limits do not apply in left bundle branch block"
     elif name == "STD" and outcome == "met" and decided.get("RBBB") == "met":
         leads = {place.lead for f in findings for place in f.evidence}
         if leads and leads <= AGAINST_R_PRIME:
             outcome = "cannot tell"
-            note = "in right bundle branch block ST moves against the late R in V1 to V3"
+            note = "secondary to right bundle branch block in V1 to V3"
     elif name == "I-AVB" and outcome == "cannot tell" and decided.get("AF") == "met":
-        outcome, note = "not met", "without P waves there is no PR"
+        outcome, note = "not met", "no PR without P waves"
     if name == "Normal":
         others = [c for c, value in decided.items() if value == "met"]
         if others:
-            outcome, note = "not met", f"{note}; criteria of {', '.join(others)} are met"
+            own = "all its own criteria are met" if outcome == "met" else note
+            outcome, note = "not met", f"excluded by {', '.join(others)}; {own}"
     seen = tuple(dict.fromkeys(e for f in findings for e in f.evidence))[:6]
     rows.append(
-        CriterionResult(name, "All together", rules[0].source, "all required criteria", outcome,
+        CriterionResult(name, "Conclusion", rules[0].source, "all required criteria", outcome,
                         note, seen, decides=True)
     )  # fmt: skip
     return rows
@@ -571,10 +582,10 @@ def _exclude(rows: list[CriterionResult], features: Features) -> list[CriterionR
     clear = late is not None and abs(late) >= TERMINAL_MV
     loser = "LBBB" if clear and (late or 0.0) > 0 else "RBBB" if clear else None
     if loser is not None:
-        where = "up (to the right)" if loser == "LBBB" else "down (to the left)"
-        note = f"the end of the QRS in V1 points {where}, {late:+.2f} mV"
+        where = "positive" if loser == "LBBB" else "negative"
+        note = f"excluded: terminal QRS {where} in V1, {late:+.2f} mV"
     else:
-        note = "shapes of both blocks: they exclude each other, and V1 does not decide"
+        note = "patterns of both bundle branch blocks, which exclude each other; V1 is indecisive"
 
     def guarded(row: CriterionResult) -> CriterionResult:
         if not (row.decides and row.class_name in ("LBBB", "RBBB")):
@@ -582,7 +593,7 @@ def _exclude(rows: list[CriterionResult], features: Features) -> list[CriterionR
         if loser is None:
             return replace(row, outcome="cannot tell", numbers=note)
         if row.class_name == loser:
-            return replace(row, outcome="not met", numbers=f"{row.numbers}; {note}")
+            return replace(row, outcome="not met", numbers=note)
         return row
 
     return [guarded(row) for row in rows]

@@ -30,9 +30,9 @@ LEAST_PR_MS = 70.0
 """No shorter PR is known, not even in pre-excitation: what is marked is not the P wave alone."""
 
 BOUNDARIES_IN_WORDS: Mapping[str, str] = {
-    "P on": "the beginning of the P wave", "P off": "the end of the P wave",
-    "QRS on": "the beginning of the QRS", "QRS off": "the end of the QRS",
-    "T off": "the end of the T wave",
+    "P on": "P onset", "P off": "P offset",
+    "QRS on": "QRS onset", "QRS off": "QRS offset",
+    "T off": "T offset",
 }  # fmt: skip
 
 FloatArray = npt.NDArray[np.float64]
@@ -87,7 +87,7 @@ def rhythm_features(measured: Measured) -> dict[str, Feature]:
         out["rr_change"] = (
             Feature.unknown("rr_change", "fewer than five beats are shown")
             if len(beats) < MIN_BEATS_FOR_RHYTHM
-            else Feature.unknown("rr_change", "too few beats of one shape follow each other")
+            else Feature.unknown("rr_change", "too few successive beats of one shape")
             if change is None
             else Feature("rr_change", change)
         )
@@ -116,7 +116,7 @@ def p_features(measured: Measured, rr: FloatArray) -> dict[str, Feature]:
     """
     correlation = p_correlation(measured)
     if correlation is None:
-        reason = "too few whole beats to compare"
+        reason = "too few complete beats to compare"
         return {
             name: Feature.unknown(name, reason)
             for name in ("p_correlation", "p_probability", "p_presence")
@@ -189,7 +189,9 @@ def interval_features(
     else:
         out["pr"] = _interval("pr", at, "P on", "QRS on")
         if (out["pr"].value or LEAST_PR_MS) < LEAST_PR_MS:
-            out["pr"] = Feature.unknown("pr", "what is marked as P wave runs into the QRS", "ms")
+            out["pr"] = Feature.unknown(
+                "pr", "the P wave could not be separated from the QRS", "ms"
+            )
         out["p_duration"] = _interval("p_duration", at, "P on", "P off")
     qt = out["qt"]
     for name, power in (("qtc_bazett", 1 / 2), ("qtc_fridericia", 1 / 3)):
@@ -207,7 +209,7 @@ def _interval(
     (start, start_sd, n), (end, end_sd, m) = at[first], at[last]
     if start is None or end is None:
         lacking = BOUNDARIES_IN_WORDS[first if start is None else last]
-        return Feature.unknown(name, f"{lacking} could not be marked in the median beat", "ms")
+        return Feature.unknown(name, f"{lacking} could not be delineated in the median beat", "ms")
     spread = np.hypot(start_sd / np.sqrt(n), end_sd / np.sqrt(m))
     method = INTERVAL_SD_MS.get(name, np.hypot(METHOD_SD_MS[first], METHOD_SD_MS[last]))
     return Feature(name, end - start, "ms", float(np.hypot(spread, method)))
@@ -224,7 +226,7 @@ def _axis(name: str, leads: Mapping[str, LeadFeatures], area: str) -> Feature:
     elif two is not None and three is not None:
         x, y = two - three, (two + three) / np.sqrt(3)
     else:
-        return Feature.unknown(name, "of no two limb leads a whole usual beat is shown", "deg")
+        return Feature.unknown(name, "no two limb leads show a complete beat", "deg")
     if np.hypot(x, y) < 1.0:
         return Feature.unknown(name, "net deflection near zero in the limb leads", "deg")
     return Feature(name, float(np.degrees(np.arctan2(y, x))), "deg", 5.0)

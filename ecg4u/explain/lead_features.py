@@ -40,12 +40,12 @@ def lead_features(
         return nothing(lead, NO_LEAD)
     onset, offset = waves_s["QRS on"], waves_s["QRS off"]
     if onset is None or offset is None:
-        return nothing(lead, "QRS onset and end not found", count)
+        return nothing(lead, "QRS onset and offset not found", count)
     start, end = (median.centre + value * FS_HZ for value in (onset, offset))
     beat = median.signal[:, column] - pq_level(median.signal[:, column], start)
     shape = qrs_shape(beat, start, end)
     if shape is None:
-        return nothing(lead, "the QRS is not whole", count)
+        return nothing(lead, "the QRS is incomplete", count)
     t_off = waves_s["T off"]
     st = st_shape(beat, end, None if t_off is None else median.centre + t_off * FS_HZ)
     noise = float(np.nan_to_num(median.noise[column], nan=METHOD_SD_MV))

@@ -63,7 +63,7 @@ SMALL_BEAT = 0.25
 """A beat found in a gap is at least so steep, against the median of those found before."""
 
 NO_BEATS = "no QRS complexes found"
-NO_LEAD = "the lead is not shown for a whole beat"
+NO_LEAD = "the lead does not show a complete beat"
 
 
 @dataclass(frozen=True, eq=False)

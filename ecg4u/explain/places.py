@@ -62,6 +62,12 @@ class Places:
                 return found
         return ()
 
+    def span(self, lead: str | None, start_s: float, end_s: float) -> tuple[Evidence, ...]:
+        """A stretch of ``lead``, where the page shows most of it."""
+        if lead is None or not self.shown(lead, start_s, end_s):
+            return ()
+        return (Evidence(lead, round(start_s, 3), round(end_s, 3)),)
+
     def strip(self) -> tuple[Evidence, ...]:
         """The rhythm lead over its whole length."""
         lead = self.rhythm_lead()

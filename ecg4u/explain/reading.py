@@ -15,6 +15,7 @@ from ecg4u.explain.criteria import (
     parts_of,
     q_leads,
 )
+from ecg4u.explain.findings import TERRITORIES, leads_in_words
 from ecg4u.explain.places import Places
 from ecg4u.explain.result import (
     Attribution,
@@ -24,7 +25,7 @@ from ecg4u.explain.result import (
     Sentence,
 )
 from ecg4u.explain.titles import CLASSES as CLASS_TITLES
-from ecg4u.explain.titles import inside, listed, places_of_time
+from ecg4u.explain.titles import capital, inside, listed, places_of_time
 from ecg4u.record import LEADS
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ SHORT_PR_MS = 115
 """Surely short, its uncertainty allowed for."""
 FORMULAS_MS = 10
 """So far apart the two corrections of QT are said to differ."""
-QTC_WORDS = {"met": "normal", "not met": "long", "cannot tell": "borderline"}
+QTC_WORDS = {"met": "normal", "not met": "prolonged", "cannot tell": "borderline"}
 FLAT_T_MV = 0.05
 
 
@@ -69,24 +70,24 @@ def read(
 
 def refused(reasons: tuple[str, ...]) -> tuple[Sentence, ...]:
     """The reading of a signal that is no ECG, or too poor: that it is not read, and why."""
-    text = "This signal cannot be read as an ECG, so that nothing is measured on it. "
+    text = "This signal cannot be read as an ECG; nothing was measured. "
     return (Sentence("Conclusion", text + " ".join(reasons)),)
 
 
 def _rate(features: Features, places: Places) -> Iterator[Sentence]:
     rate = features.globals["rate"]
     if rate.value is None:
-        yield Sentence("Rate", f"The rate cannot be measured: {rate.reason}.")
+        yield Sentence("Rate", f"Rate not measurable: {rate.reason}.")
         return
     shown = round(rate.value)
-    word = "slow" if shown < SLOW else "fast" if shown > FAST else "normal"
+    word = "bradycardia" if shown < SLOW else "tachycardia" if shown > FAST else "normal"
     # Where one column gives way to the next and no lead runs through, no interval is known.
     known = [rr for rr, b in zip(features.rr_s, features.beats[1:], strict=False)
              if b.early is not None] or list(features.rr_s)  # fmt: skip
     shortest, longest = min(known), max(known)
     yield Sentence(
         "Rate",
-        f"{shown} per minute ({word}), from {len(features.beats)} beats; "
+        f"{shown} per minute ({word}); {len(features.beats)} beats, "
         f"RR intervals {shortest:.2f} to {longest:.2f} s.",
         places.strip(),
     )
@@ -104,18 +105,18 @@ def _regularity(features: Features, places: Places) -> Iterator[Sentence]:
     change = features.value("rr_change")
     if change is None:
         reason = features.globals["rr_change"].reason
-        yield Sentence("Rhythm", f"Whether the rhythm is regular cannot be told: {reason}.")
+        yield Sentence("Rhythm", f"Regularity indeterminate: {reason}.")
         return
     ectopic = [b for b in features.beats if b.kind in ("PVC", "PAC")]
     regular = change < IRREGULAR
     word = "regular" if regular else "irregular"
-    aside = " apart from early beats" if regular and ectopic else ""
+    aside = " apart from premature beats" if regular and ectopic else ""
     if regular and _unlike(features, places):
-        aside = " between the beats of the usual shape"
+        aside = " between beats of the predominant shape"
     yield Sentence(
         "Rhythm",
-        f"The RR intervals are {word}{aside}: the median change from one to the next is "
-        f"{100 * change:.0f} % (irregular from {100 * IRREGULAR:.0f} %).",
+        f"{word[0].upper()}{word[1:]} rhythm{aside}: RR intervals change by {100 * change:.0f} % "
+        f"from beat to beat (median; irregular from {100 * IRREGULAR:.0f} %).",
         places.strip(),
     )
 
@@ -123,13 +124,13 @@ def _regularity(features: Features, places: Places) -> Iterator[Sentence]:
 def _p_waves(features: Features, places: Places) -> Iterator[Sentence]:
     score, correlation = features.globals["p_presence"], features.value("p_correlation")
     if score.value is None or correlation is None:
-        yield Sentence("Rhythm", f"Whether P waves are present cannot be told: {score.reason}.")
+        yield Sentence("Rhythm", f"P waves indeterminate: {score.reason}.")
         return
     seen = places.any_wave("P on", "P off")
     if score.value < 0.5:
         yield Sentence(
             "Rhythm",
-            "No P wave repeats before the QRS complexes (beat-to-beat correlation "
+            "No consistent P waves before the QRS complexes (beat-to-beat correlation "
             f"{correlation:.2f}, P-wave score {score.value:.2f}).",
             places.strip(),
         )
@@ -137,17 +138,17 @@ def _p_waves(features: Features, places: Places) -> Iterator[Sentence]:
     if correlation < POOR_P:
         yield Sentence(
             "Rhythm",
-            "Whether a P wave stands before every QRS is uncertain: what stands there repeats "
-            f"poorly (beat-to-beat correlation {correlation:.2f}, P-wave score {score.value:.2f}).",
+            "P waves uncertain: the signal before the QRS complexes is poorly reproducible "
+            f"(beat-to-beat correlation {correlation:.2f}, P-wave score {score.value:.2f}).",
             seen or places.strip(),
         )
         return
     if features.waves_s.get("P on") is None:
         yield Sentence(
             "Rhythm",
-            "What stands before the QRS complexes repeats from beat to beat (correlation "
-            f"{correlation:.2f}), which speaks against fibrillation; but where a P wave begins and "
-            "ends could not be marked: it may lie in the T wave before.",
+            "The signal before the QRS complexes is the same from beat to beat (correlation "
+            f"{correlation:.2f}), which argues against fibrillation, but no P wave could be "
+            "delineated: it may be hidden in the preceding T wave.",
             places.strip(),
         )
         yield from _fast_without_p(features, places)
@@ -157,11 +158,11 @@ def _p_waves(features: Features, places: Places) -> Iterator[Sentence]:
         ""
         if axis is None
         else f", P axis {axis:.0f}°"
-        + (" as in sinus rhythm" if -15 <= axis <= 90 else ", unusual for sinus rhythm")
+        + (", consistent with sinus rhythm" if -15 <= axis <= 90 else ", unusual for sinus rhythm")
     )
     yield Sentence(
         "Rhythm",
-        "A P wave stands before the QRS complexes (beat-to-beat correlation "
+        "P waves precede the QRS complexes (beat-to-beat correlation "
         f"{correlation:.2f}, P-wave score {score.value:.2f}){sinus}.",
         seen or places.strip(),
     )
@@ -178,11 +179,11 @@ def _fast_without_p(features: Features, places: Places) -> Iterator[Sentence]:
     narrow = 0 < width < WIDE_MS - 2 * (qrs.uncertainty or 0.0)
     yield Sentence(
         "Rhythm",
-        "A fast regular rhythm in which no P wave can be marked: think of "
-        + ("ventricular tachycardia, and then of " if wide else "")
-        + "atrial flutter with 2:1 conduction or re-entry tachycardia"
-        + ("" if wide or narrow else ", and of ventricular tachycardia: the QRS may be wide")
-        + "; these are outside the nine classes.",
+        "Regular tachycardia without visible P waves: consider "
+        + ("ventricular tachycardia first, then " if wide else "")
+        + "atrial flutter with 2:1 conduction or re-entrant tachycardia"
+        + ("" if wide or narrow else ", and ventricular tachycardia if the QRS is wide")
+        + " (outside the nine classes).",
         places.strip(),
     )
 
@@ -202,18 +203,18 @@ def _unlike(features: Features, places: Places) -> list[Beat]:
 
 def _ectopic(features: Features, places: Places) -> Iterator[Sentence]:
     for kind, word, shape in (
-        ("PVC", "ventricular", "of another, wide shape"),
-        ("PAC", "atrial", "of the usual shape"),
+        ("PVC", "ventricular", "with a different, wide QRS"),
+        ("PAC", "atrial", "with the usual QRS"),
     ):
         beats = [b for b in features.beats if b.kind == kind]
         if not beats:
             continue
         first = beats[0]
-        details = [f"{'the first ' if len(beats) > 1 else ''}{first.width_ms:.0f} ms wide"]
+        details = [f"{'first one: ' if len(beats) > 1 else ''}QRS {first.width_ms:.0f} ms"]
         if first.early is not None:
-            details.append(f"after {100 * first.early:.0f} % of the usual RR")
+            details.append(f"coupling {100 * first.early:.0f} % of the usual RR")
         if first.pause is not None:
-            details.append(f"the next RR {100 * first.pause:.0f} %")
+            details.append(f"following RR {100 * first.pause:.0f} %")
         number = f"{len(beats)} premature {word} beat{'s' if len(beats) > 1 else ''}"
         yield Sentence(
             "Rhythm",
@@ -225,9 +226,9 @@ def _ectopic(features: Features, places: Places) -> Iterator[Sentence]:
         one = len(unlike) == 1
         yield Sentence(
             "Rhythm",
-            f"{len(unlike)} complex{'' if one else 'es'} of another shape at "
+            f"{len(unlike)} QRS complex{'' if one else 'es'} of different shape at "
             f"{places_of_time([b.r_s for b in unlike])} {'is' if one else 'are'} neither clearly "
-            "early nor clearly wide: fusion, aberrant conduction or a fault of the trace.",
+            "premature nor clearly wide: fusion, aberrant conduction or a tracing artifact.",
             tuple(places.beat(b) for b in unlike[:6]),
         )
 
@@ -237,7 +238,7 @@ def _axis(
 ) -> Iterator[Sentence]:
     axis = features.globals["axis"]
     if axis.value is None:
-        yield Sentence("Axis", f"The QRS axis cannot be measured: {axis.reason}.")
+        yield Sentence("Axis", f"QRS axis not measurable: {axis.reason}.")
         return
     value = round(axis.value) + 0.0
     if -30 <= value <= 90:
@@ -249,11 +250,11 @@ def _axis(
     else:
         word = "extreme axis"
     if _undecided(criteria, "QRS axis"):
-        word = "at the edge of the normal range, -30 to 90°"
+        word = "borderline; normal -30 to 90°"
     seen = tuple(
         e for lead in ("I", "aVF") for e in places.wave(lead, "QRS on", "QRS off", pad_s=0.04)
     )
-    yield Sentence("Axis", f"The QRS axis is {value:.0f}° ({word}).", seen)
+    yield Sentence("Axis", f"QRS axis {value:.0f}° ({word}).", seen)
 
 
 def _intervals(
@@ -261,32 +262,32 @@ def _intervals(
 ) -> Iterator[Sentence]:
     pr = features.globals["pr"]
     if pr.value is None:
-        yield Sentence("Intervals", f"PR is not given: {pr.reason}.")
+        yield Sentence("Intervals", f"PR not measured: {pr.reason}.")
     else:
-        word = "long" if pr.value > 200 else "short" if pr.value < 120 else "normal"
-        if _undecided(criteria, "Long PR") or _undecided(criteria, "PR"):
+        word = "prolonged" if pr.value > 200 else "short" if pr.value < 120 else "normal"
+        if _undecided(criteria, "Prolonged PR") or _undecided(criteria, "PR"):
             word = "borderline"
         yield Sentence(
             "Intervals",
-            f"PR {describe(pr)} ({word}; limits 120 and 200 ms).",
+            f"PR {describe(pr)} ({word}; normal 120 to 200 ms).",
             places.any_wave("P on", "QRS on"),
         )
     qt, qtc = features.globals["qt"], features.globals["qtc_bazett"]
     if qt.value is None or qtc.value is None:
         reason = qt.reason or qtc.reason
-        yield Sentence("Intervals", f"QT is not given: {reason}.")
+        yield Sentence("Intervals", f"QT not measured: {reason}.")
         return
     fridericia = features.value("qtc_fridericia") or 0.0
     judged = next(c.outcome for c in criteria if c.name == "QTc")
     word = "short" if qtc.value < SHORT_QTC_MS else QTC_WORDS[judged]
     wide = (features.value("qrs") or 0) >= 120
-    note = "; a wide QRS lengthens QT by itself" if wide and word != "normal" else ""
+    note = "; a wide QRS itself prolongs the QT" if wide and word != "normal" else ""
     if word == "borderline" and abs(qtc.value - fridericia) > FORMULAS_MS:
-        note = f"; the formulas differ at this rate{note}"
+        note = f"; the two formulas disagree at this rate{note}"
     yield Sentence(
         "Intervals",
-        f"QT {describe(qt)}, corrected {qtc.value:.0f} ms by Bazett and "
-        f"{fridericia:.0f} ms by Fridericia ({word}{note}).",
+        f"QT {describe(qt)}, QTc {qtc.value:.0f} ms (Bazett), "
+        f"{fridericia:.0f} ms (Fridericia): {word}{note}.",
         places.any_wave("QRS on", "T off"),
     )
 
@@ -296,32 +297,32 @@ def _qrs(
 ) -> Iterator[Sentence]:
     width = features.globals["qrs"]
     if width.value is None:
-        yield Sentence("QRS", f"The QRS width cannot be measured: {width.reason}.")
+        yield Sentence("QRS", f"QRS duration not measurable: {width.reason}.")
         return
     word = "wide" if width.value >= 120 else "borderline" if width.value >= 110 else "normal"
-    if _undecided(criteria, "QRS width"):
+    if _undecided(criteria, "QRS duration"):
         word = "borderline"
     yield Sentence(
         "QRS",
-        f"The QRS lasts {describe(width)} ({word}; wide from 120 ms).",
+        f"QRS duration {describe(width)} ({word}; wide from 120 ms).",
         places.any_wave("QRS on", "QRS off"),
     )
     for name in ("RBBB", "LBBB") if width.value >= 110 else ():
         rows = parts_of(criteria, name)
-        met = [c for c in rows if c.outcome == "met" and c.name != "QRS width"]
+        met = [c for c in rows if c.outcome == "met" and c.name != "QRS duration"]
         if decision(criteria, name).outcome == "met":
             text = "; ".join(f"{inside(c.name)} ({c.numbers})" for c in met)
             yield Sentence(
                 "QRS",
-                f"Its shape is that of {CLASS_TITLES[name]}: {text}.",
+                f"{capital(CLASS_TITLES[name])} pattern: {text}.",
                 tuple(e for c in met for e in c.evidence)[:6],
             )
     left, right = (decision(criteria, name).outcome == "met" for name in ("LBBB", "RBBB"))
     if left:
         yield Sentence(
             "QRS",
-            "A pacemaker in the right ventricle gives the same shape: look for its spikes before "
-            "the QRS; pacing is outside the nine classes.",
+            "Right ventricular pacing gives the same pattern: look for pacing spikes before "
+            "the QRS (outside the nine classes).",
             places.any_wave("QRS on", "QRS off"),
         )
     else:
@@ -330,8 +331,8 @@ def _qrs(
     if pr is not None and pr < SHORT_PR_MS and width.value >= 110:
         yield Sentence(
             "QRS",
-            "A short PR with a QRS that is not narrow: look for a delta wave (pre-excitation), "
-            "which is outside the nine classes.",
+            "Short PR with a QRS that is not narrow: look for a delta wave (pre-excitation; "
+            "outside the nine classes).",
             places.any_wave("P on", "QRS off"),
         )
 
@@ -341,13 +342,13 @@ def _q_waves(features: Features, places: Places, *, delayed: bool) -> Iterator[S
     leads = q_leads(features)
     if leads:
         values = ", ".join(f"{lead} {features.lead_value(lead, 'q'):+.2f} mV" for lead in leads)
-        doubt = ", old or fresh"
+        doubt = "infarction of unknown age"
         if delayed:
-            doubt = " (pacing or delayed conduction makes such Q waves too)"
+            doubt = "infarction, or the effect of pacing or delayed conduction"
         yield Sentence(
             "QRS",
-            f"Q waves of 0.1 mV and a quarter of the R or more stand in {listed(leads)} "
-            f"({values}): think of an infarction{doubt}; this is outside the nine classes.",
+            f"Pathological Q waves in {leads_in_words(leads)} ({values}): {doubt} "
+            "(outside the nine classes).",
             tuple(e for x in leads[:4] for e in places.wave(x, "QRS on", "QRS off", pad_s=0.02)),
         )
 
@@ -357,7 +358,7 @@ def _st_t(
 ) -> Iterator[Sentence]:
     levels = {lead: features.lead_value(lead, "st60") for lead in LEADS}
     if all(value is None for value in levels.values()):
-        yield Sentence("ST-T", "The ST segment cannot be measured in any lead.")
+        yield Sentence("ST-T", "ST segment not measurable in any lead.")
         return
     shifts = list(dict.fromkeys(_st_shifts(criteria)))
     yield from shifts
@@ -370,8 +371,8 @@ def _st_t(
         at_j = "" if j is None else f" (at J {j:+.2f} mV)"
         yield Sentence(
             "ST-T",
-            "No two neighbouring leads show ST elevation or depression beyond the limits; the "
-            f"largest level 60 ms after J is {levels[largest]:+.2f} mV in {largest}{at_j}.",
+            "No ST elevation or depression beyond the limits in two contiguous leads; largest "
+            f"ST level at J + 60 ms {levels[largest]:+.2f} mV in {largest}{at_j}.",
             places.wave(largest, "QRS off", "T off"),
         )
     left = decision(criteria, "LBBB").outcome == "met"
@@ -380,18 +381,18 @@ def _st_t(
 
 def _st_shifts(criteria: tuple[CriterionResult, ...]) -> Iterator[Sentence]:
     """ST beyond its limits, or so near that it must not be called normal."""
-    for name, verb in (("STE", "raised"), ("STD", "lowered")):
+    for name, noun in (("STE", "elevation"), ("STD", "depression")):
         row, decides = parts_of(criteria, name)[0], decision(criteria, name)
-        walls = _territories(row)
-        where = f" in {walls} leads" if name == "STE" and walls else ""
+        facing = _territories(row)
+        where = f" in {facing} leads" if name == "STE" and facing else ""
         if row.outcome == "met":
             sure = decides.outcome == "met"
             doubt = _against_wide(criteria) if sure else f"; {decides.numbers}"
-            text = f"The ST segment is {verb}{where}: {row.numbers}{doubt}."
+            text = f"ST {noun}{where}: {row.numbers}{doubt}."
         elif row.outcome == "cannot tell" and row.evidence:
-            text = f"The ST segment may be {verb}{where} ({row.numbers})."
+            text = f"Borderline ST {noun}{where}: {row.numbers}."
         elif row.outcome == "cannot tell":
-            text = f"Whether the ST segment is raised or lowered cannot be told: {row.numbers}."
+            text = f"ST segment indeterminate: {row.numbers}."
         else:
             continue
         yield Sentence("ST-T", text, row.evidence)
@@ -399,17 +400,10 @@ def _st_shifts(criteria: tuple[CriterionResult, ...]) -> Iterator[Sentence]:
 
 def _against_wide(criteria: tuple[CriterionResult, ...]) -> str:
     """A paced or slowly conducted QRS moves ST by itself; a right bundle branch block hardly."""
-    width = next(c for c in parts_of(criteria, "LBBB") if c.name == "QRS width")
+    width = next(c for c in parts_of(criteria, "LBBB") if c.name == "QRS duration")
     if width.outcome != "met" or decision(criteria, "RBBB").outcome == "met":
         return ""
-    return "; the QRS is wide, and a paced or slowly conducted QRS moves ST against it by itself"
-
-
-TERRITORIES = {
-    "anterior": ("V1", "V2", "V3", "V4"),
-    "lateral": ("I", "aVL", "V5", "V6"),
-    "inferior": ("II", "III", "aVF"),
-}
+    return "; a wide QRS (pacing, conduction delay) itself shifts ST against the QRS"
 
 
 def _territories(row: CriterionResult) -> str:
@@ -423,20 +417,20 @@ def _t_waves(features: Features, places: Places, *, against_qrs: bool) -> Iterat
     shown = {x: round(t, 2) for x, t in heights.items() if t is not None}
     inverted = [x for x, t in shown.items() if t <= INVERTED_T_MV]
     flat = [x for x, t in shown.items() if INVERTED_T_MV < t < FLAT_T_MV]
-    for leads, word in ((inverted, "inverted"), (flat, "flat or nearly so")):
+    for leads, word in ((inverted, "inverted"), (flat, "flat")):
         if leads:
             values = ", ".join(f"{x} {heights[x]:+.2f} mV" for x in leads)
             secondary = against_qrs and word == "inverted"
-            note = "; in left bundle branch block T stands against the QRS" if secondary else ""
+            note = "; expected in left bundle branch block" if secondary else ""
             yield Sentence(
                 "ST-T",
-                f"T is {word} in {listed(leads)} ({values}){note}.",
+                f"T waves {word} in {leads_in_words(leads)} ({values}){note}.",
                 tuple(e for x in leads[:4] for e in places.wave(x, "QRS off", "T off")),
             )
     if shown and not inverted and not flat:
-        yield Sentence("ST-T", f"T is upright in {listed(list(shown))}.")
+        yield Sentence("ST-T", f"T waves upright in {leads_in_words(list(shown))}.")
 
 
 def _undecided(criteria: tuple[CriterionResult, ...], name: str) -> bool:
-    """Whether a measured value lies too near to the limit of the criterion called ``name``."""
+    """Whether a value is within measurement error of the limit of the criterion ``name``."""
     return any(c.name == name and c.outcome == "cannot tell" for c in criteria)

@@ -181,6 +181,23 @@ class Sentence:
 
 
 @dataclass(frozen=True)
+class MeasuredFinding:
+    """Something the measurements show, with its numbers, whatever the network says.
+
+    ``code`` is stable; ``level`` is ``"urgent"`` for what a reader must see first and ``"other"``
+    for findings outside the nine classes. ``note`` says what else it may be, or what casts doubt.
+    """
+
+    code: str
+    level: Literal["urgent", "other"]
+    title: str
+    numbers: str
+    certainty: Literal["likely", "possible"]
+    note: str = ""
+    evidence: tuple[Evidence, ...] = ()
+
+
+@dataclass(frozen=True)
 class Contrast:
     """A change that would turn the verdict of the criteria or of the network, or would not.
 
@@ -210,6 +227,7 @@ class Explanation:
     reading: tuple[Sentence, ...]
     conflicts: tuple[str, ...]
     contrasts: tuple[Contrast, ...] = ()
+    findings: tuple[MeasuredFinding, ...] = ()
     timings_s: Mapping[str, float] = field(default_factory=dict)
 
     def __str__(self) -> str:
@@ -241,6 +259,7 @@ class Explanation:
             "criteria": [asdict(c) for c in self.criteria],
             "attributions": [asdict(a) for a in self.attributions],
             "reading": [asdict(s) for s in self.reading],
+            "findings": [asdict(f) for f in self.findings],
             "conflicts": list(self.conflicts),
             "contrasts": [asdict(c) for c in self.contrasts],
         }

@@ -7,17 +7,17 @@ from collections.abc import Mapping
 FEATURES: Mapping[str, str] = {
     "beats": "Beats",
     "rate": "Rate",
-    "rr_range": "RR, longest less shortest",
+    "rr_range": "RR range (longest minus shortest)",
     "rr_irregularity": "RR irregularity (RMSSD / mean)",
-    "rr_change": "Median RR change",
+    "rr_change": "Beat-to-beat RR change (median, share of RR)",
     "pvc": "Premature ventricular beats",
     "pac": "Premature atrial beats",
-    "p_correlation": "P, beat-to-beat correlation",
-    "p_probability": "P, wave network",
-    "p_presence": "P-wave score",
+    "p_correlation": "Beat-to-beat correlation before the QRS",
+    "p_probability": "P-wave delineation (wave network)",
+    "p_presence": "P waves present (combined score, 0 to 1)",
     "pr": "PR interval",
     "p_duration": "P duration",
-    "qrs": "QRS width",
+    "qrs": "QRS duration",
     "qt": "QT interval",
     "qtc_bazett": "QTc (Bazett)",
     "qtc_fridericia": "QTc (Fridericia)",
@@ -37,10 +37,16 @@ FEATURES: Mapping[str, str] = {
     "notches": "R notches",
     "slurred": "R slurred",
     "rsr": "rSR′",
-    "terminal": "End of the QRS",
+    "terminal": "Terminal QRS (last 40 ms)",
     "qrs_area": "QRS area",
     "p_area": "P area",
 }
+
+NOTES: Mapping[str, str] = {
+    "p_probability": "low where a P wave has no clear borders",
+    "p_presence": "from correlation (most weight), delineation and RR regularity",
+}
+"""What a reader must know to understand a value that another one seems to contradict."""
 
 CLASSES: Mapping[str, str] = {
     "Normal": "a normal ECG",
@@ -53,6 +59,11 @@ CLASSES: Mapping[str, str] = {
     "STD": "ST depression",
     "STE": "ST elevation",
 }
+
+
+def capital(text: str) -> str:
+    """``text`` as the head of a line or sentence."""
+    return text[:1].upper() + text[1:]
 
 
 def inside(title: str) -> str:

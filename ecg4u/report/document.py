@@ -9,14 +9,18 @@ from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING
 
-from ecg4u.report import figure, figure_layers, sections
-from ecg4u.report.gather import facts, feature_rows, lead_table, page_doubt, warning_lines
+from ecg4u.explain.summary import class_title, summarize
+from ecg4u.report import figure, figure_layers, headline, sections
+from ecg4u.report.gather import facts, feature_rows, lead_table, warning_lines
 from ecg4u.report.markup import Markup, join, number, tag
-from ecg4u.report.names import CLASS_TITLES
 
 if TYPE_CHECKING:
     from ecg4u.analysis import Analysis
     from ecg4u.explain.result import Attribution, Explanation
+
+LEADS_BY_PAIR = ("I", "V1", "II", "V2", "III", "V3", "aVR", "V4", "aVL", "V5", "aVF", "V6")
+CELL_S = 2.5
+"""Seconds of each lead shown side by side on a phone."""
 
 
 @cache
@@ -71,10 +75,7 @@ def render(analysis: Analysis, *, title: str | None = None, page_image: bool = T
         _top(analysis, why),
         _page(analysis) if page_image else None,
         sections.section("classes", "The nine classes", sections.classes(said)) if said else None,
-        _contrasts(why),
-        _why(why),
-        _measured(why),
-        sections.section("facts", "How it was read", sections.small_print(facts(analysis))),
+        _details(analysis, why),
     ]
     body = join(
         [
@@ -82,7 +83,7 @@ def render(analysis: Analysis, *, title: str | None = None, page_image: bool = T
             tag("main", *parts),
             tag(
                 "footer",
-                "ecg4u: paper ECG to signals, classes and reasons. Not a medical device.",
+                "Made by ecg4u. Research and teaching aid, not a medical device.",
             ),
         ]
     )
@@ -118,14 +119,12 @@ def _document(heading: str, body: Markup) -> str:
 
 
 def _top(analysis: Analysis, why: Explanation | None) -> Markup:
+    """What one page A4 holds: summary, measurements and the twelve leads; then the reading."""
+    lines = summarize(analysis.classification, why, analysis.digitization)
     words = join(
         [
-            sections.verdict(
-                analysis.classification,
-                why.conflicts if why else (),
-                why.criteria if why else (),
-                page_doubt(analysis),
-            ),
+            headline.summary(lines, why.conflicts if why else ()),
+            headline.measurements(why.features) if why else None,
             sections.section("reading", "Reading", sections.reading(why.reading)) if why else None,
             sections.section(
                 "warnings", "Quality and warnings", sections.warnings(warning_lines(analysis))
@@ -136,44 +135,71 @@ def _top(analysis: Analysis, why: Explanation | None) -> Markup:
     return tag("div", tag("div", words), drawn, cls="top") if words else drawn
 
 
-def _why(why: Explanation | None) -> Markup | None:
-    if why is None or not why.attributions:
-        return None
-    return sections.section(
-        "why", "What moved the network", sections.why(why.attributions), _why_note()
-    )
-
-
-def _contrasts(why: Explanation | None) -> Markup | None:
-    if why is None or not why.contrasts:
-        return None
-    note = (
-        "The criteria turn where a measured value crosses its limit. The network was asked again "
-        "with the tracing edited as said, everything else left as it is."
-    )
-    return sections.section(
-        "contrast",
-        "What would turn the verdict",
-        sections.contrasts(why.contrasts),
-        tag("p", note, cls="quiet"),
-    )
-
-
-def _measured(why: Explanation | None) -> Markup | None:
-    if why is None:
-        return None
+def _details(analysis: Analysis, why: Explanation | None) -> Markup:
+    """What is looked up, not read through: closed at first, printed where it is open."""
+    folded = [
+        (identifier, heading, content)
+        for identifier, heading, content in (*_reasons(why), *_numbers(analysis, why))
+        if content
+    ]
     return join(
         [
-            sections.section(
-                "criteria", "Published criteria, measured here", sections.criteria(why.criteria)
+            tag(
+                "p",
+                tag("button", "Open all details", attrs={"type": "button", "id": "open-all"}),
+                cls="screen-only",
             ),
-            sections.section(
-                "measured",
-                "Measured",
-                sections.features(feature_rows(why.features), lead_table(why.features)),
-            ),
+            *(_folded(*part) for part in folded),
         ]
     )
+
+
+def _folded(identifier: str, heading: str, content: Markup) -> Markup:
+    return tag(
+        "section",
+        tag(
+            "details",
+            tag("summary", tag("h2", heading, attrs={"id": f"{identifier}-heading"})),
+            content,
+        ),
+        attrs={"id": identifier, "aria-labelledby": f"{identifier}-heading"},
+        cls="folded",
+    )
+
+
+def _reasons(why: Explanation | None) -> list[tuple[str, str, Markup]]:
+    if why is None:
+        return []
+    asked = (
+        "The criteria change where a measured value crosses its limit. The network was asked again "
+        "with the tracing edited as described and everything else left as it is."
+    )
+    changes = sections.contrasts(why.contrasts)
+    return [
+        (
+            "contrast",
+            "What would change the answer",
+            join([changes, tag("p", asked, cls="quiet")]) if changes else changes,
+        ),
+        (
+            "why",
+            "What the network used",
+            join([sections.why(why.attributions), _why_note()]) if why.attributions else Markup(""),
+        ),
+        ("criteria", "Published criteria, measured here", sections.criteria(why.criteria)),
+    ]
+
+
+def _numbers(analysis: Analysis, why: Explanation | None) -> list[tuple[str, str, Markup]]:
+    measured = (
+        sections.features(feature_rows(why.features), lead_table(why.features))
+        if why
+        else Markup("")
+    )
+    return [
+        ("measured", "Measurements", measured),
+        ("facts", "How the page was read", sections.small_print(facts(analysis))),
+    ]
 
 
 def _figure(analysis: Analysis, why: Explanation | None) -> Markup:
@@ -186,10 +212,7 @@ def _figure(analysis: Analysis, why: Explanation | None) -> Markup:
     sheet = tag(
         "g",
         figure.grid(paper),
-        *(
-            figure_layers.attribution_band(view, paper, shown=i == 0)
-            for i, view in enumerate(bands)
-        ),
+        *(figure_layers.attribution_band(view, paper, shown=False) for view in bands),
         figure_layers.cited_places(sentences, paper),
         figure.pulses(paper),
         figure.traces(analysis.record, paper),
@@ -214,6 +237,7 @@ def _figure(analysis: Analysis, why: Explanation | None) -> Markup:
     return tag(
         "section",
         tag("h2", "Twelve leads", attrs={"id": "figure-heading"}),
+        _cells(paper),
         tag(
             "div",
             picture,
@@ -229,10 +253,30 @@ def _figure(analysis: Analysis, why: Explanation | None) -> Markup:
             "p",
             note,
             "25 mm/s, 10 mm/mV. A gap in a trace is a stretch that could not be read."
-            + (" Small numbers are those of the sentences." if sentences else ""),
+            + (" Small numbers refer to the sentences of the reading." if sentences else ""),
             cls="quiet",
         ),
         attrs={"class": "figure", "aria-labelledby": "figure-heading"},
+    )
+
+
+def _cells(paper: figure.Paper) -> Markup:
+    """For a phone: the first 2.5 s of each lead in two columns, cut from the sheet."""
+    first: dict[str, figure.Panel] = {}
+    for panel in paper.panels:
+        first.setdefault(panel.strip.lead, panel)
+    cells = [_cell(first[lead], paper) for lead in LEADS_BY_PAIR if lead in first]
+    return tag("div", *cells, cls="cells", attrs={"aria-hidden": "true"})
+
+
+def _cell(panel: figure.Panel, paper: figure.Paper) -> Markup:
+    width = CELL_S * figure.MM_PER_S
+    left = min(panel.x, max(paper.width - width, 0.0))
+    box = (left, panel.top, width, panel.bottom - panel.top)
+    return tag(
+        "svg",
+        tag("use", attrs={"href": "#ecg-sheet"}),
+        attrs={"class": "ecg cell", "viewBox": " ".join(number(value) for value in box)},
     )
 
 
@@ -268,37 +312,32 @@ def _legend(bands: Sequence[Attribution]) -> Markup | None:
         return None
     keys = join(
         [
-            tag("span", tag("span", cls="key"), " speaks for"),
-            tag("span", tag("span", cls="key minus"), " speaks against"),
+            tag("span", tag("span", cls="key"), " for", cls="keys"),
+            tag("span", tag("span", cls="key minus"), " against", cls="keys"),
         ]
     )
+    names = [("", "none"), *((v.class_name, class_title(v.class_name)) for v in bands)]
     choices = [
         tag(
             "label",
             tag(
                 "input",
-                attrs={
-                    "type": "radio",
-                    "name": "band",
-                    "value": view.class_name,
-                    "checked": i == 0,
-                },
+                attrs={"type": "radio", "name": "band", "value": value, "checked": not value},
             ),
-            CLASS_TITLES.get(view.class_name, view.class_name),
+            title,
         )
-        for i, view in enumerate(bands)
+        for value, title in names
     ]
-    choices.append(
-        tag("label", tag("input", attrs={"type": "radio", "name": "band", "value": ""}), "no bands")
+    return tag(
+        "fieldset", tag("legend", "Show what the network used for"), *choices, keys, cls="legend"
     )
-    return tag("fieldset", tag("legend", "Bands behind the trace"), keys, *choices, cls="legend")
 
 
 def _why_note() -> Markup:
     return tag(
         "p",
-        "Shapley values: how much each part of the tracing adds to, or takes from, the network's "
-        "log-odds when it is shown or hidden. They say what the network used, not what is "
+        "Shapley values: how much each part of the tracing adds to or takes from the network's "
+        "log-odds when it is shown or hidden. They tell what the network used, not what is "
         "clinically true.",
         cls="quiet",
     )
@@ -311,11 +350,11 @@ def _page(analysis: Analysis) -> Markup | None:
 
     return tag(
         "section",
-        tag("h2", "The page, with what was read drawn over it", attrs={"id": "page-heading"}),
+        tag("h2", "The page with the traces that were read", attrs={"id": "page-heading"}),
         tag(
             "p",
-            "Check that each coloured line lies on the ink and bears the right name. "
-            "The page may show a person's name: mind who sees this report.",
+            "Check that each coloured line follows the ink and carries the right lead name. "
+            "The page may show a patient's name: take care who sees this report.",
             cls="quiet",
         ),
         tag(
@@ -323,7 +362,7 @@ def _page(analysis: Analysis) -> Markup | None:
             tag(
                 "label",
                 tag("input", attrs={"type": "checkbox", "id": "show-read", "checked": True}),
-                " Show what was read",
+                " Show the traces",
             ),
             cls="screen-only",
         ),

@@ -23,8 +23,11 @@ def write(
     *,
     title: str | None = None,
     page_image: bool = True,
+    fhir: bool = False,
 ) -> list[Path]:
     """Write the signals in each format, ``result.json`` and ``report.html``; returns their paths.
+
+    With ``fhir`` also ``fhir.json``, see `ecg4u.report.fhir`.
 
     Each file is written whole or not at all.
 
@@ -42,7 +45,12 @@ def write(
         ),
         write_atomically(folder / "result.json", result_json(analysis)),
     ]
-    for name in formats:
+    if fhir:
+        from ecg4u.report.fhir import bundle
+
+        text = json.dumps(bundle(analysis), indent=1, ensure_ascii=False) + "\n"
+        written.append(write_atomically(folder / "fhir.json", text))
+    for name in dict.fromkeys(formats):
         path = folder / (SIGNAL_NAME + SUFFIXES[name])
         write_record(analysis.record, path, format=name)
         written.append(path)

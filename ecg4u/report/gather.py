@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ecg4u.explain.titles import FEATURES
+from ecg4u.explain.titles import FEATURES, NOTES
 from ecg4u.record import LEADS
 from ecg4u.report.markup import number
-from ecg4u.report.names import GRADED, GRID_SOURCES, SCALE_SOURCES
+from ecg4u.report.names import GRID_SOURCES, SCALE_SOURCES
 from ecg4u.report.view import Facts, FeatureRow, LeadTable
 
 if TYPE_CHECKING:
@@ -30,10 +30,35 @@ def _feature_row(key: str, feature: Feature) -> FeatureRow:
     title = FEATURES.get(key, feature.name)
     if feature.value is None:
         return FeatureRow(title, "", feature.reason)
-    note = feature.reason
+    note = NOTES.get(key, "")
     if feature.uncertainty:
         note = f"± {_digits(feature.uncertainty, feature.unit)} {note}".strip()
     return FeatureRow(title, f"{_digits(feature.value, feature.unit)}{_unit(feature)}", note)
+
+
+def vitals(features: Features) -> list[FeatureRow]:
+    """Rate, PR, QRS, QT, QTc and axis, as an ECG printout has them at its head."""
+    if not features.beats:
+        return []
+    return [
+        _vital("Rate", features, "rate"),
+        _vital("PR", features, "pr"),
+        _vital("QRS", features, "qrs"),
+        _vital("QT", features, "qt"),
+        _vital("QTc (Bazett)", features, "qtc_bazett"),
+        _vital("QTc (Fridericia)", features, "qtc_fridericia"),
+        _vital("QRS axis", features, "axis"),
+    ]
+
+
+def _vital(title: str, features: Features, key: str) -> FeatureRow:
+    feature = features.globals.get(key)
+    if feature is None or feature.value is None:
+        return FeatureRow(title, "", "not measured")
+    spread = feature.uncertainty if key != "rate" else None
+    note = f"± {_digits(spread, feature.unit)}" if spread else ""
+    unit = " per min" if feature.unit == "/min" else _unit(feature)
+    return FeatureRow(title, f"{_digits(feature.value, feature.unit)}{unit}", note)
 
 
 def lead_table(features: Features) -> LeadTable | None:
@@ -83,25 +108,6 @@ def warning_lines(analysis: Analysis) -> list[str]:
     if missing:
         lines.append(f"Not shown or not read: {', '.join(missing)}")
     return list(dict.fromkeys(lines))
-
-
-def page_doubt(analysis: Analysis) -> str:
-    """In a sentence, why the signals themselves may be wrong; empty where nothing says so."""
-    page = analysis.digitization
-    if page is None:
-        return ""
-    reasons = [] if page.grade == "good" else [_in_words(r) for r in page.grade_reasons]
-    if page.calibration.gain_from == "assumed":
-        gain = number(page.calibration.gain_mm_per_mv)
-        reasons.append(f"the gain is assumed to be {gain} mm/mV")
-    if not reasons:
-        return ""
-    return f"The page was read with doubts, so mind the numbers too: {'; '.join(reasons)}."
-
-
-def _in_words(reason: str) -> str:
-    grade, colon, leads = reason.partition(": ")
-    return f"{GRADED.get(grade, grade)}{colon}{leads}"
 
 
 def facts(analysis: Analysis) -> Facts:

@@ -10,17 +10,8 @@ CLASS_TITLES = {
 }
 """The classes as the reading calls them, at the head of a line."""
 
-VERDICTS = {
-    "ok": "The network is within its usual range on this ECG.",
-    "uncertain": "The network is not sure about this ECG.",
-    "unreadable": "The network gives no opinion.",
-}
-
 SECTIONS = ("Rate", "Rhythm", "Axis", "Intervals", "QRS", "ST-T", "Conclusion")
 """The standard order of an ECG reading."""
-
-GRADED = {"missing": "not found", "poor": "poorly read", "fair": "read with some doubt"}
-"""Leads of a grade that is not good."""
 
 SCALE_SOURCES = {
     "pulse": "read from the calibration pulse",
@@ -38,7 +29,6 @@ GRID_SOURCES = {
 }
 
 DISCLAIMER = (
-    "A research and teaching aid, not a medical device. It can be wrong. It looks for nine "
-    "classes; of what lies outside them it tells a little and misses much. Read the tracing "
-    "yourself; decide nothing on this alone."
+    "Research and teaching aid, not a medical device. It can be wrong and misses findings: "
+    "read the tracing yourself."
 )

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 MAX_SIDE_PX = 1800
 WEBP_QUALITY = 72
+NAME_WIDTH = 30
+"""Room for a lead's name, in stroke widths."""
 TRACE_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#a0408a")
 """Okabe and Ito's blue, vermilion, green and (darkened) purple, in turn along rows and columns."""
 
@@ -64,7 +66,10 @@ def _trace(trace: Trace, scale: float, colour: str, stroke: float) -> Markup:
     finite = np.asarray(np.isfinite(points).all(axis=1))
     if not finite.any():
         return Markup("")
-    first = points[finite][0]
+    # Below the trace: pages print their own names above it.
+    shown = points[finite]
+    first = shown[0]
+    foot = float(shown[shown[:, 0] <= first[0] + NAME_WIDTH * stroke, 1].max())
     return tag(
         "g",
         tag(
@@ -76,7 +81,7 @@ def _trace(trace: Trace, scale: float, colour: str, stroke: float) -> Markup:
             trace.lead,
             attrs={
                 "x": float(first[0]),
-                "y": float(first[1]) - 9 * stroke,
+                "y": foot + 13 * stroke,
                 "fill": colour,
                 "font-size": 11 * stroke,
             },

@@ -101,6 +101,25 @@
     });
   }
 
+  const reading = document.getElementById("reading");
+  if (reading && matchMedia("(max-width: 40rem)").matches) {
+    const more = document.createElement("button");
+    more.type = "button";
+    more.className = "more screen-only";
+    more.textContent = "Show the full reading";
+    more.addEventListener("click", () => { reading.classList.remove("clipped"); more.remove(); });
+    reading.classList.add("clipped");
+    reading.append(more);
+  }
+
+  const all = document.getElementById("open-all");
+  if (all) all.addEventListener("click", () => {
+    const folds = [...document.querySelectorAll(".folded > details")];
+    const open = folds.some((fold) => !fold.open);
+    for (const fold of folds) fold.open = open;
+    all.textContent = open ? "Close all details" : "Open all details";
+  });
+
   const toggle = document.getElementById("show-read");
   if (toggle) toggle.addEventListener("change", () => {
     document.querySelector(".page").classList.toggle("bare", !toggle.checked);

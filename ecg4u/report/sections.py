@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from ecg4u.explain.conflicts import blind
+from ecg4u.explain.summary import LIKELY
 from ecg4u.report.markup import Markup, join, number, tag
-from ecg4u.report.names import CLASS_TITLES, DISCLAIMER, SECTIONS, VERDICTS
+from ecg4u.report.names import CLASS_TITLES, DISCLAIMER, SECTIONS
 from ecg4u.report.view import Facts, FeatureRow, LeadTable
 
 if TYPE_CHECKING:
@@ -21,10 +21,6 @@ EXACTLY = 1e-12
 """Sums of floating-point numbers are not told to be more exact than this."""
 MAX_BARS = 12
 """Of more than twice as many players only the strongest are listed."""
-UNLIKELY = (
-    "Under 50 %, by the network's figures, a finding is more likely absent than present; it "
-    "is named because each threshold is set so that few are missed."
-)
 KINDS = {
     "leads": "By lead",
     "waves": "By wave",
@@ -62,111 +58,6 @@ def tied(text: str) -> str:
 def notice() -> Markup:
     """What this is and what it is not."""
     return tag("p", DISCLAIMER, cls="notice")
-
-
-def verdict(
-    opinion: Classification | None,
-    conflicts: Sequence[str],
-    measured: Sequence[CriterionResult] = (),
-    page_doubt: str = "",
-) -> Markup:
-    """The answer in a line: which classes, how sure, and where the parts disagree.
-
-    What the criteria find and the network does not stands beside it: a headline of "none" over a
-    large ST elevation would be read and the rest not.
-    """
-    if opinion is None:
-        return Markup("")
-    positive = [row for row in opinion.results if row.positive]
-    readable = opinion.verdict != "unreadable"
-    likely = [row for row in positive if row.probability >= 0.5]
-    met = {row.class_name for row in measured if row.decides and row.outcome == "met"}
-    below = [row for row in positive if row.probability < 0.5]
-    both = [row for row in below if row.name in met]
-    possible = [row for row in below if row.name not in met]
-    return tag(
-        "div",
-        tag("h2", "The network finds" if readable else "Not read as an ECG")
-        if likely or not (readable and below)
-        else None,
-        _called(likely, measured) if readable and likely else None,
-        tag("p", "None of its nine classes.", cls="found") if readable and not positive else None,
-        tag("h2", "The measurements find, the network holds possible")
-        if readable and both
-        else None,
-        _called(both, measured) if readable and both else None,
-        tag("h2", "The network holds possible") if readable and possible else None,
-        _called(possible, measured) if readable and possible else None,
-        tag("p", UNLIKELY, cls="quiet") if readable and possible else None,
-        tag("p", "The measurements meet the criteria of a normal ECG.", cls="quiet")
-        if readable and not positive and "Normal" in met
-        else None,
-        _by_criteria(opinion, measured),
-        tag(
-            "p", tied(" ".join((VERDICTS.get(opinion.verdict, ""), *opinion.reasons))), cls="quiet"
-        ),
-        tag("p", tied(page_doubt), cls="doubt") if page_doubt else None,
-        _conflicts(conflicts),
-        attrs={"class": f"verdict {opinion.verdict}", "role": "status"},
-    )
-
-
-BESIDE = {
-    "met": "its criteria are met",
-    "not met": "its criteria are not met",
-    "cannot tell": "its criteria are left open",
-}
-
-
-def _called(rows: Sequence[ClassResult], measured: Sequence[CriterionResult]) -> Markup:
-    """Classes at or above their threshold, the most probable first, with the criteria's word."""
-    outcomes = {row.class_name: BESIDE[row.outcome] for row in measured if row.decides}
-    return tag(
-        "ul",
-        *(
-            tag(
-                "li",
-                tag("strong", CLASS_TITLES.get(row.name, row.name)),
-                tag(
-                    "span",
-                    f"probability {percent(row.probability)}, threshold {percent(row.threshold)}",
-                    f"; {outcomes[row.name]}" if row.name in outcomes else "",
-                    blind(row),
-                    cls="quiet",
-                ),
-            )
-            for row in sorted(rows, key=lambda row: -row.probability)
-        ),
-        cls="found",
-    )
-
-
-def _by_criteria(opinion: Classification, measured: Sequence[CriterionResult]) -> Markup | None:
-    found = {row.name for row in opinion.results if row.positive}
-    alone = [
-        CLASS_TITLES.get(row.class_name, row.class_name)
-        for row in measured
-        if row.decides and row.outcome == "met" and row.class_name not in found | {"Normal"}
-    ]
-    if not alone or opinion.verdict == "unreadable":
-        return None
-    return join(
-        [
-            tag("h2", "Only the measurements find"),
-            tag("ul", *(tag("li", tag("strong", name)) for name in alone), cls="found"),
-        ]
-    )
-
-
-def _conflicts(conflicts: Sequence[str]) -> Markup | None:
-    if not conflicts:
-        return None
-    return tag(
-        "div",
-        tag("h3", "Look again"),
-        tag("ul", *(tag("li", tied(conflict)) for conflict in conflicts)),
-        cls="conflicts",
-    )
 
 
 def reading(sentences: Sequence[Sentence]) -> Markup:
@@ -222,21 +113,21 @@ def _sentence(n: int, sentence: Sentence) -> Markup:
 
 
 def classes(opinion: Classification) -> Markup:
-    """All nine classes: probability against threshold, and how often the network is right."""
+    """All nine classes: probability against threshold, and the performance at it."""
     if opinion.verdict == "unreadable":
         return Markup("")
     head = tag(
         "tr",
         *(
-            tag("th", text, attrs={"scope": "col"}, cls=cls) if text else tag("td")
+            tag("th", text, attrs={"scope": "col"}, cls=cls) if text else tag("td", cls=cls)
             for text, cls in (
                 ("Class", ""),
                 ("Probability", "number"),
-                ("", ""),
+                ("", "bar-cell"),
                 ("Threshold", "number"),
-                ("Sensitivity", "number"),
-                ("Specificity", "number"),
                 ("Call", ""),
+                ("Sensitivity", "number extra"),
+                ("Specificity", "number extra"),
             )
         ),
     )
@@ -248,9 +139,10 @@ def classes(opinion: Classification) -> Markup:
             ),
             tag(
                 "p",
-                "Each class is judged on its own; several can be present. The upright stroke marks "
-                "the threshold; sensitivity and specificity were measured at it, on recordings "
-                "that the networks had not learned from.",
+                "Each class is judged on its own; several can be present. The vertical line marks "
+                "the threshold. Sensitivity and specificity were measured at the threshold on "
+                "recordings not used for training; “none found”: no test recording with "
+                "this finding reached the threshold, so a low probability rules nothing out.",
                 cls="quiet",
             ),
         ]
@@ -258,8 +150,8 @@ def classes(opinion: Classification) -> Markup:
 
 
 def _class_row(row: ClassResult) -> Markup:
-    called = "present" if row.probability >= 0.5 else "possible"
-    call = called if row.positive else "near the threshold" if row.close else "not found"
+    called = "likely" if row.probability >= LIKELY else "possible"
+    call = called if row.positive else "just below threshold" if row.close else "unlikely"
     return tag(
         "tr",
         tag(
@@ -272,11 +164,16 @@ def _class_row(row: ClassResult) -> Markup:
         tag("td", percent(row.probability), cls="number"),
         tag("td", _probability_bar(row), cls="bar-cell"),
         tag("td", percent(row.threshold), cls="number"),
-        tag("td", percent(row.sensitivity), cls="number"),
-        tag("td", percent(row.specificity), cls="number"),
         tag("td", call, cls="call"),
+        tag("td", _found(row.sensitivity), cls="number extra"),
+        tag("td", percent(row.specificity), cls="number extra"),
         cls="positive" if row.positive else "",
     )
+
+
+def _found(sensitivity: float) -> str:
+    """A sensitivity; none at all says so, since "0 %" reads as if a class were excluded."""
+    return "none found" if sensitivity == 0 else percent(sensitivity)
 
 
 def _probability_bar(row: ClassResult) -> Markup:

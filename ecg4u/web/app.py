@@ -18,6 +18,7 @@ from starlette.routing import Match
 
 from ecg4u import __version__
 from ecg4u.report.document import csp_hash, script, style
+from ecg4u.web.docs import DOCS_POLICY, docs_page
 from ecg4u.web.guard import Guard
 from ecg4u.web.jobs import Job, Jobs
 from ecg4u.web.legacy import legacy_results
@@ -56,6 +57,7 @@ STATIC = {
     "app.css": "text/css; charset=utf-8",
     "app.js": "text/javascript; charset=utf-8",
     "correct.js": "text/javascript; charset=utf-8",
+    "example.jpg": "image/jpeg",
     "icon.svg": "image/svg+xml",
     "icon-192.png": "image/png",
     "icon-512.png": "image/png",
@@ -161,6 +163,7 @@ def _methods_at(app: FastAPI, request: Request) -> list[str]:
 
 
 def _add_page(app: FastAPI) -> None:
+    @app.head("/", include_in_schema=False)
     @app.get("/", summary="The page to a browser, the status to everyone else")
     async def root(request: Request) -> Response:
         if "text/html" not in request.headers.get("accept", ""):
@@ -171,6 +174,11 @@ def _add_page(app: FastAPI) -> None:
             "Cache-Control": "no-cache",
         }
         return HTMLResponse(_static("index.html"), headers=headers)
+
+    @app.get("/docs", include_in_schema=False)
+    async def docs() -> Response:
+        headers = {"Content-Security-Policy": DOCS_POLICY}
+        return HTMLResponse(docs_page(app.openapi()), headers=headers)
 
     @app.get("/static/{name}", include_in_schema=False)
     async def static(name: str) -> Response:

@@ -11,6 +11,7 @@ import pytest
 from ecg4u.batch import find_inputs
 from ecg4u.batch.inputs import in_shard
 from ecg4u.errors import UsageError
+from ecg4u.io.own import marked_png
 
 
 @pytest.fixture
@@ -126,3 +127,15 @@ def test_names_can_be_kept_out(archive: Path) -> None:
     assert sum(item.key.startswith("sha256:") for item in items) == 4
     for item in items:
         assert not any(word in item.key + item.folder for word in ("page", "scan", "deep", "loop"))
+
+
+def test_what_ecg4u_left_beside_its_inputs_is_no_input(archive: Path) -> None:
+    (archive / "a/page.dat").write_bytes(b"\0" * 24)
+    (archive / "a/page.hea").write_text("page 1 500 12\npage.dat 16 1000 16 0 0 0 0 I\n")
+    assert keys([archive])[:2] == ["archive/a/page.hea", "archive/a/page.png"]
+    (archive / "a/page.page.json").write_text("{}")
+    assert keys([archive]) == ALL
+    (archive / "c/signals.csv").write_text("I,II\n0.1,0.2\n")
+    (archive / "c/report.html").write_text("")
+    (archive / "c/overlay.png").write_bytes(marked_png(b"\x89PNG" + b"\0" * 40))
+    assert keys([archive]) == ALL

@@ -101,6 +101,40 @@ def test_the_whole_path(browser: Chromium, address: str, tmp_path: Path) -> None
     assert browser.run(f"fetch('/v1/ecg/{last}').then((r) => r.status)") == 404
 
 
+def reload(browser: Chromium) -> None:
+    """Load the page anew, and wait until it is another one than before."""
+    browser.run("window.before = true")
+    browser.call("Page.reload")
+    browser.wait("document.readyState === 'complete' && !window.before")
+
+
+def test_reload_and_back_keep_the_result(browser: Chromium, address: str, tmp_path: Path) -> None:
+    browser.go(address)
+    browser.choose("#file", page_file(tmp_path))
+    browser.wait(view_is("prepare"))
+    browser.run("document.querySelector('#options').requestSubmit()")
+    browser.wait(view_is("result"))
+    identifier = browser.run("state.id")
+    reload(browser)
+    browser.wait(view_is("result"))
+    assert browser.run("state.id") == identifier
+    browser.click("#again")
+    browser.wait(view_is("start"))
+    browser.run("history.back()")
+    browser.wait(f"{view_is('result')} && state.id === '{identifier}'")
+    browser.run(f"fetch('/v1/ecg/{identifier}', {{ method: 'DELETE' }})")
+    reload(browser)
+    browser.wait(view_is("trouble"))
+    assert "no longer kept" in browser.run("$('trouble-heading').textContent")
+
+
+def test_the_example_can_be_tried(browser: Chromium, address: str) -> None:
+    browser.go(address)
+    browser.click("#example")
+    browser.wait(view_is("prepare"))
+    assert browser.run("state.bitmap.width") > 1000
+
+
 @pytest.fixture
 def fixing(browser: Chromium, address: str, tmp_path: Path) -> Chromium:
     """The browser where a page has been read and is being corrected."""
@@ -115,7 +149,7 @@ def fixing(browser: Chromium, address: str, tmp_path: Path) -> Chromium:
 
 
 def corrected(browser: Chromium) -> dict[str, object]:
-    """Compute again; what the service was told."""
+    """Apply; what the service was told."""
     before = browser.run("state.id")
     browser.click("#fix-go")
     browser.wait(f"state.id !== '{before}' && {view_is('result')}")
@@ -239,7 +273,7 @@ def test_the_shell_is_kept_and_nothing_else(browser: Chromium, address: str) -> 
     assert browser.run("navigator.serviceWorker.ready.then(() => true)")
     browser.run("fetch('/v1/ecg/x').then((r) => r.status)")
     names = browser.run(
-        "caches.open('ecg4u-shell-2').then((c) => c.keys()).then((k) => k.map((r) => r.url))"
+        "caches.open('ecg4u-shell-3').then((c) => c.keys()).then((k) => k.map((r) => r.url))"
     )
     assert {address, f"{address}static/app.js", f"{address}static/app.css"} <= set(names)
     assert not any("/v1" in name for name in names)

@@ -37,6 +37,17 @@ def test_root_is_a_status_or_a_page_by_what_is_asked_for(client: TestClient) -> 
     assert page.headers["content-type"].startswith("text/html")
     assert page.headers["content-security-policy"] == page_policy()
     assert "unsafe" not in page_policy()
+    assert client.head("/").status_code == 200
+
+
+def test_the_interface_is_described_on_a_page_that_asks_nothing_of_others(
+    client: TestClient,
+) -> None:
+    page = client.get("/docs")
+    assert page.status_code == 200
+    assert "POST /v1/ecg" in page.text
+    assert "default-src 'none'" in page.headers["content-security-policy"]
+    assert "src=" not in page.text
 
 
 @pytest.mark.parametrize("path", ["app.js", "app.css", "icon.svg", "icon-192.png"])

@@ -5,6 +5,9 @@ const PREVIEW_PX = 1400;
 const CANVAS_PX = 16000000; /* more than this some phones give up silently */
 const HEAVY_BYTES = 20000000;
 const HEAVY_PX = 70000000;
+const LEAST_PX = 1000;
+const CHECK_PX = 400;
+const DARK = 60;
 const state = { file: null, bitmap: null, turn: 0, crop: [0, 0, 1, 1], id: null, ids: [], token: "", after: "prepare" };
 
 /* Views */
@@ -17,7 +20,36 @@ function show(view) {
   if (heading && view !== "start") heading.focus();
 }
 
+/* The address holds the result's number, so that reload and Back find it again while it is kept. */
+function address(id) {
+  const hash = id ? `#${id}` : "";
+  if (location.hash !== hash) history.pushState(null, "", hash || location.pathname);
+}
+
+async function follow() {
+  const id = location.hash.slice(1);
+  if (!/^[\w-]{8,}$/.test(id)) return leave();
+  if (id === state.id && document.body.dataset.view === "result") return undefined;
+  Object.assign(state, { id, after: "start" });
+  if (!state.ids.includes(id)) state.ids.push(id);
+  try {
+    await present();
+  } catch {
+    $("trouble-heading").textContent = "This result is no longer kept";
+    $("trouble-message").textContent = "Results are deleted after a while.";
+    $("trouble-hint").textContent = "Read the page once more.";
+    $("retry").hidden = true;
+    show("trouble");
+  }
+  return undefined;
+}
+
 function restart() {
+  leave();
+  address("");
+}
+
+function leave() {
   Object.assign(state, { file: null, bitmap: null, turn: 0, crop: [0, 0, 1, 1], id: null, ids: [] });
   $("report").srcdoc = "";
   $("file").value = $("camera").value = "";
@@ -56,7 +88,7 @@ async function problem(answer) {
   try {
     return (await answer.json()).error;
   } catch {
-    return { message: "The service gave an answer that cannot be understood.", hint: "Try once more." };
+    return { message: "The service gave an invalid answer.", hint: "Try again." };
   }
 }
 
@@ -71,10 +103,24 @@ async function choose(file) {
   const shown = state.bitmap !== null;
   $("preview").hidden = $("crop").hidden = $("turning").hidden = !shown;
   $("no-preview").hidden = shown;
-  $("prepare-heading").textContent = shown ? "Is the page upright, and nothing else in view?" : "Ready to be read";
+  $("prepare-heading").textContent = shown ? "Crop to the ECG page and turn it upright" : "Ready to read";
+  $("photo-check").textContent = shown ? flaws() : "";
   $("page-field").hidden = !/pdf$/i.test(file.type || file.name);
   show("prepare");
   if (shown) draw();
+}
+
+/* What will make the page hard to read, while another photo is still easy to take. */
+function flaws() {
+  const { width, height } = state.bitmap;
+  if (Math.max(width, height) < LEAST_PX) return "This picture is small: a photo or scan with more pixels is read better.";
+  const small = turned(CHECK_PX);
+  const { data } = small.getContext("2d").getImageData(0, 0, small.width, small.height);
+  let sum = 0;
+  for (let i = 0; i < data.length; i += 4) {
+    sum += Math.max(data[i], data[i + 1], data[i + 2]);
+  }
+  return sum / (data.length / 4) < DARK ? "This picture is dark: take it again with more light." : "";
 }
 
 function turned(longest) {
@@ -220,9 +266,10 @@ async function read(send, after) {
     state.ids.push(state.id);
     await present();
   } catch (trouble) {
-    $("trouble-message").textContent = trouble.message || "Something went wrong in this page.";
+    $("trouble-message").textContent = trouble.message || "Something went wrong on this page.";
     $("trouble-hint").textContent = trouble.hint || "";
     $("trouble-heading").textContent = after === "fix" ? "This correction did not work" : "This could not be read";
+    $("retry").hidden = false;
     $("retry").textContent = after === "fix" ? "Back to the correction" : "Back to the page";
     show("trouble");
   }
@@ -235,6 +282,7 @@ async function present() {
   if (!answer.ok) throw await problem(answer);
   progress("done");
   $("report").srcdoc = await answer.text();
+  address(state.id);
   show("result");
   $("report").focus();
 }
@@ -269,6 +317,11 @@ async function forget() {
   restart();
 }
 
+async function example() {
+  const answer = await ask("/static/example.jpg");
+  if (answer.ok) choose(new File([await answer.blob()], "example.jpg", { type: "image/jpeg" }));
+}
+
 /* Wiring */
 
 for (const id of ["file", "camera"]) $(id).addEventListener("change", (event) => choose(event.target.files[0]));
@@ -281,6 +334,9 @@ $("again").addEventListener("click", restart);
 $("home").addEventListener("click", (event) => { event.preventDefault(); restart(); });
 $("retry").addEventListener("click", () => { show(state.after); if (state.after === "prepare" && state.bitmap) place(); });
 $("forget").addEventListener("click", forget);
+$("example").addEventListener("click", example);
+addEventListener("popstate", follow);
+if (location.hash.length > 1) follow();
 $("print").addEventListener("click", () => $("report").contentWindow.print());
 /* The browser would print as much of the report as the window shows. */
 function printShortcut(event) {

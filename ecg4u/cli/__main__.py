@@ -1,0 +1,5 @@
+"""``python -m ecg4u.cli``."""
+
+from ecg4u.cli import main
+
+main()

@@ -1,0 +1,82 @@
+"""``ecg4u compare``: a digitized record (or page) against its digital original."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from ecg4u.cli import say
+from ecg4u.cli.options import json_option, limited
+from ecg4u.errors import UsageError
+
+if TYPE_CHECKING:
+    from ecg4u.compare import LeadScore
+    from ecg4u.record import ECGRecord
+
+COLUMNS = (
+    ("SNR dB", "snr_db", ".1f"),
+    ("no shift", "snr_unshifted_db", ".1f"),
+    ("r", "r", ".3f"),
+    ("RMSE mV", "rmse_mv", ".3f"),
+    ("covered", "covered", ".0%"),
+    ("shift ms", "shift_s", ".0f"),
+    ("offset mV", "offset_mv", "+.3f"),
+)
+
+
+@click.command()
+@click.argument("original", type=click.Path(path_type=Path))
+@click.argument("digitized", type=click.Path(path_type=Path))
+@click.option("--overlay", type=click.Path(path_type=Path), help="HTML: both traces, lead by lead.")
+@json_option
+@limited
+def compare(original: Path, digitized: Path, overlay: Path | None, as_json: bool) -> None:
+    """Score DIGITIZED (a record, or a page) against ORIGINAL, lead by lead.
+
+    The SNR is that of the PhysioNet Challenge 2024: after the best shift in time (0.5 s at most)
+    and voltage (1 mV at most), times the share that is covered of the stretch DIGITIZED shows.
+    """
+    from ecg4u.compare import compare_records
+
+    reference, estimate = _record(original), _record(digitized)
+    scores = compare_records(reference, estimate)
+    if not any(scores.values()):
+        raise UsageError("The original shows no lead.", hint="Give the original record first.")
+    if overlay is not None:
+        from ecg4u.io import write_atomically
+        from ecg4u.report.comparison import comparison_html
+
+        write_atomically(overlay, comparison_html(reference, estimate, scores))
+        click.echo(str(overlay), err=True)
+    if as_json:
+        say.as_json({name: score and asdict(score) for name, score in scores.items()})
+        return
+    _table(scores)
+
+
+def _record(source: Path) -> ECGRecord:
+    from ecg4u.analysis import analyse
+
+    return analyse(source, classify=False, explain=False).record
+
+
+def _table(scores: dict[str, LeadScore | None]) -> None:
+    click.echo("lead  " + "  ".join(f"{title:>9s}" for title, _, _ in COLUMNS))
+    known = [score for score in scores.values() if score is not None]
+    for name, score in scores.items():
+        if score is not None:
+            click.echo(f"{name:5s} " + "  ".join(_cells(score)))
+    mean = {key: sum(getattr(s, key) for s in known) / len(known) for _, key, _ in COLUMNS}
+    cells = [f"{_value(mean[key], key):{form}}".rjust(9) for _, key, form in COLUMNS]
+    click.echo("mean  " + "  ".join(cells))
+
+
+def _cells(score: LeadScore) -> list[str]:
+    return [f"{_value(getattr(score, key), key):{form}}".rjust(9) for _, key, form in COLUMNS]
+
+
+def _value(value: float, key: str) -> float:
+    return 1000 * value if key == "shift_s" else value

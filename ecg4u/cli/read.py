@@ -1,0 +1,324 @@
+"""``digitize``, ``classify``, ``explain`` and ``report``: pages and records, one or many."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from ecg4u.cli import NOTICE, say, say_error
+from ecg4u.cli.options import (
+    FORMATS,
+    ReadOptions,
+    Target,
+    TargetType,
+    expanded,
+    json_option,
+    limited,
+    read_options,
+    sources_argument,
+)
+from ecg4u.errors import BatchFailuresError, ECG4UError, SidecarError, UsageError
+
+if TYPE_CHECKING:
+    from ecg4u.analysis import Analysis
+
+FORMAT = click.option(
+    "--format",
+    "formats",
+    type=click.Choice(FORMATS),
+    multiple=True,
+    default=("wfdb",),
+    show_default=True,
+    help="Of the signals; may be given several times.",
+)
+
+
+@click.command(epilog=NOTICE)
+@sources_argument
+@click.option(
+    "-o",
+    "--out",
+    type=TargetType(),
+    help="Folder (made if missing), or path without suffix. Default: beside the page.",
+)
+@FORMAT
+@click.option("--overlay", type=click.Path(path_type=Path), help="PNG of the page with its traces.")
+@json_option
+@read_options()
+@limited
+def digitize(
+    sources: tuple[str, ...],
+    out: Target | None,
+    formats: Sequence[str],
+    overlay: Path | None,
+    as_json: bool,
+    options: ReadOptions,
+) -> None:
+    """Turn pages into signals; prints the files written.
+
+    Beside the signals a .page.json holds what was found on the page: correct it and hand it back
+    with --sidecar.
+    """
+    files = expanded(sources)
+    if len(files) > 1 and (overlay is not None or (out is not None and not out.is_folder)):
+        raise UsageError(
+            "Several pages cannot be written to one file.",
+            stage="output",
+            hint="Give -o a folder (with a slash at its end) and leave out --overlay.",
+        )
+
+    def one(source: Path) -> None:
+        base = _signal_base(source, options.page, out, formats)
+        analysis = _analyse(source, options, classify=False, explain=False)
+        written = _write_signals(analysis, base, formats, options)
+        written += _write_overlay(analysis, overlay)
+        if not options.quiet:
+            say.quality(analysis)
+        if as_json:
+            values = {**analysis.to_dict(), "written": [path.name for path in written]}
+            say.as_json(values, line=len(files) > 1)
+        else:
+            for path in written:
+                click.echo(str(path))
+
+    _each(files, one)
+
+
+@click.command(epilog=NOTICE)
+@sources_argument
+@json_option
+@read_options(patient=True)
+@limited
+def classify(sources: tuple[str, ...], as_json: bool, options: ReadOptions) -> None:
+    """What is found on pages or records: urgent findings first, then the nine classes."""
+
+    def words(analysis: Analysis) -> None:
+        say.summary(analysis)
+        say.class_table(analysis)
+        say.signal(analysis)
+
+    _answer(sources, as_json, options, words)
+
+
+@click.command(epilog=NOTICE)
+@sources_argument
+@json_option
+@read_options(patient=True)
+@limited
+def explain(sources: tuple[str, ...], as_json: bool, options: ReadOptions) -> None:
+    """The reading of pages or records in words, with the numbers behind it."""
+
+    def words(analysis: Analysis) -> None:
+        say.summary(analysis)
+        click.echo(f"\n{analysis.explanation}")
+        if analysis.explanation is not None and analysis.explanation.conflicts:
+            lines = ("Network and measurements disagree:", *analysis.explanation.conflicts)
+            click.echo("\n  ".join(lines))
+        say.signal(analysis)
+
+    _answer(sources, as_json, options, words)
+
+
+@click.command(epilog=NOTICE)
+@sources_argument
+@click.option(
+    "-o",
+    "--out",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="Folder; with several inputs, a folder for each inside it.",
+)
+@FORMAT
+@click.option("--fhir", is_flag=True, help="fhir.json too: DiagnosticReport and Observations (R4).")
+@json_option
+@read_options(patient=True)
+@limited
+def report(
+    sources: tuple[str, ...],
+    out: Path,
+    formats: Sequence[str],
+    fhir: bool,
+    as_json: bool,
+    options: ReadOptions,
+) -> None:
+    """Signals, result.json and report.html; prints the summary."""
+    from ecg4u.report import write
+
+    files = expanded(sources)
+
+    def one(source: Path) -> None:
+        folder = out if len(files) == 1 else out / source.stem
+        analysis = _analyse(source, options)
+        written = write(analysis, folder, formats, fhir=fhir)
+        written += _leave_sidecar(analysis, folder / "signals", options.sidecar)
+        for path in written:
+            click.echo(str(path), err=True)
+        if as_json:
+            say.as_json(analysis.to_dict(), line=len(files) > 1)
+        else:
+            say.summary(analysis)
+
+    _each(files, one)
+
+
+def _answer(
+    sources: tuple[str, ...],
+    as_json: bool,
+    options: ReadOptions,
+    words: Callable[[Analysis], None],
+) -> None:
+    files = expanded(sources)
+
+    def one(source: Path) -> None:
+        analysis = _analyse(source, options)
+        if as_json:
+            say.as_json(analysis.to_dict(), line=len(files) > 1)
+            return
+        if len(files) > 1:
+            click.echo(f"== {source.name}")
+        words(analysis)
+        if len(files) > 1:
+            click.echo("")
+
+    _each(files, one)
+    if not options.quiet:
+        click.echo(NOTICE, err=True)
+
+
+def _each(files: Sequence[Path], work: Callable[[Path], None]) -> None:
+    """Do ``work`` on each file; of several, one that fails is named and harms no other."""
+    if len(files) == 1:
+        work(files[0])
+        return
+    failed = 0
+    for file in files:
+        try:
+            work(file)
+        except ECG4UError as error:
+            failed += 1
+            say_error(error, file.name)
+    if failed:
+        raise BatchFailuresError(
+            f"{failed} of {len(files)} inputs failed.", hint="The reasons stand above."
+        )
+
+
+def _analyse(
+    source: Path, options: ReadOptions, *, classify: bool = True, explain: bool = True
+) -> Analysis:
+    from ecg4u.analysis import analyse
+
+    found = None
+    if options.sidecar is not None:
+        from ecg4u.digitize.sidecar import Sidecar
+
+        found = Sidecar.from_json(options.sidecar)
+    analysis = analyse(
+        source,
+        page=options.page,
+        gain_mm_per_mv=options.gain,
+        speed_mm_per_s=options.speed,
+        dpi=options.dpi,
+        sidecar=found,
+        classify=classify,
+        explain=explain,
+        age=options.age,
+        sex=options.sex,
+    )
+    if options.quiet:
+        return analysis
+    n_pages = 1 if analysis.digitization is None else analysis.digitization.page.n_pages
+    if n_pages > 1:
+        click.echo(
+            f"page {options.page} of {n_pages}: --page selects another, ecg4u batch reads all.",
+            err=True,
+        )
+    for warning in analysis.warnings:
+        click.echo(f"warning: {warning}", err=True)
+    return analysis
+
+
+def _signal_base(source: Path, page: int, out: Target | None, formats: Sequence[str]) -> Path:
+    """Where signals go: never over their own source, nor unasked over a record of other origin."""
+    from ecg4u.io import is_record_file, record_paths
+
+    name = source.stem if page == 1 else f"{source.stem}-{page}"
+    if out is None or out.path is None:
+        base = source.with_name(name)
+    else:
+        base = out.path / name if out.is_folder else out.path
+    there = [path for format_ in formats for path in record_paths(base, format_) if path.exists()]
+    own = is_record_file(source) and any(
+        path.resolve().with_suffix("") == source.resolve().with_suffix("") for path in there
+    )
+    if own or (there and out is None and not _is_read_from(source, base)):
+        raise UsageError(
+            f"{there[0].name} already exists and would be overwritten.",
+            stage="output",
+            hint="Use -o to choose another path.",
+        )
+    return base
+
+
+def _is_read_from(source: Path, base: Path) -> bool:
+    """Whether the results at ``base`` are those of this very file: their sidecar names its hash."""
+    from ecg4u.digitize.sidecar import Sidecar, sidecar_path
+    from ecg4u.io import sha256_of
+
+    try:
+        return Sidecar.from_json(sidecar_path(base)).page_sha256 == sha256_of(source)
+    except ECG4UError:
+        return False
+
+
+def _write_signals(
+    analysis: Analysis, base: Path, formats: Sequence[str], options: ReadOptions
+) -> list[Path]:
+    from ecg4u.io import write_record
+
+    written = [
+        path
+        for format_ in dict.fromkeys(formats)
+        for path in write_record(analysis.record, base, format=format_)
+    ]
+    return written + _leave_sidecar(analysis, written[0].with_suffix(""), options.sidecar)
+
+
+def _write_overlay(analysis: Analysis, overlay: Path | None) -> list[Path]:
+    if overlay is None:
+        return []
+    if analysis.digitization is None:
+        raise UsageError(
+            "A signal file has no page to draw on.", stage="read", hint="Omit --overlay."
+        )
+    from ecg4u.digitize.overlay import overlay_png
+    from ecg4u.io import write_atomically
+    from ecg4u.io.own import marked_png
+
+    return [write_atomically(overlay, marked_png(overlay_png(analysis.digitization)))]
+
+
+def _leave_sidecar(analysis: Analysis, base: Path, given: Path | None) -> list[Path]:
+    """Write ``base``.page.json, unless a person's corrections are there that were not given."""
+    if analysis.digitization is None or analysis.digitization.basis is None:
+        return []
+    from ecg4u.digitize.sidecar import Sidecar, sidecar_path
+    from ecg4u.io import write_atomically
+
+    path = sidecar_path(base)
+    if given is None and path.exists():
+        try:
+            kept = Sidecar.from_json(path).corrections != ()
+        except SidecarError:
+            kept = True
+        if kept:
+            click.echo(
+                f"warning: {path.name} holds corrections and was kept: apply it with --sidecar, "
+                "or delete it.",
+                err=True,
+            )
+            return []
+    return [write_atomically(path, analysis.digitization.basis.to_json())]

@@ -1,0 +1,40 @@
+"""Telling this program's own output from input, so that no run reads what an earlier one wrote."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from pathlib import Path
+
+_MARK = b"Software\0ecg4u overlay"
+_AFTER_IHDR = 33
+"""Length of a PNG's signature and its first chunk."""
+_HEAD = 128
+SIDECAR_SUFFIX = ".page.json"
+
+
+def marked_png(png: bytes) -> bytes:
+    """``png`` with a text chunk saying that it is an overlay drawn by ecg4u."""
+    chunk = b"tEXt" + _MARK
+    size, crc = struct.pack(">I", len(_MARK)), struct.pack(">I", zlib.crc32(chunk))
+    return png[:_AFTER_IHDR] + size + chunk + crc + png[_AFTER_IHDR:]
+
+
+def is_own_output(path: str | Path) -> bool:
+    """Whether ecg4u wrote this file: an overlay, or signals with their sidecar beside them."""
+    path = Path(path)
+    if path.suffix.lower() == ".png":
+        try:
+            with open(path, "rb") as file:
+                return _MARK in file.read(_HEAD)
+        except OSError:
+            return False
+    if path.with_suffix(SIDECAR_SUFFIX).exists():
+        return not _is_picture(path)
+    return path.stem == "signals" and (path.parent / "report.html").exists()
+
+
+def _is_picture(path: Path) -> bool:
+    from ecg4u.io.pages import is_page_name
+
+    return is_page_name(str(path))

@@ -1,0 +1,41 @@
+"""The contact sheet."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ecg4u.batch import sheet
+
+
+def row(name: str, **values: object) -> dict[str, object]:
+    return {"input": name, "status": "done", "message": "", "folder": "", **values}
+
+
+@pytest.mark.parametrize(
+    ("values", "rank"),
+    [
+        ({"status": "refused", "message": "no grid"}, 4),
+        ({"urgent": True, "grade": "poor"}, 3),
+        ({"grade": "poor"}, 2),
+        ({"grade": "good", "verdict": "uncertain"}, 1),
+        ({"grade": "good", "verdict": "ok", "urgent": False}, 0),
+    ],
+)
+def test_what_needs_a_look_and_why(values: dict[str, object], rank: int) -> None:
+    found, why = sheet.urgency(row("a", **values))
+    assert found == rank
+    assert bool(why) == bool(rank)
+
+
+def test_those_to_look_at_come_first_and_all_text_is_escaped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pages = [row("fine", grade="good"), row("<b>bad", status="failed", message="<i>broken")]
+    monkeypatch.setattr(sheet, "read_entries", lambda out: {})
+    monkeypatch.setattr(sheet, "rows", lambda entries: iter(pages))
+    text = sheet.write_sheet(tmp_path).read_text()
+    assert "2 pages, 1 to look at" in text
+    assert text.index("&lt;b&gt;bad") < text.index("fine")
+    assert "<i>broken" not in text
