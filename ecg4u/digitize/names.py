@@ -43,6 +43,7 @@ SURE = 0.8
 SURE_BESIDE = 0.75
 SURE_WIDENED = 0.88
 SURE_FURTHER = 0.93
+SURE_STROKES = 0.95
 OUT_OF_LINE = 0.35
 MOST_ASTRAY = 4
 STROKES = ("I", "II", "III")
@@ -134,13 +135,20 @@ def find_labels(image: Pixels, text_prob: FloatArray | None = None) -> list[Labe
     found = _read(seen, looked.boxes, MIN_PROBABILITY)
     wider = _read(seen, looked.widened, SURE_WIDENED)
     found += [label for label in wider if "V" in label.name]
-    found += _read(seen, _boxes_in_line(found), SURE_BESIDE)
-    found += _read(seen, _boxes_in_line(found, further=True), SURE_FURTHER)
+    found += _no_chance_strokes(_read(seen, _boxes_in_line(found), SURE_BESIDE))
+    found += _no_chance_strokes(_read(seen, _boxes_in_line(found, further=True), SURE_FURTHER))
     wide = [one for one in _read(seen, _stroke_pairs(found), SURE_PAIR) if one.name in STROKES]
     found = wide + [one for one in found if not any(_holds(pair, one) for pair in wide)]
     return sorted(
         _plausible(_without_doubles(found)), key=lambda label: (label.box[1], label.box[0])
     )
+
+
+def _no_chance_strokes(labels: Sequence[Label]) -> list[Label]:
+    """Names read where no word stands by itself: a pulse beside an I looks like a II."""
+    return [
+        label for label in labels if label.name not in STROKES or label.probability >= SURE_STROKES
+    ]
 
 
 def word_boxes(mask: npt.NDArray[np.bool_]) -> list[Box]:
