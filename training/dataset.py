@@ -35,6 +35,8 @@ class Data:
     targets: npt.NDArray[np.float32]
     auxiliary: npt.NDArray[np.float32]
     auxiliary_names: tuple[str, ...]
+    statements: npt.NDArray[np.str_]
+    sized: npt.NDArray[np.bool_]
 
     def windows(self, split: str, *, without: tuple[str, ...] = ()) -> npt.NDArray[np.int64]:
         """Indices of the windows of a split, save those of the sources in ``without``."""
@@ -60,12 +62,13 @@ def load(path: Path, *, stream: bool = False) -> Data:
     file = h5py.File(path, "r")
     text = {
         key: file[key].asstr()[()].astype(str)
-        for key in ("name", "source", "split", "patient", "sex")
+        for key in ("name", "source", "split", "patient", "sex", "statements")
     }
     data = Data(
         signals=file["signals"] if stream else file["signals"][()],
         owner=file["window_record"][()],
         age=file["age"][()],
+        sized=file["sized"][()],
         reference=file["reference"][()],
         targets=file["targets"][()],
         auxiliary=file["auxiliary"][()],

@@ -23,7 +23,10 @@ MITDB_LEADS = {"MLII": "II"}
 
 @dataclass(frozen=True, eq=False)
 class Recording:
-    """One labelled recording: ``signal`` (12, n) mV with NaN where a lead is missing."""
+    """One labelled recording: ``signal`` (12, n) mV with NaN where a lead is missing.
+
+    ``sized`` is False where the leads' amplitudes are only estimated.
+    """
 
     source: str
     name: str
@@ -36,6 +39,8 @@ class Recording:
     auxiliary: Targets
     age: float = np.nan
     sex: str = ""
+    statements: tuple[str, ...] = ()
+    sized: bool = True
 
 
 def collected(folder: Path, *, mitdb: bool = True) -> Iterator[Recording]:
@@ -50,16 +55,20 @@ def collected(folder: Path, *, mitdb: bool = True) -> Iterator[Recording]:
     for file_name in dict.fromkeys(row["file"] for row in rows):
         with h5py.File(folder / file_name, "r") as file:
             scale = float(file.attrs["millivolts_per_count"])
+            estimated = str(file.attrs.get("amplitude", "")).startswith("estimated")
             for row in (r for r in rows if r["file"] == file_name):
                 data = file[row["record"]]
                 signal = data[()].astype(np.float32) * np.float32(scale)
-                yield _from_row(row, signal, float(data.attrs["fs"]))
+                sized = not estimated or data.attrs.get("amplitude") == "measured"
+                yield _from_row(row, signal, float(data.attrs["fs"]), sized)
     if mitdb and (folder / "mitdb.h5").exists():
         yield from mit_bih(folder)
 
 
-def _from_row(row: dict[str, str], signal: npt.NDArray[np.float32], fs: float) -> Recording:
-    statements = row["statements"].split()
+def _from_row(
+    row: dict[str, str], signal: npt.NDArray[np.float32], fs: float, sized: bool
+) -> Recording:
+    statements = tuple(row["statements"].split())
     reference = np.array([float(row[name]) for name in CLASSES], dtype=np.float32)
     return Recording(
         source=row["dataset"],
@@ -70,9 +79,11 @@ def _from_row(row: dict[str, str], signal: npt.NDArray[np.float32], fs: float) -
         fs=fs,
         reference=reference,
         targets=targets(row["dataset"], statements, reference),
-        auxiliary=auxiliary(row["dataset"], statements),
+        auxiliary=auxiliary(row["dataset"], statements, sized),
         age=float(row["age"] or "nan"),
         sex=row["sex"],
+        statements=statements,
+        sized=sized,
     )
 
 

@@ -26,7 +26,7 @@ from torch import Tensor, nn
 
 from ecg4u.model.networks import Network, build
 from ecg4u.record import CLASSES
-from training.augment import FULL, Augmentation, augment, mixed
+from training.augment import FULL, Augmentation, augment, loosened, mixed
 from training.dataset import Data, class_columns, load, sampling_weights
 from training.evaluate import aurocs, macro, predict
 from training.folds import checked, held
@@ -179,6 +179,7 @@ class Trainer:
 
     def _step(self, rows: npt.NDArray[np.int64], rng: np.random.Generator) -> float:
         leads, masks = (part.to(self.device) for part in self.data.batch(rows))
+        leads = loosened(leads, self.data.sized[self.data.owner[rows]], rng)
         y = torch.from_numpy(self.targets[self.data.owner[rows]]).to(self.device)
         if self.settings.physiology and not self.settings.only:
             share = self.settings.physiology

@@ -23,7 +23,7 @@ import torch
 from ecg4u.model.measures import measures
 from ecg4u.model.trees import Trees, TreesConfig
 from ecg4u.record import CLASSES
-from training.augment import Augmentation, augment, centred
+from training.augment import Augmentation, augment, centred, loosened
 from training.dataset import Data, load
 from training.folds import checked, held
 from training.physiology import Physiology, changed
@@ -71,6 +71,7 @@ def measured(data: Data, settings: Settings) -> Iterator[tuple[Floats, Floats]]:
         for start in range(0, len(windows), BATCH):
             rows = windows[start : start + BATCH]
             leads, masks = data.batch(rows)
+            leads = loosened(leads, data.sized[data.owner[rows]], rng)
             y = torch.from_numpy(wanted[data.owner[rows]])
             if view:
                 leads, masks, y = changed(leads, masks, y, rng, made)
