@@ -4,10 +4,10 @@
 |---|---|---|---|
 | CPSC-2018 | REFERENCE.csv; its RBBB includes incomplete block | same | same |
 | Georgia, Chapman-Ningbo, CPSC-Extra | SNOMED CT codes | same | same |
-| PTB-XL | NORM, AFIB, 1AVB, CLBBB, CRBBB or IRBBB; long PR without 1AVB: I-AVB not known; NORM beside \
-one of the eight: not Normal, beside another finding: not known | PAC, PVC; bi- or trigeminy, \
-"premature complexes" without either: both not known | STD_, STE_, or what is measured: see \
-`seen_st` |
+| PTB-XL | NORM, AFIB, 1AVB, CLBBB, CRBBB or IRBBB; long PR without 1AVB: I-AVB not known; NORM \
+beside one of the eight: not Normal, beside another finding: not known | PAC, PVC; bi- or \
+trigeminy, "premature complexes" without either: both not known | STD_, STE_, or what is \
+measured: see `seen_st` |
 | LUDB | ludb.csv | same | STD not known (it has no such entry); STE from STEMI |
 | PTB | known | known | not known |
 | MIT-BIH, a two-lead window of 10 s | AF from the rhythm, bundle branch block from the beats; \
@@ -100,8 +100,10 @@ AUXILIARY: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 abbreviations for them) of Georgia, Chapman-Ningbo and CPSC-Extra; not known elsewhere. Extra heads
 for training, of which those that can be told well ship (`training.findings`)."""
 CODED_SOURCES = ("Georgia", "Chapman-Ningbo", "CPSC-Extra")
-BY_AMPLITUDE = ("left ventricular hypertrophy", "right ventricular hypertrophy", "low voltage")
-BY_AMPLITUDE += ("high voltage",)
+BY_AMPLITUDE = (
+    *("left ventricular hypertrophy", "right ventricular hypertrophy"),
+    *("low voltage", "high voltage"),
+)
 """Not learned from recordings whose lead sizes are only estimated."""
 
 

@@ -3,7 +3,8 @@
 The file holds 10-s windows at 100 Hz (``signals``, (windows, 12, 1000) int16, 1 uV per count,
 -32768 not known), the recording each comes from (``window_record``), and per recording its
 ``source``, ``name``, ``split``, ``patient``, ``age``, ``sex``, ``reference``, ``targets`` and
-``auxiliary`` labels, ``statements``, and whether its lead sizes are known (``sized``). Recordings are read, prepared and written one at a time.
+``auxiliary`` labels, ``statements``, and whether its lead sizes are known (``sized``). Recordings
+are read, prepared and written one at a time.
 """
 
 from __future__ import annotations
@@ -97,9 +98,7 @@ def st_level(windows: npt.NDArray[np.int16]) -> tuple[float, float]:
     return down, up
 
 
-def _note(
-    rows: dict[str, list[Any]], recording: Recording, windows: npt.NDArray[np.int16]
-) -> None:
+def _note(rows: dict[str, list[Any]], recording: Recording, windows: npt.NDArray[np.int16]) -> None:
     for key in ("source", "name", "split", "patient", "sex", "reference", "auxiliary"):
         rows.setdefault(key, []).append(getattr(recording, key))
     wanted = recording.targets
