@@ -13,8 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ecg4u.errors import UnreadableInputError
+from ecg4u.model.labelled import SNOMED
 from ecg4u.record import CLASSES, LEADS
-from training.labels import SNOMED, Targets, auxiliary, from_beats, from_names, targets
+from training.labels import Targets, auxiliary, from_beats, from_names, targets
 
 MITDB_WINDOW_S = 10.0
 MITDB_WINDOWS_PER_RECORD = 24
@@ -190,16 +191,14 @@ def _challenge_form(reference: Path) -> Iterator[Recording]:
 
 
 def _physionet_form(header: Path) -> Recording:
-    import wfdb
+    from ecg4u.io import read_record
+    from ecg4u.io.wfdb_format import diagnoses
 
-    record = wfdb.rdrecord(str(header.with_suffix("")))
-    comments = dict(c.split(":", 1) for c in record.comments if ":" in c)
-    codes = comments.get("Dx", "").replace(" ", "").split(",")
-    order = [record.sig_name.index(lead) for lead in LEADS]
-    signal = record.p_signal.T[order].astype(np.float32)
-    names = {SNOMED[code] for code in codes if code in SNOMED}
-    age, sex = comments.get("Age", "nan").strip(), comments.get("Sex", "").strip()
-    return _icbeb(header.stem, signal, float(record.fs), names, age, sex)
+    record = read_record(header)
+    names = {SNOMED[code] for code in diagnoses(header) if code in SNOMED}
+    signal = record.p_signal.T.astype(np.float32)
+    age = "nan" if record.age is None else str(record.age)
+    return _icbeb(header.stem, signal, record.fs, names, age, record.sex or "")
 
 
 def _icbeb(

@@ -1,8 +1,10 @@
 """Boost the trees: `python -m training.trees --data data.h5 --run runs/t`.
 
-One booster a class, by scikit-learn's histogram method, over `ecg4u.model.measures` of each
-training window with full leads and as ``--views`` random pages show it. What it leaves in the run's
-folder has the form that `training.train` leaves, for `training.export`. Takes minutes on one core.
+One booster a class (or, with ``--findings``, for each of `training.labels.FINDINGS`), by
+scikit-learn's histogram method, over `ecg4u.model.measures` of each training window with full leads
+and as ``--views`` random pages show it. Several ``--held-out`` share the measuring, and leave
+``RUN-0``, ``RUN-1`` ... for the folds beside ``RUN`` for ``none``, each in the form that
+`training.train` leaves, for `training.export`. Takes minutes on one core.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ import json
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +26,10 @@ from ecg4u.model.measures import measures
 from ecg4u.model.trees import Trees, TreesConfig
 from ecg4u.record import CLASSES
 from training.augment import Augmentation, augment, centred, loosened
-from training.dataset import Data, load
-from training.folds import checked, held
+from training.dataset import LABELS, Data, load
+from training.folds import all_checked, held, parse
+from training.labels import FINDINGS
+from training.metrics import auroc
 from training.physiology import Physiology, changed
 from training.train import LARGE_SOURCES, MITDB_WEIGHT, VALIDATION_LAYOUTS, save_run, scores
 
@@ -48,21 +52,37 @@ class Settings:
     data: str
     network: str = "trees"
     labels: str = "targets"
-    trees: int = 240
+    findings: bool = False
+    trees: int = 100
     leaves: int = 8
     views: int = 2
-    learning_rate: float = 0.04
+    learning_rate: float = 0.1
     small_sources: float = 2.0
     physiology: float = 0.03
     seed: int = 0
     held_out: str = "valid"
 
 
+def outputs(settings: Settings) -> tuple[str, ...]:
+    """What the trees answer."""
+    return FINDINGS if settings.findings else CLASSES
+
+
+def wanted(data: Data, settings: Settings) -> Floats:
+    """(recordings, outputs) of 1, 0 or NaN."""
+    if settings.findings:
+        return data.auxiliary[:, [data.auxiliary_names.index(name) for name in FINDINGS]]
+    return data.labels(settings.labels)
+
+
 def measured(data: Data, settings: Settings) -> Iterator[tuple[Floats, Floats]]:
-    """(windows, measures) and (windows, 9) of the training split: full leads, then random pages."""
-    windows = data.windows("train")
-    wanted = data.targets if settings.labels == "targets" else data.reference
-    share = settings.physiology
+    """(windows, measures) and (windows, outputs): full leads, then random pages.
+
+    Of every window of train and valid, in the order of `learned`.
+    """
+    windows = learned(data)
+    labels = wanted(data, settings)
+    share = 0.0 if settings.findings else settings.physiology
     made = Physiology(share, share, share)
     rng = np.random.default_rng([settings.seed, 3])
     pages = Augmentation(mixup=0)
@@ -72,33 +92,39 @@ def measured(data: Data, settings: Settings) -> Iterator[tuple[Floats, Floats]]:
             rows = windows[start : start + BATCH]
             leads, masks = data.batch(rows)
             leads = loosened(leads, data.sized[data.owner[rows]], rng)
-            y = torch.from_numpy(wanted[data.owner[rows]])
-            if view:
+            y = torch.from_numpy(labels[data.owner[rows]])
+            if view and share:
                 leads, masks, y = changed(leads, masks, y, rng, made)
             x = augment(leads, masks, rng, pages) if view else centred(leads, masks)
             with torch.inference_mode():
                 parts.append((measures(x).numpy(), y.numpy()))
-        values, labels = zip(*parts, strict=True)
-        yield np.concatenate(values), np.concatenate(labels)
+        values, truth = zip(*parts, strict=True)
+        yield np.concatenate(values), np.concatenate(truth)
 
 
-def boosted(data: Data, settings: Settings) -> Trees:
-    """A booster for each class, as arrays."""
+def learned(data: Data) -> npt.NDArray[np.int64]:
+    """The windows of train and valid together."""
+    return np.sort(np.concatenate([data.windows("train"), data.windows("valid")]))
+
+
+def boosted(data: Data, values: Floats, labels: Floats, settings: Settings) -> Trees:
+    """A booster for each output, as arrays, from the `measured` views of the training split."""
     from sklearn.ensemble import HistGradientBoostingClassifier
 
-    values, labels = map(np.concatenate, zip(*measured(data, settings), strict=True))
-    owner = np.tile(data.owner[data.windows("train")], settings.views + 1)
+    owner = np.tile(data.owner[learned(data)], settings.views + 1)
+    training = data.split[owner] == "train"
     source = data.source[owner]
     weight = np.where(np.isin(source, LARGE_SOURCES), 1.0, settings.small_sources)
     weight = np.where(source == "MIT-BIH", MITDB_WEIGHT, weight)
+    names = outputs(settings)
     config = TreesConfig(
-        outputs=len(CLASSES), trees=settings.trees, nodes=2 * settings.leaves - 1, depth=DEPTH
+        outputs=len(names), trees=settings.trees, nodes=2 * settings.leaves - 1, depth=DEPTH
     )
     network = Trees(config)
-    for column, name in enumerate(CLASSES):
-        wanted = labels[:, column]
-        known = np.isfinite(wanted)
-        if not 0 < np.nansum(wanted) < known.sum():
+    for column, name in enumerate(names):
+        truth = labels[:, column]
+        rows, share = thinned(np.where(training, truth, np.nan), settings)
+        if not 0 < truth[rows].sum() < len(rows):
             network.start[column] = NEVER_SEEN
             continue
         booster = HistGradientBoostingClassifier(
@@ -106,17 +132,33 @@ def boosted(data: Data, settings: Settings) -> Trees:
             max_iter=settings.trees,
             max_leaf_nodes=settings.leaves,
             max_depth=DEPTH,
-            min_samples_leaf=MIN_LEAF * (settings.views + 1),
+            min_samples_leaf=MIN_LEAF,
             l2_regularization=L2,
             max_features=SHARE_OF_MEASURES,
             max_bins=BINS,
             early_stopping=False,
             random_state=settings.seed,
         )
-        booster.fit(values[known], wanted[known], sample_weight=weight[known])
+        booster.fit(values[rows], truth[rows], sample_weight=weight[rows] * share)
         put(network, column, booster)
-        print(f"{name}: {int(np.nansum(wanted))} positive views", file=sys.stderr, flush=True)
+        print(f"{name}: {int(truth[rows].sum())} positive views", file=sys.stderr, flush=True)
     return network
+
+
+def thinned(truth: Floats, settings: Settings) -> tuple[npt.NDArray[np.int64], Floats]:
+    """Rows to learn from, and what each counts: (rows,) twice.
+
+    ``truth`` (views * windows,) is NaN where not known. The rarer answer is seen in every view, the
+    other one in one view a window, as often by weight: a third of the time, and as good.
+    """
+    views = settings.views + 1
+    windows = len(truth) // views
+    view, window = np.divmod(np.arange(len(truth)), windows)
+    rarer = float(np.nanmean(truth) <= 0.5) if np.isfinite(truth).any() else 1.0
+    chosen = np.random.default_rng([settings.seed, 4]).integers(0, views, windows)[window] == view
+    rows = np.flatnonzero(np.isfinite(truth) & ((truth == rarer) | chosen))
+    share = np.where(truth[rows] == rarer, 1.0 / views, 1.0)
+    return rows, share.astype(np.float32)
 
 
 def put(network: Trees, column: int, booster: Any) -> None:
@@ -142,31 +184,58 @@ def put(network: Trees, column: int, booster: Any) -> None:
 @click.command(context_settings={"show_default": True})
 @click.option("--data", type=click.Path(path_type=Path, exists=True), required=True)
 @click.option("--run", type=click.Path(path_type=Path), required=True, help="Folder of the run.")
-@click.option("--labels", type=click.Choice(["targets", "reference"]), default="targets")
-@click.option("--trees", default=240, help="Per class.")
+@click.option("--labels", type=click.Choice(LABELS), default="targets")
+@click.option("--findings", is_flag=True, help="Answer the other findings, not the nine classes.")
+@click.option("--trees", default=100, help="Per class.")
 @click.option("--leaves", default=8, help="Per tree.")
 @click.option("--views", default=2, help="Random pages of each window, beside its full leads.")
-@click.option("--learning-rate", default=0.04)
+@click.option("--learning-rate", default=0.1)
 @click.option("--small-sources", default=2.0, help="How much their recordings count.")
 @click.option("--physiology", default=0.03, help="Share of pages with each finding made.")
 @click.option("--seed", default=0)
 @click.option(
-    "--held-out", default="valid", callback=checked, help="valid, a fold such as 0/4, or none."
+    "--held-out",
+    "parts",
+    multiple=True,
+    default=("valid",),
+    callback=all_checked,
+    help="valid, a fold such as 0/4, or none; may be repeated.",
 )
 @click.option("--threads", default=0, help="CPU threads; 0 leaves torch's choice.")
-def main(data: Path, run: Path, threads: int, **options: Any) -> None:
+def main(data: Path, run: Path, threads: int, parts: tuple[str, ...], **options: Any) -> None:
     """Boost trees on the file of training.prepare_data; leaves run.json and best.pt."""
     if threads:
         torch.set_num_threads(threads)
+    everything = load(data)
     settings = Settings(data=data.name, **options)
-    started = time.monotonic()
-    parts = held(load(data), settings.held_out)
-    network = boosted(parts, settings).eval()
-    entry = {"epoch": settings.trees, **scores(network, parts, CLASSES)}
-    entry["seconds"] = round(time.monotonic() - started, 1)
-    save_run(run, asdict(settings), network, CLASSES, [entry])
-    shown = {name: entry[name]["macro"] for name in VALIDATION_LAYOUTS if name in entry}
-    print(json.dumps(shown), file=sys.stderr)
+    values, labels = map(np.concatenate, zip(*measured(everything, settings), strict=True))
+    for held_out in parts:
+        started = time.monotonic()
+        own = replace(settings, held_out=held_out)
+        part = held(everything, held_out)
+        network = boosted(part, values, labels, own).eval()
+        entry: dict[str, Any] = {"epoch": settings.trees}
+        if held_out == "valid" and not settings.findings:
+            entry |= scores(network, part, CLASSES)
+        out = learned(part)
+        out = np.flatnonzero(part.split[part.owner[out]] == "valid")
+        if len(out):
+            with torch.inference_mode():
+                said = network.from_measures(torch.from_numpy(values[out])).numpy()
+            told = {
+                n: round(auroc(labels[out, i], said[:, i]), 3) for i, n in enumerate(outputs(own))
+            }
+            print(json.dumps(told), file=sys.stderr, flush=True)
+        entry["seconds"] = round(time.monotonic() - started, 1)
+        save_run(run_of(run, held_out), asdict(own), network, outputs(own), [entry])
+        shown = {name: entry[name]["macro"] for name in VALIDATION_LAYOUTS if name in entry}
+        print(held_out, json.dumps(shown), file=sys.stderr, flush=True)
+
+
+def run_of(run: Path, held_out: str) -> Path:
+    """The folder of the run with a fold held out: ``run-0`` for ``0/4``, else ``run`` itself."""
+    fold = parse(held_out)
+    return run if fold is None else run.with_name(f"{run.name}-{fold[0]}")
 
 
 if __name__ == "__main__":

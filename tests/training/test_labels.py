@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 
+from ecg4u.model.labelled import SNOMED
 from ecg4u.record import CLASSES
 from training.labels import (
     AUXILIARY,
-    SNOMED,
     auxiliary,
     believed,
     from_beats,
