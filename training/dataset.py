@@ -41,6 +41,7 @@ class Data:
     auxiliary_names: tuple[str, ...]
     statements: npt.NDArray[np.str_]
     sized: npt.NDArray[np.bool_]
+    file: npt.NDArray[np.str_]
 
     def labels(self, kind: str) -> npt.NDArray[np.float32]:
         """(recordings, 9) of one of `LABELS`."""
@@ -76,7 +77,7 @@ def load(path: Path, *, stream: bool = False) -> Data:
     file = h5py.File(path, "r")
     text = {
         key: file[key].asstr()[()].astype(str)
-        for key in ("name", "source", "split", "patient", "sex", "statements")
+        for key in ("name", "file", "source", "split", "patient", "sex", "statements")
     }
     data = Data(
         signals=file["signals"] if stream else file["signals"][()],

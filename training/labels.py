@@ -83,13 +83,10 @@ abbreviations for them) of Georgia, Chapman-Ningbo and CPSC-Extra; not known els
 for training, of which those that can be told well ship (`training.findings`)."""
 FINDINGS = (
     *("sinus tachycardia", "sinus bradycardia", "sinus arrhythmia", "pacemaker"),
-    *("incomplete RBBB", "complete RBBB"),
-    *("left anterior fascicular block", "left posterior fascicular block"),
-    *("intraventricular delay", "left ventricular hypertrophy", "low voltage"),
-    *("anterior infarction", "inferior infarction", "lateral infarction"),
-    *("T wave inversion", "ischaemia", "injury"),
+    *("incomplete RBBB", "complete RBBB", "left anterior fascicular block"),
+    *("left ventricular hypertrophy", "low voltage", "anterior infarction", "inferior infarction"),
 )
-"""Those with enough positives that may ship, by the rule of `training.export`."""
+"""Those that were tried beside the nine; they ship by the rule of `training.export`."""
 CODED_SOURCES = ("Georgia", "Chapman-Ningbo", "CPSC-Extra")
 BY_AMPLITUDE = (
     *("left ventricular hypertrophy", "right ventricular hypertrophy"),

@@ -2,9 +2,9 @@
 
 The file holds 10-s windows at 100 Hz (``signals``, (windows, 12, 1000) int16, 1 uV per count,
 -32768 not known), the recording each comes from (``window_record``), and per recording its
-``source``, ``name``, ``split``, ``patient``, ``age``, ``sex``, ``reference``, ``targets`` and
-``auxiliary`` labels, ``statements``, and whether its lead sizes are known (``sized``). Recordings
-are read, prepared and written one at a time.
+``source``, ``name``, ``file``, ``split``, ``patient``, ``age``, ``sex``, ``reference``, ``targets``
+and ``auxiliary`` labels, ``statements``, and whether its lead sizes are known (``sized``).
+Recordings are read, prepared and written one at a time.
 """
 
 from __future__ import annotations
@@ -98,14 +98,18 @@ def st_level(windows: npt.NDArray[np.int16]) -> tuple[float, float]:
     return down, up
 
 
+def meant(recording: Recording, windows: npt.NDArray[np.int16]) -> npt.NDArray[np.float32]:
+    """(9,) the recording's targets, its ST segment measured in its `windows_of`."""
+    if recording.source != "PTB-XL":
+        return recording.targets
+    told, level = recording.statements, st_level(windows)
+    return seen_st(recording.targets, recording.source, told, level, recording.sized)
+
+
 def _note(rows: dict[str, list[Any]], recording: Recording, windows: npt.NDArray[np.int16]) -> None:
-    for key in ("source", "name", "split", "patient", "sex", "reference", "auxiliary"):
+    for key in ("source", "name", "file", "split", "patient", "sex", "reference", "auxiliary"):
         rows.setdefault(key, []).append(getattr(recording, key))
-    wanted = recording.targets
-    if recording.source == "PTB-XL":
-        told, level = recording.statements, st_level(windows)
-        wanted = seen_st(wanted, recording.source, told, level, recording.sized)
-    rows.setdefault("targets", []).append(wanted)
+    rows.setdefault("targets", []).append(meant(recording, windows))
     rows.setdefault("statements", []).append(" ".join(recording.statements))
     rows.setdefault("sized", []).append(np.bool_(recording.sized))
     rows.setdefault("age", []).append(np.float32(recording.age))

@@ -42,6 +42,7 @@ class Recording:
     sex: str = ""
     statements: tuple[str, ...] = ()
     sized: bool = True
+    file: str = ""
 
 
 def collected(folder: Path, *, mitdb: bool = True) -> Iterator[Recording]:
@@ -85,6 +86,7 @@ def _from_row(
         sex=row["sex"],
         statements=statements,
         sized=sized,
+        file=row["file"],
     )
 
 
