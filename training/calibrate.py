@@ -115,7 +115,9 @@ def rule_out(labels: Floats, probabilities: Floats, threshold: float) -> dict[st
     """
     known = np.isfinite(labels)
     y, p = labels[known] > 0.5, probabilities[known]
-    found = {}
+    found = {"threshold": threshold, "sensitivity": 0.0, "specificity": 0.0}
+    if not 0 < y.sum() < len(y):
+        return found
     for wanted in RULE_OUT_SENSITIVITIES:
         at = min(float(np.quantile(p[y], 1 - wanted, method="lower")), threshold)
         found = {

@@ -168,8 +168,8 @@ class Fit:
     rule_out: dict[str, float]
 
 
-def fit(data: Data, found: Mapping[str, Predictions], name: str, column: int) -> Fit | None:
-    """From the layouts' predictions; None without a positive and a negative.
+def fit(data: Data, found: Mapping[str, Predictions], name: str, column: int) -> Fit:
+    """From the layouts' predictions of a class or finding.
 
     The calibration counts recordings as `as_in_validation` says.
     """
@@ -180,8 +180,6 @@ def fit(data: Data, found: Mapping[str, Predictions], name: str, column: int) ->
     counted = np.concatenate(
         [as_in_validation(data, f.recordings[rows[key]]) for key, f in found.items()]
     )
-    if not 0 < truth.sum() < len(truth):
-        return None
     calibration = platt(truth, logits, counted / len(found))
     probability = calibration.probability(logits)
     threshold = robust_threshold(truth, probability)
@@ -423,9 +421,7 @@ def main(
             findings[name] = ships(label, full.logits[:, column])
             if not findings[name]["ships"]:
                 continue
-        one = fit(data, own if name in CLASSES else judged, name, column)
-        if one is not None:
-            fits[name] = one
+        fits[name] = fit(data, own if name in CLASSES else judged, name, column)
     classes = tuple(name for name in fits if name in CLASSES)
     shipped = tuple(name for name in fits if name not in CLASSES)
     out.mkdir(parents=True, exist_ok=True)

@@ -1,7 +1,8 @@
 """From raw HDF5 to shipped weights: `python -m training.ship --ecg DIR --work DIR --out DIR`.
 
 Prepares the data, trains the recipe's members on train and valid together and once more with each
-fold held out, and exports them with what the folds say (`training.export --fold`). Each step is the
+fold held out, and exports them with what the folds say (`training.export --fold`). With ``--keep``
+the members of earlier weights stay, and only trees are boosted beside them. Each step is the
 command that its log begins with, on one thread, so that the weights do not depend on ``--jobs``. A
 step that has ended is not repeated, but for the export: after a kill the same command goes on with
 the next one.
@@ -22,6 +23,7 @@ from pathlib import Path
 
 import click
 
+from ecg4u.model.classifier import CARD_NAME
 from training.trees import run_of
 
 FOLDS = 4
@@ -29,10 +31,15 @@ HELD_OUT = (*(f"{fold}/{FOLDS}" for fold in range(FOLDS)), "none")
 NETWORK = (
     "training.train --labels targets --epochs 30 --stop-after 16 --validate-every 100 --threads 1"
 )
+FINDINGS = "training.trees --findings --seed 2 --threads 1"
 TREES = {
     "trees-targets": "training.trees --labels targets --seed 0 --threads 1",
     "trees-stated": "training.trees --labels stated --seed 1 --threads 1",
-    "findings": "training.trees --findings --views 1 --trees 80 --seed 2 --threads 1",
+    "findings": FINDINGS,
+}
+BESIDE_KEPT = {
+    "trees-targets": "training.trees --labels targets --emphasis 3 --seed 0 --threads 1",
+    "findings": FINDINGS,
 }
 """Each boosts its four folds and the run that ships in one go."""
 TIMES = "seconds.json"
@@ -78,23 +85,29 @@ def trainings(
 ) -> tuple[list[Step], list[Path], list[Path]]:
     """The steps, the runs that ship, and the runs that calibrate them."""
     steps: list[Step] = []
-    shipped, folds = [work / "network"], []
-    if kept is not None:
-        keep = ("training.kept", "--weights", str(kept), "--run", str(shipped[0]))
-        steps.append(Step("network", keep))
-    else:
-        for seed, held in enumerate(HELD_OUT):
-            run = run_of(shipped[0], held)
-            given = ("--data", data, "--run", run, "--held-out", held, "--seed", seed)
-            steps.append(Step(run.name, (*NETWORK.split(), *map(str, given))))
-            folds += [run] if run != shipped[0] else []
-    for name, command in TREES.items():
+    shipped: list[Path] = []
+    folds: list[Path] = []
+    for number in range(members_of(kept) if kept else 0):
+        shipped.append(work / f"kept-{number}")
+        keep = ("training.kept", "--weights", kept, "--member", number, "--run", shipped[-1])
+        steps.append(Step(shipped[-1].name, tuple(map(str, keep))))
+    for seed, held in enumerate(() if kept else HELD_OUT):
+        run = run_of(work / "network", held)
+        (shipped if held == "none" else folds).append(run)
+        given = ("--data", data, "--run", run, "--held-out", held, "--seed", seed)
+        steps.append(Step(run.name, (*NETWORK.split(), *map(str, given))))
+    for name, command in (BESIDE_KEPT if kept else TREES).items():
         shipped.append(work / name)
         parts = [part for held in HELD_OUT for part in ("--held-out", held)]
         options = ("--data", str(data), "--run", str(work / name), *parts)
         steps.append(Step(name, (*command.split(), *options)))
         folds += [run_of(work / name, held) for held in HELD_OUT[:-1]]
     return steps, shipped, folds
+
+
+def members_of(weights: Path) -> int:
+    """How many members answer the classes in these weights."""
+    return len(json.loads((weights / CARD_NAME).read_text(encoding="utf-8"))["members"])
 
 
 def run_all(steps: Sequence[Step], work: Path, jobs: int) -> dict[str, float]:
@@ -121,10 +134,10 @@ def _say(name: str, seconds: float) -> None:
 @click.option("--work", type=click.Path(path_type=Path), required=True, help="Data, runs, logs.")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="For the weights.")
 @click.option(
-    "--network",
+    "--keep",
     "kept",
     type=click.Path(path_type=Path, exists=True),
-    help="Keep the network of these weights instead of training one (see training.kept).",
+    help="Keep the members of these weights instead of training networks (see training.kept).",
 )
 @click.option("--jobs", default=2, help="Runs at a time, one thread each.")
 @click.option("--final", is_flag=True, help="Also measure the test split, for the card.")
