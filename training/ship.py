@@ -31,7 +31,7 @@ HELD_OUT = (*(f"{fold}/{FOLDS}" for fold in range(FOLDS)), "none")
 NETWORK = (
     "training.train --labels targets --epochs 30 --stop-after 16 --validate-every 100 --threads 1"
 )
-FINDINGS = "training.trees --findings --seed 2 --threads 1"
+FINDINGS = "training.trees --findings --views 0 --seed 2 --threads 1"
 TREES = {
     "trees-targets": "training.trees --labels targets --seed 0 --threads 1",
     "trees-stated": "training.trees --labels stated --seed 1 --threads 1",
