@@ -153,9 +153,8 @@ def _findings(card: dict[str, Any]) -> list[str]:
 
 def _commands(card: dict[str, Any]) -> list[str]:
     """The commands that made the weights, in their order."""
-    members = [*card["members"], *card["finding_members"]]
-    runs = [f"runs/{index}" for index in range(len(members))]
-    lines = [_command(run, m) for run, m in zip(runs, members, strict=True)]
+    runs = [f"runs/{index}" for index in range(len(card["members"]))]
+    lines = [_command(run, m) for run, m in zip(runs, card["members"], strict=True)]
     names: dict[str, str] = {}
     for fold in card.get("folds", ()):
         command = _command("RUN", fold)
@@ -182,8 +181,15 @@ def _command(run: str, member: dict[str, Any]) -> str:
             f"python -m training.trees --data cache/ecg.h5 --run {run} --labels "
             f"{s['labels']} --trees {s['trees']} --leaves {s['leaves']} --views {s['views']} "
             f"--learning-rate {s['learning_rate']:g} --small-sources {s['small_sources']:g} "
-            f"--physiology {s['physiology']:g} --seed {s['seed']} "
-            f"{'--findings ' if s.get('findings') else ''}{held_out}--threads 1"
+            f"--physiology {s['physiology']:g} --seed {s['seed']} {held_out}--threads 1"
+        )
+    if s.get("network") == "additive":
+        return (
+            f"python -m training.additive --data cache/ecg.h5 --run {run} --labels {s['labels']} "
+            f"--knots {s['knots']} --views {s['views']} --penalty {s['penalty']:g} "
+            f"--steps {s['steps']} --small-sources {s['small_sources']:g} "
+            f"--physiology {s['physiology']:g} --emphasis {s['emphasis']:g} --seed {s['seed']} "
+            f"{held_out}--threads 1"
         )
     blocks = ",".join(str(b) for b in s["blocks"])
     kind = s.get("network", "residual")
@@ -262,16 +268,15 @@ def _kinds(card: dict[str, Any]) -> str:
         "residual": "1-D residual networks",
         "beats": "networks of the median beat and the rhythm",
         "trees": "sets of boosted trees over measures of the same",
+        "additive": "sum of curves over these measures, which alone tells the other findings",
     }
     kinds = [member["config"].get("kind", "residual") for member in card["members"]]
-    beside = len(card["finding_members"])
     parts = [f"{kinds.count(kind)} {name}" for kind, name in names.items() if kind in kinds]
-    others = f"; {beside} more set of trees for the other findings" if beside else ""
-    return f"{len(kinds)} members ({', '.join(parts)}{others})"
+    return f"{len(kinds)} members ({', '.join(parts)})"
 
 
 def _epochs(card: dict[str, Any]) -> str:
-    networks = [m for m in card["members"] if m["config"].get("kind") != "trees"]
+    networks = [m for m in card["members"] if m["config"].get("kind") not in ("trees", "additive")]
     epochs = ", ".join(str(member["epoch"]) for member in networks)
     if all(m["settings"].get("held_out") == "none" for m in networks):
         return f"Each network is its run's averaged weights at the last epoch ({epochs})."

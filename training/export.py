@@ -109,13 +109,17 @@ def member(run: Path) -> Member:
 
 
 def picked(one: Member, names: tuple[str, ...]) -> Member:
-    """The member with only those of its answers that are in ``names`` (trees alone part so)."""
+    """The member with only those of its answers that are in ``names``."""
     columns = [i for i, name in enumerate(one.names) if name in names]
-    if len(columns) == len(one.names) or not isinstance(one.network, Trees):
+    if len(columns) == len(one.names):
         return one
-    trees = Trees(replace(one.network.config, outputs=len(columns)))
-    trees.load_state_dict({key: value[columns] for key, value in one.network.state_dict().items()})
-    return Member(trees.eval(), tuple(one.names[i] for i in columns), one.about)
+    state = {
+        key: value[columns] if key.startswith("head.") or isinstance(one.network, Trees) else value
+        for key, value in one.network.state_dict().items()
+    }
+    network = build({**one.network.config.to_dict(), "outputs": len(columns)})
+    network.load_state_dict(state)
+    return Member(network.eval(), tuple(one.names[i] for i in columns), one.about)
 
 
 def truth_of(data: Data, names: tuple[str, ...]) -> npt.NDArray[np.float32]:
@@ -330,12 +334,12 @@ def _code_version() -> str:
         return "unknown"
 
 
-def write_members(members: Sequence[Member], out: Path, first: int = 0) -> list[Any]:
+def write_members(members: Sequence[Member], out: Path) -> list[Any]:
     """One float16 safetensors file a network; returns their entries for the card."""
     from safetensors.torch import save_file
 
     entries = []
-    for index, one in enumerate(members, first):
+    for index, one in enumerate(members):
         path = out / f"classifier-{index}.safetensors"
         state = {
             k: v.half().contiguous() if v.is_floating_point() else v.contiguous()
@@ -425,12 +429,8 @@ def main(
     classes = tuple(name for name in fits if name in CLASSES)
     shipped = tuple(name for name in fits if name not in CLASSES)
     out.mkdir(parents=True, exist_ok=True)
-    speaking = [one for one in members if set(one.names) & set(CLASSES)]
-    others = [picked(one, shipped) for one in members if not set(one.names) & set(CLASSES)]
-    entries = write_members(speaking, out)
-    finding_entries = write_members(others if shipped else [], out, len(entries))
-    all_entries = [*entries, *finding_entries]
-    digest = hashlib.sha256("".join(e["sha256"] for e in all_entries).encode()).hexdigest()[:8]
+    entries = write_members([picked(one, classes + shipped) for one in members], out)
+    digest = hashlib.sha256("".join(e["sha256"] for e in entries).encode()).hexdigest()[:8]
     views: dict[str, Mapping[str, Predictions]] = {known: own}
     if final:
         views["test"] = validated(data, members, "test", names)
@@ -448,7 +448,6 @@ def main(
         "fs_hz": MODEL_FS_HZ,
         "window_s": WINDOW_S,
         "members": entries,
-        "finding_members": finding_entries,
         "calibration": {name: asdict(one.calibration) for name, one in fits.items()},
         "thresholds": {name: one.threshold for name, one in fits.items()},
         "operating_points": {name: one.point for name, one in fits.items()},

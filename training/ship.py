@@ -2,7 +2,7 @@
 
 Prepares the data, trains the recipe's members on train and valid together and once more with each
 fold held out, and exports them with what the folds say (`training.export --fold`). With ``--keep``
-the members of earlier weights stay, and only trees are boosted beside them. Each step is the
+the members of earlier weights stay, and only curves are fitted beside them. Each step is the
 command that its log begins with, on one thread, so that the weights do not depend on ``--jobs``. A
 step that has ended is not repeated, but for the export: after a kill the same command goes on with
 the next one.
@@ -31,17 +31,15 @@ HELD_OUT = (*(f"{fold}/{FOLDS}" for fold in range(FOLDS)), "none")
 NETWORK = (
     "training.train --labels targets --epochs 30 --stop-after 16 --validate-every 100 --threads 1"
 )
-FINDINGS = "training.trees --findings --views 0 --seed 2 --threads 1"
-TREES = {
+OF_MEASURES = {
     "trees-targets": "training.trees --labels targets --seed 0 --threads 1",
     "trees-stated": "training.trees --labels stated --seed 1 --threads 1",
-    "findings": FINDINGS,
+    "additive": "training.additive --labels targets --seed 0 --threads 1",
 }
 BESIDE_KEPT = {
-    "trees-targets": "training.trees --labels targets --emphasis 3 --seed 0 --threads 1",
-    "findings": FINDINGS,
+    "additive": "training.additive --labels targets --emphasis 3 --seed 0 --threads 1",
 }
-"""Each boosts its four folds and the run that ships in one go."""
+"""Each fits its four folds and the run that ships in one go."""
 TIMES = "seconds.json"
 
 
@@ -96,7 +94,7 @@ def trainings(
         (shipped if held == "none" else folds).append(run)
         given = ("--data", data, "--run", run, "--held-out", held, "--seed", seed)
         steps.append(Step(run.name, (*NETWORK.split(), *map(str, given))))
-    for name, command in (BESIDE_KEPT if kept else TREES).items():
+    for name, command in (BESIDE_KEPT if kept else OF_MEASURES).items():
         shipped.append(work / name)
         parts = [part for held in HELD_OUT for part in ("--held-out", held)]
         options = ("--data", str(data), "--run", str(work / name), *parts)

@@ -1,10 +1,9 @@
 """Boost the trees: `python -m training.trees --data data.h5 --run runs/t`.
 
-One booster a class (or, with ``--findings``, for each of `training.labels.FINDINGS`), by
-scikit-learn's histogram method, over `ecg4u.model.measures` of each training window with full leads
-and as ``--views`` random pages show it. Several ``--held-out`` share the measuring, and leave
-``RUN-0``, ``RUN-1`` ... for the folds beside ``RUN`` for ``none``, each in the form that
-`training.train` leaves, for `training.export`. Takes minutes on one core.
+One booster a class, by scikit-learn's histogram method, over `ecg4u.model.measures` of each
+training window with full leads and as ``--views`` random pages show it. Several ``--held-out``
+share the measuring, and leave ``RUN-0``, ``RUN-1`` ... for the folds beside ``RUN`` for ``none``,
+each in the form that `training.train` leaves, for `training.export`. Takes minutes on one core.
 """
 
 from __future__ import annotations
@@ -28,8 +27,6 @@ from ecg4u.record import CLASSES
 from training.augment import Augmentation, augment, centred, loosened
 from training.dataset import LABELS, Data, load
 from training.folds import all_checked, held, parse
-from training.labels import FINDINGS
-from training.metrics import auroc
 from training.physiology import Physiology, changed
 from training.train import LARGE_SOURCES, MITDB_WEIGHT, VALIDATION_LAYOUTS, save_run, scores
 
@@ -41,8 +38,6 @@ DEPTH = 5
 MIN_LEAF = 8
 L2 = 5.0
 SHARE_OF_MEASURES = 0.25
-OF_OTHER_MEANING = ("RBBB", "STE")
-"""Classes that ``--emphasis`` speaks louder in, beside members that learned another meaning."""
 NEVER_SEEN = -5.0
 """Logit of a class without positives and negatives to learn from."""
 
@@ -54,38 +49,24 @@ class Settings:
     data: str
     network: str = "trees"
     labels: str = "targets"
-    findings: bool = False
-    trees: int = 60
+    trees: int = 240
     leaves: int = 8
-    views: int = 1
-    learning_rate: float = 0.15
+    views: int = 2
+    learning_rate: float = 0.04
     small_sources: float = 2.0
     physiology: float = 0.03
-    emphasis: float = 1.0
     seed: int = 0
     held_out: str = "valid"
 
 
-def outputs(settings: Settings) -> tuple[str, ...]:
-    """What the trees answer."""
-    return FINDINGS if settings.findings else CLASSES
-
-
-def wanted(data: Data, settings: Settings) -> Floats:
-    """(recordings, outputs) of 1, 0 or NaN."""
-    if settings.findings:
-        return data.auxiliary[:, [data.auxiliary_names.index(name) for name in FINDINGS]]
-    return data.labels(settings.labels)
-
-
 def measured(data: Data, settings: Settings) -> Iterator[tuple[Floats, Floats]]:
-    """(windows, measures) and (windows, outputs): full leads, then random pages.
+    """(windows, measures) and (windows, 9): full leads, then random pages.
 
     Of every window of train and valid, in the order of `learned`.
     """
     windows = learned(data)
-    labels = wanted(data, settings)
-    share = 0.0 if settings.findings else settings.physiology
+    labels = data.labels(settings.labels)
+    share = settings.physiology
     made = Physiology(share, share, share)
     rng = np.random.default_rng([settings.seed, 3])
     pages = Augmentation(mixup=0)
@@ -96,7 +77,7 @@ def measured(data: Data, settings: Settings) -> Iterator[tuple[Floats, Floats]]:
             leads, masks = data.batch(rows)
             leads = loosened(leads, data.sized[data.owner[rows]], rng)
             y = torch.from_numpy(labels[data.owner[rows]])
-            if view and share:
+            if view:
                 leads, masks, y = changed(leads, masks, y, rng, made)
             x = augment(leads, masks, rng, pages) if view else centred(leads, masks)
             with torch.inference_mode():
@@ -111,7 +92,7 @@ def learned(data: Data) -> npt.NDArray[np.int64]:
 
 
 def boosted(data: Data, values: Floats, labels: Floats, settings: Settings) -> Trees:
-    """A booster for each output, as arrays, from the `measured` views of the training split."""
+    """A booster for each class, as arrays, from the `measured` views of the training split."""
     from sklearn.ensemble import HistGradientBoostingClassifier
 
     owner = np.tile(data.owner[learned(data)], settings.views + 1)
@@ -119,15 +100,14 @@ def boosted(data: Data, values: Floats, labels: Floats, settings: Settings) -> T
     source = data.source[owner]
     weight = np.where(np.isin(source, LARGE_SOURCES), 1.0, settings.small_sources)
     weight = np.where(source == "MIT-BIH", MITDB_WEIGHT, weight)
-    names = outputs(settings)
     config = TreesConfig(
-        outputs=len(names), trees=settings.trees, nodes=2 * settings.leaves - 1, depth=DEPTH
+        outputs=len(CLASSES), trees=settings.trees, nodes=2 * settings.leaves - 1, depth=DEPTH
     )
     network = Trees(config)
-    for column, name in enumerate(names):
+    for column, name in enumerate(CLASSES):
         truth = labels[:, column]
-        rows, share = thinned(np.where(training, truth, np.nan), settings)
-        if not 0 < truth[rows].sum() < len(rows):
+        known = np.isfinite(truth) & training
+        if not 0 < truth[known].sum() < known.sum():
             network.start[column] = NEVER_SEEN
             continue
         booster = HistGradientBoostingClassifier(
@@ -135,36 +115,17 @@ def boosted(data: Data, values: Floats, labels: Floats, settings: Settings) -> T
             max_iter=settings.trees,
             max_leaf_nodes=settings.leaves,
             max_depth=DEPTH,
-            min_samples_leaf=MIN_LEAF,
+            min_samples_leaf=MIN_LEAF * (settings.views + 1),
             l2_regularization=L2,
             max_features=SHARE_OF_MEASURES,
             max_bins=BINS,
             early_stopping=False,
             random_state=settings.seed,
         )
-        booster.fit(values[rows], truth[rows], sample_weight=weight[rows] * share)
+        booster.fit(values[known], truth[known], sample_weight=weight[known])
         put(network, column, booster)
-        if name in OF_OTHER_MEANING:
-            network.start[column] *= settings.emphasis
-            network.value[column] *= settings.emphasis
-        print(f"{name}: {int(truth[rows].sum())} positive views", file=sys.stderr, flush=True)
+        print(f"{name}: {int(truth[known].sum())} positive views", file=sys.stderr, flush=True)
     return network
-
-
-def thinned(truth: Floats, settings: Settings) -> tuple[npt.NDArray[np.int64], Floats]:
-    """Rows to learn from, and what each counts: (rows,) twice.
-
-    ``truth`` (views * windows,) is NaN where not known. The rarer answer is seen in every view, the
-    other one in one view a window, as often by weight: a third of the time, and as good.
-    """
-    views = settings.views + 1
-    windows = len(truth) // views
-    view, window = np.divmod(np.arange(len(truth)), windows)
-    rarer = float(np.nanmean(truth) <= 0.5) if np.isfinite(truth).any() else 1.0
-    chosen = np.random.default_rng([settings.seed, 4]).integers(0, views, windows)[window] == view
-    rows = np.flatnonzero(np.isfinite(truth) & ((truth == rarer) | chosen))
-    share = np.where(truth[rows] == rarer, 1.0 / views, 1.0)
-    return rows, share.astype(np.float32)
 
 
 def put(network: Trees, column: int, booster: Any) -> None:
@@ -191,14 +152,12 @@ def put(network: Trees, column: int, booster: Any) -> None:
 @click.option("--data", type=click.Path(path_type=Path, exists=True), required=True)
 @click.option("--run", type=click.Path(path_type=Path), required=True, help="Folder of the run.")
 @click.option("--labels", type=click.Choice(LABELS), default="targets")
-@click.option("--findings", is_flag=True, help="Answer the other findings, not the nine classes.")
-@click.option("--trees", default=60, help="Per class.")
+@click.option("--trees", default=240, help="Per class.")
 @click.option("--leaves", default=8, help="Per tree.")
-@click.option("--views", default=1, help="Random pages of each window, beside its full leads.")
-@click.option("--learning-rate", default=0.15)
+@click.option("--views", default=2, help="Random pages of each window, beside its full leads.")
+@click.option("--learning-rate", default=0.04)
 @click.option("--small-sources", default=2.0, help="How much their recordings count.")
 @click.option("--physiology", default=0.03, help="Share of pages with each finding made.")
-@click.option("--emphasis", default=1.0, help="Times the logits of RBBB and STE.")
 @click.option("--seed", default=0)
 @click.option(
     "--held-out",
@@ -216,26 +175,14 @@ def main(data: Path, run: Path, threads: int, parts: tuple[str, ...], **options:
     everything = load(data)
     settings = Settings(data=data.name, **options)
     values, labels = map(np.concatenate, zip(*measured(everything, settings), strict=True))
-    print("measured", file=sys.stderr, flush=True)
     for held_out in parts:
         started = time.monotonic()
         own = replace(settings, held_out=held_out)
         part = held(everything, held_out)
         network = boosted(part, values, labels, own).eval()
-        entry: dict[str, Any] = {"epoch": settings.trees}
-        if held_out == "valid" and not settings.findings:
-            entry |= scores(network, part, CLASSES)
-        out = learned(part)
-        out = np.flatnonzero(part.split[part.owner[out]] == "valid")
-        if len(out):
-            with torch.inference_mode():
-                said = network.from_measures(torch.from_numpy(values[out])).numpy()
-            told = {
-                n: round(auroc(labels[out, i], said[:, i]), 3) for i, n in enumerate(outputs(own))
-            }
-            print(json.dumps(told), file=sys.stderr, flush=True)
+        entry = {"epoch": settings.trees, **scores(network, part, CLASSES)}
         entry["seconds"] = round(time.monotonic() - started, 1)
-        save_run(run_of(run, held_out), asdict(own), network, outputs(own), [entry])
+        save_run(run_of(run, held_out), asdict(own), network, CLASSES, [entry])
         shown = {name: entry[name]["macro"] for name in VALIDATION_LAYOUTS if name in entry}
         print(held_out, json.dumps(shown), file=sys.stderr, flush=True)
 

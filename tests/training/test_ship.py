@@ -3,8 +3,9 @@ from pathlib import Path
 import click
 import pytest
 
+from training.additive import main as fit
 from training.kept import main as keep
-from training.ship import BESIDE_KEPT, FOLDS, HELD_OUT, TREES, Step, run_all, trainings
+from training.ship import BESIDE_KEPT, FOLDS, HELD_OUT, OF_MEASURES, Step, run_all, trainings
 from training.train import main as train
 from training.trees import main as boost
 from training.trees import run_of
@@ -46,12 +47,17 @@ def test_each_fold_is_held_out_once_and_one_run_ships(keeps: bool, tmp_path: Pat
     kept = tmp_path if keeps else None
     (tmp_path / "classifier.json").write_text('{"members": [0, 1, 2]}')
     steps, shipped, folds = trainings(tmp_path / "data.h5", tmp_path, kept)
-    trees = len(BESIDE_KEPT if keeps else TREES)
+    trees = len(BESIDE_KEPT if keeps else OF_MEASURES)
     assert len(shipped) == trees + (3 if keeps else 1)
     assert len(folds) == (trees + (not keeps)) * FOLDS
     made = []
     for step in steps:
-        command = {"training.train": train, "training.trees": boost, "training.kept": keep}
+        command = {
+            "training.train": train,
+            "training.trees": boost,
+            "training.additive": fit,
+            "training.kept": keep,
+        }
         context = command[step.command[0]].make_context(
             step.name, [*step.command[1:]], resilient_parsing=True
         )

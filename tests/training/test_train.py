@@ -10,6 +10,7 @@ import torch
 from click.testing import CliRunner
 
 from ecg4u.model.trees import Trees, TreesConfig
+from training.additive import main as fit_curves
 from training.dataset import load, sampling_weights
 from training.export import main as export
 from training.labels import AUXILIARY
@@ -236,20 +237,20 @@ def test_findings_ship_only_if_they_are_told_well_enough(
         file["auxiliary"][:, names.index("low voltage")] = np.arange(48) // 2 % 2
         file["auxiliary"][:, names.index("pacemaker")] = fast * (np.arange(48) < 10)
     held = [part for fold in ("0/2", "1/2", "none") for part in ("--held-out", fold)]
-    options = ["--data", str(marked), "--trees", "20", "--views", "0", *held]
-    for run in (["--run", str(tmp_path / "t")], ["--run", str(tmp_path / "f"), "--findings"]):
-        result = CliRunner().invoke(boost, [*options, *run])
-        assert result.exit_code == 0, result.output
+    options = ["--data", str(marked), "--run", str(tmp_path / "a"), "--views", "0", *held]
+    result = CliRunner().invoke(fit_curves, options)
+    assert result.exit_code == 0, result.output
     monkeypatch.setattr("training.export.LEAST_POSITIVES", 20)
-    out, runs = tmp_path / "weights", [str(tmp_path / "t"), str(tmp_path / "f")]
-    folds = [part for run in runs for i in (0, 1) for part in ("--fold", f"{run}-{i}")]
-    given = [*runs, "--data", str(marked), "--out", str(out), *folds]
+    out, run = tmp_path / "weights", str(tmp_path / "a")
+    folds = [part for i in (0, 1) for part in ("--fold", f"{run}-{i}")]
+    given = [run, "--data", str(marked), "--out", str(out), *folds]
     result = CliRunner().invoke(export, given)
     assert result.exit_code == 0, result.output
     card = json.loads((out / "classifier.json").read_text())
     assert card["findings"] == ["sinus tachycardia"]
     assert not card["finding_metrics"]["pacemaker"]["ships"]
-    assert card["finding_members"][0]["config"]["outputs"] == 1
+    assert card["members"][0]["config"]["outputs"] == 9 + 1
+    assert "python -m training.additive" in (out / "CARD.md").read_text()
     shipped = Classifier(out)
     leads = beat_train(np.random.default_rng(1), True).T.astype(np.float64)
     answer = shipped.classify(ECGRecord(leads, 100.0))
