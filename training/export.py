@@ -236,11 +236,15 @@ def as_in_validation(data: Data, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.
 
 
 def validated(
-    data: Data, members: Sequence[Member], split: str, names: tuple[str, ...]
+    data: Data,
+    members: Sequence[Member],
+    split: str,
+    names: tuple[str, ...],
+    layouts: Sequence[str] = tuple(LAYOUTS),
 ) -> dict[str, Predictions]:
     """What the members say together of a split, in each layout."""
     panel = Panel(members, names).eval()
-    return {layout: predict(panel, data, split, layout, classes=names) for layout in LAYOUTS}
+    return {layout: predict(panel, data, split, layout, classes=names) for layout in layouts}
 
 
 def out_of_fold(
@@ -325,7 +329,8 @@ def _fold(run: Path) -> dict[str, Any]:
     return {"settings": about["settings"], "epochs_trained": len(about["history"])}
 
 
-def _code_version() -> str:
+def code_version() -> str:
+    """The commit at hand, or "unknown"."""
     try:
         return subprocess.run(
             ["git", "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True, check=True
@@ -454,7 +459,7 @@ def main(
         "rule_out": {name: one.rule_out for name, one in fits.items()},
         "operating_points_on": OPERATING_POINTS_ON[known],
         "folds": [_fold(run) for run in folds],
-        "code_version": _code_version(),
+        "code_version": code_version(),
         "data_sha256": hashlib.sha256(source.read_bytes()).hexdigest(),
         "torch": torch.__version__.split("+")[0],
         "data": people(data),
@@ -464,7 +469,7 @@ def main(
         "finding_metrics": findings,
         "groups": groups,
     }
-    card = _rounded(card)
+    card = rounded(card)
     (out / CARD_NAME).write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
     (out / "CARD.md").write_text(in_words(card), encoding="utf-8")
     for split, tables in metrics.items():
@@ -475,12 +480,12 @@ def main(
             )
 
 
-def _rounded(value: Any) -> Any:
+def rounded(value: Any) -> Any:
     """Six digits, and None for NaN: strict JSON."""
     if isinstance(value, dict):
-        return {key: _rounded(v) for key, v in value.items()}
+        return {key: rounded(v) for key, v in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_rounded(v) for v in value]
+        return [rounded(v) for v in value]
     if isinstance(value, float):
         return round(value, 6) if np.isfinite(value) else None
     return value

@@ -154,6 +154,7 @@ class Classifier:
         self.outputs = (*self.classes, *self.findings)
         self.device = device
         self._members = _load(folder, self.card["members"], device)
+        self._finding_members = _load(folder, self.card.get("finding_members", ()), device)
         calibration = [self.card["calibration"][name] for name in self.outputs]
         self._scale = np.array([c["scale"] for c in calibration])
         self._bias = np.array([c["bias"] for c in calibration])
@@ -194,21 +195,24 @@ class Classifier:
         self, inputs: npt.NDArray[np.floating] | torch.Tensor
     ) -> npt.NDArray[np.float64]:
         """(n, 24, t) -> (members, n, classes): `log_odds` of each member that answers the nine."""
-        logits, _ = self._logits(inputs)
+        logits, _ = self._logits(inputs, self._members)
         return logits * self._scale[: len(self.classes)] + self._bias[: len(self.classes)]
 
     def _all_log_odds(self, inputs: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
         """(n, 24, t) -> (n, outputs): the classes and the other findings."""
-        logits, others = self._logits(inputs)
+        logits, others = self._logits(inputs, [*self._members, *self._finding_members])
         parts = [logits.mean(axis=0)]
         if self.findings:
             parts.append(others.mean(axis=0))
         return np.concatenate(parts, axis=1) * self._scale + self._bias
 
     def _logits(
-        self, inputs: npt.NDArray[np.floating] | torch.Tensor
+        self, inputs: npt.NDArray[np.floating] | torch.Tensor, members: Sequence[torch.nn.Module]
     ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-        """(members, n, classes), and (members, n, findings) of those that answer these as well."""
+        """(members, n, classes) of those that answer the classes; (members, n, findings) alike.
+
+        A member answers the classes, these and then the findings, or the findings alone.
+        """
         import torch
 
         from ecg4u.model.networks import answers
@@ -217,12 +221,17 @@ class Classifier:
         chunks = []
         with torch.inference_mode():
             for chunk in x.split(BATCH):
-                said = answers(self._members, chunk.to(self.device))
-                chunks.append([y.cpu().numpy() for y in said])
+                chunks.append([y.cpu().numpy() for y in answers(members, chunk.to(self.device))])
         count = len(self.classes)
         logits = [np.concatenate(parts).astype(float) for parts in zip(*chunks, strict=True)]
-        findings = [one[:, count:] for one in logits if one.shape[1] > count]
-        return np.array([one[:, :count] for one in logits]), np.array(findings)
+        classes, findings = [], []
+        for member, said in zip(members, logits, strict=True):
+            if member in self._finding_members:
+                findings.append(said)
+            else:
+                classes.append(said[:, :count])
+                findings += [said[:, count:]] if said.shape[1] > count else []
+        return np.array(classes), np.array(findings)
 
     def _answer(self, windows: npt.NDArray[np.float64], found: SignalCheck) -> Classification:
         """(windows, outputs) calibrated log-odds and the checks -> the answer."""
