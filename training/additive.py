@@ -22,7 +22,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from ecg4u.model.additive import Additive, AdditiveConfig
+from ecg4u.model.additive import LEAST_STEP, Additive, AdditiveConfig
 from ecg4u.record import CLASSES
 from training.dataset import LABELS, Data, load
 from training.folds import all_checked, held
@@ -37,8 +37,6 @@ Floats = npt.NDArray[np.float32]
 OUTPUTS = (*CLASSES, *FINDINGS)
 OF_OTHER_MEANING = ("RBBB", "STE")
 """Classes that ``--emphasis`` speaks louder in, beside members that learned another meaning."""
-LEAST_STEP = 1e-4
-"""Between two knots of a measure that has few values."""
 
 
 @dataclass(frozen=True)

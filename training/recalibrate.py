@@ -115,7 +115,9 @@ def main(weights: Path, source: Path, run: Path | None, out: Path, final: bool) 
             findings[name] = ships(label, said["full"].logits[:, column])
             if findings[name]["ships"]:
                 fits[name] = fit(part, said, name, column)
-        telling = [picked(one, tuple(fits))]
+        telling = (
+            [picked(one, tuple(fits))] if any(row["ships"] for row in findings.values()) else []
+        )
     if final:
         views["test"] = validated(data, members, "test", CLASSES, LAYOUTS)
     metrics, stated, groups = measured(data, views, fits, CLASSES)

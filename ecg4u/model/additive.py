@@ -15,6 +15,9 @@ from torch import Tensor, nn
 from ecg4u.model.beatnet import Beats, lay_over
 from ecg4u.model.measures import COUNT, measures_of
 
+LEAST_STEP = 1e-3
+"""Between two knots: float16, in which weights ship, may make them one."""
+
 
 @dataclass(frozen=True)
 class AdditiveConfig:
@@ -69,7 +72,7 @@ class Additive(nn.Module):
         unknown = values.isnan()
         known = torch.where(unknown, self.knots[:, 0], values)[..., None]
         low, high = self.knots[:, :-1], self.knots[:, 1:]
-        part = ((known - low) / (high - low)).clamp(0, 1)
+        part = ((known - low) / (high - low).clamp(min=LEAST_STEP)).clamp(0, 1)
         one, zero = torch.ones_like(part[..., :1]), torch.zeros_like(part[..., :1])
         near = torch.cat([one, part], dim=2) - torch.cat([part, zero], dim=2)
         near = torch.where(unknown[..., None], 0.0, near)

@@ -42,6 +42,14 @@ def test_knots_ascend_even_where_a_measure_has_few_values() -> None:
     assert (knots_of(values, 5).diff(dim=1) > 0).all()
 
 
+def test_knots_that_float16_makes_one_do_no_harm() -> None:
+    net = Additive(AdditiveConfig(outputs=1, knots=3, measures=1))
+    net.knots.copy_(torch.tensor([[200.0, 200.01, 200.02]]))
+    net.knots.copy_(net.knots.half().float())
+    said = net.from_measures(torch.tensor([[100.0], [200.0], [300.0]]))
+    assert said.isfinite().all()
+
+
 def test_it_is_rebuilt_and_shares_the_measuring() -> None:
     net = build({"kind": "additive", "outputs": 3}).eval()
     assert net.config.to_dict()["measures"] == COUNT
