@@ -110,8 +110,7 @@ def in_words(card: dict[str, Any]) -> str:
     lines += _findings(card)
     lines += [
         "",
-        "Intervals, sensitivity and specificity, by source, sex and age: "
-        "`benchmarks/results/classify.md`.",
+        "More tables: `benchmarks/results/classify.md`.",
         "",
         "## Thresholds",
         f"On: {card['operating_points_on']}.",
@@ -182,6 +181,9 @@ def _commands(card: dict[str, Any]) -> list[str]:
             f"python -m training.recalibrate --weights {card['recalibrated_from']} --data "
             "cache/ecg.h5 --findings runs/findings --out ecg4u/model/weights --final",
         ]
+    if again:
+        lines[:0] = [f"# the members, at code version {card['trained_at']}"]
+        again[:0] = ["# calibration and other findings, at this version"]
     return [
         *lines,
         f"python -m training.export {' '.join(runs)} {''.join(folds)}"
