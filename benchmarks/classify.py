@@ -43,6 +43,7 @@ from training.metrics import (
     specificity,
 )
 from training.peer import PeerConfig, ResNet34
+from training.prepare_data import meant, windows_of
 from training.sources import Recording, collected
 
 RESULTS = Path(__file__).parent / "results" / "classify.md"
@@ -54,9 +55,14 @@ DRAWN_PX_PER_MM = 8.0
 
 @dataclass(frozen=True, eq=False)
 class Answers:
-    """Labels and probabilities of the same recordings, (n, 9) each, with the card's thresholds."""
+    """Labels and probabilities of the same recordings, (n, 9) each, with the card's thresholds.
+
+    ``labels`` are what the classes mean in ICBEB-2018 (`training.labels`), ``stated`` the sources'
+    own flags.
+    """
 
     labels: npt.NDArray[np.float32]
+    stated: npt.NDArray[np.float32]
     probabilities: npt.NDArray[np.float64]
     thresholds: npt.NDArray[np.float64]
     verdicts: tuple[str, ...]
@@ -66,6 +72,7 @@ class Answers:
         return replace(
             self,
             labels=self.labels[keep],
+            stated=self.stated[keep],
             probabilities=self.probabilities[keep],
             verdicts=tuple(np.array(self.verdicts)[keep]),
         )
@@ -136,7 +143,8 @@ def answers(
         print(f"\r{len(found)} of {len(recordings)}", end="", file=sys.stderr)
     print(file=sys.stderr)
     result = Answers(
-        labels=np.stack([recordings[index].reference for index in kept]),
+        labels=np.stack([recordings[index].targets for index in kept]),
+        stated=np.stack([recordings[index].reference for index in kept]),
         probabilities=np.array([[r.probability for r in c.results] for c in found]),
         thresholds=np.array([classifier.card["thresholds"][name] for name in CLASSES]),
         verdicts=tuple(c.verdict for c in found),
@@ -161,6 +169,37 @@ def class_table(found: Answers, repeats: int) -> list[str]:
     cells = [_cell(found, lambda some, w=what: some.macro(w), repeats) for what in MEASURES]  # type: ignore[misc]
     lines.append(f"| **macro without STE** | {len(found.labels)} | " + " | ".join(cells) + " | |")
     return lines
+
+
+def calls_table(found: Answers, classifier: Classifier) -> list[str]:
+    """Sensitivity and specificity of what is called at least possible."""
+    lines = [
+        "| class | n | sensitivity | specificity | said of the weights |",
+        "|---|---|---|---|---|",
+    ]
+    for column, name in enumerate(CLASSES):
+        point = classifier.card["rule_out"][name]
+        y, p = found.labels[:, column], found.probabilities[:, column]
+        lines.append(
+            f"| {name} | {int(np.nansum(y))} | {sensitivity(y, p, point['threshold']):.2f} | "
+            f"{specificity(y, p, point['threshold']):.2f} | "
+            f"{point['sensitivity']:.2f}, {point['specificity']:.2f} |"
+        )
+    return lines
+
+
+def icbeb_line(found: Answers, source: npt.NDArray[np.str_], repeats: int) -> str:
+    """F1 of the nine on ICBEB-2018's own recordings."""
+    own = found.rows(source == "CPSC2018")
+    names = [n for i, n in enumerate(CLASSES) if np.nansum(own.labels[:, i]) > 0]
+
+    def mean(some: Answers) -> float:
+        return float(np.nanmean([some.measure("F1", name) for name in names]))
+
+    return (
+        f"ICBEB-2018's own {len(own.labels)} recordings, mean F1 of the {len(names)} classes with "
+        f"a positive: {_cell(own, mean, repeats)}."
+    )
 
 
 def _cell(found: Answers, measure: Callable[[Answers], float], repeats: int) -> str:
@@ -213,6 +252,7 @@ def peer_answers(run: Path, data: Data, split: str) -> Answers:
         shown.append(fitted.probability(asked.logits[:, column]))
     return Answers(
         labels=data.reference[asked.recordings],
+        stated=data.reference[asked.recordings],
         probabilities=np.stack(shown, axis=1),
         thresholds=np.array(thresholds),
         verdicts=("ok",) * len(asked.recordings),
@@ -308,7 +348,11 @@ def main(
 ) -> None:
     """Measure the classifier and write the tables."""
     classifier = Classifier(weights)
-    recordings = [r for r in collected(ecg, mitdb=False) if r.split == split]
+    recordings = [
+        replace(r, targets=meant(r, windows_of(r)))
+        for r in collected(ecg, mitdb=False)
+        if r.split == split
+    ]
     lines = [
         "# Classifier",
         "",
@@ -319,7 +363,8 @@ def main(
         + (f" --photos {photos}`." if photos else "`."),
         "n is the number of positives; [low, high] the 95 % bootstrap interval over recordings; "
         f"thresholds and calibration from: {classifier.card['operating_points_on'].split(',')[0]}; "
-        "ECE: expected calibration error, 10 bins.",
+        "ECE: expected calibration error, 10 bins. Labels are what the classes mean in ICBEB-2018 "
+        "(`training/labels.py`) unless a title says otherwise.",
     ]
     for layout, title in (
         ("full", "Full leads"),
@@ -338,6 +383,10 @@ def main(
                 np.array([r.sex for r in same]),
                 np.array([r.age for r in same]),
             )
+            lines += ["", "### As the sources state the classes"]
+            lines += class_table(replace(found, labels=found.stated), repeats)
+            lines += ["", "### Called at least possible", *calls_table(found, classifier)]
+            lines += ["", icbeb_line(found, np.array([r.source for r in same]), repeats)]
             lines += ["", "### By source, sex and age", *group_table(found, groups)]
         _write(lines, out)
     lines += ["", f"## Speed ({os.cpu_count()} processors, shared)", *speed(classifier, recordings)]

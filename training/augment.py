@@ -115,6 +115,17 @@ def _random_columns(
     return shifted
 
 
+LOOSE_SIZE = 0.2
+"""Standard deviation, in log size, of leads whose amplitudes are only estimated."""
+
+
+def loosened(leads: Tensor, sized: npt.NDArray[np.bool_], rng: np.random.Generator) -> Tensor:
+    """(n, 12, t) with the limb leads, and each chest lead, of a recording not ``sized`` resized."""
+    factors = rng.standard_normal((len(leads), 7))
+    log_size = np.repeat(factors, [6, 1, 1, 1, 1, 1, 1], axis=1) * ~sized[:, None]
+    return leads * torch.from_numpy(np.exp(LOOSE_SIZE * log_size))[..., None].to(leads)
+
+
 def augment(
     leads: Tensor, masks: Tensor, rng: np.random.Generator, options: Augmentation
 ) -> Tensor:

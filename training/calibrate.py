@@ -102,3 +102,29 @@ def operating_point(labels: Floats, probabilities: Floats, threshold: float) -> 
         "positives": tp + fn,
         "negatives": tn + fp,
     }
+
+
+RULE_OUT_SENSITIVITIES = (0.95, 0.9, 0.85, 0.8, 0.75, 0.7, 0.65, 0.6)
+RULE_OUT_SPECIFICITY = 0.8
+
+
+def rule_out(labels: Floats, probabilities: Floats, threshold: float) -> dict[str, float]:
+    """The point under which a class is unlikely: at most ``threshold``, which rules it in.
+
+    The highest of `RULE_OUT_SENSITIVITIES` that leaves `RULE_OUT_SPECIFICITY`, or else the lowest.
+    """
+    known = np.isfinite(labels)
+    y, p = labels[known] > 0.5, probabilities[known]
+    found = {"threshold": threshold, "sensitivity": 0.0, "specificity": 0.0}
+    if not 0 < y.sum() < len(y):
+        return found
+    for wanted in RULE_OUT_SENSITIVITIES:
+        at = min(float(np.quantile(p[y], 1 - wanted, method="lower")), threshold)
+        found = {
+            "threshold": at,
+            "sensitivity": float((p[y] >= at).mean()),
+            "specificity": float((p[~y] < at).mean()),
+        }
+        if found["specificity"] >= RULE_OUT_SPECIFICITY:
+            break
+    return found

@@ -14,6 +14,10 @@ from torch import Tensor
 from ecg4u.record import CLASSES
 from training.prepare_data import COUNTS_PER_MV, UNKNOWN
 
+LABELS = ("targets", "stated", "reference")
+"""``targets`` and ``reference`` as in `training.labels`; ``stated`` is the source's word but for
+RBBB and STE, where that has another meaning than ICBEB-2018's or says next to nothing."""
+
 
 @dataclass(frozen=True, eq=False)
 class Data:
@@ -35,6 +39,19 @@ class Data:
     targets: npt.NDArray[np.float32]
     auxiliary: npt.NDArray[np.float32]
     auxiliary_names: tuple[str, ...]
+    statements: npt.NDArray[np.str_]
+    sized: npt.NDArray[np.bool_]
+    file: npt.NDArray[np.str_]
+
+    def labels(self, kind: str) -> npt.NDArray[np.float32]:
+        """(recordings, 9) of one of `LABELS`."""
+        if kind == "targets":
+            return self.targets
+        found = self.reference.copy()
+        if kind == "stated":
+            columns = [CLASSES.index(name) for name in ("RBBB", "STE")]
+            found[:, columns] = self.targets[:, columns]
+        return found
 
     def windows(self, split: str, *, without: tuple[str, ...] = ()) -> npt.NDArray[np.int64]:
         """Indices of the windows of a split, save those of the sources in ``without``."""
@@ -60,12 +77,13 @@ def load(path: Path, *, stream: bool = False) -> Data:
     file = h5py.File(path, "r")
     text = {
         key: file[key].asstr()[()].astype(str)
-        for key in ("name", "source", "split", "patient", "sex")
+        for key in ("name", "file", "source", "split", "patient", "sex", "statements")
     }
     data = Data(
         signals=file["signals"] if stream else file["signals"][()],
         owner=file["window_record"][()],
         age=file["age"][()],
+        sized=file["sized"][()],
         reference=file["reference"][()],
         targets=file["targets"][()],
         auxiliary=file["auxiliary"][()],

@@ -1,11 +1,12 @@
 """Runs into shipped weights: `python -m training.export RUN... --data data.h5 --out DIR`.
 
-The networks' logits are averaged (an ensemble of one or more). Each class gets its calibration
-(Platt), its threshold (`robust_threshold`) and its operating point from recordings seen in four
-layouts: from the validation split, or, where the runs learned from that too, from train and valid
-out of fold (``--fold RUN``, for each run of each fold of `training.folds`; a run named twice counts
-twice). They travel in ``classifier.json`` beside one safetensors file a network. The test split is
-opened only with ``--final``, for the card's last figures.
+The logits of the members that answer a class are averaged. Each class gets its calibration (Platt),
+its threshold (`robust_threshold`), the lower one that rules it out (`rule_out`) and what both were
+seen to do, from recordings seen in four layouts: from the validation split, or, where the runs
+learned from that too, from train and valid out of fold (``--fold RUN``, for each run of each fold
+of `training.folds`; a run named twice counts twice). Another finding is calibrated alike, if it is
+told well enough (`ships`). They travel in ``classifier.json`` beside one safetensors file a member.
+The test split is opened only with ``--final``, for the card's last figures.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,15 +29,23 @@ from torch import Tensor, nn
 from ecg4u.model.classifier import CARD_NAME
 from ecg4u.model.networks import Network, answers, build
 from ecg4u.model.prepare import MODEL_FS_HZ, WINDOW_S
+from ecg4u.model.trees import Trees
 from ecg4u.record import CLASSES
-from training.calibrate import Calibration, operating_point, platt, robust_threshold
+from training.calibrate import (
+    Calibration,
+    operating_point,
+    platt,
+    robust_threshold,
+    rule_out,
+)
 from training.card import in_words
 from training.dataset import Data, load
 from training.evaluate import LAYOUTS, Predictions, predict
 from training.folds import folds_of, held, parse
-from training.groups import by_group, macro_with_interval
+from training.groups import REPEATS, by_group, macro_with_interval
+from training.kept import unseen
 from training.labels import believed
-from training.metrics import auroc, average_precision, calibration_error, f1
+from training.metrics import Floats, auroc, average_precision, bootstrap, calibration_error, f1
 from training.train import LARGE_SOURCES
 
 SOURCES = {
@@ -50,84 +59,166 @@ SOURCES = {
     "MIT-BIH": "Moody and Mark, PhysioNet, doi:10.13026/C2F305, ODC-By 1.0",
 }
 
+LEAST_POSITIVES, LEAST_AUROC, LEAST_LOW = 25, 0.90, 0.85
+"""Out of fold, for another finding to ship; the last is the lower end of its 95 % interval."""
 OPERATING_POINTS_ON = {
     "valid": "validation split, full leads, thresholds set on the same split",
     "out of fold": "train and valid out of fold, full leads, thresholds set on the same scores",
 }
 
 
-class Ensemble(nn.Module):
-    """The mean of the members' logits over the nine classes."""
+class Panel(nn.Module):
+    """Members that answer some of ``names`` each: the mean of those that answer a name."""
 
-    def __init__(self, members: list[Network], outputs: int) -> None:
+    def __init__(self, members: Sequence[Member], names: tuple[str, ...]) -> None:
         super().__init__()
-        self.members = nn.ModuleList(members)
-        self.outputs = outputs
+        self.members = nn.ModuleList([one.network for one in members])
+        self.columns = [[names.index(name) for name in one.names] for one in members]
+        self.outputs = len(names)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(n, 24, t) -> (n, outputs)."""
-        return torch.stack([y[:, : self.outputs] for y in answers(self.members, x)]).mean(dim=0)
+        """(n, 24, t) -> (n, names); NaN for a name that no member answers."""
+        total, count = torch.zeros(len(x), self.outputs), torch.zeros(self.outputs)
+        for said, columns in zip(answers(self.members, x), self.columns, strict=True):
+            total[:, columns] += said[:, : len(columns)].cpu()
+            count[columns] += 1
+        return total / count
 
 
-def member(run: Path, outputs: int) -> tuple[Network, dict[str, Any]]:
+@dataclass(frozen=True)
+class Member:
+    """A trained network with what it answers and how it came about."""
+
+    network: Network
+    names: tuple[str, ...]
+    about: dict[str, Any]
+
+
+def member(run: Path) -> Member:
     """A run's best averaged weights, in float16 as they ship, without its auxiliary heads."""
     about = json.loads((run / "run.json").read_text())
     best = torch.load(run / "best.pt", map_location="cpu", weights_only=True)
     state, about["epoch"] = best["average"], best["epoch"]
+    names = tuple(about["classes"])
     for key in {"head.weight", "head.bias"} & state.keys():
-        state[key] = state[key][:outputs]
+        state[key] = state[key][: len(names)]
     half = {k: v.half().float() if v.is_floating_point() else v for k, v in state.items()}
-    network = build({**about["config"], "outputs": outputs})
+    network = build({**about["config"], "outputs": len(names)})
     network.load_state_dict(half)
-    return network.eval(), about
+    return Member(network.eval(), names, about)
+
+
+def picked(one: Member, names: tuple[str, ...]) -> Member:
+    """The member with only those of its answers that are in ``names``."""
+    columns = [i for i, name in enumerate(one.names) if name in names]
+    if len(columns) == len(one.names):
+        return one
+    state = {
+        key: value[columns] if key.startswith("head.") or isinstance(one.network, Trees) else value
+        for key, value in one.network.state_dict().items()
+    }
+    network = build({**one.network.config.to_dict(), "outputs": len(columns)})
+    network.load_state_dict(state)
+    return Member(network.eval(), tuple(one.names[i] for i in columns), one.about)
+
+
+def truth_of(data: Data, names: tuple[str, ...]) -> npt.NDArray[np.float32]:
+    """(recordings, names): what the classes mean in ICBEB-2018, and the other findings; the labels
+    that the tracing contradicts are not known."""
+    known = believed(data.targets, data.source, data.name)
+    columns = [
+        known[:, CLASSES.index(name)]
+        if name in CLASSES
+        else data.auxiliary[:, data.auxiliary_names.index(name)]
+        for name in names
+    ]
+    return np.stack(columns, axis=1)
 
 
 def scored(
-    data: Data, found: Predictions, fits: dict[str, Calibration], thresholds: dict[str, float]
+    labels: npt.NDArray[np.float32],
+    probability: npt.NDArray[np.float64],
+    thresholds: Mapping[str, float],
 ) -> dict[str, Any]:
-    """AUROC, average precision, F1 and calibration error per class, with macros without STE."""
-    labels = data.reference[found.recordings]
+    """AUROC, average precision, F1 and calibration error per class, with macros without STE.
+
+    ``labels`` are (n, 9), ``probability`` (n, len(thresholds)).
+    """
     table: dict[str, dict[str, float]] = {}
-    for column, name in enumerate(fits):
-        truth = labels[:, CLASSES.index(name)]
-        probability = fits[name].probability(found.logits[:, column])
-        table[name] = {
-            "positives": int(np.nansum(truth)),
-            "auroc": auroc(truth, probability),
-            "average_precision": average_precision(truth, probability),
-            "f1": f1(truth, probability, thresholds[name]),
-            "calibration_error": calibration_error(truth, probability),
-        }
-    everything = macro_with_interval(labels, probabilities(found, fits), thresholds)
-    return {**everything, "classes": table}
+    for column, name in enumerate(thresholds):
+        truth, said = labels[:, CLASSES.index(name)], probability[:, column]
+        table[name] = figures(truth, said, thresholds[name])
+    return {**macro_with_interval(labels, probability, thresholds), "classes": table}
 
 
-def probabilities(found: Predictions, fits: dict[str, Calibration]) -> npt.NDArray[np.float64]:
-    """(n, classes) calibrated probabilities."""
-    columns = enumerate(fits.values())
-    return np.stack([fit.probability(found.logits[:, column]) for column, fit in columns], axis=1)
+def figures(truth: Floats, said: Floats, threshold: float) -> dict[str, float]:
+    """One class, over the recordings where it is known."""
+    return {
+        "positives": int(np.nansum(truth)),
+        "auroc": auroc(truth, said),
+        "average_precision": average_precision(truth, said),
+        "f1": f1(truth, said, threshold),
+        "calibration_error": calibration_error(truth, said),
+    }
 
 
-def fit(
-    data: Data, found: Mapping[str, Predictions], classes: tuple[str, ...]
-) -> tuple[dict[str, Calibration], dict[str, float], dict[str, Any]]:
-    """Calibration, threshold and operating point per class from the layouts' predictions.
+@dataclass(frozen=True)
+class Fit:
+    """Of one class or finding: its calibration, its two thresholds and what they were seen to do"""
+
+    calibration: Calibration
+    threshold: float
+    point: dict[str, Any]
+    rule_out: dict[str, float]
+
+
+def fit(data: Data, found: Mapping[str, Predictions], name: str, column: int) -> Fit:
+    """From the layouts' predictions of a class or finding.
 
     The calibration counts recordings as `as_in_validation` says.
     """
-    known = believed(data.reference, data.source, data.name)
-    labels = np.concatenate([known[f.recordings] for f in found.values()])
-    logits = np.concatenate([f.logits for f in found.values()])
-    counted = np.concatenate([as_in_validation(data, f.recordings) for f in found.values()])
-    fits, thresholds, points = {}, {}, {}
-    for column, name in enumerate(classes):
-        truth = labels[:, CLASSES.index(name)]
-        fits[name] = platt(truth, logits[:, column], counted / len(found))
-        probability = fits[name].probability(logits[:, column])
-        thresholds[name] = robust_threshold(truth, probability)
-        first = slice(0, len(found["full"].recordings))
-        points[name] = operating_point(truth[first], probability[first], thresholds[name])
-    return fits, thresholds, points
+    label = truth_of(data, (name,))[:, 0]
+    rows = {key: np.isfinite(label[f.recordings]) for key, f in found.items()}
+    truth = np.concatenate([label[f.recordings][rows[key]] for key, f in found.items()])
+    logits = np.concatenate([f.logits[rows[key], column] for key, f in found.items()])
+    counted = np.concatenate(
+        [as_in_validation(data, f.recordings[rows[key]]) for key, f in found.items()]
+    )
+    calibration = platt(truth, logits, counted / len(found))
+    probability = calibration.probability(logits)
+    threshold = robust_threshold(truth, probability)
+    full = slice(0, int(rows["full"].sum()))
+    point = operating_point(truth[full], probability[full], threshold)
+    return Fit(calibration, threshold, point, rule_out(truth[full], probability[full], threshold))
+
+
+def ships(label: Floats, logits: Floats) -> dict[str, Any]:
+    """Whether another finding is told well enough out of fold, and the figures that say so."""
+    known = np.isfinite(label)
+    y, z = label[known], logits[known]
+    area = auroc(y, z)
+    low, high = bootstrap(lambda rows: auroc(y[rows], z[rows]), len(y), repeats=REPEATS)
+    return {
+        "positives": int(y.sum()),
+        "recordings": len(y),
+        "auroc": area,
+        "auroc_ci95": (low, high),
+        "average_precision": average_precision(y, z),
+        "ships": bool(y.sum() >= LEAST_POSITIVES and area >= LEAST_AUROC and low >= LEAST_LOW),
+    }
+
+
+def probabilities(
+    found: Predictions, fits: Mapping[str, Fit], names: tuple[str, ...]
+) -> npt.NDArray[np.float64]:
+    """(n, fits) calibrated probabilities of those of the (n, ``names``) logits that were fitted."""
+    return np.stack(
+        [
+            one.calibration.probability(found.logits[:, names.index(name)])
+            for name, one in fits.items()
+        ],
+        axis=1,
+    )
 
 
 def as_in_validation(data: Data, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
@@ -145,36 +236,69 @@ def as_in_validation(data: Data, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.
 
 
 def validated(
-    data: Data, network: nn.Module, split: str, classes: tuple[str, ...]
+    data: Data,
+    members: Sequence[Member],
+    split: str,
+    names: tuple[str, ...],
+    layouts: Sequence[str] = tuple(LAYOUTS),
 ) -> dict[str, Predictions]:
-    """What the ensemble says of a split, in each layout."""
-    return {name: predict(network, data, split, name, classes=classes) for name in LAYOUTS}
+    """What the members say together of a split, in each layout."""
+    panel = Panel(members, names).eval()
+    return {layout: predict(panel, data, split, layout, classes=names) for layout in layouts}
 
 
 def out_of_fold(
-    data: Data, runs: Sequence[Path], classes: tuple[str, ...]
+    data: Data, runs: Sequence[Path], kept: Sequence[Member], names: tuple[str, ...]
 ) -> dict[str, Predictions]:
     """What runs that have not seen it say of each recording of train and valid, in each layout.
+
+    ``kept`` networks were trained elsewhere: they count where `unseen` says so.
 
     Raises
     ------
     click.UsageError
         If the folds of the runs are not one whole set.
     """
-    ensembles: dict[str, list[Network]] = {}
+    panels: dict[str, list[Member]] = {}
     for run in runs:
-        network, about = member(run, len(classes))
-        ensembles.setdefault(about["settings"].get("held_out", "valid"), []).append(network)
-    found = [
-        validated(held(data, fold), Ensemble(networks, len(classes)).eval(), "valid", classes)
-        for fold, networks in ensembles.items()
-    ]
-    joined = {name: _joined([each[name] for each in found]) for name in LAYOUTS}
-    parts = [parse(fold) for fold in ensembles]
+        one = member(run)
+        panels.setdefault(one.about["settings"].get("held_out", "valid"), []).append(one)
+    fresh = np.zeros(len(data.split), dtype=bool)
+    for one in kept:
+        fresh |= unseen(data, one.about["settings"])
+    found = []
+    for fold, members in panels.items():
+        part = held(data, fold)
+        for new, panel in ((True, [*members, *kept]), (False, members)):
+            rows = (part.split == "valid") & (fresh == new)
+            if rows.any():
+                split = np.where(rows, "valid", np.where(part.split == "valid", "", part.split))
+                found.append(validated(replace(part, split=split), panel, "valid", names))
+                print(f"{fold}: {rows.sum()} recordings", file=sys.stderr, flush=True)
+    joined = {layout: _joined([each[layout] for each in found]) for layout in LAYOUTS}
+    parts = [parse(fold) for fold in panels]
     expected = np.flatnonzero(folds_of(data, 2) >= 0)
     if None in parts or not np.array_equal(joined["full"].recordings, expected):
         raise click.UsageError("--fold needs runs for every fold of one set, such as 0/4 to 3/4")
     return joined
+
+
+def judged_by(data: Data, kept: Sequence[Member]) -> npt.NDArray[np.bool_]:
+    """(recordings,) those that calibrate the classes: all, or with a kept network those that it has
+    not seen, and the small sources, of which the others alone speak."""
+    rows = ~np.isin(data.source, LARGE_SOURCES)
+    for one in kept:
+        rows |= unseen(data, one.about["settings"])
+    return rows if kept else np.ones(len(rows), dtype=bool)
+
+
+def only(found: Mapping[str, Predictions], rows: npt.NDArray[np.bool_]) -> dict[str, Predictions]:
+    """The predictions of some recordings."""
+    keep = {layout: rows[each.recordings] for layout, each in found.items()}
+    return {
+        layout: Predictions(each.recordings[keep[layout]], each.logits[keep[layout]])
+        for layout, each in found.items()
+    }
 
 
 def _joined(parts: list[Predictions]) -> Predictions:
@@ -205,7 +329,8 @@ def _fold(run: Path) -> dict[str, Any]:
     return {"settings": about["settings"], "epochs_trained": len(about["history"])}
 
 
-def _code_version() -> str:
+def code_version() -> str:
+    """The commit at hand, or "unknown"."""
     try:
         return subprocess.run(
             ["git", "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True, check=True
@@ -214,24 +339,25 @@ def _code_version() -> str:
         return "unknown"
 
 
-def write_members(members: list[Network], abouts: list[dict[str, Any]], out: Path) -> list[Any]:
+def write_members(members: Sequence[Member], out: Path) -> list[Any]:
     """One float16 safetensors file a network; returns their entries for the card."""
     from safetensors.torch import save_file
 
     entries = []
-    for index, (network, about) in enumerate(zip(members, abouts, strict=True)):
+    for index, one in enumerate(members):
         path = out / f"classifier-{index}.safetensors"
         state = {
             k: v.half().contiguous() if v.is_floating_point() else v.contiguous()
-            for k, v in network.state_dict().items()
+            for k, v in one.network.state_dict().items()
         }
         save_file(state, path)
         path.chmod(0o644)
+        about = one.about
         entries.append(
             {
                 "file": path.name,
                 "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
-                "config": network.config.to_dict(),
+                "config": one.network.config.to_dict(),
                 "settings": about["settings"],
                 "epoch": about["epoch"],
                 "epochs_trained": len(about["history"]),
@@ -239,6 +365,34 @@ def write_members(members: list[Network], abouts: list[dict[str, Any]], out: Pat
             }
         )
     return entries
+
+
+def measured(
+    data: Data,
+    views: Mapping[str, Mapping[str, Predictions]],
+    fits: Mapping[str, Fit],
+    names: tuple[str, ...],
+) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    """Figures by split and layout as ICBEB-2018 means the classes; of full leads as the sources
+    state them; of full leads by group."""
+    thresholds = {name: one.threshold for name, one in fits.items() if name in CLASSES}
+    own = {name: fits[name] for name in thresholds}
+    meant, stated, groups = {}, {}, {}
+    for split, seen in views.items():
+        said = {layout: probabilities(found, own, names) for layout, found in seen.items()}
+        meant[split] = {
+            layout: scored(data.targets[found.recordings], said[layout], thresholds)
+            for layout, found in seen.items()
+        }
+        rows = seen["full"].recordings
+        stated[split] = scored(data.reference[rows], said["full"], thresholds)
+        groups[split] = by_group(data, rows, said["full"], thresholds)
+        trusted = believed(data.targets[rows], data.source[rows], data.name[rows])
+        if (np.isnan(trusted) & ~np.isnan(data.targets[rows])).any():
+            groups[split]["contradicted labels left out"] = macro_with_interval(
+                trusted, said["full"], thresholds
+            )
+    return meant, stated, groups
 
 
 @click.command()
@@ -258,54 +412,64 @@ def main(
 ) -> None:
     """Combine RUNS, calibrate, and write weights with their card."""
     data = load(source)
-    classes = tuple(json.loads((runs[0] / "run.json").read_text())["classes"])
-    members, abouts = map(list, zip(*(member(run, len(classes)) for run in runs), strict=True))
-    network = Ensemble(members, len(classes)).eval()
+    members = [member(run) for run in runs]
+    answered = dict.fromkeys(name for one in members for name in one.names)
+    names = (*(n for n in answered if n in CLASSES), *(n for n in answered if n not in CLASSES))
+    kept = [one for one in members if one.about["settings"].get("unseen")]
     if folds:
-        known, judged = "out of fold", out_of_fold(data, folds, classes)
+        known, judged = "out of fold", out_of_fold(data, folds, kept, names)
     else:
-        known, judged = "valid", validated(data, network, "valid", classes)
-    fits, thresholds, points = fit(data, judged, classes)
+        known, judged = "valid", validated(data, members, "valid", names)
+    own = only(judged, judged_by(data, kept)) if folds else judged
+    fits: dict[str, Fit] = {}
+    findings: dict[str, Any] = {}
+    for column, name in enumerate(names):
+        if name not in CLASSES:
+            full = judged["full"]
+            label = truth_of(data, (name,))[full.recordings, 0]
+            findings[name] = ships(label, full.logits[:, column])
+            if not findings[name]["ships"]:
+                continue
+        fits[name] = fit(data, own if name in CLASSES else judged, name, column)
+    classes = tuple(name for name in fits if name in CLASSES)
+    shipped = tuple(name for name in fits if name not in CLASSES)
     out.mkdir(parents=True, exist_ok=True)
-    entries = write_members(members, abouts, out)
+    entries = write_members([picked(one, classes + shipped) for one in members], out)
     digest = hashlib.sha256("".join(e["sha256"] for e in entries).encode()).hexdigest()[:8]
-    views = {known: judged}
+    views: dict[str, Mapping[str, Predictions]] = {known: own}
     if final:
-        views["test"] = validated(data, network, "test", classes)
-    metrics: dict[str, dict[str, Any]] = {}
-    groups: dict[str, Any] = {}
-    for split, seen in views.items():
-        metrics[split] = {
-            layout: scored(data, found, fits, thresholds) for layout, found in seen.items()
-        }
-        full, shown = seen["full"], probabilities(seen["full"], fits)
-        groups[split] = by_group(data, full.recordings, shown, thresholds)
-        rows = full.recordings
-        trusted = believed(data.reference[rows], data.source[rows], data.name[rows])
-        if np.isnan(trusted).any():
-            groups[split]["contradicted labels left out"] = macro_with_interval(
-                trusted, shown, thresholds
-            )
+        views["test"] = validated(data, members, "test", names)
+    metrics, stated, groups = measured(data, views, fits, names)
+    if final:
+        full = views["test"]["full"]
+        for name in shipped:
+            label = truth_of(data, (name,))[full.recordings, 0]
+            said = fits[name].calibration.probability(full.logits[:, names.index(name)])
+            findings[name]["test"] = figures(label, said, fits[name].threshold)
     card: dict[str, Any] = {
         "id": f"ecg4u-classifier-{digest}",
         "classes": classes,
+        "findings": shipped,
         "fs_hz": MODEL_FS_HZ,
         "window_s": WINDOW_S,
         "members": entries,
-        "calibration": {name: asdict(value) for name, value in fits.items()},
-        "thresholds": thresholds,
-        "operating_points": points,
+        "calibration": {name: asdict(one.calibration) for name, one in fits.items()},
+        "thresholds": {name: one.threshold for name, one in fits.items()},
+        "operating_points": {name: one.point for name, one in fits.items()},
+        "rule_out": {name: one.rule_out for name, one in fits.items()},
         "operating_points_on": OPERATING_POINTS_ON[known],
         "folds": [_fold(run) for run in folds],
-        "code_version": _code_version(),
+        "code_version": code_version(),
         "data_sha256": hashlib.sha256(source.read_bytes()).hexdigest(),
         "torch": torch.__version__.split("+")[0],
         "data": people(data),
         "licences": SOURCES,
         "metrics": metrics,
+        "metrics_as_stated": stated,
+        "finding_metrics": findings,
         "groups": groups,
     }
-    card = _rounded(card)
+    card = rounded(card)
     (out / CARD_NAME).write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
     (out / "CARD.md").write_text(in_words(card), encoding="utf-8")
     for split, tables in metrics.items():
@@ -316,12 +480,12 @@ def main(
             )
 
 
-def _rounded(value: Any) -> Any:
+def rounded(value: Any) -> Any:
     """Six digits, and None for NaN: strict JSON."""
     if isinstance(value, dict):
-        return {key: _rounded(v) for key, v in value.items()}
+        return {key: rounded(v) for key, v in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_rounded(v) for v in value]
+        return [rounded(v) for v in value]
     if isinstance(value, float):
         return round(value, 6) if np.isfinite(value) else None
     return value

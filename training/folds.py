@@ -46,6 +46,11 @@ def checked(context: object, parameter: object, value: str) -> str:
     return value
 
 
+def all_checked(context: object, parameter: object, values: tuple[str, ...]) -> tuple[str, ...]:
+    """`checked` for an option that may be repeated."""
+    return tuple(checked(context, parameter, value) for value in values)
+
+
 def folds_of(data: Data, folds: int) -> npt.NDArray[np.int64]:
     """(recordings,) the fold of each recording of train and valid, -1 for all others.
 

@@ -2,8 +2,9 @@
 
 The file holds 10-s windows at 100 Hz (``signals``, (windows, 12, 1000) int16, 1 uV per count,
 -32768 not known), the recording each comes from (``window_record``), and per recording its
-``source``, ``name``, ``split``, ``patient``, ``age``, ``sex``, ``reference``, ``targets`` and
-``auxiliary`` labels. Recordings are read, prepared and written one at a time.
+``source``, ``name``, ``file``, ``split``, ``patient``, ``age``, ``sex``, ``reference``, ``targets``
+and ``auxiliary`` labels, ``statements``, and whether its lead sizes are known (``sized``).
+Recordings are read, prepared and written one at a time.
 """
 
 from __future__ import annotations
@@ -17,9 +18,12 @@ from typing import Any
 import click
 import numpy as np
 import numpy.typing as npt
+import torch
 
+from ecg4u.model.measures import CONTIGUOUS, NAMES, measures
 from ecg4u.model.prepare import WINDOW_SAMPLES, from_leads, resample
-from training.labels import AUXILIARY
+from training.augment import centred
+from training.labels import AUXILIARY, seen_st
 from training.sources import Recording, collected, icbeb_2018
 
 UNKNOWN = -32768
@@ -59,7 +63,7 @@ def write(recordings: Iterable[Recording], out: Path) -> int:
             windows = windows_of(recording)
             pending.append(windows)
             owners += [count - 1] * len(windows)
-            _note(rows, recording)
+            _note(rows, recording, windows)
             if len(pending) == FLUSH_EVERY:
                 _append(signals, pending)
         _append(signals, pending)
@@ -71,9 +75,43 @@ def write(recordings: Iterable[Recording], out: Path) -> int:
     return count
 
 
-def _note(rows: dict[str, list[Any]], recording: Recording) -> None:
-    for key in ("source", "name", "split", "patient", "sex", "reference", "targets", "auxiliary"):
+def st_level(windows: npt.NDArray[np.int16]) -> tuple[float, float]:
+    """Deepest ST depression of two contiguous leads (mV), highest elevation (share of the limit).
+
+    ``windows`` (k, 12, 1000) counts of one recording with full leads; the median over windows of
+    what `ecg4u.model.measures` reads 60 to 80 ms (depression) and 0 to 40 ms (elevation) after J.
+    """
+    known = windows != UNKNOWN
+    leads = torch.from_numpy(np.where(known, windows, 0).astype(np.float32) / COUNTS_PER_MV)
+    with torch.inference_mode():
+        found = measures(centred(leads, torch.from_numpy(known.astype(np.float32)))).numpy()
+    level = np.nan_to_num(np.median(found, axis=0))
+
+    def of(lead: str, *parts: str) -> list[float]:
+        return [float(level[NAMES.index(f"{lead} {part}")]) for part in parts]
+
+    def limit(lead: str) -> float:
+        return 0.2 if lead in ("V2", "V3") else 0.1
+
+    down = min(max(max(of(lead, "ST 60", "ST 80")) for lead in pair) for pair in CONTIGUOUS)
+    up = max(min(min(of(lead, "J", "ST 40")) / limit(lead) for lead in p) for p in CONTIGUOUS)
+    return down, up
+
+
+def meant(recording: Recording, windows: npt.NDArray[np.int16]) -> npt.NDArray[np.float32]:
+    """(9,) the recording's targets, its ST segment measured in its `windows_of`."""
+    if recording.source != "PTB-XL":
+        return recording.targets
+    told, level = recording.statements, st_level(windows)
+    return seen_st(recording.targets, recording.source, told, level, recording.sized)
+
+
+def _note(rows: dict[str, list[Any]], recording: Recording, windows: npt.NDArray[np.int16]) -> None:
+    for key in ("source", "name", "file", "split", "patient", "sex", "reference", "auxiliary"):
         rows.setdefault(key, []).append(getattr(recording, key))
+    rows.setdefault("targets", []).append(meant(recording, windows))
+    rows.setdefault("statements", []).append(" ".join(recording.statements))
+    rows.setdefault("sized", []).append(np.bool_(recording.sized))
     rows.setdefault("age", []).append(np.float32(recording.age))
 
 

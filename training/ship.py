@@ -1,7 +1,8 @@
 """From raw HDF5 to shipped weights: `python -m training.ship --ecg DIR --work DIR --out DIR`.
 
 Prepares the data, trains the recipe's members on train and valid together and once more with each
-fold held out, and exports them with what the folds say (`training.export --fold`). Each step is the
+fold held out, and exports them with what the folds say (`training.export --fold`). With ``--keep``
+the members of earlier weights stay, and only curves are fitted beside them. Each step is the
 command that its log begins with, on one thread, so that the weights do not depend on ``--jobs``. A
 step that has ended is not repeated, but for the export: after a kill the same command goes on with
 the next one.
@@ -22,17 +23,23 @@ from pathlib import Path
 
 import click
 
+from ecg4u.model.classifier import CARD_NAME
+from training.trees import run_of
+
 FOLDS = 4
-MEMBERS = {
-    "network": (
-        "training.train --labels reference --epochs 40 --stop-after 22 --validate-every 100 "
-        "--precision bf16 --threads 1"
-    ),
-    "trees-targets": "training.trees --labels targets --threads 1",
-    "trees-reference": "training.trees --labels reference --threads 1",
+HELD_OUT = (*(f"{fold}/{FOLDS}" for fold in range(FOLDS)), "none")
+NETWORK = (
+    "training.train --labels targets --epochs 30 --stop-after 16 --validate-every 100 --threads 1"
+)
+OF_MEASURES = {
+    "trees-targets": "training.trees --labels targets --seed 0 --threads 1",
+    "trees-stated": "training.trees --labels stated --seed 1 --threads 1",
+    "additive": "training.additive --labels targets --seed 0 --threads 1",
 }
-SEEDS = {"network": (0, 1, 2, 3, 4), "trees-targets": (0,) * 5, "trees-reference": (1,) * 5}
-"""Of each member's folds, and of the run that ships: any would do; these are what shipped."""
+BESIDE_KEPT = {
+    "additive": "training.additive --labels targets --emphasis 3 --seed 0 --threads 1",
+}
+"""Each fits its four folds and the run that ships in one go."""
 TIMES = "seconds.json"
 
 
@@ -71,19 +78,34 @@ class Step:
         return seconds
 
 
-def trainings(data: Path, work: Path) -> tuple[list[Step], list[Path], list[Path]]:
+def trainings(
+    data: Path, work: Path, kept: Path | None
+) -> tuple[list[Step], list[Path], list[Path]]:
     """The steps, the runs that ship, and the runs that calibrate them."""
     steps: list[Step] = []
     shipped: list[Path] = []
     folds: list[Path] = []
-    for name, command in MEMBERS.items():
-        held_out = [*(f"{fold}/{FOLDS}" for fold in range(FOLDS)), "none"]
-        for number, (held, seed) in enumerate(zip(held_out, SEEDS[name], strict=True)):
-            run = work / (name if held == "none" else f"{name}-{number}")
-            (shipped if held == "none" else folds).append(run)
-            options = ("--data", data, "--run", run, "--held-out", held, "--seed", seed)
-            steps.append(Step(run.name, (*command.split(), *map(str, options))))
+    for number in range(members_of(kept) if kept else 0):
+        shipped.append(work / f"kept-{number}")
+        keep = ("training.kept", "--weights", kept, "--member", number, "--run", shipped[-1])
+        steps.append(Step(shipped[-1].name, tuple(map(str, keep))))
+    for seed, held in enumerate(() if kept else HELD_OUT):
+        run = run_of(work / "network", held)
+        (shipped if held == "none" else folds).append(run)
+        given = ("--data", data, "--run", run, "--held-out", held, "--seed", seed)
+        steps.append(Step(run.name, (*NETWORK.split(), *map(str, given))))
+    for name, command in (BESIDE_KEPT if kept else OF_MEASURES).items():
+        shipped.append(work / name)
+        parts = [part for held in HELD_OUT for part in ("--held-out", held)]
+        options = ("--data", str(data), "--run", str(work / name), *parts)
+        steps.append(Step(name, (*command.split(), *options)))
+        folds += [run_of(work / name, held) for held in HELD_OUT[:-1]]
     return steps, shipped, folds
+
+
+def members_of(weights: Path) -> int:
+    """How many members answer the classes in these weights."""
+    return len(json.loads((weights / CARD_NAME).read_text(encoding="utf-8"))["members"])
 
 
 def run_all(steps: Sequence[Step], work: Path, jobs: int) -> dict[str, float]:
@@ -109,15 +131,21 @@ def _say(name: str, seconds: float) -> None:
 @click.option("--ecg", type=click.Path(path_type=Path, exists=True), required=True)
 @click.option("--work", type=click.Path(path_type=Path), required=True, help="Data, runs, logs.")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="For the weights.")
+@click.option(
+    "--keep",
+    "kept",
+    type=click.Path(path_type=Path, exists=True),
+    help="Keep the members of these weights instead of training networks (see training.kept).",
+)
 @click.option("--jobs", default=2, help="Runs at a time, one thread each.")
 @click.option("--final", is_flag=True, help="Also measure the test split, for the card.")
-def main(ecg: Path, work: Path, out: Path, jobs: int, final: bool) -> None:
+def main(ecg: Path, work: Path, out: Path, kept: Path | None, jobs: int, final: bool) -> None:
     """Make the shipped weights again; leaves the seconds of each step in WORK/seconds.json."""
     work.mkdir(parents=True, exist_ok=True)
     started, data = time.monotonic(), work / "ecg.h5"
     prepare = ("training.prepare_data", "--ecg", str(ecg), "--out", str(data))
     seconds = run_all([Step("prepare", prepare)], work, 1)
-    steps, shipped, folds = trainings(data, work)
+    steps, shipped, folds = trainings(data, work, kept)
     seconds |= run_all(steps, work, jobs)
     options = [*map(str, shipped), "--data", str(data), "--out", str(out)]
     options += [part for run in folds for part in ("--fold", str(run))]

@@ -13,8 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ecg4u.errors import UnreadableInputError
+from ecg4u.model.labelled import SNOMED
 from ecg4u.record import CLASSES, LEADS
-from training.labels import SNOMED, Targets, auxiliary, from_beats, from_names, targets
+from training.labels import Targets, auxiliary, from_beats, from_names, targets
 
 MITDB_WINDOW_S = 10.0
 MITDB_WINDOWS_PER_RECORD = 24
@@ -23,7 +24,10 @@ MITDB_LEADS = {"MLII": "II"}
 
 @dataclass(frozen=True, eq=False)
 class Recording:
-    """One labelled recording: ``signal`` (12, n) mV with NaN where a lead is missing."""
+    """One labelled recording: ``signal`` (12, n) mV with NaN where a lead is missing.
+
+    ``sized`` is False where the leads' amplitudes are only estimated.
+    """
 
     source: str
     name: str
@@ -36,6 +40,9 @@ class Recording:
     auxiliary: Targets
     age: float = np.nan
     sex: str = ""
+    statements: tuple[str, ...] = ()
+    sized: bool = True
+    file: str = ""
 
 
 def collected(folder: Path, *, mitdb: bool = True) -> Iterator[Recording]:
@@ -50,16 +57,20 @@ def collected(folder: Path, *, mitdb: bool = True) -> Iterator[Recording]:
     for file_name in dict.fromkeys(row["file"] for row in rows):
         with h5py.File(folder / file_name, "r") as file:
             scale = float(file.attrs["millivolts_per_count"])
+            estimated = str(file.attrs.get("amplitude", "")).startswith("estimated")
             for row in (r for r in rows if r["file"] == file_name):
                 data = file[row["record"]]
                 signal = data[()].astype(np.float32) * np.float32(scale)
-                yield _from_row(row, signal, float(data.attrs["fs"]))
+                sized = not estimated or data.attrs.get("amplitude") == "measured"
+                yield _from_row(row, signal, float(data.attrs["fs"]), sized)
     if mitdb and (folder / "mitdb.h5").exists():
         yield from mit_bih(folder)
 
 
-def _from_row(row: dict[str, str], signal: npt.NDArray[np.float32], fs: float) -> Recording:
-    statements = row["statements"].split()
+def _from_row(
+    row: dict[str, str], signal: npt.NDArray[np.float32], fs: float, sized: bool
+) -> Recording:
+    statements = tuple(row["statements"].split())
     reference = np.array([float(row[name]) for name in CLASSES], dtype=np.float32)
     return Recording(
         source=row["dataset"],
@@ -70,9 +81,12 @@ def _from_row(row: dict[str, str], signal: npt.NDArray[np.float32], fs: float) -
         fs=fs,
         reference=reference,
         targets=targets(row["dataset"], statements, reference),
-        auxiliary=auxiliary(row["dataset"], statements),
+        auxiliary=auxiliary(row["dataset"], statements, sized),
         age=float(row["age"] or "nan"),
         sex=row["sex"],
+        statements=statements,
+        sized=sized,
+        file=row["file"],
     )
 
 
@@ -179,16 +193,14 @@ def _challenge_form(reference: Path) -> Iterator[Recording]:
 
 
 def _physionet_form(header: Path) -> Recording:
-    import wfdb
+    from ecg4u.io import read_record
+    from ecg4u.io.wfdb_format import diagnoses
 
-    record = wfdb.rdrecord(str(header.with_suffix("")))
-    comments = dict(c.split(":", 1) for c in record.comments if ":" in c)
-    codes = comments.get("Dx", "").replace(" ", "").split(",")
-    order = [record.sig_name.index(lead) for lead in LEADS]
-    signal = record.p_signal.T[order].astype(np.float32)
-    names = {SNOMED[code] for code in codes if code in SNOMED}
-    age, sex = comments.get("Age", "nan").strip(), comments.get("Sex", "").strip()
-    return _icbeb(header.stem, signal, float(record.fs), names, age, sex)
+    record = read_record(header)
+    names = {SNOMED[code] for code in diagnoses(header) if code in SNOMED}
+    signal = record.p_signal.T.astype(np.float32)
+    age = "nan" if record.age is None else str(record.age)
+    return _icbeb(header.stem, signal, record.fs, names, age, record.sex or "")
 
 
 def _icbeb(

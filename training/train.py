@@ -26,8 +26,8 @@ from torch import Tensor, nn
 
 from ecg4u.model.networks import Network, build
 from ecg4u.record import CLASSES
-from training.augment import FULL, Augmentation, augment, mixed
-from training.dataset import Data, class_columns, load, sampling_weights
+from training.augment import FULL, Augmentation, augment, loosened, mixed
+from training.dataset import LABELS, Data, class_columns, load, sampling_weights
 from training.evaluate import aurocs, macro, predict
 from training.folds import checked, held
 from training.peer import PeerConfig, ResNet34
@@ -127,7 +127,7 @@ class Trainer:
         self.settings, self.data, self.run, self.device = settings, data, run, device
         columns = class_columns(settings.only)
         self.classes = tuple(CLASSES[c] for c in columns)
-        main = (data.targets if settings.labels == "targets" else data.reference)[:, columns]
+        main = data.labels(settings.labels)[:, columns]
         extra = data.auxiliary if settings.auxiliary_weight and not settings.only else None
         self.main = main
         self.targets = main if extra is None else np.concatenate([main, extra], axis=1)
@@ -179,6 +179,7 @@ class Trainer:
 
     def _step(self, rows: npt.NDArray[np.int64], rng: np.random.Generator) -> float:
         leads, masks = (part.to(self.device) for part in self.data.batch(rows))
+        leads = loosened(leads, self.data.sized[self.data.owner[rows]], rng)
         y = torch.from_numpy(self.targets[self.data.owner[rows]]).to(self.device)
         if self.settings.physiology and not self.settings.only:
             share = self.settings.physiology
@@ -323,7 +324,7 @@ def _bar(epoch: int, epochs: int, step: int, steps: int) -> None:
 @click.option("--batch", default=64)
 @click.option("--learning-rate", default=4e-3)
 @click.option("--network", type=click.Choice(["residual", "beats", "resnet34"]), default="residual")
-@click.option("--labels", type=click.Choice(["targets", "reference"]), default="targets")
+@click.option("--labels", type=click.Choice(LABELS), default="targets")
 @click.option("--mitdb/--no-mitdb", default=True)
 @click.option("--mixup/--no-mixup", default=True)
 @click.option("--physiology", default=0.0, help="Share of early beats made; and of long PR.")

@@ -1,8 +1,9 @@
 """Boost the trees: `python -m training.trees --data data.h5 --run runs/t`.
 
 One booster a class, by scikit-learn's histogram method, over `ecg4u.model.measures` of each
-training window with full leads and as ``--views`` random pages show it. What it leaves in the run's
-folder has the form that `training.train` leaves, for `training.export`. Takes minutes on one core.
+training window with full leads and as ``--views`` random pages show it. Several ``--held-out``
+share the measuring, and leave ``RUN-0``, ``RUN-1`` ... for the folds beside ``RUN`` for ``none``,
+each in the form that `training.train` leaves, for `training.export`. Takes minutes on one core.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import json
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +24,9 @@ import torch
 from ecg4u.model.measures import measures
 from ecg4u.model.trees import Trees, TreesConfig
 from ecg4u.record import CLASSES
-from training.augment import Augmentation, augment, centred
-from training.dataset import Data, load
-from training.folds import checked, held
+from training.augment import Augmentation, augment, centred, loosened
+from training.dataset import LABELS, Data, load
+from training.folds import all_checked, held, parse
 from training.physiology import Physiology, changed
 from training.train import LARGE_SOURCES, MITDB_WEIGHT, VALIDATION_LAYOUTS, save_run, scores
 
@@ -59,9 +60,12 @@ class Settings:
 
 
 def measured(data: Data, settings: Settings) -> Iterator[tuple[Floats, Floats]]:
-    """(windows, measures) and (windows, 9) of the training split: full leads, then random pages."""
-    windows = data.windows("train")
-    wanted = data.targets if settings.labels == "targets" else data.reference
+    """(windows, measures) and (windows, 9): full leads, then random pages.
+
+    Of every window of train and valid, in the order of `learned`.
+    """
+    windows = learned(data)
+    labels = data.labels(settings.labels)
     share = settings.physiology
     made = Physiology(share, share, share)
     rng = np.random.default_rng([settings.seed, 3])
@@ -71,22 +75,28 @@ def measured(data: Data, settings: Settings) -> Iterator[tuple[Floats, Floats]]:
         for start in range(0, len(windows), BATCH):
             rows = windows[start : start + BATCH]
             leads, masks = data.batch(rows)
-            y = torch.from_numpy(wanted[data.owner[rows]])
+            leads = loosened(leads, data.sized[data.owner[rows]], rng)
+            y = torch.from_numpy(labels[data.owner[rows]])
             if view:
                 leads, masks, y = changed(leads, masks, y, rng, made)
             x = augment(leads, masks, rng, pages) if view else centred(leads, masks)
             with torch.inference_mode():
                 parts.append((measures(x).numpy(), y.numpy()))
-        values, labels = zip(*parts, strict=True)
-        yield np.concatenate(values), np.concatenate(labels)
+        values, truth = zip(*parts, strict=True)
+        yield np.concatenate(values), np.concatenate(truth)
 
 
-def boosted(data: Data, settings: Settings) -> Trees:
-    """A booster for each class, as arrays."""
+def learned(data: Data) -> npt.NDArray[np.int64]:
+    """The windows of train and valid together."""
+    return np.sort(np.concatenate([data.windows("train"), data.windows("valid")]))
+
+
+def boosted(data: Data, values: Floats, labels: Floats, settings: Settings) -> Trees:
+    """A booster for each class, as arrays, from the `measured` views of the training split."""
     from sklearn.ensemble import HistGradientBoostingClassifier
 
-    values, labels = map(np.concatenate, zip(*measured(data, settings), strict=True))
-    owner = np.tile(data.owner[data.windows("train")], settings.views + 1)
+    owner = np.tile(data.owner[learned(data)], settings.views + 1)
+    training = data.split[owner] == "train"
     source = data.source[owner]
     weight = np.where(np.isin(source, LARGE_SOURCES), 1.0, settings.small_sources)
     weight = np.where(source == "MIT-BIH", MITDB_WEIGHT, weight)
@@ -95,9 +105,9 @@ def boosted(data: Data, settings: Settings) -> Trees:
     )
     network = Trees(config)
     for column, name in enumerate(CLASSES):
-        wanted = labels[:, column]
-        known = np.isfinite(wanted)
-        if not 0 < np.nansum(wanted) < known.sum():
+        truth = labels[:, column]
+        known = np.isfinite(truth) & training
+        if not 0 < truth[known].sum() < known.sum():
             network.start[column] = NEVER_SEEN
             continue
         booster = HistGradientBoostingClassifier(
@@ -112,9 +122,9 @@ def boosted(data: Data, settings: Settings) -> Trees:
             early_stopping=False,
             random_state=settings.seed,
         )
-        booster.fit(values[known], wanted[known], sample_weight=weight[known])
+        booster.fit(values[known], truth[known], sample_weight=weight[known])
         put(network, column, booster)
-        print(f"{name}: {int(np.nansum(wanted))} positive views", file=sys.stderr, flush=True)
+        print(f"{name}: {int(truth[known].sum())} positive views", file=sys.stderr, flush=True)
     return network
 
 
@@ -141,7 +151,7 @@ def put(network: Trees, column: int, booster: Any) -> None:
 @click.command(context_settings={"show_default": True})
 @click.option("--data", type=click.Path(path_type=Path, exists=True), required=True)
 @click.option("--run", type=click.Path(path_type=Path), required=True, help="Folder of the run.")
-@click.option("--labels", type=click.Choice(["targets", "reference"]), default="targets")
+@click.option("--labels", type=click.Choice(LABELS), default="targets")
 @click.option("--trees", default=240, help="Per class.")
 @click.option("--leaves", default=8, help="Per tree.")
 @click.option("--views", default=2, help="Random pages of each window, beside its full leads.")
@@ -150,22 +160,37 @@ def put(network: Trees, column: int, booster: Any) -> None:
 @click.option("--physiology", default=0.03, help="Share of pages with each finding made.")
 @click.option("--seed", default=0)
 @click.option(
-    "--held-out", default="valid", callback=checked, help="valid, a fold such as 0/4, or none."
+    "--held-out",
+    "parts",
+    multiple=True,
+    default=("valid",),
+    callback=all_checked,
+    help="valid, a fold such as 0/4, or none; may be repeated.",
 )
 @click.option("--threads", default=0, help="CPU threads; 0 leaves torch's choice.")
-def main(data: Path, run: Path, threads: int, **options: Any) -> None:
+def main(data: Path, run: Path, threads: int, parts: tuple[str, ...], **options: Any) -> None:
     """Boost trees on the file of training.prepare_data; leaves run.json and best.pt."""
     if threads:
         torch.set_num_threads(threads)
+    everything = load(data)
     settings = Settings(data=data.name, **options)
-    started = time.monotonic()
-    parts = held(load(data), settings.held_out)
-    network = boosted(parts, settings).eval()
-    entry = {"epoch": settings.trees, **scores(network, parts, CLASSES)}
-    entry["seconds"] = round(time.monotonic() - started, 1)
-    save_run(run, asdict(settings), network, CLASSES, [entry])
-    shown = {name: entry[name]["macro"] for name in VALIDATION_LAYOUTS if name in entry}
-    print(json.dumps(shown), file=sys.stderr)
+    values, labels = map(np.concatenate, zip(*measured(everything, settings), strict=True))
+    for held_out in parts:
+        started = time.monotonic()
+        own = replace(settings, held_out=held_out)
+        part = held(everything, held_out)
+        network = boosted(part, values, labels, own).eval()
+        entry = {"epoch": settings.trees, **scores(network, part, CLASSES)}
+        entry["seconds"] = round(time.monotonic() - started, 1)
+        save_run(run_of(run, held_out), asdict(own), network, CLASSES, [entry])
+        shown = {name: entry[name]["macro"] for name in VALIDATION_LAYOUTS if name in entry}
+        print(held_out, json.dumps(shown), file=sys.stderr, flush=True)
+
+
+def run_of(run: Path, held_out: str) -> Path:
+    """The folder of the run with a fold held out: ``run-0`` for ``0/4``, else ``run`` itself."""
+    fold = parse(held_out)
+    return run if fold is None else run.with_name(f"{run.name}-{fold[0]}")
 
 
 if __name__ == "__main__":

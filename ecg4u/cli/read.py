@@ -89,11 +89,15 @@ def digitize(
 
 @click.command(epilog=NOTICE)
 @sources_argument
+@click.option("--labels", is_flag=True, help="A folder of labelled records: print how good it is.")
 @json_option
 @read_options(patient=True)
 @limited
-def classify(sources: tuple[str, ...], as_json: bool, options: ReadOptions) -> None:
+def classify(sources: tuple[str, ...], labels: bool, as_json: bool, options: ReadOptions) -> None:
     """What is found on pages or records: urgent findings first, then the nine classes."""
+    if labels:
+        _print_figures(sources, as_json)
+        return
 
     def words(analysis: Analysis) -> None:
         say.summary(analysis)
@@ -101,6 +105,24 @@ def classify(sources: tuple[str, ...], as_json: bool, options: ReadOptions) -> N
         say.signal(analysis)
 
     _answer(sources, as_json, options, words)
+
+
+def _print_figures(sources: tuple[str, ...], as_json: bool) -> None:
+    """`ecg4u.model.labelled.figures` of one folder."""
+    from ecg4u.model.classifier import default_classifier
+    from ecg4u.model.labelled import figures
+
+    if len(sources) != 1 or not Path(sources[0]).is_dir():
+        raise UsageError(
+            "--labels needs one folder of labelled recordings.",
+            stage="read",
+            hint="Give a folder of .hea files with #Dx: codes, or with a REFERENCE.csv.",
+        )
+    found = figures(Path(sources[0]), default_classifier())
+    if as_json:
+        say.as_json(found.to_dict())
+    else:
+        click.echo(str(found))
 
 
 @click.command(epilog=NOTICE)

@@ -9,9 +9,13 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import shutil
 import unicodedata
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -36,6 +40,7 @@ _SMALLEST_SAMPLE_BITS = 8
 _PACKED_FORMATS = ("508", "516", "524")
 """FLAC: how much it unfolds to does not follow from the file's size."""
 _PLAIN_NAME = re.compile(r"[^/\\:~*?\[\]\x00-\x1f]+")
+_ENDED_NAME = re.compile(rb"\s*([-\w]+)\.\w+\s")
 _ENDINGS = (".hea", ".dat", ".mat")
 
 
@@ -89,11 +94,14 @@ def read(path: Path) -> ECGRecord:
             "The record's WFDB header (.hea) is missing.", "Keep .hea and .dat together."
         )
     raw = read_bytes(header, max_bytes=_MAX_HEADER_BYTES)
-    signal_files = _checked_signal_files(header, raw)
-    digest = hashlib.sha256(raw)
-    for name in signal_files:
-        digest.update(read_bytes(header.parent / name, max_bytes=_MAX_FILE_BYTES))
-    record = assemble(_channels(header), digest.hexdigest(), source_format="wfdb")
+    with _plainly_named(header, raw) as plain:
+        signal_files = _checked_signal_files(header, raw, plain)
+        digest = hashlib.sha256(raw)
+        for name in signal_files:
+            digest.update(read_bytes(header.parent / name, max_bytes=_MAX_FILE_BYTES))
+            if plain != header:
+                shutil.copyfile(header.parent / name, plain.with_name(name))
+        record = assemble(_channels(plain), digest.hexdigest(), source_format="wfdb")
     return _with_comments(record, raw.decode("utf-8", "replace"))
 
 
@@ -122,6 +130,40 @@ def _channels(header: Path) -> list[Channel]:
 def _wfdb_name(header: Path) -> str:
     """The record's name as wfdb wants it; absolute, for it takes ``s3://`` and the like."""
     return os.path.abspath(header.with_suffix(""))
+
+
+@contextmanager
+def _plainly_named(header: Path, raw: bytes) -> Iterator[Path]:
+    """The header, or a copy of it in a folder of its own that wfdb reads.
+
+    Headers of the PhysioNet/CinC Challenges name the record with an ending (``E07546.mat 12 500
+    5000``), which wfdb refuses.
+    """
+    lines = raw.splitlines(keepends=True)
+    marked = enumerate(lines)
+    first = next((i for i, line in marked if line.strip() and not line.startswith(b"#")), None)
+    named = None if first is None else _ENDED_NAME.match(lines[first])
+    if first is None or named is None:
+        yield header
+        return
+    lines[first] = named[1] + b" " + lines[first][named.end() :]
+    with TemporaryDirectory() as folder:
+        plain = Path(folder, "record.hea")
+        plain.write_bytes(b"".join(lines))
+        yield plain
+
+
+def diagnoses(path: Path) -> tuple[str, ...]:
+    """The codes of the header's ``Dx`` comment, as the Challenges give them; () without one.
+
+    Raises
+    ------
+    UnreadableInputError
+        If the header cannot be read.
+    """
+    text = read_bytes(path, max_bytes=_MAX_HEADER_BYTES).decode("utf-8", "replace")
+    found = re.search(r"^#\s*Dx\s*:\s*(.*)$", text, re.MULTILINE | re.IGNORECASE)
+    return tuple(code for code in re.split(r"[,\s]+", found[1]) if code) if found else ()
 
 
 def _with_comments(record: ECGRecord, header_text: str) -> ECGRecord:
@@ -154,7 +196,7 @@ def _is_header_text(head: bytes) -> bool:
     return re.match(rb"\S+\s+\d+(\s|$)", next(lines, b"")) is not None
 
 
-def _checked_signal_files(header: Path, raw: bytes) -> list[str]:
+def _checked_signal_files(header: Path, raw: bytes, plain: Path) -> list[str]:
     """Names of the signal files, after checking that the header asks for nothing unreasonable:
     a header can name any path or URL, and claim any number of samples.
 
@@ -168,7 +210,7 @@ def _checked_signal_files(header: Path, raw: bytes) -> list[str]:
     if not 1 < len(lines) <= 1 + _MAX_CHANNELS or max(map(len, lines)) > _MAX_LINE_CHARS:
         raise _damaged()
     try:
-        found = wfdb.rdheader(_wfdb_name(header))
+        found = wfdb.rdheader(_wfdb_name(plain))
     except MemoryError:
         raise
     except Exception:  # wfdb raises what its parsers happen to raise

@@ -33,15 +33,29 @@ decisions are wrong by their label, against 3 % of the others.
 """
 
 Verdict = Literal["ok", "uncertain", "unreadable"]
+Call = Literal["likely", "possible", "unlikely"]
+
+
+@dataclass(frozen=True)
+class OperatingPoint:
+    """A probability, with the sensitivity and specificity measured of all that reach it."""
+
+    threshold: float
+    sensitivity: float
+    specificity: float
 
 
 @dataclass(frozen=True)
 class ClassResult:
-    """One class, judged on its own: several can be present.
+    """One class or other finding, judged on its own: several can be present.
 
     ``probability`` is calibrated on recordings that the networks had not learned from (the card
-    says which); ``positive`` means that it reaches ``threshold``, at which ``sensitivity`` and
-    ``specificity`` were measured there.
+    says which), where the sensitivities and specificities were measured as well. ``positive`` means
+    that it reaches ``threshold``, the point that rules in (``sensitivity``, ``specificity``);
+    ``rule_out`` is the lower point that most recordings with the finding reach.
+
+    ``call`` says both at once: "likely" (``positive``), "possible" (reaches ``rule_out`` only) or
+    "unlikely"; None where the signal cannot be read.
     """
 
     name: str
@@ -50,6 +64,8 @@ class ClassResult:
     positive: bool
     sensitivity: float
     specificity: float
+    rule_out: OperatingPoint | None = None
+    call: Call | None = None
 
     @property
     def close(self) -> bool:
@@ -66,22 +82,46 @@ class Classification:
     ``verdict`` is ``"unreadable"`` where the signal cannot be classified (flat, noise, too short;
     then no class is positive and the probabilities mean nothing), ``"uncertain"`` where something
     speaks against relying on the classes, else ``"ok"``; ``reasons`` says why.
+
+    ``other_findings`` are those beyond the nine that the weights can tell well enough, in the
+    card's order; a finding that is not among them was not looked for.
     """
 
     results: tuple[ClassResult, ...]
     verdict: Verdict
     reasons: tuple[str, ...]
     model: str
+    other_findings: tuple[ClassResult, ...] = ()
 
     @property
     def positive(self) -> tuple[ClassResult, ...]:
         """The classes that reach their threshold."""
         return tuple(result for result in self.results if result.positive)
 
+    @property
+    def positive_findings(self) -> tuple[ClassResult, ...]:
+        """The other findings that reach their threshold."""
+        return tuple(result for result in self.other_findings if result.positive)
+
+    @property
+    def abnormal(self) -> float | None:
+        """Calibrated probability that the ECG is not Normal; None where it cannot be read."""
+        normal = next((result for result in self.results if result.name == "Normal"), None)
+        return None if normal is None or self.verdict == "unreadable" else 1 - normal.probability
+
+    @property
+    def nothing_found(self) -> bool:
+        """Whether it can be read, and no class but Normal and no other finding is positive."""
+        found = [*self.positive, *self.positive_findings]
+        return self.verdict != "unreadable" and all(result.name == "Normal" for result in found)
+
     def to_dict(self) -> dict[str, Any]:
         """As plain values for result.json."""
         return {
             "classes": [asdict(result) for result in self.results],
+            "other_findings": [asdict(result) for result in self.other_findings],
+            "abnormal": self.abnormal,
+            "nothing_found": self.nothing_found,
             "verdict": self.verdict,
             "reasons": list(self.reasons),
             "model": self.model,
@@ -110,12 +150,14 @@ class Classifier:
         folder = WEIGHTS if weights is None else Path(weights)
         self.card = _read_card(folder)
         self.classes: tuple[str, ...] = tuple(self.card["classes"])
+        self.findings: tuple[str, ...] = tuple(self.card.get("findings", ()))
+        self.outputs = (*self.classes, *self.findings)
         self.device = device
-        self._members = _load(folder, self.card, device)
-        calibration = [self.card["calibration"][name] for name in self.classes]
+        self._members = _load(folder, self.card["members"], device)
+        self._finding_members = _load(folder, self.card.get("finding_members", ()), device)
+        calibration = [self.card["calibration"][name] for name in self.outputs]
         self._scale = np.array([c["scale"] for c in calibration])
         self._bias = np.array([c["bias"] for c in calibration])
-        self._thresholds = np.array([self.card["thresholds"][name] for name in self.classes])
 
     def classify(self, record: ECGRecord) -> Classification:
         """Classify one record of any length and rate (at least 80 Hz).
@@ -136,7 +178,7 @@ class Classifier:
             return []
         windows = [model_input.windows() for model_input in inputs]
         ends = np.cumsum([len(w) for w in windows])
-        parts = np.split(self.log_odds(np.concatenate(windows)), ends[:-1])
+        parts = np.split(self._all_log_odds(np.concatenate(windows)), ends[:-1])
         return [
             self._answer(part, check(model_input))
             for part, model_input in zip(parts, inputs, strict=True)
@@ -152,28 +194,55 @@ class Classifier:
     def member_log_odds(
         self, inputs: npt.NDArray[np.floating] | torch.Tensor
     ) -> npt.NDArray[np.float64]:
-        """(n, 24, t) -> (members, n, classes): `log_odds` of each network of the ensemble."""
+        """(n, 24, t) -> (members, n, classes): `log_odds` of each member that answers the nine."""
+        logits, _ = self._logits(inputs, self._members)
+        return logits * self._scale[: len(self.classes)] + self._bias[: len(self.classes)]
+
+    def _all_log_odds(self, inputs: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
+        """(n, 24, t) -> (n, outputs): the classes and the other findings."""
+        logits, others = self._logits(inputs, [*self._members, *self._finding_members])
+        parts = [logits.mean(axis=0)]
+        if self.findings:
+            parts.append(others.mean(axis=0))
+        return np.concatenate(parts, axis=1) * self._scale + self._bias
+
+    def _logits(
+        self, inputs: npt.NDArray[np.floating] | torch.Tensor, members: Sequence[torch.nn.Module]
+    ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        """(members, n, classes) of those that answer the classes; (members, n, findings) alike.
+
+        A member answers the classes, these and then the findings, or the findings alone.
+        """
         import torch
 
         from ecg4u.model.networks import answers
 
         x = torch.as_tensor(inputs, dtype=torch.float32)
-        parts = []
+        chunks = []
         with torch.inference_mode():
             for chunk in x.split(BATCH):
-                chunk = chunk.to(self.device)
-                parts.append(torch.stack(answers(self._members, chunk)).cpu().numpy())
-        logits = np.concatenate(parts, axis=1)[:, :, : len(self.classes)].astype(np.float64)
-        return logits * self._scale + self._bias
+                chunks.append([y.cpu().numpy() for y in answers(members, chunk.to(self.device))])
+        count = len(self.classes)
+        logits = [np.concatenate(parts).astype(float) for parts in zip(*chunks, strict=True)]
+        classes, findings = [], []
+        for member, said in zip(members, logits, strict=True):
+            if member in self._finding_members:
+                findings.append(said)
+            else:
+                classes.append(said[:, :count])
+                findings += [said[:, count:]] if said.shape[1] > count else []
+        return np.array(classes), np.array(findings)
 
     def _answer(self, windows: npt.NDArray[np.float64], found: SignalCheck) -> Classification:
-        """(windows, classes) calibrated log-odds and the checks -> the answer."""
-        odds = over_windows(windows, self.classes)
+        """(windows, outputs) calibrated log-odds and the checks -> the answer."""
+        odds = over_windows(windows, self.outputs)
         probability = 1 / (1 + np.exp(-odds))
         readable = not found.unreadable
-        results = tuple(
-            self._result(column, float(p), readable) for column, p in enumerate(probability)
+        rows = tuple(
+            self._result(name, float(p), readable)
+            for name, p in zip(self.outputs, probability, strict=True)
         )
+        results, others = rows[: len(self.classes)], rows[len(self.classes) :]
         doubts = found.doubts + tuple(
             f"{row.name} is a close call ({100 * row.probability:.0f} %, threshold "
             f"{100 * row.threshold:.0f} %)."
@@ -181,19 +250,27 @@ class Classifier:
             if readable and row.close
         )
         verdict: Verdict = "unreadable" if not readable else "uncertain" if doubts else "ok"
-        return Classification(results, verdict, found.unreadable + doubts, self.card["id"])
+        reasons = found.unreadable + doubts
+        return Classification(results, verdict, reasons, self.card["id"], others)
 
-    def _result(self, column: int, probability: float, readable: bool) -> ClassResult:
-        name = self.classes[column]
-        threshold = float(self._thresholds[column])
+    def _result(self, name: str, probability: float, readable: bool) -> ClassResult:
+        threshold = float(self.card["thresholds"][name])
         point = self.card["operating_points"][name]
+        lower = self.card.get("rule_out", {}).get(name)
+        rule_out = OperatingPoint(**lower) if lower else None
+        positive = readable and probability >= threshold
+        call: Call = "likely" if positive else "unlikely"
+        if rule_out and not positive and probability >= rule_out.threshold:
+            call = "possible"
         return ClassResult(
             name=name,
             probability=probability,
             threshold=threshold,
-            positive=readable and probability >= threshold,
+            positive=positive,
             sensitivity=point["sensitivity"],
             specificity=point["specificity"],
+            rule_out=rule_out,
+            call=call if readable else None,
         )
 
 
@@ -237,7 +314,7 @@ def _read_card(folder: Path) -> dict[str, Any]:
     return card
 
 
-def _load(folder: Path, card: Mapping[str, Any], device: str) -> list[torch.nn.Module]:
+def _load(folder: Path, members: Sequence[Mapping[str, Any]], device: str) -> list[torch.nn.Module]:
     try:
         from safetensors.torch import load_file
 
@@ -248,8 +325,8 @@ def _load(folder: Path, card: Mapping[str, Any], device: str) -> list[torch.nn.M
             stage="model",
             hint="pip install torch safetensors",
         ) from error
-    members: list[torch.nn.Module] = []
-    for member in card["members"]:
+    networks: list[torch.nn.Module] = []
+    for member in members:
         network = build(member["config"])
         try:
             state = load_file(folder / member["file"])
@@ -259,5 +336,5 @@ def _load(folder: Path, card: Mapping[str, Any], device: str) -> list[torch.nn.M
             raise UnreadableInputError(
                 "the classifier's weights cannot be read", stage="model", hint="Reinstall ecg4u."
             ) from error
-        members.append(network.to(device).eval())
-    return members
+        networks.append(network.to(device).eval())
+    return networks

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from ecg4u.errors import UnreadableInputError
-from ecg4u.model import Classifier, ClassResult, classify, prepare
+from ecg4u.model import Classification, Classifier, ClassResult, classify, prepare
 from ecg4u.model.aggregate import over_windows
 from ecg4u.model.classifier import CARD_NAME, WEIGHTS, _read_card, default_classifier
 from ecg4u.record import CLASSES, ECGRecord
@@ -123,7 +123,50 @@ def test_episodes_take_the_highest_window_and_the_rest_the_mean() -> None:
 def test_to_dict_is_strict_json(classifier: Classifier, normal: ECGRecord) -> None:
     told = json.loads(json.dumps(classifier.classify(normal).to_dict(), allow_nan=False))
     assert [c["name"] for c in told["classes"]] == list(CLASSES)
-    assert set(told) == {"classes", "verdict", "reasons", "model"}
+    assert [c["name"] for c in told["other_findings"]] == [
+        f.name for f in classifier.classify(normal).other_findings
+    ]
+    assert told["abnormal"] == pytest.approx(1 - told["classes"][0]["probability"])
+    assert told["nothing_found"]
+
+
+@pytest.mark.parametrize(
+    ("above", "below", "call"),
+    [(0.01, 0.02, "likely"), (-0.01, 0.01, "possible"), (-0.02, -0.01, "unlikely")],
+)
+def test_likely_possible_unlikely(
+    above: float, below: float, call: str, normal: ECGRecord, tmp_path: Path
+) -> None:
+    """The probability lies ``above`` the threshold, ``below`` of it the point that rules out."""
+    p = default_classifier().classify(normal).results[0].probability
+    shutil.copytree(WEIGHTS, tmp_path / "weights")
+    path = tmp_path / "weights" / CARD_NAME
+    card = json.loads(path.read_text())
+    card["thresholds"]["Normal"] = p - above
+    point = {"threshold": p - below, "sensitivity": 0.95, "specificity": 0.8}
+    card["rule_out"] = {**card.get("rule_out", {}), "Normal": point}
+    path.write_text(json.dumps(card))
+    row = Classifier(tmp_path / "weights").classify(normal).results[0]
+    assert row.call == call
+    assert row.positive == (call == "likely")
+    assert row.rule_out is not None
+    assert row.rule_out.sensitivity == 0.95
+
+
+def test_nothing_found_means_no_class_and_no_finding() -> None:
+    def row(name: str, positive: bool) -> ClassResult:
+        return ClassResult(name, 0.9 if positive else 0.1, 0.5, positive, 0.9, 0.9)
+
+    normal, ill = (row("Normal", True), row("AF", False)), (row("Normal", False), row("AF", True))
+    paced = (row("pacemaker", True),)
+    assert Classification(normal, "ok", (), "m").nothing_found
+    assert not Classification(ill, "ok", (), "m").nothing_found
+    assert not Classification(normal, "ok", (), "m", paced).nothing_found
+    assert Classification(ill, "ok", (), "m", paced).positive_findings == paced
+    assert Classification(ill, "ok", (), "m").abnormal == pytest.approx(0.9)
+    unread = Classification(normal, "unreadable", (), "m")
+    assert unread.abnormal is None
+    assert not unread.nothing_found
 
 
 def test_missing_or_damaged_weights_are_a_typed_error(tmp_path: Path) -> None:

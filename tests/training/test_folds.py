@@ -26,6 +26,9 @@ def data() -> Data:
         targets=reference,
         auxiliary=np.zeros((n, 18), np.float32),
         auxiliary_names=(),
+        statements=np.full(n, ""),
+        sized=np.full(n, True),
+        file=np.full(n, ""),
     )
 
 

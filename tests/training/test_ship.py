@@ -1,12 +1,14 @@
-import json
 from pathlib import Path
 
 import click
 import pytest
 
-from training.ship import FOLDS, MEMBERS, Step, run_all, trainings
+from training.additive import main as fit
+from training.kept import main as keep
+from training.ship import BESIDE_KEPT, FOLDS, HELD_OUT, OF_MEASURES, Step, run_all, trainings
 from training.train import main as train
 from training.trees import main as boost
+from training.trees import run_of
 
 
 def writes(name: str, folder: Path) -> Step:
@@ -40,24 +42,30 @@ def test_a_step_that_fails_says_where_its_log_is(tmp_path: Path) -> None:
     assert not (tmp_path / "broken.done").exists()
 
 
-def test_each_fold_is_held_out_once_and_one_run_ships(tmp_path: Path) -> None:
-    steps, shipped, folds = trainings(tmp_path / "data.h5", tmp_path)
-    assert len(shipped) == len(MEMBERS)
-    assert len(folds) == len(MEMBERS) * FOLDS
-    assert {step.name for step in steps} == {run.name for run in (*shipped, *folds)}
+@pytest.mark.parametrize("keeps", [False, True])
+def test_each_fold_is_held_out_once_and_one_run_ships(keeps: bool, tmp_path: Path) -> None:
+    kept = tmp_path if keeps else None
+    (tmp_path / "classifier.json").write_text('{"members": [0, 1, 2]}')
+    steps, shipped, folds = trainings(tmp_path / "data.h5", tmp_path, kept)
+    trees = len(BESIDE_KEPT if keeps else OF_MEASURES)
+    assert len(shipped) == trees + (3 if keeps else 1)
+    assert len(folds) == (trees + (not keeps)) * FOLDS
+    made = []
     for step in steps:
-        command = {"training.train": train, "training.trees": boost}[step.command[0]]
-        parsed = command.make_context(step.name, [*step.command[1:]], resilient_parsing=True)
-        assert parsed.params["run"] == tmp_path / step.name
-        assert (parsed.params["held_out"] == "none") == (tmp_path / step.name in shipped)
-
-
-def test_the_shipped_card_is_of_this_recipe(tmp_path: Path) -> None:
-    from ecg4u.model.classifier import CARD_NAME, WEIGHTS
-
-    card = json.loads((WEIGHTS / CARD_NAME).read_text())
-    steps, _, _ = trainings(tmp_path / "ecg.h5", tmp_path)
-    made = {(m["settings"]["network"], m["settings"]["seed"]) for m in card["members"]}
-    kinds = {"training.train": "residual", "training.trees": "trees"}
-    last = [step.command for step in steps if "none" in step.command]
-    assert made == {(kinds[c[0]], int(c[c.index("--seed") + 1])) for c in last}
+        command = {
+            "training.train": train,
+            "training.trees": boost,
+            "training.additive": fit,
+            "training.kept": keep,
+        }
+        context = command[step.command[0]].make_context(
+            step.name, [*step.command[1:]], resilient_parsing=True
+        )
+        run, parts = context.params["run"], context.params.get("parts")
+        if parts is not None:
+            assert parts == HELD_OUT
+            made += [run_of(run, part) for part in parts]
+        else:
+            made.append(run)
+            assert (context.params.get("held_out", "none") == "none") == (run in shipped)
+    assert sorted(made) == sorted([*shipped, *folds])

@@ -1,14 +1,19 @@
 import json
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
 
 from ecg4u.model.trees import Trees, TreesConfig
+from training.additive import main as fit_curves
 from training.dataset import load, sampling_weights
 from training.export import main as export
+from training.labels import AUXILIARY
 from training.prepare_data import write
 from training.sources import Recording
 from training.train import Settings, Trainer, masked_loss
@@ -46,7 +51,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 100.0,
                 label,
                 known,
-                np.zeros(18, np.float32),
+                np.zeros(len(AUXILIARY), np.float32),
             )
         )
     out = tmp_path_factory.mktemp("data") / "tiny.h5"
@@ -195,16 +200,16 @@ def test_trees_are_boosted_and_ship_as_they_were_fitted(data: Path, tmp_path: Pa
 
 
 def test_folds_calibrate_what_has_learned_from_all(data: Path, tmp_path: Path) -> None:
-    for name, held_out in (("all", "none"), ("a", "0/2"), ("b", "1/2")):
-        options = ["--data", str(data), "--run", str(tmp_path / name), "--trees", "20"]
-        result = CliRunner().invoke(boost, [*options, "--views", "0", "--held-out", held_out])
-        assert result.exit_code == 0, result.output
+    options = ["--data", str(data), "--run", str(tmp_path / "all"), "--trees", "20"]
+    options += [part for held in ("0/2", "1/2", "none") for part in ("--held-out", held)]
+    result = CliRunner().invoke(boost, [*options, "--views", "0"])
+    assert result.exit_code == 0, result.output
     out = tmp_path / "weights"
     options = [str(tmp_path / "all"), "--data", str(data), "--out", str(out)]
-    result = CliRunner().invoke(export, [*options, "--fold", str(tmp_path / "a")])
+    result = CliRunner().invoke(export, [*options, "--fold", str(tmp_path / "all-0")])
     assert result.exit_code == 2
     assert "every fold" in result.output
-    folds = ["--fold", str(tmp_path / "a"), "--fold", str(tmp_path / "b")]
+    folds = ["--fold", str(tmp_path / "all-0"), "--fold", str(tmp_path / "all-1")]
     result = CliRunner().invoke(export, [*options, *folds])
     assert result.exit_code == 0, result.output
     card = json.loads((out / "classifier.json").read_text())
@@ -214,6 +219,83 @@ def test_folds_calibrate_what_has_learned_from_all(data: Path, tmp_path: Path) -
     assert "train and valid out of fold" in words
     assert "--fold runs/f0 --fold runs/f1 --data" in words
     assert words.count("--held-out") == 3 + 1
+
+
+def test_findings_ship_only_if_they_are_told_well_enough(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Fast beats are AF in these data: tachycardia goes with them, low voltage with nothing."""
+    from ecg4u.model import Classifier
+    from ecg4u.record import ECGRecord
+
+    marked = tmp_path / "marked.h5"
+    shutil.copy(data, marked)
+    with h5py.File(marked, "r+") as file:
+        names = list(file.attrs["auxiliary_names"])
+        fast = file["reference"][:, 1]
+        file["auxiliary"][:, names.index("sinus tachycardia")] = fast
+        file["auxiliary"][:, names.index("low voltage")] = np.arange(48) // 2 % 2
+        file["auxiliary"][:, names.index("pacemaker")] = fast * (np.arange(48) < 10)
+    held = [part for fold in ("0/2", "1/2", "none") for part in ("--held-out", fold)]
+    options = ["--data", str(marked), "--run", str(tmp_path / "a"), "--views", "0", *held]
+    result = CliRunner().invoke(fit_curves, options)
+    assert result.exit_code == 0, result.output
+    monkeypatch.setattr("training.export.LEAST_POSITIVES", 20)
+    out, run = tmp_path / "weights", str(tmp_path / "a")
+    folds = [part for i in (0, 1) for part in ("--fold", f"{run}-{i}")]
+    given = [run, "--data", str(marked), "--out", str(out), *folds]
+    result = CliRunner().invoke(export, given)
+    assert result.exit_code == 0, result.output
+    card = json.loads((out / "classifier.json").read_text())
+    assert card["findings"] == ["sinus tachycardia"]
+    assert not card["finding_metrics"]["pacemaker"]["ships"]
+    assert card["members"][0]["config"]["outputs"] == 9 + 1
+    assert "python -m training.additive" in (out / "CARD.md").read_text()
+    shipped = Classifier(out)
+    leads = beat_train(np.random.default_rng(1), True).T.astype(np.float64)
+    answer = shipped.classify(ECGRecord(leads, 100.0))
+    assert [row.name for row in answer.other_findings] == ["sinus tachycardia"]
+    assert answer.other_findings[0].call == "likely"
+    slow = beat_train(np.random.default_rng(1), False).T.astype(np.float64)
+    assert not shipped.classify(ECGRecord(slow, 100.0)).other_findings[0].positive
+
+
+def test_a_kept_member_speaks_where_it_has_not_learned(data: Path, tmp_path: Path) -> None:
+    from training.dataset import load as load_data
+    from training.export import judged_by, member
+    from training.kept import main as keep
+
+    run, out = tmp_path / "run", tmp_path / "weights"
+    trained(data, run)
+    options = [str(run), "--data", str(data), "--out", str(out)]
+    assert CliRunner().invoke(export, options).exit_code == 0
+    given = ["--weights", str(out), "--run", str(tmp_path / "kept"), "--unseen", "new.h5"]
+    result = CliRunner().invoke(keep, given)
+    assert result.exit_code == 0, result.output
+    parts = load_data(data)
+    parts.source[3] = "LUDB"
+    files = np.where(np.arange(48) < 2, "new.h5", "old.h5")
+    mixed = replace(parts, file=files)
+    kept = member(tmp_path / "kept")
+    assert same(kept.network.state_dict(), member(run).network.state_dict())
+    assert np.flatnonzero(judged_by(mixed, [kept])).tolist() == [0, 1, 3]
+    assert judged_by(mixed, []).all()
+
+
+def test_ruling_out_keeps_most_positives_and_ruling_in_is_stricter() -> None:
+    from training.calibrate import RULE_OUT_SPECIFICITY, rule_out
+
+    rng = np.random.default_rng(0)
+    y = (rng.random(4000) < 0.1).astype(float)
+    clear, hazy = (1 / (1 + np.exp(-rng.normal(shift * y - 2, 1))) for shift in (4.0, 0.8))
+    point = rule_out(y, clear, 0.6)
+    assert point["sensitivity"] == pytest.approx(0.95, abs=0.01)
+    assert point["threshold"] <= 0.6
+    assert point["specificity"] == pytest.approx(np.mean(clear[y == 0] < point["threshold"]))
+    doubtful = rule_out(y, hazy, 0.9)
+    assert 0.6 <= doubtful["sensitivity"] < 0.9
+    assert doubtful["specificity"] >= RULE_OUT_SPECIFICITY or doubtful["sensitivity"] < 0.62
+    assert rule_out(y, clear, 0.001)["threshold"] == 0.001
 
 
 def test_with_nothing_held_out_the_last_epoch_ships(data: Path, tmp_path: Path) -> None:
