@@ -27,11 +27,15 @@ FloatArray = npt.NDArray[np.float32]
 
 @dataclass(frozen=True, eq=False)
 class InkMap:
-    """How likely each rectified pixel is trace, text or calibration pulse; (H, W) float32, 0..1."""
+    """How likely each rectified pixel is of one kind of ink; (H, W) float32, 0..1.
+
+    ``separator`` is print that runs straight: separators between leads, frames, rules.
+    """
 
     trace: FloatArray
     text: FloatArray
     pulse: FloatArray
+    separator: FloatArray
 
 
 @dataclass(frozen=True)
