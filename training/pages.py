@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ecg4u.paper.camera import light_and_wear, random_camera
-from ecg4u.paper.draw import DrawnPage, draw_page
+from ecg4u.paper.draw import DrawnPage, draw_page, lay_ink
 from ecg4u.paper.kinds import KINDS, recorded, sensed, some_kinds, styled, worn
 from ecg4u.paper.pen import runs
 from ecg4u.paper.sensor import Sensor, random_sensor, sense
@@ -175,8 +175,9 @@ class PageSampler:
         way = warp.way(size) * scale
         drawn = page.drawn
         layers = drawn.trace, drawn.text, drawn.pulse, drawn.separator, page.marks
-        masks = [_taken(layer, way, 0) for layer in layers]
-        return Crop(image, *masks, _curves(page, warp), _labels(page, warp))
+        trace, text, pulse, separator, marks = (_taken(layer, way, 0) for layer in layers)
+        curves, labels = _curves(page, warp), _labels(page, warp)
+        return Crop(image, trace, text, pulse, separator, marks, curves, labels)
 
 
 class _Warp:
@@ -329,12 +330,11 @@ def _labels(
 
 def coloured(crop: Crop) -> Pixels:
     """The masks in colours on white: trace black, text green, pulse blue, straight print red."""
-    picture = np.full(crop.image.shape, 255.0, np.float32)
+    picture = np.full(crop.image.shape, 255, np.uint8)
     inks = (crop.text, (0, 170, 0)), (crop.pulse, (0, 60, 255)), (crop.separator, (255, 0, 0))
     for mask, colour in (*inks, (crop.trace, (0, 0, 0))):
-        share = mask[..., None].astype(np.float32) / 255
-        picture = picture * (1 - share) + np.array(colour, np.float32) * share
-    return picture.astype(np.uint8)
+        lay_ink(picture, mask, colour)
+    return picture
 
 
 def main() -> None:

@@ -176,8 +176,8 @@ def main() -> None:
         print(step, round(float(np.mean(losses[-STEPS_PER_GROUP:])), 4), flush=True)
         if time.monotonic() - last_kept > 60 or step >= last:
             state = {"net": net.state_dict(), "optimiser": optimiser.state_dict()}
-            state |= {"average": average, "step": step, "losses": losses, "begun": begun}
-            save(state, options.checkpoint)
+            so_far = {"average": average, "step": step, "losses": losses, "begun": begun}
+            save({**state, **so_far}, options.checkpoint)
             last_kept = time.monotonic()
     export(options, average, step, losses, begun)
 

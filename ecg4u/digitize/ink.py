@@ -27,6 +27,8 @@ NEAR_PX = 5
 GATE = (0.1, 0.4)
 WRITING = (0.3, 0.6)
 UNSURE = 0.6
+STRAIGHT = (0.3, 0.6)
+STRAIGHT_PX = 3
 BROKEN_MM = 1.5
 DESK_MM = 4.0
 DESK_DARKNESS = 0.3
@@ -272,6 +274,7 @@ def classical_ink(
         trace=np.where(letters, np.float32(0), trace),
         text=_with_boxes(text, boxes),
         pulse=np.zeros_like(trace),
+        separator=np.zeros_like(trace),
     )
 
 
@@ -282,9 +285,10 @@ def joined_ink(
 ) -> InkMap:
     """Ink map of `stroke_ink` and the trace network together.
 
-    The network says which ink is trace and which is writing; the strokes, whose edges are sharper,
-    say where it stands. Ink that the network knows nothing of, a calibration pulse or a stain, is
-    kept at `UNSURE`.
+    The network says which ink is trace, which is writing, which a separator or another straight
+    line of print; the strokes, whose edges are sharper, say where it stands. Where a trace crosses
+    print it stays trace. Ink that the network knows nothing of, such as a stain, is kept at
+    `UNSURE`.
     """
     import cv2
 
@@ -293,8 +297,24 @@ def joined_ink(
     gate = np.clip((near - GATE[0]) / (GATE[1] - GATE[0]), 0.0, 1.0)
     writing = np.clip((seen.text - WRITING[0]) / (WRITING[1] - WRITING[0]), 0.0, 1.0)
     kept = np.maximum(gate, UNSURE * (1.0 - writing))
-    trace = (strokes * kept).astype(np.float32)
-    return InkMap(trace, _with_boxes(seen.text, boxes), seen.pulse)
+    straight = _straight(seen.separator, likely)
+    trace = (strokes * kept * (1.0 - straight)).astype(np.float32)
+    return InkMap(trace, _with_boxes(seen.text, boxes), seen.pulse, seen.separator)
+
+
+def _straight(separator: FloatArray, likely: FloatArray) -> FloatArray:
+    """How surely ink is straight print and no trace, (H, W) in 0..1.
+
+    Each pixel's word counts with its neighbours': the stroke of a line is a little broader than
+    what the network marks of it.
+    """
+    import cv2
+
+    side = np.ones((STRAIGHT_PX, STRAIGHT_PX), np.uint8)
+    line = np.clip((separator - STRAIGHT[0]) / (STRAIGHT[1] - STRAIGHT[0]), 0.0, 1.0)
+    line = np.asarray(cv2.dilate(line, side))
+    trace = np.clip((likely - STRAIGHT[0]) / (STRAIGHT[1] - STRAIGHT[0]), 0.0, 1.0)
+    return np.asarray(line * (1.0 - trace), np.float32)
 
 
 def _with_boxes(text: FloatArray, boxes: Sequence[tuple[float, float, float, float]]) -> FloatArray:

@@ -275,11 +275,8 @@ def _paced(signal: Signal, fs: float, rng: np.random.Generator) -> Signal:
     """A pacing spike of about 2 ms before each beat, of another height in each lead."""
     steep = np.abs(np.diff(signal, axis=0)).sum(axis=1)
     limit = np.nanpercentile(steep, 98)
-    beats, last = [], -np.inf
-    for at in np.flatnonzero(steep > limit):
-        if at - last > REFRACTORY_S * fs:
-            beats.append(int(at))
-        last = at
+    steps = np.flatnonzero(steep > limit)
+    beats = steps[np.diff(steps, prepend=-np.inf) > REFRACTORY_S * fs].tolist()
     out = signal.copy()
     tall = rng.uniform(*SPIKE_MV, signal.shape[1]) * rng.choice((-1, 1), signal.shape[1])
     width = max(1, round(0.003 * fs))

@@ -116,10 +116,10 @@ class Pen:
             shade = round(255 * (level + 1) / FADE_LEVELS)
             fixed = [np.round(piece * (1 << SHIFT_BITS)).astype(np.int32) for piece in pieces]
             cv2.polylines(held, fixed, False, shade, width, cv2.LINE_8, SHIFT_BITS)
-        out = held.astype(np.float32) / 255
+        out = held.astype(np.float32) / np.float32(255)
         if style.dot_depth:
             across, down = (self._dots(n) for n in (self.shape[1], self.shape[0]))
-            out *= 1 - style.dot_depth * (1 - down[:, None] * across[None])
+            out = out * (1 - np.float32(style.dot_depth) * (1 - down[:, None] * across[None]))
         return out
 
     def _dots(self, count: int) -> npt.NDArray[np.float32]:

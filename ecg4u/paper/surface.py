@@ -245,8 +245,8 @@ def _highlight(image: Pixels, rng: np.random.Generator, px_per_mm: float) -> Non
     turn = rng.normal(0, 0.05)
     ends = np.array([(x, y), (x + size[0], y + size[0] * np.tan(turn))])
     tints = ((255, 250, 90), (160, 255, 140), (255, 170, 210), (255, 205, 110))
-    tint = np.array(tints[int(rng.integers(len(tints)))], np.float32) / 255
-    _darken(image, ends, max(2, round(size[1])), 1 - tint, soft=0.0)
+    taken = 1 - np.array(tints[int(rng.integers(len(tints)))]) / 255
+    _darken(image, ends, max(2, round(size[1])), taken.astype(np.float32), soft=0.0)
 
 
 def _dirty_crease(image: Pixels, rng: np.random.Generator, px_per_mm: float) -> None:
