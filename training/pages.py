@@ -70,8 +70,8 @@ class TrainingPage:
     severity: float
     sensor: Sensor
     fill: tuple[int, int, int]
-    kinds: frozenset[str] = frozenset()
-    spots: tuple[Points, ...] = ()
+    kinds: frozenset[str]
+    spots: tuple[Points, ...]
     """Places (n, 2) in mm of pulses and of straight print, where crops are taken, too."""
 
 
@@ -254,7 +254,7 @@ def _place(rng: np.random.Generator, page: TrainingPage, size: int) -> Points:
     height, width = drawn.trace.shape
     away = rng.normal(0, size / 4, 2) / CROP_PX_PER_MM
     choice = rng.random()
-    for spots, share in zip(page.spots, (0.15, 0.35), strict=False):
+    for spots, share in zip(page.spots, (0.22, 0.36), strict=True):
         if choice < share and len(spots):
             return np.asarray(spots[int(rng.integers(len(spots)))] + away)
     if choice < 0.75:

@@ -39,6 +39,9 @@ AVERAGE = 0.995
 NEAR_INK = 2.0
 CLASS_WEIGHTS = (1.0, 0.7, 2.0, 1.5)
 """Pulses and separators are rare: they weigh more, print less."""
+PRESENT = (1.0, 1.0, 5.0, 2.0)
+"""How much a class's own ink weighs more than ink and paper that is not: a pulse looks like rules
+until its whole shape is seen, and a network that has not learnt that yet calls none a pulse."""
 RIVAL = 4.0
 """How much a separator or a pulse that is called trace weighs more than other mistakes."""
 VALIDATION_PAGES = 8
@@ -65,7 +68,8 @@ def loss_of(logits: Tensor, truth: Tensor) -> Tensor:
     from torch.nn import functional
 
     near = functional.max_pool2d(truth.amax(dim=1, keepdim=True), 9, 1, 4)
-    weight = (1 + NEAR_INK * near) * torch.tensor(CLASS_WEIGHTS)[:, None, None]
+    own = 1 + (torch.tensor(PRESENT)[:, None, None] - 1) * truth
+    weight = (1 + NEAR_INK * near) * torch.tensor(CLASS_WEIGHTS)[:, None, None] * own
     weight[:, 0] += RIVAL * truth[:, 2:].amax(dim=1) * (1 - truth[:, 0])
     cross = functional.binary_cross_entropy_with_logits(logits, truth, weight)
     likely = logits.sigmoid()
