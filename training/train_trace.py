@@ -39,10 +39,10 @@ AVERAGE = 0.995
 NEAR_INK = 2.0
 CLASS_WEIGHTS = (1.0, 0.7, 2.0, 1.5)
 """Pulses and separators are rare: they weigh more, print less."""
-PRESENT = (1.0, 1.0, 5.0, 2.0)
+PRESENT = (1.0, 1.0, 3.0, 1.0)
 """How much a class's own ink weighs more than ink and paper that is not: a pulse looks like rules
 until its whole shape is seen, and a network that has not learnt that yet calls none a pulse."""
-RIVAL = 4.0
+RIVAL = 1.0
 """How much a separator or a pulse that is called trace weighs more than other mistakes."""
 VALIDATION_PAGES = 8
 
