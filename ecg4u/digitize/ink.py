@@ -7,6 +7,7 @@ it; `classical_ink` does without a network, where no weights are installed.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -27,8 +28,8 @@ NEAR_PX = 5
 GATE = (0.1, 0.4)
 WRITING = (0.3, 0.6)
 UNSURE = 0.6
-STRAIGHT = (0.3, 0.6)
-STRAIGHT_PX = 3
+SURELY = (0.3, 0.6)
+STROKE = 0.3
 BROKEN_MM = 1.5
 DESK_MM = 4.0
 DESK_DARKNESS = 0.3
@@ -66,6 +67,24 @@ def ink_channel(image: np.ndarray) -> np.ndarray:
     if coloured < COLOURED_SHARE * int(black.sum()) or coloured < LEAST_COLOURED * pale.size:
         return np.asarray(bright)
     return np.asarray(image[..., channel] if tinted else image.min(axis=2))
+
+
+@dataclass(frozen=True)
+class Straight:
+    """Straight strokes of one direction: how they are told from others, in px down and along.
+
+    ``stroke_px`` is the shortest stretch that counts, ``least_px`` the least length in all,
+    ``share`` how much of a stroke must look like print, ``reach_px`` how far its rim reaches.
+    """
+
+    stroke_px: tuple[int, int]
+    least_px: int
+    share: float
+    reach_px: tuple[int, int]
+
+
+UPRIGHT = Straight((10, 1), 12, 0.6, (3, 5))
+LEVEL = Straight((1, 50), 300, 0.85, (5, 3))
 
 
 def darkness(image: np.ndarray, px_per_mm: float) -> FloatArray:
@@ -297,24 +316,33 @@ def joined_ink(
     gate = np.clip((near - GATE[0]) / (GATE[1] - GATE[0]), 0.0, 1.0)
     writing = np.clip((seen.text - WRITING[0]) / (WRITING[1] - WRITING[0]), 0.0, 1.0)
     kept = np.maximum(gate, UNSURE * (1.0 - writing))
-    straight = _straight(seen.separator, likely)
-    trace = (strokes * kept * (1.0 - straight)).astype(np.float32)
+    straight = np.maximum(_straight(strokes, seen, UPRIGHT), _straight(strokes, seen, LEVEL))
+    trace = (strokes * kept * (1.0 - straight * (1.0 - _surely(likely)))).astype(np.float32)
     return InkMap(trace, _with_boxes(seen.text, boxes), seen.pulse, seen.separator)
 
 
-def _straight(separator: FloatArray, likely: FloatArray) -> FloatArray:
-    """How surely ink is straight print and no trace, (H, W) in 0..1.
+def _straight(strokes: FloatArray, seen: InkMap, kind: Straight) -> FloatArray:
+    """Strokes of one direction that are straight print, (H, W): 1 where they are, else 0.
 
-    Each pixel's word counts with its neighbours': the stroke of a line is a little broader than
-    what the network marks of it.
+    Each stroke is one thing from end to end, a separator or a side of a QRS complex: what the
+    network says of most of it goes for all of it.
     """
     import cv2
 
-    side = np.ones((STRAIGHT_PX, STRAIGHT_PX), np.uint8)
-    line = np.clip((separator - STRAIGHT[0]) / (STRAIGHT[1] - STRAIGHT[0]), 0.0, 1.0)
-    line = np.asarray(cv2.dilate(line, side))
-    trace = np.clip((likely - STRAIGHT[0]) / (STRAIGHT[1] - STRAIGHT[0]), 0.0, 1.0)
-    return np.asarray(line * (1.0 - trace), np.float32)
+    length, side = np.ones(kind.stroke_px, np.uint8), np.ones(kind.reach_px, np.uint8)
+    ink = cv2.morphologyEx((strokes > STROKE).astype(np.uint8), cv2.MORPH_OPEN, length)
+    count, label, stats, _ = cv2.connectedComponentsWithStats(ink)
+    inked = ink > 0
+    line = (seen.separator > np.maximum(seen.trace, seen.pulse))[inked]
+    votes = np.bincount(label[inked], line, count) / np.maximum(stats[:, cv2.CC_STAT_AREA], 1)
+    long = stats[:, [cv2.CC_STAT_WIDTH, cv2.CC_STAT_HEIGHT]].max(axis=1) >= kind.least_px
+    found = long & (votes > kind.share)
+    found[0] = False
+    return np.asarray(cv2.dilate(found[label].astype(np.float32), side))
+
+
+def _surely(likely: FloatArray) -> FloatArray:
+    return np.asarray(np.clip((likely - SURELY[0]) / (SURELY[1] - SURELY[0]), 0.0, 1.0))
 
 
 def _with_boxes(text: FloatArray, boxes: Sequence[tuple[float, float, float, float]]) -> FloatArray:
