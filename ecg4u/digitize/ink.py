@@ -28,7 +28,7 @@ NEAR_PX = 5
 GATE = (0.1, 0.4)
 WRITING = (0.3, 0.6)
 UNSURE = 0.6
-SURELY = (0.3, 0.6)
+SURELY = (0.5, 0.8)
 STROKE = 0.3
 BROKEN_MM = 1.5
 DESK_MM = 4.0
@@ -74,17 +74,20 @@ class Straight:
     """Straight strokes of one direction: how they are told from others, in px down and along.
 
     ``stroke_px`` is the shortest stretch that counts, ``least_px`` the least length in all,
-    ``share`` how much of a stroke must look like print, ``reach_px`` how far its rim reaches.
+    ``share`` how much of a stroke must look like print, ``share_in_line`` of one that stands
+    below or above another such, ``reach_px`` how far its rim reaches.
     """
 
     stroke_px: tuple[int, int]
     least_px: int
     share: float
+    share_in_line: float
     reach_px: tuple[int, int]
 
 
-UPRIGHT = Straight((10, 1), 12, 0.6, (3, 5))
-LEVEL = Straight((1, 50), 300, 0.85, (5, 3))
+UPRIGHT = Straight((10, 1), 12, 0.6, 0.25, (3, 5))
+LEVEL = Straight((1, 50), 300, 0.85, 0.85, (5, 3))
+IN_LINE_PX = 4.0
 
 
 def darkness(image: np.ndarray, px_per_mm: float) -> FloatArray:
@@ -336,8 +339,11 @@ def _straight(strokes: FloatArray, seen: InkMap, kind: Straight) -> FloatArray:
     line = (seen.separator > np.maximum(seen.trace, seen.pulse))[inked]
     votes = np.bincount(label[inked], line, count) / np.maximum(stats[:, cv2.CC_STAT_AREA], 1)
     long = stats[:, [cv2.CC_STAT_WIDTH, cv2.CC_STAT_HEIGHT]].max(axis=1) >= kind.least_px
+    long[0] = False
     found = long & (votes > kind.share)
-    found[0] = False
+    middle = stats[:, cv2.CC_STAT_LEFT] + stats[:, cv2.CC_STAT_WIDTH] / 2
+    in_line = np.abs(middle[:, None] - middle[found]).min(axis=1, initial=np.inf) < IN_LINE_PX
+    found |= long & in_line & (votes > kind.share_in_line)
     return np.asarray(cv2.dilate(found[label].astype(np.float32), side))
 
 
