@@ -85,9 +85,13 @@ class Straight:
     reach_px: tuple[int, int]
 
 
-UPRIGHT = Straight((10, 1), 12, 0.6, 0.25, (3, 5))
+UPRIGHT = Straight((10, 1), 12, 0.7, 0.3, (3, 5))
 LEVEL = Straight((1, 50), 300, 0.85, 0.85, (5, 3))
 IN_LINE_PX = 4.0
+BENT_PX = 2.5
+"""A stroke that takes up so much more room across than its width is no straight one."""
+CROSSING_PX = 150
+"""Longer lines may be as broad as what they cross."""
 
 
 def darkness(image: np.ndarray, px_per_mm: float) -> FloatArray:
@@ -332,19 +336,23 @@ def _straight(strokes: FloatArray, seen: InkMap, kind: Straight) -> FloatArray:
     """
     import cv2
 
-    length, side = np.ones(kind.stroke_px, np.uint8), np.ones(kind.reach_px, np.uint8)
-    ink = cv2.morphologyEx((strokes > STROKE).astype(np.uint8), cv2.MORPH_OPEN, length)
+    stretch, rim = np.ones(kind.stroke_px, np.uint8), np.ones(kind.reach_px, np.uint8)
+    ink = cv2.morphologyEx((strokes > STROKE).astype(np.uint8), cv2.MORPH_OPEN, stretch)
     count, label, stats, _ = cv2.connectedComponentsWithStats(ink)
     inked = ink > 0
     line = (seen.separator > np.maximum(seen.trace, seen.pulse))[inked]
-    votes = np.bincount(label[inked], line, count) / np.maximum(stats[:, cv2.CC_STAT_AREA], 1)
-    long = stats[:, [cv2.CC_STAT_WIDTH, cv2.CC_STAT_HEIGHT]].max(axis=1) >= kind.least_px
+    area = np.maximum(stats[:, cv2.CC_STAT_AREA], 1)
+    votes = np.bincount(label[inked], line, count) / area
+    sides = stats[:, [cv2.CC_STAT_WIDTH, cv2.CC_STAT_HEIGHT]]
+    length = sides.max(axis=1)
+    bent = sides.min(axis=1) > area / length + BENT_PX
+    long = (length >= kind.least_px) & ~(bent & (length < CROSSING_PX))
     long[0] = False
     found = long & (votes > kind.share)
     middle = stats[:, cv2.CC_STAT_LEFT] + stats[:, cv2.CC_STAT_WIDTH] / 2
     in_line = np.abs(middle[:, None] - middle[found]).min(axis=1, initial=np.inf) < IN_LINE_PX
     found |= long & in_line & (votes > kind.share_in_line)
-    return np.asarray(cv2.dilate(found[label].astype(np.float32), side))
+    return np.asarray(cv2.dilate(found[label].astype(np.float32), rim))
 
 
 def _surely(likely: FloatArray) -> FloatArray:
