@@ -85,9 +85,11 @@ class Straight:
     reach_px: tuple[int, int]
 
 
-UPRIGHT = Straight((10, 1), 12, 0.7, 0.3, (3, 5))
+UPRIGHT = Straight((10, 1), 12, 0.7, 0.3, (3, 3))
 LEVEL = Straight((1, 50), 300, 0.85, 0.85, (5, 3))
 IN_LINE_PX = 4.0
+CROSSED_PX = (3, 15)
+"""A trace that goes on beyond so broad a line goes on below it."""
 BENT_PX = 2.5
 """A stroke that takes up so much more room across than its width is no straight one."""
 CROSSING_PX = 150
@@ -324,7 +326,10 @@ def joined_ink(
     writing = np.clip((seen.text - WRITING[0]) / (WRITING[1] - WRITING[0]), 0.0, 1.0)
     kept = np.maximum(gate, UNSURE * (1.0 - writing))
     straight = np.maximum(_straight(strokes, seen, UPRIGHT), _straight(strokes, seen, LEVEL))
-    trace = (strokes * kept * (1.0 - straight * (1.0 - _surely(likely)))).astype(np.float32)
+    ink = strokes * kept
+    left = ink * (1.0 - straight * (1.0 - _surely(likely)))
+    crossing = cv2.morphologyEx(left, cv2.MORPH_CLOSE, np.ones(CROSSED_PX, np.uint8))
+    trace = np.where(straight > 0, np.minimum(ink, crossing), left).astype(np.float32)
     return InkMap(trace, _with_boxes(seen.text, boxes), seen.pulse, seen.separator)
 
 
