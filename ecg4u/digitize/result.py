@@ -37,6 +37,12 @@ class InkMap:
     pulse: FloatArray
     separator: FloatArray
 
+    def between(self, x0: int, x1: int) -> InkMap:
+        """The map of the columns of pixels from ``x0`` to before ``x1``."""
+        parts = self.trace, self.text, self.pulse, self.separator
+        trace, text, pulse, separator = (part[:, x0:x1] for part in parts)
+        return InkMap(trace, text, pulse, separator)
+
 
 @dataclass(frozen=True)
 class Label:
