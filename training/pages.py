@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import argparse
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,7 +19,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ecg4u.paper.camera import light_and_wear, random_camera
-from ecg4u.paper.draw import DrawnPage, draw_page, runs
+from ecg4u.paper.draw import DrawnPage, draw_page, lay_ink
+from ecg4u.paper.kinds import KINDS, recorded, sensed, some_kinds, styled, worn
+from ecg4u.paper.pen import runs
 from ecg4u.paper.sensor import Sensor, random_sensor, sense
 from ecg4u.paper.style import random_layout, random_style
 from ecg4u.record import LEADS, ECGRecord
@@ -29,25 +31,29 @@ Floats = npt.NDArray[np.float32]
 Points = npt.NDArray[np.float64]
 
 CROP_PX_PER_MM = 10.0
-NATIVE_PX_PER_MM = (3.0, 16.0)
+NATIVE_PX_PER_MM = (2.5, 16.0)
+SCREENSHOT_PX_PER_MM = (2.5, 9.0)
 LARGEST_TURN_DEG = 1.5
 LARGEST_WARP_MM = 0.5
 RECORD_S = 10.0
+OWN_SENSOR = frozenset({"moire", "screenshot", "hard JPEG"})
 
 
 @dataclass(frozen=True, eq=False)
 class Crop:
     """A patch of a page at 10 px/mm.
 
-    ``image`` (S, S, 3) uint8 RGB; ``trace``, ``text``, ``pulse``, ``marks`` (S, S) uint8, 255
-    where the ink is full (``marks``: handwriting). ``curves`` are the exact middles of the
-    curves, (n, 2) x, y in px, going on beyond the edges; ``labels`` lead names and their boxes.
+    ``image`` (S, S, 3) uint8 RGB; ``trace``, ``text``, ``pulse``, ``separator``, ``marks`` (S, S)
+    uint8, 255 where the ink is full (``separator``: all straight print; ``marks``: handwriting).
+    ``curves`` are the exact middles of the curves, (n, 2) x, y in px, going on beyond the edges;
+    ``labels`` lead names and their boxes.
     """
 
     image: Pixels
     trace: Pixels
     text: Pixels
     pulse: Pixels
+    separator: Pixels
     marks: Pixels
     curves: tuple[Points, ...]
     labels: tuple[tuple[str, tuple[float, float, float, float]], ...]
@@ -64,6 +70,9 @@ class TrainingPage:
     severity: float
     sensor: Sensor
     fill: tuple[int, int, int]
+    kinds: frozenset[str]
+    spots: tuple[Points, ...]
+    """Places (n, 2) in mm of pulses and of straight print, where crops are taken, too."""
 
 
 class PageSampler:
@@ -79,6 +88,8 @@ class PageSampler:
         Smallest and largest crop in px; sizes are multiples of 32.
     crops_per_page
         How many crops are taken from each page.
+    kinds
+        Each kind's share of the pages.
     """
 
     def __init__(
@@ -89,11 +100,13 @@ class PageSampler:
         *,
         sizes: tuple[int, int] = (320, 320),
         crops_per_page: int = 48,
+        kinds: Mapping[str, float] = KINDS,
     ) -> None:
         self.folder = Path(records_h5_dir)
         self.rng = np.random.default_rng(seed)
         self.sizes = sizes
         self.crops_per_page = crops_per_page
+        self.kinds = kinds
         with (self.folder / "index.csv").open(newline="") as file:
             rows = [row for row in csv.DictReader(file) if row["split"] == split]
         self.records = [(row["file"], row["record"]) for row in rows if row["file"] != "mitdb.h5"]
@@ -106,7 +119,7 @@ class PageSampler:
             for _ in range(self.crops_per_page):
                 yield self.crop(page)
 
-    def record(self) -> ECGRecord:
+    def record(self, kinds: frozenset[str] = frozenset()) -> ECGRecord:
         """Ten seconds of a recording, sometimes with a drift or a lead off."""
         import h5py
 
@@ -117,16 +130,24 @@ class PageSampler:
             count = round(RECORD_S * fs)
             first = int(self.rng.integers(max(1, data.shape[1] - count)))
             signal = data[:, first : first + count].T * float(file.attrs["millivolts_per_count"])
-        return ECGRecord(_disturbed(signal, fs, self.rng), fs)
+        signal = recorded(_disturbed(signal, fs, self.rng), fs, kinds, self.rng)
+        return ECGRecord(signal, fs)
 
     def page(self) -> TrainingPage:
         """Draw, wear and light the next page."""
         rng = self.rng
-        native = float(np.exp(rng.uniform(*np.log(NATIVE_PX_PER_MM))))
+        kinds = some_kinds(rng, self.kinds)
+        reach = SCREENSHOT_PX_PER_MM if "screenshot" in kinds else NATIVE_PX_PER_MM
+        native = float(np.exp(rng.uniform(*np.log(reach))))
         severity = float(rng.uniform(0, 0.2) if rng.random() < 0.3 else rng.uniform(0.1, 1.0))
+        if "screenshot" in kinds:
+            severity = 0.0
         style = random_style(rng, px_per_mm=float(np.clip(native, CROP_PX_PER_MM, 13.0)))
-        drawn = draw_page(self.record(), random_layout(rng), style)
+        style = styled(style, kinds, rng)
+        drawn = draw_page(self.record(kinds), random_layout(rng), style)
         camera = random_camera(rng, severity, px_per_mm=native)
+        camera = replace(camera, wear=worn(camera.wear, kinds, rng))
+        sensor = sensed(camera.sensor, kinds, rng)
         image, marks, _ = light_and_wear(drawn, camera)
         middle = np.median(image[::16, ::16].reshape(-1, 3), axis=0)
         fill = int(middle[0]), int(middle[1]), int(middle[2])
@@ -135,7 +156,8 @@ class PageSampler:
             import cv2
 
             image = np.asarray(cv2.GaussianBlur(image, (0, 0), soft), np.uint8)
-        return TrainingPage(drawn, image, marks, native, severity, camera.sensor, fill)
+        spots = tuple(_spots(mask, style.px_per_mm) for mask in (drawn.pulse, drawn.separator))
+        return TrainingPage(drawn, image, marks, native, severity, sensor, fill, kinds, spots)
 
     def crop(self, page: TrainingPage) -> Crop:
         """Take one crop, mostly where there is ink."""
@@ -146,16 +168,16 @@ class PageSampler:
         native = max(16, round(size * page.native_px_per_mm / CROP_PX_PER_MM))
         image = _taken(page.image, warp.way(native) * scale, page.fill)
         sensor = page.sensor
-        if rng.random() < 0.2:
+        if rng.random() < 0.2 and not page.kinds & OWN_SENSOR:
             tones, threshold = sensor.tones, sensor.threshold
             sensor = replace(random_sensor(rng, page.severity), tones=tones, threshold=threshold)
         image = _enlarged(sense(image, sensor, rng), size, rng)
         way = warp.way(size) * scale
-        trace, text, pulse, marks = (
-            _taken(layer, way, 0)
-            for layer in (page.drawn.trace, page.drawn.text, page.drawn.pulse, page.marks)
-        )
-        return Crop(image, trace, text, pulse, marks, _curves(page, warp), _labels(page, warp))
+        drawn = page.drawn
+        layers = drawn.trace, drawn.text, drawn.pulse, drawn.separator, page.marks
+        trace, text, pulse, separator, marks = (_taken(layer, way, 0) for layer in layers)
+        curves, labels = _curves(page, warp), _labels(page, warp)
+        return Crop(image, trace, text, pulse, separator, marks, curves, labels)
 
 
 class _Warp:
@@ -220,21 +242,29 @@ def _disturbed(signal: Points, fs: float, rng: np.random.Generator) -> Points:
     return out
 
 
+def _spots(mask: Pixels, px_per_mm: float) -> Points:
+    """Some places of a mask's ink, (n, 2) x, y in mm."""
+    y, x = np.nonzero(mask[::4, ::4] > 127)
+    return 4 * np.column_stack([x, y]) / px_per_mm
+
+
 def _place(rng: np.random.Generator, page: TrainingPage, size: int) -> Points:
-    """Middle of a crop in page mm: near a curve, a name, or anywhere."""
+    """Middle of a crop in page mm: near a curve, a pulse, straight print, a name, or anywhere."""
     drawn = page.drawn
     height, width = drawn.trace.shape
+    away = rng.normal(0, size / 4, 2) / CROP_PX_PER_MM
     choice = rng.random()
-    if choice < 0.65:
+    for spots, share in zip(page.spots, (0.22, 0.36), strict=True):
+        if choice < share and len(spots):
+            return np.asarray(spots[int(rng.integers(len(spots)))] + away)
+    if choice < 0.75:
         segment = drawn.segments[int(rng.integers(len(drawn.segments)))]
         known = segment.xy[np.isfinite(segment.xy).all(axis=1)]
         if len(known):
-            at = known[int(rng.integers(len(known)))]
-            return (at + rng.normal(0, size / 4, 2)) / drawn.px_per_mm
-    if choice < 0.8 and drawn.labels:
+            return np.asarray(known[int(rng.integers(len(known)))] / drawn.px_per_mm + away)
+    if choice < 0.87 and drawn.labels:
         x0, y0, x1, y1 = drawn.labels[int(rng.integers(len(drawn.labels)))].box
-        at = np.array([(x0 + x1) / 2, (y0 + y1) / 2])
-        return (at + rng.normal(0, size / 4, 2)) / drawn.px_per_mm
+        return np.array([(x0 + x1) / 2, (y0 + y1) / 2]) / drawn.px_per_mm + away
     return rng.uniform((0, 0), (width, height)) / drawn.px_per_mm
 
 
@@ -298,6 +328,15 @@ def _labels(
     return tuple(shown)
 
 
+def coloured(crop: Crop) -> Pixels:
+    """The masks in colours on white: trace black, text green, pulse blue, straight print red."""
+    picture = np.full(crop.image.shape, 255, np.uint8)
+    inks = (crop.text, (0, 170, 0)), (crop.pulse, (0, 60, 255)), (crop.separator, (255, 0, 0))
+    for mask, colour in (*inks, (crop.trace, (0, 0, 0))):
+        lay_ink(picture, mask, colour)
+    return picture
+
+
 def main() -> None:
     """Write a contact sheet of crops, each with its masks in colour below it."""
     import itertools
@@ -312,8 +351,7 @@ def main() -> None:
     sampler = PageSampler(options.records, seed=options.seed, crops_per_page=2)
     tiles = []
     for crop in itertools.islice(sampler, 24):
-        masks = np.stack([crop.trace, crop.text, crop.pulse], axis=-1)
-        tiles.append(np.vstack([crop.image, masks]))
+        tiles.append(np.vstack([crop.image, coloured(crop)]))
     rows = [np.hstack(tiles[first : first + 6]) for first in range(0, 24, 6)]
     Image.fromarray(np.vstack(rows)).save(options.sheet)
 

@@ -35,10 +35,7 @@ def rows_by_column(
     edges = [0, *(round(x) for x in sorted(starts)[1:]), ink.trace.shape[1]]
     if len(edges) < 3 or min(np.diff(edges)) < NARROWEST_MM * px_per_mm:
         return None
-    columns = [
-        trace_rows(InkMap(ink.trace[:, x0:x1], ink.text[:, x0:x1], ink.pulse[:, x0:x1]), px_per_mm)
-        for x0, x1 in pairwise(edges)
-    ]
+    columns = [trace_rows(ink.between(x0, x1), px_per_mm) for x0, x1 in pairwise(edges)]
     most = max(len(rows) for rows in columns)
     if not 1 < most <= MOST_ROWS:
         return None
@@ -86,4 +83,5 @@ def _joined(parts: Sequence[RowPath | None], widths: Sequence[int], baseline: fl
         ink=whole("ink", 0.0),
         fine=whole("fine", np.nan, FINE),
         collided=whole("collided", 0.0).astype(bool),
+        marked=whole("marked", 0.0).astype(bool),
     )

@@ -7,6 +7,7 @@ it; `classical_ink` does without a network, where no weights are installed.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -27,6 +28,8 @@ NEAR_PX = 5
 GATE = (0.1, 0.4)
 WRITING = (0.3, 0.6)
 UNSURE = 0.6
+SURELY = (0.5, 0.8)
+STROKE = 0.3
 BROKEN_MM = 1.5
 DESK_MM = 4.0
 DESK_DARKNESS = 0.3
@@ -64,6 +67,33 @@ def ink_channel(image: np.ndarray) -> np.ndarray:
     if coloured < COLOURED_SHARE * int(black.sum()) or coloured < LEAST_COLOURED * pale.size:
         return np.asarray(bright)
     return np.asarray(image[..., channel] if tinted else image.min(axis=2))
+
+
+@dataclass(frozen=True)
+class Straight:
+    """Straight strokes of one direction: how they are told from others, in px down and along.
+
+    ``stroke_px`` is the shortest stretch that counts, ``least_px`` the least length in all,
+    ``share`` how much of a stroke must look like print, ``share_in_line`` of one that stands
+    below or above another such, ``reach_px`` how far its rim reaches.
+    """
+
+    stroke_px: tuple[int, int]
+    least_px: int
+    share: float
+    share_in_line: float
+    reach_px: tuple[int, int]
+
+
+UPRIGHT = Straight((10, 1), 12, 0.7, 0.3, (3, 3))
+LEVEL = Straight((1, 50), 300, 0.85, 0.85, (5, 3))
+IN_LINE_PX = 4.0
+CROSSED_PX = (3, 15)
+"""A trace that goes on beyond so broad a line goes on below it."""
+BENT_PX = 2.5
+"""A stroke that takes up so much more room across than its width is no straight one."""
+CROSSING_PX = 150
+"""Longer lines may be as broad as what they cross."""
 
 
 def darkness(image: np.ndarray, px_per_mm: float) -> FloatArray:
@@ -272,6 +302,7 @@ def classical_ink(
         trace=np.where(letters, np.float32(0), trace),
         text=_with_boxes(text, boxes),
         pulse=np.zeros_like(trace),
+        separator=np.zeros_like(trace),
     )
 
 
@@ -282,9 +313,10 @@ def joined_ink(
 ) -> InkMap:
     """Ink map of `stroke_ink` and the trace network together.
 
-    The network says which ink is trace and which is writing; the strokes, whose edges are sharper,
-    say where it stands. Ink that the network knows nothing of, a calibration pulse or a stain, is
-    kept at `UNSURE`.
+    The network says which ink is trace, which is writing, which a separator or another straight
+    line of print; the strokes, whose edges are sharper, say where it stands. Where a trace crosses
+    print it stays trace. Ink that the network knows nothing of, such as a stain, is kept at
+    `UNSURE`.
     """
     import cv2
 
@@ -293,8 +325,43 @@ def joined_ink(
     gate = np.clip((near - GATE[0]) / (GATE[1] - GATE[0]), 0.0, 1.0)
     writing = np.clip((seen.text - WRITING[0]) / (WRITING[1] - WRITING[0]), 0.0, 1.0)
     kept = np.maximum(gate, UNSURE * (1.0 - writing))
-    trace = (strokes * kept).astype(np.float32)
-    return InkMap(trace, _with_boxes(seen.text, boxes), seen.pulse)
+    straight = np.maximum(_straight(strokes, seen, UPRIGHT), _straight(strokes, seen, LEVEL))
+    ink = strokes * kept
+    left = ink * (1.0 - straight * (1.0 - _surely(likely)))
+    crossing = cv2.morphologyEx(left, cv2.MORPH_CLOSE, np.ones(CROSSED_PX, np.uint8))
+    trace = np.where(straight > 0, np.minimum(ink, crossing), left).astype(np.float32)
+    return InkMap(trace, _with_boxes(seen.text, boxes), seen.pulse, seen.separator)
+
+
+def _straight(strokes: FloatArray, seen: InkMap, kind: Straight) -> FloatArray:
+    """Strokes of one direction that are straight print, (H, W): 1 where they are, else 0.
+
+    Each stroke is one thing from end to end, a separator or a side of a QRS complex: what the
+    network says of most of it goes for all of it.
+    """
+    import cv2
+
+    stretch, rim = np.ones(kind.stroke_px, np.uint8), np.ones(kind.reach_px, np.uint8)
+    ink = cv2.morphologyEx((strokes > STROKE).astype(np.uint8), cv2.MORPH_OPEN, stretch)
+    count, label, stats, _ = cv2.connectedComponentsWithStats(ink)
+    inked = ink > 0
+    line = (seen.separator > np.maximum(seen.trace, seen.pulse))[inked]
+    area = np.maximum(stats[:, cv2.CC_STAT_AREA], 1)
+    votes = np.bincount(label[inked], line, count) / area
+    sides = stats[:, [cv2.CC_STAT_WIDTH, cv2.CC_STAT_HEIGHT]]
+    length = sides.max(axis=1)
+    bent = sides.min(axis=1) > area / length + BENT_PX
+    long = (length >= kind.least_px) & ~(bent & (length < CROSSING_PX))
+    long[0] = False
+    found = long & (votes > kind.share)
+    middle = stats[:, cv2.CC_STAT_LEFT] + stats[:, cv2.CC_STAT_WIDTH] / 2
+    in_line = np.abs(middle[:, None] - middle[found]).min(axis=1, initial=np.inf) < IN_LINE_PX
+    found |= long & in_line & (votes > kind.share_in_line)
+    return np.asarray(cv2.dilate(found[label].astype(np.float32), rim))
+
+
+def _surely(likely: FloatArray) -> FloatArray:
+    return np.asarray(np.clip((likely - SURELY[0]) / (SURELY[1] - SURELY[0]), 0.0, 1.0))
 
 
 def _with_boxes(text: FloatArray, boxes: Sequence[tuple[float, float, float, float]]) -> FloatArray:

@@ -1,4 +1,4 @@
-"""The trace network: which pixels of a rectified page are trace, text or calibration pulse.
+"""The trace network: which pixels of a page are trace, text, calibration pulse or straight print.
 
 A small U-net of about a quarter of a million weights. It works at half resolution, where a page
 is affordable on a CPU, and gives its answer at full resolution: each half-resolution pixel speaks
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 Pixels = npt.NDArray[np.uint8]
 
-CHANNELS = ("trace", "text", "pulse")
+CHANNELS = ("trace", "text", "pulse", "separator")
 WIDTHS = (24, 32, 48, 64)
 MULTIPLE = 16
 TILE_PX = 1024
@@ -48,8 +48,9 @@ def ink(image: Pixels) -> InkMap:
     Returns
     -------
     InkMap
-        ``trace``, ``text`` and ``pulse``, each (H, W) float32 in 0..1. Processors that know
-        bfloat16 compute in it, in less than half the time; the probabilities differ by about 0.01.
+        ``trace``, ``text``, ``pulse`` and ``separator`` (separators between leads, frames, rules:
+        print that runs straight), each (H, W) float32 in 0..1. Processors that know bfloat16
+        compute in it, in less than half the time; the probabilities differ by about 0.01.
     """
     import torch
 
@@ -68,7 +69,7 @@ def ink(image: Pixels) -> InkMap:
                 part = answer[:, inner_top:, inner_left:]
                 y, x = top + inner_top, left + inner_left
                 out[:, y : y + part.shape[1], x : x + part.shape[2]] = part
-    return InkMap(trace=out[0], text=out[1], pulse=out[2])
+    return InkMap(*out)
 
 
 def normalise(image: Pixels) -> FloatArray:
@@ -92,7 +93,7 @@ def normalise(image: Pixels) -> FloatArray:
 
 
 def build() -> nn.Module:
-    """The network: (n, 3, H, W) of `normalise` -> (n, 3, H, W) log-odds; H, W by `MULTIPLE`."""
+    """The network: (n, 3, H, W) of `normalise` -> (n, 4, H, W) log-odds; H, W by `MULTIPLE`."""
     import torch
     from torch import nn
 

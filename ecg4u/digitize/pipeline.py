@@ -351,7 +351,7 @@ def _inside(ink: InkMap, rectified: RectifiedPage) -> InkMap:
     reach = 2 * int(EDGE_MM * rectified.px_per_mm) + 1
     padded = np.pad(rectified.valid.astype(np.uint8), 1)
     inner = cv2.erode(padded, np.ones((reach, reach), np.uint8))[1:-1, 1:-1].astype(np.float32)
-    return replace(ink, trace=ink.trace * inner, text=ink.text * inner, pulse=ink.pulse * inner)
+    return InkMap(ink.trace * inner, ink.text * inner, ink.pulse * inner, ink.separator * inner)
 
 
 def _rows(ink: InkMap, px_per_mm: float) -> tuple[RowPath, ...]:

@@ -27,11 +27,21 @@ FloatArray = npt.NDArray[np.float32]
 
 @dataclass(frozen=True, eq=False)
 class InkMap:
-    """How likely each rectified pixel is trace, text or calibration pulse; (H, W) float32, 0..1."""
+    """How likely each rectified pixel is of one kind of ink; (H, W) float32, 0..1.
+
+    ``separator`` is print that runs straight: separators between leads, frames, rules.
+    """
 
     trace: FloatArray
     text: FloatArray
     pulse: FloatArray
+    separator: FloatArray
+
+    def between(self, x0: int, x1: int) -> InkMap:
+        """The map of the columns of pixels from ``x0`` to before ``x1``."""
+        parts = self.trace, self.text, self.pulse, self.separator
+        trace, text, pulse, separator = (part[:, x0:x1] for part in parts)
+        return InkMap(trace, text, pulse, separator)
 
 
 @dataclass(frozen=True)

@@ -23,10 +23,7 @@ END_LEAP_MM, END_REST_MM = 4.0, 1.0
 """A segment's last `END_MM` that leap this far are likelier ink of what stands beside it, as far as
 they have not come back to rest."""
 SEPARATOR_REACH_MM = 1.4
-SEPARATOR_HEIGHT_MM = 2.0
 MIN_TICKS = 0.6
-TICK_SPREAD = 0.25
-MAX_TICK_MM = 1.4
 TICK_MARGIN_PX = 3
 BRIDGED_CONFIDENCE = 0.3
 COLLIDED_CONFIDENCE = 0.05
@@ -64,20 +61,17 @@ def zero_level(path: RowPath, pulse: Pulse | None) -> float:
 def mark_separators(
     paths: Sequence[RowPath], layout: Layout, px_per_mm: float
 ) -> tuple[RowPath, ...]:
-    """The rows, with the upright ticks that part their columns marked.
+    """The rows, marked at all their columns' edges if separators were seen at most of them.
 
-    Ticks stand one below the other at the columns' edges and are equally long; QRS complexes there
-    are not, but may hide one. A page that has ticks has one at each edge of each row.
+    A QRS complex may hide one.
     """
-    marked = [np.zeros(len(path.centre), bool) for path in paths]
     inner = [s for s in layout.segments if not s.rhythm and s.start_s > 0.5]
-    seen = [(s, tick) for s in inner if (tick := _tick(paths[s.row], s.x0, px_per_mm))]
-    usual = float(np.median([height for _, (_, height) in seen] or [0.0]))
-    ticks = [(s.x0, ends) for s, (ends, height) in seen if abs(height / usual - 1) < TICK_SPREAD]
-    if len(ticks) < max(2.0, MIN_TICKS * len(inner)):
-        return tuple(replace(path, marked=mark) for path, mark in zip(paths, marked, strict=True))
-    width = float(np.median([stop - start for _, (start, stop) in ticks]))
-    shifts = [(edge, (start + stop) / 2 - edge) for edge, (start, stop) in ticks]
+    seen = [(s.x0, tick) for s in inner if (tick := _tick(paths[s.row], s.x0, px_per_mm))]
+    if len(seen) < max(2.0, MIN_TICKS * len(inner)):
+        return tuple(paths)
+    marked = [_marks(path).copy() for path in paths]
+    width = float(np.median([stop - start for _, (start, stop) in seen]))
+    shifts = [(edge, (start + stop) / 2 - edge) for edge, (start, stop) in seen]
     for segment in inner:
         here = [shift for edge, shift in shifts if edge == segment.x0]
         middle = segment.x0 + float(np.median(here or [shift for _, shift in shifts]))
@@ -86,21 +80,20 @@ def mark_separators(
     return tuple(replace(path, marked=mark) for path, mark in zip(paths, marked, strict=True))
 
 
-def _tick(path: RowPath, edge: float, px_per_mm: float) -> tuple[tuple[int, int], float] | None:
-    """First and last column and height (px) of an upright stroke near a column's edge."""
-    height = path.bottom - path.top
-    pen = float(np.nanmedian(height))
+def _marks(path: RowPath) -> npt.NDArray[np.bool_]:
+    return np.zeros(len(path.centre), bool) if path.marked is None else path.marked
+
+
+def _tick(path: RowPath, edge: float, px_per_mm: float) -> tuple[int, int] | None:
+    """First and last column (px) of a separator near a column's edge."""
     reach = int(SEPARATOR_REACH_MM * px_per_mm)
-    window = np.arange(max(0, int(edge) - reach), min(len(height), int(edge) + reach + 1))
-    with np.errstate(invalid="ignore"):
-        upright = window[height[window] > max(SEPARATOR_HEIGHT_MM * px_per_mm, 2.5 * pen)]
-    if len(upright) == 0:
+    first = max(0, int(edge) - reach)
+    columns = first + np.flatnonzero(_marks(path)[first : int(edge) + reach + 1])
+    if len(columns) == 0:
         return None
-    strokes = np.split(upright, np.flatnonzero(np.diff(upright) > 1) + 1)
+    strokes = np.split(columns, np.flatnonzero(np.diff(columns) > 1) + 1)
     upright = min(strokes, key=lambda stroke: abs(float(np.mean(stroke)) - edge))
-    if len(upright) > MAX_TICK_MM * px_per_mm:
-        return None
-    return (int(upright[0]), int(upright[-1])), float(np.median(height[upright]))
+    return int(upright[0]), int(upright[-1])
 
 
 def _without_marks(

@@ -57,6 +57,8 @@ WAVE_MM = 1.0
 TALL_MM = 3.0
 TOUCH_MM = 0.2
 BASE_STEP_MM = 2.0
+MARK_REACH_MM, MARK_MM = 1.0, 0.5
+"""Straight print is in a trace's way if so much of it stands so near."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,8 +68,7 @@ class RowPath:
     ``y`` is (W,) the followed path in rectified px; ``top`` and ``bottom`` are (W,) the sub-pixel
     edges of its ink, NaN where there is none; ``centre`` is (W,) the curve itself and ``fine`` the
     same at `FINE` positions a pixel (`fine_columns`). ``collided`` is (W,): where a tall wave of
-    the row runs into one of another; ``marked`` is (W,): where a separator stands across it, once
-    that is known.
+    the row runs into one of another; ``marked`` is (W,): where a separator stands across it.
     """
 
     baseline: float
@@ -169,7 +170,25 @@ def trace_rows(ink: InkMap, px_per_mm: float) -> tuple[RowPath, ...]:
     spread = cv2.dilate((text > INK_LEVEL).astype(np.uint8), reach)
     near_text = cv2.resize(spread, small.shape[::-1], interpolation=cv2.INTER_NEAREST) > 0
     paths = explain_spikes(small, baselines, paths, claims, near_text, px_per_mm)
-    return _collided(_plausible(_measured(fine, baselines, paths, px_per_mm), px_per_mm), px_per_mm)
+    rows = _plausible(_measured(fine, baselines, paths, px_per_mm), px_per_mm)
+    return _collided(_marked(rows, ink.separator, px_per_mm), px_per_mm)
+
+
+def _marked(
+    rows: tuple[RowPath, ...], separator: FloatArray, px_per_mm: float
+) -> tuple[RowPath, ...]:
+    """The rows, marked where straight print stands across or beside their traces."""
+    down = np.pad(np.cumsum(separator > INK_LEVEL, axis=0, dtype=np.int32), ((1, 0), (0, 0)))
+    reach, height = MARK_REACH_MM * px_per_mm, len(separator)
+    columns = np.arange(separator.shape[1])
+    marked = []
+    for row in rows:
+        low, high = (
+            np.clip(np.round(row.y + side).astype(int), 0, height) for side in (-reach, reach)
+        )
+        found = down[high, columns] - down[low, columns]
+        marked.append(replace(row, marked=found > MARK_MM * px_per_mm))
+    return tuple(marked)
 
 
 def _collided(rows: tuple[RowPath, ...], px_per_mm: float) -> tuple[RowPath, ...]:

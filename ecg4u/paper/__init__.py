@@ -2,10 +2,12 @@
 
 from ecg4u.paper.camera import Camera, Photo, photograph, random_camera
 from ecg4u.paper.draw import DrawnPage, DrawnSegment, Labelled, draw_page
+from ecg4u.paper.kinds import KINDS, some_kinds
 from ecg4u.paper.layouts import LAYOUTS, PageLayout, Segment, layout, part_of
-from ecg4u.paper.style import Note, PageStyle, random_layout, random_style
+from ecg4u.paper.style import Note, PageStyle, Rule, random_layout, random_style
 
 __all__ = [
+    "KINDS",
     "LAYOUTS",
     "Camera",
     "DrawnPage",
@@ -15,6 +17,7 @@ __all__ = [
     "PageLayout",
     "PageStyle",
     "Photo",
+    "Rule",
     "Segment",
     "draw_page",
     "layout",
@@ -23,4 +26,5 @@ __all__ = [
     "random_camera",
     "random_layout",
     "random_style",
+    "some_kinds",
 ]

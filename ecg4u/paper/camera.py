@@ -109,6 +109,7 @@ class Photo:
     trace: Pixels
     text: Pixels
     pulse: Pixels
+    separator: Pixels
     marks: Pixels
     paper: Pixels
     segments: tuple[DrawnSegment, ...]
@@ -235,6 +236,7 @@ def photograph(drawn: DrawnPage, camera: Camera) -> Photo:
         seen_mask(drawn.trace),
         seen_mask(drawn.text),
         seen_mask(drawn.pulse),
+        seen_mask(drawn.separator),
         seen_mask(marks),
         paper,
         tuple(_seen_segment(s, view, drawn.px_per_mm) for s in drawn.segments),

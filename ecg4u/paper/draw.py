@@ -14,6 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ecg4u.paper.layouts import PageLayout, Segment
+from ecg4u.paper.lines import draw_rules, separators
+from ecg4u.paper.pen import PULSE_ROOM_MM, Pen, runs
 from ecg4u.paper.style import Colour, PageStyle
 from ecg4u.paper.text import Box, write
 from ecg4u.record import ECGRecord
@@ -23,9 +25,8 @@ __all__ = ["DrawnPage", "DrawnSegment", "Labelled", "PageStyle", "draw_page", "p
 Pixels = npt.NDArray[np.uint8]
 Points = npt.NDArray[np.float64]
 
-SHIFT_BITS = 4
-PULSE_ROOM_MM = 8.0
-"""Room that a calibration pulse takes beside a row."""
+WATERMARK_SHARE = 0.12
+WATERMARK_MM = 18.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,15 +58,18 @@ class Labelled:
 class DrawnPage:
     """A page and the truth about it; the masks are (H, W) uint8, 255 where the ink is full.
 
-    ``text`` holds all ink that is neither curve nor pulse: names, words, separators.
-    ``background`` is the page before any ink but the grid's. ``grid_origin`` is the px position
-    of a crossing of two 5-mm lines.
+    ``separator`` holds straight print: separators, ticks, frames, rules; ``text`` all other print:
+    names and words. The masks say where ink was meant to lie; ``inks`` are the layers that lie
+    there, each with its colour, paler where the pen was fast. ``background`` is the page before
+    any ink but the grid's. ``grid_origin`` is the px position of a crossing of two 5-mm lines.
     """
 
     image: Pixels
     trace: Pixels
     text: Pixels
     pulse: Pixels
+    separator: Pixels
+    inks: tuple[tuple[Pixels, Colour], ...]
     background: Pixels
     segments: tuple[DrawnSegment, ...]
     labels: tuple[Labelled, ...]
@@ -99,29 +103,57 @@ def draw_page(record: ECGRecord, layout: PageLayout, style: PageStyle | None = N
     width_mm, height_mm = page_size_mm(layout, style)
     scale = style.px_per_mm
     shape = round(height_mm * scale), round(width_mm * scale)
-    pen = _Pen(shape, style)
-    text = np.zeros(shape, np.uint8)
-    segments, labels = [], []
+    pen = Pen(shape, style)
+    text, lines = np.zeros(shape, np.uint8), np.zeros(shape, np.uint8)
+    segments, labels, places = [], [], []
     for row, content in enumerate(layout.rows):
         zero = style.margin[1] + (row + 0.5) * style.row_pitch
-        for part, x in zip(content, _starts(content, style), strict=True):
-            segments.append(pen.segment(record, part, row, (x, zero)))
+        starts = _starts(content, style)
+        places.append((zero, starts, starts[-1] + content[-1].duration_s * style.speed_mm_per_s))
+        for part, x in zip(content, starts, strict=True):
+            segments.append(_segment(pen, record, part, row, (x, zero)))
             if style.labels:
                 labels.append(_label(text, part.lead, (x, zero), style))
-        pen.calibrate(content, zero)
-        _separate(text, content, zero, style)
+        if _has_pulse(row, len(layout.rows), style):
+            _calibrate(pen, content, zero)
         if style.joined:
-            pen.join(segments[-len(content) :])
+            _join(pen, segments[-len(content) :])
+    draw_rules(lines, [*separators(places, style), *style.rules], scale)
     _write_words(text, style, height_mm)
     background = _paper(shape, style)
     image = background.copy()
-    trace, pulse = pen.masks()
-    for mask in (pulse, text, trace):
-        lay_ink(image, mask, style.trace_colour)
+    inks, trace, pulse = _inks(pen, text, lines)
+    for mask, colour in inks:
+        lay_ink(image, mask, colour)
     origin = style.grid_offset[0] * scale, style.grid_offset[1] * scale
+    truth = trace, text, pulse, lines
     return DrawnPage(
-        image, trace, text, pulse, background, tuple(segments), tuple(labels), scale, origin, style
+        image, *truth, inks, background, tuple(segments), tuple(labels), scale, origin, style
     )
+
+
+def _has_pulse(row: int, rows: int, style: PageStyle) -> bool:
+    return {"every": True, "first": row == 0, "last": row + 1 == rows}[style.pulse_rows]
+
+
+def _inks(
+    pen: Pen, text: Pixels, lines: Pixels
+) -> tuple[tuple[tuple[Pixels, Colour], ...], Pixels, Pixels]:
+    """Layers of ink in the order in which they lie, and the masks of curves and pulses."""
+    style = pen.style
+    curves, pulse = pen.masks()
+    hold = pen.hold()
+    main = style.trace_colour
+    inks = [
+        (pulse, style.pulse_colour or main),
+        (lines, style.separator_colour or main),
+        (text, style.text_colour or main),
+    ]
+    for mask, colour in zip(curves, pen.colours, strict=True):
+        held = mask if hold is None else np.round(mask * hold).astype(np.uint8)
+        inks.append((held, colour))
+    trace = curves[0] if len(curves) == 1 else np.maximum(curves[0], curves[1])
+    return tuple(inks), trace, pulse
 
 
 def lay_ink(image: Pixels, mask: Pixels, colour: Colour) -> None:
@@ -149,95 +181,47 @@ def _starts(content: tuple[Segment, ...], style: PageStyle) -> list[float]:
     return starts
 
 
-class _Pen:
-    """Draws curves and pulses on a raster ``over`` times finer than the page."""
-
-    def __init__(self, shape: tuple[int, int], style: PageStyle) -> None:
-        self.style = style
-        self.shape = shape
-        self.over = 1 if style.px_per_mm >= 18 else 2 if style.px_per_mm >= 7 else 4
-        fine = shape[0] * self.over, shape[1] * self.over
-        self.curves = np.zeros(fine, np.uint8)
-        self.pulses = np.zeros(fine, np.uint8)
-
-    def line(self, mask: Pixels, points_px: Points) -> None:
-        """A polyline, (n, 2) in page px."""
-        import cv2
-
-        fine = (points_px + 0.5) * self.over - 0.5
-        fixed = np.round(fine * (1 << SHIFT_BITS)).astype(np.int32).reshape(-1, 1, 2)
-        width = self.style.trace_width * self.style.px_per_mm * self.over
-        cv2.polylines(mask, [fixed], False, 255, max(1, round(width)), cv2.LINE_AA, SHIFT_BITS)
-
-    def segment(
-        self, record: ECGRecord, part: Segment, row: int, origin_mm: tuple[float, float]
-    ) -> DrawnSegment:
-        """Draw one segment whose baseline starts at ``origin_mm``."""
-        style = self.style
-        first, count = round(part.start_s * record.fs), round(part.duration_s * record.fs)
-        mv = np.full(count, np.nan)
-        shown = record.lead(part.lead)[first : first + count]
-        mv[: len(shown)] = shown
-        x = origin_mm[0] + np.arange(count) / record.fs * style.speed_mm_per_s
-        y = origin_mm[1] - mv * style.gain(part.lead)
-        xy = np.column_stack([x, y]) * style.px_per_mm
-        for run in runs(xy):
-            self.line(self.curves, run)
-        zero = origin_mm[1] * style.px_per_mm
-        box = _box(xy, style.trace_width * style.px_per_mm / 2, zero)
-        return DrawnSegment(part.lead, row, part.start_s, zero, xy, mv, box)
-
-    def join(self, segments: list[DrawnSegment]) -> None:
-        """Keep the pen down from each segment of a row to the next."""
-        for before, after in pairwise(segments):
-            step = np.vstack([before.xy[-1], after.xy[0]])
-            if np.isfinite(step).all() and self.style.column_gap == 0:
-                self.line(self.curves, step)
-
-    def calibrate(self, content: tuple[Segment, ...], zero: float) -> None:
-        """The pulses of one row."""
-        style = self.style
-        starts = _starts(content, style)
-        places: list[tuple[float, Segment]] = []
-        if style.pulse in ("left", "both"):
-            places.append((starts[0] - PULSE_ROOM_MM, content[0]))
-        if style.pulse in ("right", "both"):
-            end = starts[-1] + content[-1].duration_s * style.speed_mm_per_s
-            places.append((end, content[-1]))
-        if style.pulse == "columns":
-            places += [(x - PULSE_ROOM_MM, part) for x, part in zip(starts, content, strict=True)]
-        for x, part in places:
-            self.pulse(x, zero, style.gain(part.lead))
-
-    def pulse(self, x: float, zero: float, gain: float) -> None:
-        """1 mV from ``x`` on, with feet; scaled down to the room there is at 50 mm/s."""
-        style = self.style
-        width = min(style.pulse_s * style.speed_mm_per_s, PULSE_ROOM_MM - 2.2)
-        foot = min(style.pulse_foot, (PULSE_ROOM_MM - 0.5 - width) / 2)
-        rise, fall, top = x + 0.2 + foot, x + 0.2 + foot + width, zero - gain
-        corners = [(rise, zero), (rise, top), (fall, top), (fall, zero)]
-        if foot > 0.1:
-            corners = [(x + 0.2, zero), *corners, (fall + foot, zero)]
-        self.line(self.pulses, np.array(corners) * style.px_per_mm)
-
-    def masks(self) -> tuple[Pixels, Pixels]:
-        """The curves and the pulses at the page's resolution."""
-        import cv2
-
-        if self.over == 1:
-            return self.curves, self.pulses
-        size = self.shape[1], self.shape[0]
-        return (
-            np.asarray(cv2.resize(self.curves, size, interpolation=cv2.INTER_AREA), np.uint8),
-            np.asarray(cv2.resize(self.pulses, size, interpolation=cv2.INTER_AREA), np.uint8),
-        )
+def _segment(
+    pen: Pen, record: ECGRecord, part: Segment, row: int, origin_mm: tuple[float, float]
+) -> DrawnSegment:
+    """Draw one segment whose baseline starts at ``origin_mm``."""
+    style = pen.style
+    first, count = round(part.start_s * record.fs), round(part.duration_s * record.fs)
+    mv = np.full(count, np.nan)
+    shown = record.lead(part.lead)[first : first + count]
+    mv[: len(shown)] = shown
+    x = origin_mm[0] + np.arange(count) / record.fs * style.speed_mm_per_s
+    y = origin_mm[1] - mv * style.gain(part.lead)
+    xy = np.column_stack([x, y]) * style.px_per_mm
+    for run in runs(xy):
+        pen.curve(row, run)
+    zero = origin_mm[1] * style.px_per_mm
+    box = _box(xy, style.trace_width * style.px_per_mm / 2, zero)
+    return DrawnSegment(part.lead, row, part.start_s, zero, xy, mv, box)
 
 
-def runs(xy: Points) -> list[Points]:
-    """The stretches of a polyline without NaN."""
-    known = np.isfinite(xy).all(axis=1)
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], known, [False]])))
-    return [xy[a:b] for a, b in zip(edges[::2], edges[1::2], strict=True)]
+def _join(pen: Pen, segments: list[DrawnSegment]) -> None:
+    """Keep the pen down from each segment of a row to the next."""
+    for before, after in pairwise(segments):
+        step = np.vstack([before.xy[-1], after.xy[0]])
+        if np.isfinite(step).all() and pen.style.column_gap == 0:
+            pen.curve(before.row, step)
+
+
+def _calibrate(pen: Pen, content: tuple[Segment, ...], zero: float) -> None:
+    """The pulses of one row."""
+    style = pen.style
+    starts = _starts(content, style)
+    places: list[tuple[float, Segment]] = []
+    if style.pulse in ("left", "both"):
+        places.append((starts[0] - PULSE_ROOM_MM, content[0]))
+    if style.pulse in ("right", "both"):
+        end = starts[-1] + content[-1].duration_s * style.speed_mm_per_s
+        places.append((end, content[-1]))
+    if style.pulse == "columns":
+        places += [(x - PULSE_ROOM_MM, part) for x, part in zip(starts, content, strict=True)]
+    for x, part in places:
+        pen.calibrate(x, zero, style.gain(part.lead))
 
 
 def _box(xy: Points, pad: float, zero: float) -> Box:
@@ -262,25 +246,6 @@ def _label(text: Pixels, lead: str, at_mm: tuple[float, float], style: PageStyle
         tracking=style.label_tracking * scale,
     )
     return Labelled(lead, box)
-
-
-def _separate(text: Pixels, content: tuple[Segment, ...], zero: float, style: PageStyle) -> None:
-    """Marks where one lead of a row ends and the next begins."""
-    import cv2
-
-    if style.separators == "none":
-        return
-    scale = style.px_per_mm
-    half = {"ticks": 2.5, "tall": 0.4 * style.row_pitch, "dotted": 0.3 * style.row_pitch}
-    reach = half[style.separators]
-    dashes = np.arange(zero - reach, zero + reach, 1.5) if style.separators == "dotted" else [zero]
-    length = 0.4 if style.separators == "dotted" else reach
-    width = max(1, round(style.trace_width * scale))
-    for x in _starts(content, style)[1:]:
-        for y in dashes:
-            ends = np.array([(x, y - length), (x, y + length)]) * scale * (1 << SHIFT_BITS)
-            low, high = (tuple(int(v) for v in end) for end in np.round(ends))
-            cv2.line(text, low, high, 255, width, cv2.LINE_AA, SHIFT_BITS)
 
 
 def _write_words(text: Pixels, style: PageStyle, height_mm: float) -> None:
@@ -309,7 +274,8 @@ def _paper(shape: tuple[int, int], style: PageStyle) -> Pixels:
     inside = image[rows, columns]
     start = style.grid_offset[0] * scale - left, style.grid_offset[1] * scale - top
     if style.grid != "5mm":
-        fine = _lattice(inside.shape[:2], start, 1.0, style.fine_width, style)
+        step = style.dot_step if style.grid == "dots" else 1.0
+        fine = _lattice(inside.shape[:2], start, step, style.fine_width, style)
         ramp = np.linspace(0, 1, 256, dtype=np.float32)[:, None]
         shades = np.array(style.paper) * (1 - ramp) + np.array(style.fine_colour) * ramp
         table = np.round(shades).astype(np.uint8)[None]
@@ -317,9 +283,20 @@ def _paper(shape: tuple[int, int], style: PageStyle) -> Pixels:
     if style.grid != "fine":
         coarse = _lattice(inside.shape[:2], start, 5.0, style.coarse_width, style)
         lay_ink(inside, coarse, style.coarse_colour)
+    if style.watermark:
+        _mark(image, style)
     if style.grid_frame:
         _frame(inside, style)
     return image
+
+
+def _mark(image: Pixels, style: PageStyle) -> None:
+    """A word in large pale letters across the page."""
+    mask = np.zeros(image.shape[:2], np.uint8)
+    at = 0.5 * image.shape[1], 0.6 * image.shape[0]
+    height = WATERMARK_MM * style.px_per_mm
+    write(mask, style.watermark, at, height, font=style.text_font, anchor="ms")
+    lay_ink(image, np.round(mask * WATERMARK_SHARE).astype(np.uint8), style.trace_colour)
 
 
 def _frame(inside: Pixels, style: PageStyle) -> None:
@@ -337,15 +314,17 @@ def _lattice(
 ) -> Pixels:
     """Lines along both axes, each pixel inked by the share of it that a line covers."""
     step, width = step_mm * style.px_per_mm, width_mm * style.px_per_mm
-    dots = style.grid == "dots" and step_mm == 1.0
+    dots = style.grid == "dots" and step_mm < 5.0
     if dots:
         width = max(1.2, 2.0 * width)
     across = _profile(np.arange(shape[1]), start[0], step, width)
     down = _profile(np.arange(shape[0]), start[1], step, width)
     if dots:
         return np.minimum(across[None], down[:, None])
-    if style.grid == "dotted" and step_mm == 1.0:
-        period = style.px_per_mm / (3 if style.px_per_mm >= 9 else 2)
+    dotted = style.coarse_dotted if step_mm == 5.0 else style.grid == "dotted"
+    if dotted:
+        fine_dots = step_mm == 1.0 and style.px_per_mm >= 9
+        period = style.px_per_mm / (3 if fine_dots else 2)
         gaps_x = _profile(np.arange(shape[1]), start[0], period, period / 2)
         gaps_y = _profile(np.arange(shape[0]), start[1], period, period / 2)
         lines_x = np.minimum(across[None], gaps_y[:, None])

@@ -16,7 +16,8 @@ class Sensor:
     """Blur in px (``motion`` is a streak's length), noise in grey levels, JPEG quality (0: none).
 
     ``contrast`` and ``gamma`` bend the tones. ``tones`` is ``"colour"``, ``"grey"`` or ``"bw"``
-    (each pixel black or white). ``screen_period`` px is the period of a screen's stripes, 0 for
+    (each pixel black or white); ``levels`` is how many each colour has, 0 for all 256.
+    ``screen_period`` px is the period of a screen's stripes, 0 for
     paper; ``sharpen`` is the overshoot that phones add.
     """
 
@@ -30,6 +31,7 @@ class Sensor:
     gamma: float = 1.0
     tones: str = "colour"
     threshold: float = 0.5
+    levels: int = 0
     screen_period: float = 0.0
     screen_depth: float = 0.0
     jpeg: int = 0
@@ -75,6 +77,8 @@ def sense(image: Pixels, sensor: Sensor, rng: np.random.Generator) -> Pixels:
     out = _noisy(np.asarray(out, np.uint8), sensor, rng)
     if sensor.tones != "colour":
         out = _without_colour(out, sensor)
+    if sensor.levels:
+        out = cv2.LUT(out, _posterised(sensor.levels))
     if sensor.jpeg:
         _, packed = cv2.imencode(".jpg", out, [cv2.IMWRITE_JPEG_QUALITY, sensor.jpeg])
         out = np.asarray(cv2.imdecode(packed, cv2.IMREAD_COLOR))
@@ -85,6 +89,11 @@ def _tone_curve(sensor: Sensor) -> Pixels:
     level = (np.arange(256) / 255) ** sensor.gamma * 255
     curve = (level - 200) * sensor.contrast + 200 + sensor.brightness
     return np.clip(np.round(curve), 0, 255).astype(np.uint8)
+
+
+def _posterised(levels: int) -> Pixels:
+    step = np.round(np.arange(256) / 255 * (levels - 1))
+    return np.round(step / (levels - 1) * 255).astype(np.uint8)
 
 
 def _noisy(image: Pixels, sensor: Sensor, rng: np.random.Generator) -> Pixels:

@@ -14,7 +14,9 @@ from ecg4u.record import CHEST_LEADS, LEADS
 Colour = tuple[int, int, int]
 Grid = Literal["1mm", "5mm", "fine", "dots", "dotted", "none"]
 Pulse = Literal["left", "right", "both", "columns", "none"]
-Separators = Literal["none", "ticks", "tall", "dotted"]
+PulseShape = Literal["box", "droop", "stairs"]
+PulseRows = Literal["every", "first", "last"]
+Separators = Literal["none", "ticks", "tall", "dotted", "full", "outer", "double", "bar"]
 Casing = Literal["standard", "upper", "lower"]
 Anchor = Literal["ls", "ms", "rs"]
 
@@ -49,12 +51,33 @@ class Note:
 
 
 @dataclass(frozen=True)
+class Rule:
+    """A printed straight line from (x0, y0) to (x1, y1), all in mm from the page's corner."""
+
+    x0: float
+    y0: float
+    x1: float
+    y1: float
+    width: float = 0.3
+
+
+@dataclass(frozen=True)
 class PageStyle:
     """How a page looks; lengths in mm, colours RGB.
 
     ``chest_gain_mm_per_mv`` differs from ``gain_mm_per_mv`` on pages of mixed gain. ``grid`` is
     ``"1mm"`` (1 and 5 mm lines), ``"5mm"``, ``"fine"`` (1 mm lines only), ``"dots"`` (a dot at
-    each mm crossing), ``"dotted"`` (dotted mm lines) or ``"none"``.
+    each crossing of lines ``dot_step`` apart), ``"dotted"`` (dotted mm lines) or ``"none"``;
+    ``coarse_dotted`` makes dots every half mm of its 5 mm lines.
+
+    ``separators`` stand where one lead of a row ends and the next begins: ``"ticks"`` across the
+    baseline, ``"outer"`` above and below it, ``"double"`` ticks, ``"tall"`` over most of the row,
+    ``"full"`` through all rows, ``"dotted"`` or a ``"bar"`` before each name.
+
+    ``speed_fade`` makes the stroke paler where the pen moved fast: its darkness goes with this
+    power of the stroke's length per mm of paper (1: the same ink for each mm of paper).
+    ``head_pitch`` rounds heights to the dots of a printing head, ``dot_depth`` (0..1) is how far
+    they stand apart.
     """
 
     px_per_mm: float = 10.0
@@ -73,15 +96,31 @@ class PageStyle:
     grid_frame: bool = False
     fine_colour: Colour = (248, 205, 205)
     coarse_colour: Colour = (238, 160, 160)
+    dot_step: float = 1.0
+    coarse_dotted: bool = False
     fine_width: float = 0.10
     coarse_width: float = 0.18
     trace_colour: Colour = (20, 20, 25)
+    second_colour: Colour | None = None
+    """Colour of every second row; None: as the others. So are the next three."""
+    pulse_colour: Colour | None = None
+    text_colour: Colour | None = None
+    separator_colour: Colour | None = None
     trace_width: float = 0.30
+    speed_fade: float = 0.0
+    head_pitch: float = 0.0
+    dot_depth: float = 0.0
     joined: bool = False
     """Whether the pen stays down between the leads of a row."""
     pulse: Pulse = "left"
     pulse_s: float = 0.2
     pulse_foot: float = 1.0
+    pulse_shape: PulseShape = "box"
+    pulse_rows: PulseRows = "every"
+    pulse_lift: float = 0.0
+    """How far the pulse's foot stands above the row's baseline."""
+    pulse_joined: bool = False
+    """Whether the foot runs on into the trace."""
     labels: bool = True
     label_height: float = 3.0
     """Height of a capital."""
@@ -94,6 +133,15 @@ class PageStyle:
     label_tracking: float = 0.0
     """Width over height against the font's own, and extra space between letters in mm."""
     separators: Separators = "none"
+    separator_reach: float = 2.5
+    """Half a tick's length, or all of an outer tick's; how far a full one passes the rows."""
+    separator_gap: float = 0.75
+    """What outer ticks leave free on either side of the baseline; half the step of dots."""
+    separator_width: float = 0.3
+    separator_ends: bool = False
+    """Whether separators stand at the rows' two ends, too."""
+    rules: tuple[Rule, ...] = ()
+    watermark: str = ""
     header: tuple[str, ...] = ()
     footer: tuple[str, ...] = ("25 mm/s", "10 mm/mV")
     notes: tuple[Note, ...] = ()
@@ -135,7 +183,7 @@ _PAPERS: tuple[Colour, ...] = (
     (240, 240, 236),
     (246, 230, 212),
 )
-_WORDS = (
+WORDS = (
     "Vent. rate 82 BPM",
     "PR interval 160 ms",
     "QRS duration 92 ms",
@@ -248,10 +296,12 @@ def _random_ink(style: PageStyle, rng: np.random.Generator) -> PageStyle:
     tint = rng.integers(-10, 26, 3) if rng.random() < 0.6 else np.array((0, 0, 70))
     colour = np.clip(dark + tint, 0, 150)
     separators: tuple[Separators, ...] = ("none", "ticks", "tall", "dotted")
+    width = float(rng.choice((rng.uniform(0.12, 0.35), rng.uniform(0.3, 0.8))))
     return replace(
         style,
         trace_colour=(int(colour[0]), int(colour[1]), int(colour[2])),
-        trace_width=float(rng.choice((rng.uniform(0.12, 0.35), rng.uniform(0.3, 0.8)))),
+        trace_width=width,
+        separator_width=width,
         separators=separators[int(rng.choice(4, p=(0.45, 0.3, 0.1, 0.15)))],
     )
 
@@ -285,7 +335,7 @@ def _random_labels(style: PageStyle, rng: np.random.Generator) -> PageStyle:
 
 def _random_words(style: PageStyle, rng: np.random.Generator) -> PageStyle:
     def pick(most: int) -> tuple[str, ...]:
-        return tuple(str(w) for w in rng.choice(_WORDS, int(rng.integers(0, most + 1))))
+        return tuple(str(w) for w in rng.choice(WORDS, int(rng.integers(0, most + 1))))
 
     height = float(rng.uniform(1.6, 3.6))
     font = FONTS[int(rng.integers(len(FONTS)))]

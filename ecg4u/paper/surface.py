@@ -27,7 +27,8 @@ class Wear:
 
     ``folds`` and ``crumples`` count creases; ``crease_mm`` is the relief's height. ``fading``
     (0..1) is how pale the ink has become in places, ``breaks`` (0..1) how much of it is missing,
-    ``stains`` and ``scribbles`` count blots and pen strokes.
+    ``stains`` and ``scribbles`` count blots and pen strokes, ``dark_creases`` creases in which dirt
+    has settled, ``highlights`` strokes of a highlighter.
     """
 
     folds: int = 0
@@ -38,6 +39,8 @@ class Wear:
     breaks: float = 0.0
     stains: int = 0
     scribbles: int = 0
+    dark_creases: int = 0
+    highlights: int = 0
 
 
 @dataclass(frozen=True)
@@ -139,6 +142,10 @@ def wear_page(drawn: DrawnPage, wear: Wear, rng: np.random.Generator) -> tuple[P
         Mask of what a hand wrote on the page.
     """
     image = _worn_ink(drawn, wear, rng) if wear.fading or wear.breaks else drawn.image.copy()
+    for _ in range(wear.highlights):
+        _highlight(image, rng, drawn.px_per_mm)
+    for _ in range(wear.dark_creases):
+        _dirty_crease(image, rng, drawn.px_per_mm)
     marks = np.zeros(drawn.trace.shape, np.uint8)
     for _ in range(wear.scribbles):
         stroke = _scribble(rng, drawn)
@@ -165,8 +172,8 @@ def _worn_ink(drawn: DrawnPage, wear: Wear, rng: np.random.Generator) -> Pixels:
         hold *= np.clip(0.5 - 3 * (grain - 2.2 + 1.6 * wear.breaks), 0.05, 1)
     full = cv2.resize(np.clip(hold, 0.05, 1), (shape[1], shape[0]))
     image = drawn.background.copy()
-    for mask in (drawn.pulse, drawn.text, drawn.trace):
-        lay_ink(image, np.round(mask * full).astype(np.uint8), drawn.style.trace_colour)
+    for mask, colour in drawn.inks:
+        lay_ink(image, np.round(mask * full).astype(np.uint8), colour)
     return image
 
 
@@ -228,6 +235,55 @@ def _stain(image: Pixels, rng: np.random.Generator, px_per_mm: float) -> None:
     depth = rng.uniform(0.2, 0.8)
     part = image[y0:y1, x0:x1].astype(np.float32)
     image[y0:y1, x0:x1] = (part * (1 - depth * share * (1 - tint))).astype(np.uint8)
+
+
+def _highlight(image: Pixels, rng: np.random.Generator, px_per_mm: float) -> None:
+    """A broad stroke of a highlighter, in place."""
+    height, width = image.shape[:2]
+    size = rng.uniform((8, 2.5), (90, 6)) * px_per_mm
+    x, y = rng.uniform((-0.1 * width, 0), (width, height))
+    turn = rng.normal(0, 0.05)
+    ends = np.array([(x, y), (x + size[0], y + size[0] * np.tan(turn))])
+    tints = ((255, 250, 90), (160, 255, 140), (255, 170, 210), (255, 205, 110))
+    taken = 1 - np.array(tints[int(rng.integers(len(tints)))]) / 255
+    _darken(image, ends, max(2, round(size[1])), taken.astype(np.float32), soft=0.0)
+
+
+def _dirty_crease(image: Pixels, rng: np.random.Generator, px_per_mm: float) -> None:
+    """A dark line that runs straight, or nearly so, over the sheet, in place."""
+    height, width = image.shape[:2]
+    turn = rng.choice((0.0, np.pi / 2)) + rng.normal(0, 0.02)
+    if rng.random() < 0.4:
+        turn = rng.uniform(0, np.pi)
+    reach = rng.uniform(15, 320) * px_per_mm
+    along = np.linspace(-reach / 2, reach / 2, 24)
+    across = np.cumsum(rng.normal(0, 0.15, 24)) * px_per_mm * rng.random()
+    middle = rng.uniform((0, 0), (width, height))
+    points = np.column_stack(
+        [along * np.cos(turn) - across * np.sin(turn), along * np.sin(turn) + across * np.cos(turn)]
+    )
+    wide = max(1, round(rng.uniform(0.1, 0.5) * px_per_mm))
+    depth = np.full(3, rng.uniform(0.2, 0.8), np.float32)
+    _darken(image, points + middle, wide, depth, soft=float(rng.uniform(0, 0.2) * px_per_mm))
+
+
+def _darken(image: Pixels, points: Points, wide: int, depth: Field, soft: float) -> None:
+    """Take a share of the light, ``depth`` (3,) for R, G, B, from a stroke, in place."""
+    import cv2
+
+    low = np.maximum(0, np.floor(points.min(axis=0)).astype(int) - 3 * wide)
+    high = np.minimum(image.shape[1::-1], np.ceil(points.max(axis=0)).astype(int) + 3 * wide)
+    if (high - low < 2).any():
+        return
+    part = image[low[1] : high[1], low[0] : high[0]]
+    mask = np.zeros(part.shape[:2], np.uint8)
+    fixed = np.round((points - low) * 16).astype(np.int32).reshape(-1, 1, 2)
+    cv2.polylines(mask, [fixed], False, 255, wide, cv2.LINE_AA, 4)
+    if soft > 0.3:
+        mask = np.asarray(cv2.GaussianBlur(mask, (0, 0), soft), np.uint8)
+    y, x = np.nonzero(mask)
+    share = mask[y, x, None].astype(np.float32) / 255
+    part[y, x] = (part[y, x] * (1 - share * depth)).astype(np.uint8)
 
 
 def light_field(

@@ -24,7 +24,7 @@ def drawn(heights: tuple[tuple[int, ...], ...]) -> InkMap:
                 first, last = sorted((int(before), int(at)))
                 trace[first - 2 : last + 3, column * COLUMN_PX + x] = 1.0
     empty = np.zeros_like(trace)
-    return InkMap(trace, empty, empty)
+    return InkMap(trace, empty, empty, empty)
 
 
 def test_each_lead_is_followed_at_its_own_height() -> None:

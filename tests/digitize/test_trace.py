@@ -31,7 +31,7 @@ def page(rows: int = 3) -> tuple[np.ndarray, list[np.ndarray]]:
 
 def traced(ink: np.ndarray) -> list[np.ndarray]:
     blank = np.zeros_like(ink)
-    return [row.centre for row in trace_rows(InkMap(ink, blank, blank), PX)]
+    return [row.centre for row in trace_rows(InkMap(ink, blank, blank, blank), PX)]
 
 
 def worst_mm(centre: np.ndarray, truth: np.ndarray, inside: slice) -> float:

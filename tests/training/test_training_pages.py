@@ -40,7 +40,7 @@ def test_shapes_and_repeatability(records: Path) -> None:
         size = a.image.shape[0]
         assert size in (256, 288, 320)
         assert a.image.shape == (size, size, 3)
-        for mask in (a.trace, a.text, a.pulse, a.marks):
+        for mask in (a.trace, a.text, a.pulse, a.separator, a.marks):
             assert mask.shape == (size, size)
             assert mask.dtype == np.uint8
         assert np.array_equal(a.image, b.image)
@@ -76,3 +76,10 @@ def test_only_the_split_is_used(records: Path) -> None:
     assert PageSampler(records, split="valid").records == [("a.h5", "r2")]
     with pytest.raises(ValueError, match="split"):
         PageSampler(records, split="nothing")
+
+
+def test_pulses_and_straight_print_are_in_many_crops(records: Path) -> None:
+    """Rare as they are on a page, crops are taken where they stand."""
+    taken = crops(records, 60, seed=7)
+    assert sum((crop.pulse > 127).any() for crop in taken) > 8
+    assert sum((crop.separator > 127).any() for crop in taken) > 15

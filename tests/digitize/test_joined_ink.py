@@ -1,0 +1,67 @@
+"""Ink and the trace network together: what is straight print leaves, what crosses it stays."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ecg4u.digitize.ink import joined_ink
+from ecg4u.digitize.result import FloatArray, InkMap
+
+SIDE = 60
+ROW, COLUMN = slice(28, 32), slice(40, 43)
+
+
+def page(value: float = 0.0) -> FloatArray:
+    return np.full((SIDE, SIDE), value, np.float32)
+
+
+def crossed() -> tuple[FloatArray, InkMap]:
+    """A level trace, an upright separator through it, and what a good network says of them."""
+    strokes, trace, separator = page(), page(0.02), page(0.02)
+    strokes[ROW] = 1.0
+    strokes[:, COLUMN] = 1.0
+    trace[ROW] = 0.95
+    separator[:, COLUMN] = 0.95
+    return strokes, InkMap(trace, page(), page(), separator)
+
+
+def test_a_separator_is_no_trace_but_a_trace_that_crosses_it_is() -> None:
+    ink = joined_ink(*crossed())
+    assert ink.trace[ROW].min() > 0.9
+    assert ink.trace[:20, COLUMN].max() < 0.05
+    assert ink.trace[40:, COLUMN].max() < 0.05
+
+
+def test_unknown_ink_is_kept_but_not_trusted() -> None:
+    strokes = page()
+    strokes[ROW] = 1.0
+    kept = joined_ink(strokes, InkMap(page(), page(), page(), page())).trace[ROW]
+    assert 0.4 < kept.min() <= kept.max() < 0.8
+    gone = joined_ink(strokes, InkMap(page(), page(0.9), page(), page())).trace[ROW]
+    assert gone.max() < 0.05
+
+
+def test_a_stroke_is_print_or_not_as_a_whole() -> None:
+    """A network that takes the tip of a QRS complex for a separator does not cut it off."""
+    strokes, trace, separator = page(), page(0.02), page(0.02)
+    strokes[10:50, COLUMN] = 1.0
+    trace[18:50, COLUMN] = 0.9
+    separator[10:18, COLUMN] = 0.9
+    ink = joined_ink(strokes, InkMap(trace, page(), page(), separator))
+    assert ink.trace[18:50, COLUMN].min() > 0.9
+    assert ink.trace[10:18, COLUMN].min() > 0.4
+
+
+def test_a_doubtful_tick_below_sure_ones_is_one() -> None:
+    strokes, trace, separator = page(), page(0.02), page(0.02)
+    for first, said in ((2, 0.9), (20, 0.9)):
+        strokes[first : first + 14, COLUMN] = 1.0
+        separator[first : first + 14, COLUMN] = said
+    strokes[40:54, COLUMN] = strokes[40:54, 10:13] = 1.0
+    for columns in (COLUMN, slice(10, 13)):
+        separator[40:46, columns] = 0.45
+        trace[40:46, columns] = 0.4
+        trace[46:54, columns] = 0.5
+    ink = joined_ink(strokes, InkMap(trace, page(), page(), separator))
+    assert ink.trace[42:52, COLUMN].max() < 0.1
+    assert ink.trace[42:52, 10:13].min() > 0.5
