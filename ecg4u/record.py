@@ -21,6 +21,12 @@ LEADS = LIMB_LEADS + CHEST_LEADS
 EXTRA_LEADS = ("V7", "V8", "V9", "V3R", "V4R", "V5R", "V6R")
 """Leads of the back and of the right side, which a page may show beside the twelve."""
 
+Doubtful = Literal["scale", "names", "columns"]
+DOUBTFUL: tuple[Doubtful, ...] = ("scale", "names", "columns")
+"""What of a page may be wrong altogether: its millimetres, its leads' names, where leads begin."""
+DOUBTFUL_KEY = "doubtful"
+"""Under which a record's provenance lists what of its page may be."""
+
 CLASSES = ("Normal", "AF", "I-AVB", "LBBB", "RBBB", "PAC", "PVC", "STD", "STE")
 """The nine classes of ICBEB-2018 (CPSC-2018), in the order of every vector of this package."""
 

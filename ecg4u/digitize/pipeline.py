@@ -26,7 +26,7 @@ from ecg4u.digitize.page import RectifiedPage
 from ecg4u.digitize.physiology import rename_strips
 from ecg4u.digitize.printed import PrintedScale, read_printed_scale
 from ecg4u.digitize.restore import observed, rectified_within, restored, restored_page
-from ecg4u.digitize.result import Calibration, Digitization, Doubtful, InkMap, Label, Layout
+from ecg4u.digitize.result import Calibration, Digitization, InkMap, Label, Layout
 from ecg4u.digitize.scale import Shown, decide_scale
 from ecg4u.digitize.sidecar import Corner, Sidecar
 from ecg4u.digitize.signal import (
@@ -39,6 +39,7 @@ from ecg4u.digitize.trace import RowPath, trace_rows
 from ecg4u.digitize.unruled import calibrated, length_doubts, lengthened, row_stretch
 from ecg4u.errors import NotAnECGError, PoorQualityError, UsageError
 from ecg4u.io import Page
+from ecg4u.record import Doubtful
 
 MIN_ROW_MM = 35.0
 EDGE_MM = 0.8

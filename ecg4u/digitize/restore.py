@@ -27,10 +27,8 @@ from ecg4u.digitize.quality import (
 )
 from ecg4u.digitize.redraw import hand_drawn, measured, zero_of
 from ecg4u.digitize.result import (
-    DOUBTFUL,
     Calibration,
     Digitization,
-    Doubtful,
     Grade,
     Label,
     Layout,
@@ -42,7 +40,15 @@ from ecg4u.digitize.signal import SegmentSignal, assemble
 from ecg4u.digitize.warp import apply_homography
 from ecg4u.errors import SidecarError
 from ecg4u.io import Page
-from ecg4u.record import DEFAULT_FS_HZ, LEADS, ECGRecord, Provenance
+from ecg4u.record import (
+    DEFAULT_FS_HZ,
+    DOUBTFUL,
+    DOUBTFUL_KEY,
+    LEADS,
+    Doubtful,
+    ECGRecord,
+    Provenance,
+)
 
 Floats = npt.NDArray[np.float64]
 
@@ -226,7 +232,7 @@ def restored(
             page.sha256,
             _inferred(calibration, segments),
             ({"corrected by hand": list(corrections)} if corrections else {})
-            | ({"doubtful": list(doubtful)} if doubtful else {}),
+            | ({DOUBTFUL_KEY: list(doubtful)} if doubtful else {}),
         ),
     )
     return Digitization(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from ecg4u.record import CHEST_LEADS, LEADS
+from ecg4u.record import CHEST_LEADS, LEADS, Doubtful
 
 if TYPE_CHECKING:
     from ecg4u.digitize.page import RectifiedPage
@@ -18,9 +18,6 @@ if TYPE_CHECKING:
     from ecg4u.record import ECGRecord
 
 Grade = Literal["good", "fair", "poor", "missing"]
-Doubtful = Literal["scale", "names", "columns"]
-DOUBTFUL: tuple[Doubtful, ...] = ("scale", "names", "columns")
-"""What of a page may be wrong altogether: its millimetres, its leads' names, where leads begin."""
 NamedBy = Literal["label", "layout", "physiology", "user"]
 FloatArray = npt.NDArray[np.float32]
 

@@ -10,7 +10,7 @@ import json
 import re
 from typing import Any
 
-from ecg4u.record import LEADS, Provenance
+from ecg4u.record import DOUBTFUL, DOUBTFUL_KEY, LEADS, Provenance
 
 _KINDS = ("digitized", "digital", "array")
 _MAX_JSON_CHARS = 1_000_000
@@ -89,6 +89,9 @@ def _own_details(said: dict[str, Any]) -> dict[str, Any]:
     corrected = _own(_CORRECTED, said.get("corrected by hand", ()))
     if corrected:
         own["corrected by hand"] = list(corrected)
+    doubtful = [kind for kind in DOUBTFUL if kind in list(said.get(DOUBTFUL_KEY, ()))]
+    if doubtful:
+        own[DOUBTFUL_KEY] = doubtful
     if said.get("format") in _FORMATS:
         own["format"] = said["format"]
     if _matches(_SHA256_START, said.get("source_sha256_start")):

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ecg4u.model.prepare import Float32Array, ModelInput
-from ecg4u.record import LEADS
+from ecg4u.record import DOUBTFUL_KEY, LEADS, Doubtful, ECGRecord
 
 MIN_LEAD_S = 1.0
 MIN_LONGEST_S = 2.0
@@ -34,6 +34,11 @@ EINTHOVEN_MIN_S = 1.0
 MIN_LIKENESS = 0.72
 """Bursts of noise reach 0.43 (most of 20), twelve unrelated rows of spikes 0, a square wave 0.72
 in 18 of 20."""
+PAGE_DOUBTS: dict[Doubtful, str] = {
+    "scale": "The scale of the page is uncertain: amplitudes and intervals may be wrong.",
+    "names": "Lead names on the page are uncertain: leads may be swapped.",
+    "columns": "Where the leads begin on the page is uncertain.",
+}
 TURNED = 0.3
 """A lead whose highest and lowest value sum to this share of its span points one way."""
 
@@ -44,6 +49,12 @@ class SignalCheck:
 
     unreadable: tuple[str, ...]
     doubts: tuple[str, ...]
+
+
+def page_doubts(record: ECGRecord) -> tuple[str, ...]:
+    """What was uncertain when a record was read from its page, in words."""
+    doubtful = record.provenance.details.get(DOUBTFUL_KEY, ())
+    return tuple(words for kind, words in PAGE_DOUBTS.items() if kind in doubtful)
 
 
 def check(model_input: ModelInput) -> SignalCheck:

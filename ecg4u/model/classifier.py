@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from ecg4u.errors import MissingDependencyError, UnreadableInputError
 from ecg4u.model.aggregate import over_windows
-from ecg4u.model.checks import SignalCheck, check
+from ecg4u.model.checks import SignalCheck, check, page_doubts
 from ecg4u.model.prepare import prepare
 from ecg4u.record import CLASSES, ECGRecord
 
@@ -173,6 +173,7 @@ class Classifier:
 
     def classify_batch(self, records: Sequence[ECGRecord]) -> list[Classification]:
         """Classify several records together, faster than one by one."""
+        records = list(records)
         inputs = [prepare(record) for record in records]
         if not inputs:
             return []
@@ -180,8 +181,8 @@ class Classifier:
         ends = np.cumsum([len(w) for w in windows])
         parts = np.split(self._all_log_odds(np.concatenate(windows)), ends[:-1])
         return [
-            self._answer(part, check(model_input))
-            for part, model_input in zip(parts, inputs, strict=True)
+            self._answer(part, check(model_input), page_doubts(record))
+            for part, model_input, record in zip(parts, inputs, records, strict=True)
         ]
 
     def log_odds(self, inputs: npt.NDArray[np.floating] | torch.Tensor) -> npt.NDArray[np.float64]:
@@ -233,7 +234,9 @@ class Classifier:
                 findings += [said[:, count:]] if said.shape[1] > count else []
         return np.array(classes), np.array(findings)
 
-    def _answer(self, windows: npt.NDArray[np.float64], found: SignalCheck) -> Classification:
+    def _answer(
+        self, windows: npt.NDArray[np.float64], found: SignalCheck, of_page: tuple[str, ...]
+    ) -> Classification:
         """(windows, outputs) calibrated log-odds and the checks -> the answer."""
         odds = over_windows(windows, self.outputs)
         probability = 1 / (1 + np.exp(-odds))
@@ -243,11 +246,15 @@ class Classifier:
             for name, p in zip(self.outputs, probability, strict=True)
         )
         results, others = rows[: len(self.classes)], rows[len(self.classes) :]
-        doubts = found.doubts + tuple(
-            f"{row.name} is a close call ({100 * row.probability:.0f} %, threshold "
-            f"{100 * row.threshold:.0f} %)."
-            for row in results
-            if readable and row.close
+        doubts = (
+            found.doubts
+            + of_page
+            + tuple(
+                f"{row.name} is a close call ({100 * row.probability:.0f} %, threshold "
+                f"{100 * row.threshold:.0f} %)."
+                for row in results
+                if readable and row.close
+            )
         )
         verdict: Verdict = "unreadable" if not readable else "uncertain" if doubts else "ok"
         reasons = found.unreadable + doubts

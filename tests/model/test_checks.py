@@ -1,8 +1,15 @@
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from ecg4u.io import read_record
 from ecg4u.model import Classifier
-from ecg4u.record import LEADS, ECGRecord
+from ecg4u.model.checks import PAGE_DOUBTS
+from ecg4u.record import DOUBTFUL, DOUBTFUL_KEY, LEADS, Doubtful, ECGRecord
+
+RECORD = Path(__file__).parents[2] / "data" / "records" / "ptbxl_00427"
 
 Records = dict[str, tuple[ECGRecord, set[str]]]
 RNG = np.random.default_rng(5)
@@ -139,3 +146,16 @@ def test_a_wrong_gain_is_doubtful(classifier: Classifier, normal: ECGRecord, fac
     answer = classifier.classify(ECGRecord(normal.p_signal * factor, normal.fs))
     assert answer.verdict == "uncertain"
     assert any("gain may be wrong" in reason for reason in answer.reasons)
+
+
+@pytest.mark.parametrize("kind", DOUBTFUL)
+def test_what_was_uncertain_on_the_page_reaches_the_verdict(
+    classifier: Classifier, kind: Doubtful
+) -> None:
+    record = read_record(RECORD)
+    plain = classifier.classify(record)
+    details = {**record.provenance.details, DOUBTFUL_KEY: [kind]}
+    doubtful = replace(record, provenance=replace(record.provenance, details=details))
+    found = classifier.classify(doubtful)
+    assert found.verdict == "uncertain"
+    assert set(found.reasons) - set(plain.reasons) == {PAGE_DOUBTS[kind]}
