@@ -406,7 +406,7 @@ def load_set(folder: Path) -> Any:
     runs = sorted(path.parent for path in folder.rglob("best.pt"))
     assert runs, f"neither weights nor runs in {folder}"
     found = copy.copy(default_classifier())
-    found._members = [member(run).network for run in runs]
+    found._members = [member(run).network for run in runs]  # type: ignore[attr-defined]
     return found
 
 
