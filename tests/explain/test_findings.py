@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -169,9 +168,9 @@ def test_other_findings_of_the_network_stand_with_the_measured_ones_and_none_twi
     paced, fast = (
         ClassResult(name, 0.8, 0.3, True, 0.9, 0.95) for name in ("pacemaker", "sinus tachycardia")
     )
-    said = SimpleNamespace(**vars(opinion()), other_findings=(paced, fast))
+    said = replace(opinion(), other_findings=(paced, fast))
     measured = replace(OTHER, code="tachycardia", title="Tachycardia")
-    lines = summarize(said, why(measured))  # type: ignore[arg-type]
+    lines = summarize(said, why(measured))
     assert [line.title for line in lines if line.kind == "other"] == ["Tachycardia", "Paced rhythm"]
 
 
