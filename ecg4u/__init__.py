@@ -18,7 +18,12 @@ packages that can also be called; ``from ecg4u.digitize import digitize`` is the
 from __future__ import annotations
 
 import importlib
+import os
 from typing import Any
+
+# Threads of torch that spin while they wait slow a busy machine down several fold. OpenMP reads
+# this once, when torch is loaded; a choice that the environment makes stands.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 __version__ = "0.1.0"
 

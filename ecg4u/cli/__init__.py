@@ -62,8 +62,6 @@ def cli() -> None:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Entry point: a typed error becomes a line, a remedy and its exit code."""
-    # Threads that spin while they wait slow a busy machine down several fold; read at load time.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     for stream in (sys.stdout, sys.stderr):  # the name of a file need not be valid text
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
@@ -85,6 +83,9 @@ def exit_code(call: Callable[[], Any]) -> int:
     except click.ClickException as error:
         error.show()
         return error.exit_code
+    except BrokenPipeError:  # the reader, head for instance, has had enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except Exception as error:
         if is_out_of_memory(error):
             return say_error(too_much_memory())
