@@ -207,3 +207,17 @@ def test_no_layout_of_that_name_is_said_with_those_there_are(tmp_path: Path) -> 
     done = _ecg4u("draw", RECORD.with_suffix(".hea"), "-o", tmp_path / "x.png", "--layout", "9x9")
     assert done.returncode == 2
     assert "3x4+1" in done.stderr
+
+
+def test_results_of_another_page_of_that_name_are_not_overwritten_unasked(tmp_path: Path) -> None:
+    from ecg4u.cli.read import _signal_base
+    from ecg4u.errors import UsageError
+
+    for suffix in ("jpg", "png"):
+        (tmp_path / f"a.{suffix}").write_bytes(suffix.encode())
+    done = _ecg4u("digitize", PAGE, "-o", tmp_path / "a")
+    assert done.returncode == 0, done.stderr
+    shutil.copy(PAGE, tmp_path / "a.jpg")
+    assert _signal_base(tmp_path / "a.jpg", 1, None, ("wfdb",)) == tmp_path / "a"
+    with pytest.raises(UsageError, match="would be overwritten"):
+        _signal_base(tmp_path / "a.png", 1, None, ("wfdb",))

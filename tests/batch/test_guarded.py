@@ -1,0 +1,79 @@
+"""What a ledger, a lock and a manifest do with what should not be there."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ecg4u.batch.ledger import Ledger, is_entry, read_entries
+from ecg4u.batch.manifest import write_manifest
+from ecg4u.batch.run import status_of
+from ecg4u.errors import UsageError
+
+ENTRY: dict[str, Any] = {
+    "type": "entry",
+    "key": "=cmd|x.png",
+    "folder": "records/ab/x-ab12",
+    "size": 5,
+    "mtime_ns": 7,
+    "status": "refused",
+    "pages": [{"page": 1, "status": "refused", "message": "-5 is no page", "hint": "@once"}],
+}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"folder": "../../home"},
+        {"folder": None},
+        {"size": "5"},
+        {"status": "lost"},
+        {"pages": []},
+        {"pages": {}},
+        {"pages": [{"page": 1}]},
+        {"pages": [5]},
+        {"pages": [{"page": "1", "status": "refused"}]},
+        {"pages": [{"page": 1, "status": "refused", "files": ["x"]}]},
+        {"pages": [{"page": 1, "status": "refused", "files": {"../x": ""}}]},
+        {"pages": [{"page": 1, "status": "done"}]},
+    ],
+    ids=str,
+)
+def test_lines_of_the_wrong_shape_are_passed_over(change: dict[str, Any], tmp_path: Path) -> None:
+    assert is_entry(ENTRY)
+    lines = [ENTRY, {**ENTRY, "key": "other", **change}]
+    (tmp_path / "ledger.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert list(read_entries(tmp_path)) == [ENTRY["key"]]
+    assert status_of(tmp_path) == {"done": 0, "refused": 1, "failed": 0}
+
+
+def test_a_spreadsheet_runs_nothing(tmp_path: Path) -> None:
+    (tmp_path / "ledger.jsonl").write_text(json.dumps(ENTRY) + "\n")
+    write_manifest(tmp_path)
+    with open(tmp_path / "manifest.csv", newline="", encoding="utf-8") as file:
+        (row,) = csv.DictReader(file)
+    assert (row["input"], row["message"], row["hint"]) == (
+        "'=cmd|x.png",
+        "'-5 is no page",
+        "'@once",
+    )
+
+
+def test_only_shards_of_one_number_share_an_output(tmp_path: Path) -> None:
+    def opened(shard: tuple[int, int] | None) -> Ledger:
+        name = "ledger.jsonl" if shard is None else f"ledger-{shard[0]}-of-{shard[1]}.jsonl"
+        return Ledger(tmp_path / name, {}, shard)
+
+    with opened((1, 2)), opened((2, 2)):
+        for other in ((1, 2), (1, 3), (1, 1), None):
+            with pytest.raises(UsageError, match="Another run"):
+                opened(other)
+    with opened(None):
+        for other in ((1, 1), (1, 2), None):
+            with pytest.raises(UsageError, match="Another run"):
+                opened(other)
+    opened((1, 3)).close()
