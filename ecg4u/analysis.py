@@ -155,6 +155,7 @@ def analyse(
     classify: bool = True,
     explain: bool = True,
     classes: Sequence[str] | None = None,
+    neurokit: bool = False,
     gain_mm_per_mv: float | None = None,
     speed_mm_per_s: float | None = None,
     dpi: float | None = None,
@@ -177,6 +178,8 @@ def analyse(
         What to do beyond the signals; ``explain`` needs ``classify``.
     classes
         Whose log-odds are explained by Shapley values; by default those found.
+    neurokit
+        Whether to measure NeuroKit2's features beside ours; see `ecg4u.explain`.
     gain_mm_per_mv, speed_mm_per_s
         What is printed on the page, where the user knows it.
     dpi
@@ -251,7 +254,9 @@ def analyse(
         from ecg4u.explain import explain as run_explanation
 
         note("explain")
-        explanation = run_explanation(record, classification, classes=classes, seed=seed)
+        explanation = run_explanation(
+            record, classification, classes=classes, neurokit=neurokit, seed=seed
+        )
         lap("explain")
     warnings = _assumed(record) if digitization is None else digitization.warnings
     return Analysis(record, digitization, classification, explanation, warnings, timings)

@@ -163,6 +163,7 @@ class _Task:
     classify: bool
     explain: bool
     classes: tuple[str, ...] | None
+    neurokit: bool
     seed: int
 
     def __call__(self, path: str) -> Entry:
@@ -174,6 +175,7 @@ class _Task:
                 classify=self.classify,
                 explain=self.explain,
                 classes=self.classes,
+                neurokit=self.neurokit,
                 seed=self.seed,
             )
         except ECG4UError as error:
@@ -189,6 +191,7 @@ def analyse_many(
     classify: bool = True,
     explain: bool = True,
     classes: Sequence[str] | None = None,
+    neurokit: bool = False,
     seed: int = 0,
     timeout_s: float | None = None,
     progress: Callable[[int, int], None] | bool = False,
@@ -203,7 +206,7 @@ def analyse_many(
         Processes. More than one needs ``pip install 'ecg4u[batch]'``, and isolates each file: a
         crash or a file that never ends costs only itself. A script must then call this below
         ``if __name__ == "__main__":``.
-    classify, explain, classes, seed
+    classify, explain, classes, neurokit, seed
         As for `ecg4u.analyse`.
     timeout_s
         Seconds after which a file is given up.
@@ -222,7 +225,8 @@ def analyse_many(
     names = [os.fspath(path) for path in paths]
     limits = Limits(timeout_s=timeout_s)
     executor: Executor = SerialExecutor(limits) if workers == 1 else PoolExecutor(workers, limits)
-    task = _Task(classify, explain, None if classes is None else tuple(classes), seed)
+    wanted = None if classes is None else tuple(classes)
+    task = _Task(classify, explain, wanted, neurokit, seed)
     told = _reporter(progress)
     entries: list[Entry | None] = [None] * len(names)
     outcomes = executor.run(_Numbered(task), list(enumerate(names)))

@@ -23,6 +23,7 @@ from ecg4u.explain.result import (
 
 if TYPE_CHECKING:
     from ecg4u.explain.attribution import LogOdds
+    from ecg4u.explain.measure import Measured
     from ecg4u.model import Classification, Classifier
     from ecg4u.record import ECGRecord
     from ecg4u.sources import ECGSource
@@ -45,11 +46,24 @@ __all__ = [
 ]
 
 
-def measure_features(record: ECGRecord) -> Features:
-    """Beats, intervals, axes, ST levels and shapes of ``record``; unknown ones say why."""
+def measure_features(record: ECGRecord, *, neurokit: bool = False) -> Features:
+    """Beats, intervals, axes, ST levels and shapes of ``record``; unknown ones say why.
+
+    With ``neurokit`` NeuroKit2's features stand beside ours; importing it takes a few seconds.
+    """
     from ecg4u.explain.measure import features, measure_record
 
-    return features(measure_record(record))
+    seen = measure_record(record)
+    return _with_neurokit(features(seen), seen) if neurokit else features(seen)
+
+
+def _with_neurokit(features: Features, seen: Measured) -> Features:
+    from dataclasses import replace
+
+    from ecg4u.explain.neurokit import neurokit_features
+
+    found = neurokit_features(seen.signal, seen.beats.r)
+    return replace(features, globals=dict(features.globals) | found)
 
 
 def explain(
@@ -59,6 +73,7 @@ def explain(
     page: int = 1,
     classes: Sequence[str] | None = None,
     classifier: Classifier | None = None,
+    neurokit: bool = False,
     seed: int = 0,
 ) -> Explanation:
     """Measure an ECG, hold it against the criteria, and say what moved the network.
@@ -78,6 +93,9 @@ def explain(
         the explanation consists of measurements and criteria only.
     classifier : Classifier or None
         The network to ask; by default the package's own.
+    neurokit : bool
+        Whether to measure NeuroKit2's features, too (``nk_...`` in the table), and to say where it
+        finds other beats. Its import takes a few seconds.
     seed : int
         Of the permutations that estimate the Shapley values.
 
@@ -115,7 +133,7 @@ def explain(
         wanted = ()
         record = replace(record, p_signal=np.full_like(record.p_signal, np.nan))
     seen = measure_record(record)
-    features = features_of(seen)
+    features = _with_neurokit(features_of(seen), seen) if neurokit else features_of(seen)
     places = Places(np.isfinite(seen.signal), features)
     patient = Patient(record.age, record.sex)
     criteria = evaluate(features, patient, places)
@@ -149,7 +167,7 @@ def explain(
         criteria,
         attributions,
         reading,
-        conflicts(criteria, classification),
+        conflicts(criteria, classification) + _other_beats(features),
         turning,
         findings,
         {
@@ -159,6 +177,16 @@ def explain(
         },
         record.warnings,
     )
+
+
+def _other_beats(features: Features) -> tuple[str, ...]:
+    """Where NeuroKit2 was asked and finds other beats."""
+    if "nk_beats" not in features.globals:
+        return ()
+    from ecg4u.explain.neurokit import disagreement
+
+    said = disagreement(features.globals)
+    return (said,) if said else ()
 
 
 def _classified(record: ECGRecord, classifier: Classifier | None) -> Classification:

@@ -23,6 +23,14 @@ GLOBAL: Mapping[str, str] = {
     "qtc_fridericia": "QT over the cube root of RR in s (Fridericia 1920).",
     "axis": "Frontal axis of the net QRS area in two limb leads.",
     "p_axis": "Frontal axis of the net P area in two limb leads.",
+    "nk_beats": "R peaks that NeuroKit2 finds in the lead that shows most.",
+    "nk_agreement": "F1 of NeuroKit2's R peaks and ours in that lead, within 75 ms.",
+    "nk_rr_cvsd": "RMSSD over the mean RR interval, of NeuroKit2's R peaks.",
+    "nk_rr_cvnn": "SD over the mean RR interval, of NeuroKit2's R peaks.",
+    "nk_rr_sampen": "Sample entropy of NeuroKit2's RR intervals (m = 2, r = 0.2 SD).",
+    "nk_rr_shannon": "Shannon entropy of NeuroKit2's RR intervals in six bins.",
+    "nk_p_share": "Share of beats with a P peak by NeuroKit2's delineation by prominence.",
+    "nk_quality": "Mean of NeuroKit2's ecg_quality: 1 where beats are alike.",
 }
 LEAD: Mapping[str, str] = {
     "q": "Amplitude of the Q wave.",
