@@ -148,7 +148,6 @@ class Cohort(Sequence[Entry]):
             base_values=np.array(base),
             data=np.array(data),
             feature_names=list(LEADS),
-            output_names=class_name,
         )
 
 

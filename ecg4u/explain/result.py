@@ -164,7 +164,7 @@ class Attribution:
     def to_shap(self) -> shap.Explanation:
         """The same as a `shap.Explanation`, for shap's own plots.
 
-        ``data`` is the length of each player in seconds, ``output_names`` the class.
+        ``data`` is the length of each player in seconds.
         """
         import numpy as np
         import shap
@@ -174,7 +174,6 @@ class Attribution:
             base_values=self.base_value,
             data=np.array([p.end_s - p.start_s for p in self.players]),
             feature_names=[p.label for p in self.players],
-            output_names=self.class_name,
             error_std=np.array(self.errors),
         )
 
