@@ -32,9 +32,6 @@ def plot_record(
     ax: Axes | None = None,
 ) -> Axes:
     """Draw leads under each other on ECG paper (25 mm/s, 10 mm/mV); see `ECGRecord.plot`."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     names = tuple(record.sig_name if leads is None else leads)
     first = max(round(start_s * record.fs), 0)
     part = slice(first, first + max(round(length_s * record.fs), 1))
@@ -42,9 +39,11 @@ def plot_record(
     levels, height_mm = _levels(signals)
     width_mm = SPEED_MM_PER_S * min(length_s, record.duration_s)
     if ax is None:
-        figure = Figure(figsize=(width_mm * INCHES_PER_MM, height_mm * INCHES_PER_MM))
-        FigureCanvasAgg(figure)
-        ax = figure.add_axes((0.0, 0.0, 1.0, 1.0))
+        # Through pyplot, so that a notebook shows it and plt.show() opens a window.
+        import matplotlib.pyplot as plt
+
+        ax = plt.figure().add_axes((0.0, 0.0, 1.0, 1.0))
+        _to_size(ax, width_mm, height_mm)
     _paper(ax, width_mm, height_mm)
     for name, signal, level in zip(names, signals, levels, strict=True):
         time_mm = SPEED_MM_PER_S * np.arange(len(signal)) / record.fs
@@ -53,6 +52,12 @@ def plot_record(
         at_mm = time_mm[known[0]] if len(known) else 0.0
         ax.text(at_mm + 1, level + 5, name, fontsize=8, color=TRACE)
     return ax
+
+
+def _to_size(ax: Axes, width_mm: float, height_mm: float) -> None:
+    figure = ax.get_figure(root=True)
+    if figure is not None:
+        figure.set_size_inches(width_mm * INCHES_PER_MM, height_mm * INCHES_PER_MM)
 
 
 def _levels(signals: Sequence[np.ndarray]) -> tuple[list[float], float]:
@@ -79,9 +84,14 @@ def _paper(ax: Axes, width_mm: float, height_mm: float) -> None:
 
 def record_html(record: ECGRecord) -> str:
     """The record's traces as a picture in HTML, under a line that describes it."""
-    ax = plot_record(record)
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure()  # not pyplot's: it must not be shown a second time
+    ax = plot_record(record, ax=figure.add_axes((0.0, 0.0, 1.0, 1.0)))
+    _to_size(ax, ax.get_xlim()[1], ax.get_ylim()[1])
     data = io.BytesIO()
-    ax.get_figure(root=True).savefig(data, format="png", dpi=HTML_DPI)  # type: ignore[union-attr]
+    FigureCanvasAgg(figure).print_figure(data, format="png", dpi=HTML_DPI)
     picture = base64.b64encode(data.getvalue()).decode("ascii")
     return (
         f"<p>{escape(repr(record).strip('<>'))}</p>{list_html(record.warnings)}"

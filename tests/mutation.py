@@ -1,7 +1,7 @@
 """Breaks ten modules on purpose, one line at a time: do the nearest tests notice?
 
     python -m tests.mutation                 # the named mutants
-    python -m tests.mutation --sample 40     # and that many drawn ones (numbers, signs, comparisons)
+    python -m tests.mutation --sample 40     # and 40 drawn ones (numbers, signs, comparisons)
 
 Nothing on disk is changed: each mutant lives in a forked process that compiles the broken source
 (Linux and macOS). Writes ``benchmarks/results/mutation.md``. A mutant is killed when a test fails.
@@ -18,7 +18,7 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 ROOT = Path(__file__).parents[1]
 OUT = ROOT / "benchmarks" / "results" / "mutation.md"
@@ -118,7 +118,7 @@ NAMED = (
 class _Places(ast.NodeTransformer):
     """Counts the places that can be changed, and changes number ``at``."""
 
-    SWAPPED: dict[type, type] = {
+    SWAPPED: ClassVar[dict[type, type]] = {
         ast.Lt: ast.GtE, ast.LtE: ast.Gt, ast.Gt: ast.LtE, ast.GtE: ast.Lt,
         ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.Div, ast.Div: ast.Mult,
     }  # fmt: skip
@@ -211,6 +211,7 @@ def main() -> None:
     parser.add_argument("--sample", type=int, default=0)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", default="", help="named mutants whose module holds this")
+    parser.add_argument("--trust", action="store_true", help="the tests are known to pass")
     given = parser.parse_args()
     sys.path.insert(0, str(ROOT))
     # What every child needs is loaded once; nothing of ecg4u.
@@ -222,9 +223,16 @@ def main() -> None:
     import scipy.sparse.linalg  # noqa: F401
 
     assert "ecg4u" not in sys.modules
-    mutants = [m for m in NAMED if given.only in m.module]
+    mutants: list[Mutant | Drawn] = [
+        *(m for m in NAMED if given.only in m.module),
+        *drawn(given.sample, given.seed),
+    ]
+    for module in dict.fromkeys(m.module for m in mutants if not given.trust):
+        whole = Drawn("as it is", module, (ROOT / "ecg4u" / module).read_text())
+        if killed(whole):
+            raise SystemExit(f"The tests nearest to {module} fail before anything is broken.")
     rows = []
-    for mutant in [*mutants, *drawn(given.sample, given.seed)]:
+    for mutant in mutants:
         dead = killed(mutant)
         rows.append((mutant, dead))
         print("killed  " if dead else "SURVIVED", mutant.module, mutant.what, flush=True)
