@@ -218,11 +218,11 @@ def analyse_many(
         If ``workers`` is less than 1 or a class does not exist. Errors of single files are never
         raised: they stand in their entries.
     """
-    from ecg4u.batch.executors import Executor, Limits, PoolExecutor, SerialExecutor
+    from ecg4u.batch.executors import Executor, PoolExecutor, SerialExecutor, WorkerLimits
 
     _check(workers, classes)
     names = [os.fspath(path) for path in paths]
-    limits = Limits(timeout_s=timeout_s)
+    limits = WorkerLimits(timeout_s=timeout_s)
     executor: Executor = SerialExecutor(limits) if workers == 1 else PoolExecutor(workers, limits)
     wanted = None if classes is None else tuple(classes)
     task = _Task(classify, explain, wanted, neurokit, seed)
