@@ -27,7 +27,7 @@ def table() -> str:
         "`Explanation.to_dataframe()` has a row for each: key, lead, name, value, unit,",
         "uncertainty (one standard deviation), the reason why a value is missing, and the",
         "definition. Those that begin with `nk_` are NeuroKit2's, measured with `neurokit=True`;",
-        "the others decide. `benchmarks/results/neurokit.md` compares them.",
+        "the others decide. `python -m benchmarks.neurokit` compares them.",
         "",
         "## Of the whole ECG",
         "",
