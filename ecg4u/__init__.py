@@ -3,55 +3,29 @@
 A research and teaching aid, not a medical device.
 
 >>> import ecg4u
->>> record = ecg4u.digitize("page.png")      # doctest: +SKIP
->>> said = ecg4u.classify(record)            # doctest: +SKIP
->>> print(ecg4u.explain(record, said))       # doctest: +SKIP
+>>> record = ecg4u.digitize("page.png")             # doctest: +SKIP
+>>> classification = ecg4u.classify(record)         # doctest: +SKIP
+>>> print(ecg4u.explain(record, classification))    # doctest: +SKIP
 
-``ecg4u.analyse("page.png")`` does all of it. What cannot be read raises an `ECG4UError` that says
-what to do; ``from ecg4u.io import Page`` for pixels instead of a file.
+``ecg4u.analyse("page.png")`` does all of it, ``ecg4u.analyse_many(paths)`` for a cohort. What
+cannot be read raises an `ECG4UError` that says what to do.
 
-Everything heavy is imported when it is first used. `ecg4u.digitize` and `ecg4u.explain` are
-packages that can also be called; ``from ecg4u.digitize import digitize`` is the same function, and
-``help(ecg4u.digitize.digitize)`` describes it.
+Everything heavy is imported when it is first used: the stub beside this file says what there is.
 """
 
-from __future__ import annotations
-
-import importlib
 import os
-from typing import Any
+
+import lazy_loader
+
+__version__ = "0.2.0"
 
 # Threads of torch that spin while they wait slow a busy machine down several fold. OpenMP reads
 # this once, when torch is loaded; a choice that the environment makes stands.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-__version__ = "0.1.0"
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
 
-_HOMES = {
-    "ECGRecord": "ecg4u.record",
-    "Provenance": "ecg4u.record",
-    "ECG4UError": "ecg4u.errors",
-    "LEADS": "ecg4u.record",
-    "CLASSES": "ecg4u.record",
-    "classify": "ecg4u.model",
-    "read_record": "ecg4u.io",
-    "write_record": "ecg4u.io",
-    "analyse": "ecg4u.analysis",
-}
-_CALLABLE_PACKAGES = ("digitize", "explain")
-
-__all__ = sorted([*_HOMES, *_CALLABLE_PACKAGES, "__version__"])
-
-
-def __getattr__(name: str) -> Any:
-    if name in _CALLABLE_PACKAGES:
-        return importlib.import_module(f"ecg4u.{name}")
-    if name in _HOMES:
-        value = getattr(importlib.import_module(_HOMES[name]), name)
-        globals()[name] = value
-        return value
-    raise AttributeError(f"module 'ecg4u' has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return __all__
+# Importing a subpackage binds its name here. These two functions share theirs with the subpackage
+# that holds them, so they are bound once and for all, after it; both imports are light.
+from ecg4u.digitize import digitize as digitize  # noqa: E402
+from ecg4u.explain import explain as explain  # noqa: E402

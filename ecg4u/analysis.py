@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -19,12 +19,15 @@ from ecg4u.errors import UsageError
 from ecg4u.record import OLDEST_YEARS, ECGRecord
 
 if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+
     from ecg4u.digitize.result import Digitization
     from ecg4u.digitize.sidecar import Sidecar
     from ecg4u.explain import Explanation
     from ecg4u.explain.summary import Line
-    from ecg4u.io import Page
     from ecg4u.model import Classification
+    from ecg4u.sources import ECGSource
 
 SCHEMA = "ecg4u.result/1"
 SIGNIFICANT_DIGITS = 6
@@ -52,6 +55,38 @@ class Analysis:
         from ecg4u.explain.summary import summarize
 
         return summarize(self.classification, self.explanation, self.digitization)
+
+    def __repr__(self) -> str:
+        grade = f", page {self.digitization.grade}" if self.digitization else ""
+        found = f", {self.classification!r}" if self.classification else ""
+        return f"<Analysis of {self.record!r}{grade}{found}>"
+
+    def _repr_html_(self) -> str:
+        from ecg4u.notebook import list_html
+
+        own = tuple(w for w in self.warnings if w not in self.record.warnings)
+        parts = [part for part in (self.classification, self.explanation) if part is not None]
+        return "".join(
+            [self.record._repr_html_(), list_html(own), *(part._repr_html_() for part in parts)]
+        )
+
+    def plot(self, *, leads: Sequence[str] | None = None, start_s: float = 0.0) -> Axes:
+        """Draw the leads on ECG paper; see `ECGRecord.plot`."""
+        return self.record.plot(leads=leads, start_s=start_s)
+
+    def to_dataframe(self) -> pd.DataFrame:
+        """The measurements as a table; see `Explanation.to_dataframe`.
+
+        Raises
+        ------
+        UsageError
+            If the ECG was not explained.
+        """
+        if self.explanation is None:
+            raise UsageError(
+                "Nothing was measured.", stage="explain", hint="Analyse with explain=True."
+            )
+        return self.explanation.to_dataframe()
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values that JSON can hold: no NaN, no arrays, no text of the page.
@@ -114,11 +149,13 @@ def versions() -> dict[str, str]:
 
 
 def analyse(
-    source: str | Path | bytes | Page | ECGRecord,
+    source: ECGSource,
     *,
     page: int = 1,
     classify: bool = True,
     explain: bool = True,
+    classes: Sequence[str] | None = None,
+    neurokit: bool = False,
     gain_mm_per_mv: float | None = None,
     speed_mm_per_s: float | None = None,
     dpi: float | None = None,
@@ -133,11 +170,16 @@ def analyse(
     Parameters
     ----------
     source
-        Path or bytes of a page (image, PDF), path of a record file, or a `Page` or `ECGRecord`.
+        An `ECGRecord`, the path of a record file, or a page: path or bytes of an image or PDF, a
+        `Page`, a PIL image or an array of pixels.
     page
         Which page of a file with several, from 1.
     classify, explain
         What to do beyond the signals; ``explain`` needs ``classify``.
+    classes
+        Whose log-odds are explained by Shapley values; by default those found.
+    neurokit
+        Whether to measure NeuroKit2's features beside ours; see `ecg4u.explain`.
     gain_mm_per_mv, speed_mm_per_s
         What is printed on the page, where the user knows it.
     dpi
@@ -159,6 +201,8 @@ def analyse(
     ECG4UError
         A typed error where the input cannot be read, is no ECG, or is too poor.
     """
+    from ecg4u.sources import load
+
     note = progress or (lambda stage: None)
     timings: dict[str, float] = {}
     clock = time.perf_counter()
@@ -172,7 +216,7 @@ def analyse(
     digitization = classification = explanation = None
     _check_patient(age, sex)
     note("read")
-    loaded = _load(source, page)
+    loaded = load(source, page=page)
     lap("read")
     if isinstance(loaded, ECGRecord):
         if sidecar is not None:
@@ -193,7 +237,7 @@ def analyse(
             dpi=dpi,
             sidecar=sidecar,
         )
-        record = digitization.record
+        record = replace(digitization.record, warnings=digitization.warnings)
         lap("digitize")
     record = replace(
         record,
@@ -210,7 +254,9 @@ def analyse(
         from ecg4u.explain import explain as run_explanation
 
         note("explain")
-        explanation = run_explanation(record, classification, seed=seed)
+        explanation = run_explanation(
+            record, classification, classes=classes, neurokit=neurokit, seed=seed
+        )
         lap("explain")
     warnings = _assumed(record) if digitization is None else digitization.warnings
     return Analysis(record, digitization, classification, explanation, warnings, timings)
@@ -229,13 +275,3 @@ def _assumed(record: ECGRecord) -> tuple[str, ...]:
     """What a record file, or the page that it was once read from, did not tell."""
     inferred = "; ".join(record.provenance.inferred)
     return (f"Assumed, not read: {inferred}.",) if inferred else ()
-
-
-def _load(source: str | Path | bytes | Page | ECGRecord, page: int) -> Page | ECGRecord:
-    from ecg4u.io import Page, is_record_file, read_page, read_record
-
-    if isinstance(source, (Page, ECGRecord)):
-        return source
-    if not isinstance(source, bytes) and is_record_file(source):
-        return read_record(source)
-    return read_page(source, page=page)

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
+from ecg4u import exchange
 from ecg4u.errors import InvalidRecordError
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -81,6 +86,8 @@ class ECGRecord:
         Per-sample confidence in [0, 1] of a digitized record; None for a digital one.
     age, sex
         Years and ``"F"`` / ``"M"`` where known; some criteria depend on them.
+    warnings : tuple of str
+        What the reader of a page warned of; empty for a digital record.
 
     Raises
     ------
@@ -98,6 +105,7 @@ class ECGRecord:
     provenance: Provenance = field(default_factory=Provenance)
     age: float | None = None
     sex: Literal["F", "M"] | None = None
+    warnings: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         signal = np.array(self.p_signal, dtype=np.float64)
@@ -167,6 +175,81 @@ class ECGRecord:
         """Share of each lead's samples that are known."""
         share = np.isfinite(self.p_signal).mean(axis=0)
         return {name: float(value) for name, value in zip(LEADS, share, strict=True)}
+
+    def plot(
+        self,
+        *,
+        leads: Sequence[str] | None = None,
+        start_s: float = 0.0,
+        length_s: float = 10.0,
+        ax: Axes | None = None,
+    ) -> Axes:
+        """Draw ``leads`` (all by default) on ECG paper at 25 mm/s and 10 mm/mV with matplotlib.
+
+        One row per lead, in the order of time, so that what a page does not show stays blank.
+        ``length_s`` seconds are drawn from ``start_s``. Returns the axes; ``ax.figure.savefig``
+        saves them, true to size.
+        """
+        from ecg4u.notebook import plot_record
+
+        return plot_record(self, leads=leads, start_s=start_s, length_s=length_s, ax=ax)
+
+    def to_dataframe(self) -> pd.DataFrame:
+        """The samples in mV, one column per lead, with the time in seconds as index."""
+        return exchange.to_dataframe(self)
+
+    @classmethod
+    def from_dataframe(cls, frame: pd.DataFrame, fs: float | None = None) -> ECGRecord:
+        """A record of the columns named as leads, in mV; other columns are left out.
+
+        Without ``fs`` (Hz) the index must be the time in seconds, named ``time_s``.
+
+        Raises
+        ------
+        ValueError
+            If no column is a lead, or the sampling frequency is not known.
+        """
+        return cls.from_leads(*exchange.leads_of_dataframe(frame, fs, LEADS))
+
+    def to_neurokit(self) -> tuple[pd.DataFrame, float]:
+        """The samples as NeuroKit2's readers give them: a table of leads in mV, and Hz.
+
+        >>> frame, fs = record.to_neurokit()                         # doctest: +SKIP
+        >>> nk.ecg_process(frame["II"].dropna(), sampling_rate=fs)   # doctest: +SKIP
+        """
+        return self.to_dataframe().reset_index(drop=True), self.fs
+
+    @classmethod
+    def from_neurokit(cls, frame: pd.DataFrame, sampling_rate: float) -> ECGRecord:
+        """A record of a NeuroKit2 table of leads in mV, as ``ecg_simulate("multileads")`` gives."""
+        return cls.from_dataframe(frame, sampling_rate)
+
+    def to_wfdb(self, name: str = "ecg4u") -> Any:
+        """A `wfdb.Record` with ``p_signal`` in mV; `write_record` writes a file."""
+        return exchange.to_wfdb(self, name)
+
+    @classmethod
+    def from_wfdb(cls, record: Any) -> ECGRecord:
+        """The leads of a `wfdb.Record` read with ``physical=True``; `read_record` reads a file.
+
+        Raises
+        ------
+        ValueError
+            If it has no physical signal, no lead, or a lead that is not in volts.
+        """
+        return cls.from_leads(exchange.leads_of_wfdb(record, LEADS), float(record.fs))
+
+    def __repr__(self) -> str:
+        shown = f"{100 * float(np.isfinite(self.p_signal).mean()):.0f} % known"
+        count = len(self.warnings)
+        warned = f", {count} warning{'s' if count > 1 else ''}" if count else ""
+        length = f"{self.duration_s:.1f} s at {self.fs:g} Hz"
+        return f"<ECGRecord: {length}, {shown}, {self.provenance.kind}{warned}>"
+
+    def _repr_html_(self) -> str:
+        from ecg4u.notebook import record_html
+
+        return record_html(self)
 
 
 def _check_rate_and_length(fs: float, n_samples: int) -> None:

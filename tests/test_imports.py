@@ -13,17 +13,20 @@ ROOMS = (
     "errors",
     "limits",
     "_options",
+    "notebook",
+    "exchange",
     "record",
-    "_callable",
     "compare",
     "paper",
     "io",
     "digitize",
+    "sources",
     "model",
     "explain",
     "analysis",
     "report",
     "batch",
+    "cohort",
     "web",
     "cli",
 )
@@ -80,3 +83,23 @@ def test_nothing_heavy_is_loaded_by_an_import(module: str) -> None:
     code = f"import sys, {module}; print([m for m in {HEAVY!r} if m in sys.modules])"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert out.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    "package",
+    ["cv2", "skimage", "scipy", "numpy", "torch", "h5py", "neurokit2", "shap", "click", "wfdb"],
+)
+def test_the_package_uses_what_it_depends_on(package: str) -> None:
+    found = {
+        name.split(".")[0]
+        for path in FILES
+        for node in ast.walk(ast.parse(path.read_text()))
+        for name in (
+            [alias.name for alias in node.names]
+            if isinstance(node, ast.Import)
+            else [node.module or ""]
+            if isinstance(node, ast.ImportFrom)
+            else []
+        )
+    }
+    assert package in found

@@ -1,28 +1,26 @@
 """From a page image to twelve signals: rectify, ink, rows, pulse, labels, layout, signals.
 
-`digitize` gives the record; `digitize_page` gives every stage's result beside it. The package
-itself can be called: ``ecg4u.digitize("page.png")``.
+`digitize` gives the record; `digitize_page` gives every stage's result beside it.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ecg4u._callable import make_callable
-
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from ecg4u.digitize.sidecar import Sidecar
-    from ecg4u.io import Page
+    from ecg4u.digitize.result import Digitization as Digitization
+    from ecg4u.digitize.sidecar import Sidecar as Sidecar
+    from ecg4u.io import PageSource
     from ecg4u.record import ECGRecord
 
-__all__ = ["Sidecar", "digitize", "digitize_page"]
+__all__ = ["Digitization", "Sidecar", "digitize", "digitize_page"]
 
 
 def digitize(
-    source: str | Path | bytes | Page,
+    source: PageSource,
     *,
     page: int = 1,
     gain_mm_per_mv: float | None = None,
@@ -34,7 +32,8 @@ def digitize(
 
     Parameters
     ----------
-    source : path or bytes of an image or PDF file, or a `ecg4u.io.Page` of pixels.
+    source : path or bytes of an image or PDF file, a `Page`, a PIL image or an array of pixels
+        An array is (H, W, 3) RGB or (H, W) grey, uint8.
     page : int
         Which page of a file with several, from 1.
     gain_mm_per_mv, speed_mm_per_s : float or None
@@ -48,29 +47,50 @@ def digitize(
     Returns
     -------
     ECGRecord
-        500 Hz, mV, NaN where the page shows nothing.
+        500 Hz, mV, NaN where the page shows nothing; ``warnings`` says what is doubtful.
 
     Raises
     ------
     UnreadableInputError, UsageError, NotAnECGError, PoorQualityError, SidecarError
+    TypeError
+        If ``source`` is none of the above.
     """
-    from ecg4u.digitize.pipeline import digitize_page
-    from ecg4u.io import Page, read_page
+    from dataclasses import replace
 
-    return digitize_page(
-        source if isinstance(source, Page) else read_page(source, page=page),
+    found = digitize_page(
+        source,
+        page=page,
         gain_mm_per_mv=gain_mm_per_mv,
         speed_mm_per_s=speed_mm_per_s,
         dpi=dpi,
         sidecar=sidecar,
-    ).record
+    )
+    return replace(found.record, warnings=found.warnings)
+
+
+def digitize_page(
+    source: PageSource,
+    *,
+    page: int = 1,
+    gain_mm_per_mv: float | None = None,
+    speed_mm_per_s: float | None = None,
+    dpi: float | None = None,
+    sidecar: Sidecar | Mapping[str, Any] | str | Path | None = None,
+) -> Digitization:
+    """As `digitize`, with what each stage found: layout, labels, calibration, traces, grade."""
+    from ecg4u.digitize import pipeline
+    from ecg4u.io import as_page
+
+    return pipeline.digitize_page(
+        as_page(source, page=page),
+        gain_mm_per_mv=gain_mm_per_mv,
+        speed_mm_per_s=speed_mm_per_s,
+        dpi=dpi,
+        sidecar=sidecar,
+    )
 
 
 def __getattr__(name: str) -> Any:
-    if name == "digitize_page":
-        from ecg4u.digitize.pipeline import digitize_page
-
-        return digitize_page
     if name == "Sidecar":
         from ecg4u.digitize.sidecar import Sidecar
 
@@ -80,6 +100,3 @@ def __getattr__(name: str) -> Any:
 
         return Digitization
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-make_callable(__name__)

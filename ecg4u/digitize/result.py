@@ -178,6 +178,9 @@ class Digitization:
     grade_reasons: tuple[str, ...] = ()
     doubtful: tuple[Doubtful, ...] = ()
 
+    def __repr__(self) -> str:
+        return f"<Digitization: {self.layout.name}, {self.grade}, {len(self.warnings)} warnings>"
+
     def sidecar(self) -> dict[str, Any]:
         """What was found, for a person to correct: schema ``ecg4u.page/1``; see docs/sidecar.md."""
         return {} if self.basis is None else self.basis.to_dict()

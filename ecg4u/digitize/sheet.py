@@ -18,15 +18,13 @@ PAPER_COLOUR = 14.0
 
 def largest_part(mask: npt.NDArray[np.uint8], within: npt.NDArray[np.uint8]) -> Mask:
     """The connected part of a mask that holds most of ``within``, its holes filled."""
-    import cv2
+    from scipy.ndimage import binary_fill_holes
+    from skimage.measure import label
 
-    _, labels = cv2.connectedComponents(mask, connectivity=4)
-    counts = np.bincount(labels[within > 0].ravel(), minlength=2)
+    labels = label(mask, connectivity=1)
+    counts = np.bincount(labels[within > 0], minlength=2)
     counts[0] = 0
-    part = (labels == int(np.argmax(counts))).astype(np.uint8)
-    outlines, _ = cv2.findContours(part, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-    filled: npt.NDArray[np.uint8] = cv2.drawContours(part, outlines, -1, 1, cv2.FILLED)
-    return filled > 0
+    return np.asarray(binary_fill_holes(labels == counts.argmax()))
 
 
 def paper_mask(image: npt.NDArray[np.uint8], nodes: Floats, gridded: Mask) -> Mask:

@@ -1,7 +1,4 @@
-"""Reasons a doctor can check: measured features, published criteria, Shapley values, a reading.
-
-The package itself can be called: ``ecg4u.explain(record)`` is `explain`.
-"""
+"""Reasons a doctor can check: measured features, published criteria, Shapley values, a reading."""
 
 from __future__ import annotations
 
@@ -9,7 +6,6 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from ecg4u._callable import make_callable
 from ecg4u.explain.result import (
     Attribution,
     Beat,
@@ -27,8 +23,10 @@ from ecg4u.explain.result import (
 
 if TYPE_CHECKING:
     from ecg4u.explain.attribution import LogOdds
+    from ecg4u.explain.measure import Measured
     from ecg4u.model import Classification, Classifier
     from ecg4u.record import ECGRecord
+    from ecg4u.sources import ECGSource
 
 __all__ = [
     "Attribution",
@@ -48,46 +46,67 @@ __all__ = [
 ]
 
 
-def measure_features(record: ECGRecord) -> Features:
-    """Beats, intervals, axes, ST levels and shapes of ``record``; unknown ones say why."""
+def measure_features(record: ECGRecord, *, neurokit: bool = False) -> Features:
+    """Beats, intervals, axes, ST levels and shapes of ``record``; unknown ones say why.
+
+    With ``neurokit`` NeuroKit2's features stand beside ours; importing it takes a few seconds.
+    """
     from ecg4u.explain.measure import features, measure_record
 
-    return features(measure_record(record))
+    seen = measure_record(record)
+    return _with_neurokit(features(seen), seen) if neurokit else features(seen)
+
+
+def _with_neurokit(features: Features, seen: Measured) -> Features:
+    from dataclasses import replace
+
+    from ecg4u.explain.neurokit import neurokit_features
+
+    found = neurokit_features(seen.signal, seen.beats.r)
+    return replace(features, globals=dict(features.globals) | found)
 
 
 def explain(
-    record: ECGRecord,
+    source: ECGSource,
     classification: Classification | None = None,
     *,
+    page: int = 1,
     classes: Sequence[str] | None = None,
     classifier: Classifier | None = None,
+    neurokit: bool = False,
     seed: int = 0,
 ) -> Explanation:
-    """Measure ``record``, hold it against the criteria, and say what moved the network.
+    """Measure an ECG, hold it against the criteria, and say what moved the network.
 
     Parameters
     ----------
-    record : ECGRecord
+    source : `ECGRecord`, path of a record file, or a page as `ecg4u.digitize` takes it
         Of any length, with NaN wherever nothing is known.
     classification : Classification or None
-        What the network said of the same record. Without it (and without ``classes``) the
-        explanation consists of measurements and criteria only. A signal that it calls unreadable,
-        or that the same checks do, is not measured: the reading says why.
+        What the network said of the same ECG. Without it the ECG is classified first, unless
+        ``classes`` says what is wanted. A signal that it calls unreadable, or that the same checks
+        do, is not measured: the reading says why.
+    page : int
+        Which page of a file with several, from 1.
     classes : sequence of str or None
-        Classes whose log-odds are attributed; by default the positive ones.
+        Classes whose log-odds are attributed; by default the positive ones. With ``classes=()``
+        the explanation consists of measurements and criteria only.
     classifier : Classifier or None
-        The network to attribute; by default the package's own.
+        The network to ask; by default the package's own.
+    neurokit : bool
+        Whether to measure NeuroKit2's features, too (``nk_...`` in the table), and to say where it
+        finds other beats. Its import takes a few seconds.
     seed : int
         Of the permutations that estimate the Shapley values.
 
     Raises
     ------
     UsageError
-        If ``classes`` names a class that does not exist.
-    UnreadableInputError
-        If the record's rate or length is beyond what a record can be.
+        If ``classes`` names a class that the classifier does not have.
+    ECG4UError
+        If the ECG cannot be read.
     TypeError
-        If ``record`` is no `ECGRecord`.
+        If ``source`` is nothing that could be an ECG.
     """
     from dataclasses import replace
 
@@ -102,21 +121,19 @@ def explain(
     from ecg4u.explain.measure import measure_record
     from ecg4u.explain.places import Places
     from ecg4u.explain.reading import read, refused
-    from ecg4u.record import ECGRecord
+    from ecg4u.sources import as_record
 
-    if not isinstance(record, ECGRecord):
-        raise TypeError(
-            f"explain needs an ECGRecord, not {type(record).__name__}: ecg4u.digitize gives one "
-            "of a page, ecg4u.read_record of a signal file"
-        )
+    record = as_record(source, page=page)
+    if classification is None and classes is None:
+        classification = _classified(record, classifier)
     began = time.monotonic()
-    wanted = _wanted(classification, classes)
+    wanted = _wanted(classification, classes, classifier)
     refusals = _refusals(record, classification)
     if refusals:
         wanted = ()
         record = replace(record, p_signal=np.full_like(record.p_signal, np.nan))
     seen = measure_record(record)
-    features = features_of(seen)
+    features = _with_neurokit(features_of(seen), seen) if neurokit else features_of(seen)
     places = Places(np.isfinite(seen.signal), features)
     patient = Patient(record.age, record.sex)
     criteria = evaluate(features, patient, places)
@@ -150,7 +167,7 @@ def explain(
         criteria,
         attributions,
         reading,
-        conflicts(criteria, classification),
+        conflicts(criteria, classification) + _other_beats(features),
         turning,
         findings,
         {
@@ -158,7 +175,26 @@ def explain(
             "attribute": attributed - measured,
             "contrast": tried - attributed,
         },
+        record.warnings,
     )
+
+
+def _other_beats(features: Features) -> tuple[str, ...]:
+    """Where NeuroKit2 was asked and finds other beats."""
+    if "nk_beats" not in features.globals:
+        return ()
+    from ecg4u.explain.neurokit import disagreement
+
+    said = disagreement(features.globals)
+    return (said,) if said else ()
+
+
+def _classified(record: ECGRecord, classifier: Classifier | None) -> Classification:
+    if classifier is not None:
+        return classifier.classify(record)
+    from ecg4u.model import classify
+
+    return classify(record)
 
 
 def _refusals(record: ECGRecord, classification: Classification | None) -> tuple[str, ...]:
@@ -172,23 +208,23 @@ def _refusals(record: ECGRecord, classification: Classification | None) -> tuple
 
 
 def _wanted(
-    classification: Classification | None, classes: Sequence[str] | None
+    classification: Classification | None,
+    classes: Sequence[str] | None,
+    classifier: Classifier | None,
 ) -> tuple[str, ...]:
     from ecg4u.errors import UsageError
     from ecg4u.record import CLASSES
 
     if classes is not None:
-        unknown = [name for name in classes if name not in CLASSES]
+        known = tuple(getattr(classifier, "classes", CLASSES))
+        unknown = [name for name in classes if name not in known]
         if unknown:
             raise UsageError(
-                f"no such class: {', '.join(unknown)}",
+                f"the classifier has no class {', '.join(unknown)}",
                 stage="explain",
-                hint=f"Choose from {', '.join(CLASSES)}.",
+                hint=f"Choose from {', '.join(known)}.",
             )
         return tuple(classes)
     if classification is None or classification.verdict == "unreadable":
         return ()
     return tuple(result.name for result in classification.results if result.positive)
-
-
-make_callable(__name__)

@@ -126,9 +126,10 @@ def attribute(
     prepared = prepare(record)
     windows, starts = prepared.windows(), prepared.starts()
     best = np.argmax(classifier.log_odds(windows), axis=0)
+    window_of = {name: int(best[column_of(classifier, name)]) for name in classes}
     out: list[Attribution] = []
-    for index in sorted({int(best[CLASSES.index(name)]) for name in classes}):
-        here = [name for name in classes if best[CLASSES.index(name)] == index]
+    for index in sorted(set(window_of.values())):
+        here = [name for name in classes if window_of[name] == index]
         start_s = starts[index] / prepared.fs
         for game in games(windows[index], start_s, prepared.fs, classifier, features):
             solved = solve(game, seed=seed)
@@ -142,6 +143,16 @@ def attribute(
             solved = solve(game, seed=seed)
             out += [as_attribution(game, solved, name) for name in early]
     return tuple(sorted(out, key=lambda a: CLASSES.index(a.class_name)))
+
+
+def classes_of(classifier: LogOdds) -> tuple[str, ...]:
+    """The classes whose log-odds ``classifier`` gives, in the order of its columns."""
+    return tuple(getattr(classifier, "classes", CLASSES))
+
+
+def column_of(classifier: LogOdds, class_name: str) -> int:
+    """The column of one class in what ``classifier`` gives."""
+    return classes_of(classifier).index(class_name)
 
 
 def default_classifier() -> LogOdds:
@@ -381,7 +392,7 @@ def as_attribution(
     game: Game, solved: Shapley, class_name: str, again: Shapley | None = None
 ) -> Attribution:
     """The values of one class, with additivity checked; ``again`` against the second baseline."""
-    column = CLASSES.index(class_name)
+    column = column_of(game.classifier, class_name)
     values = solved.values[:, column]
     base, total = float(solved.base[column]), float(solved.total[column])
     error = abs(base + float(values.sum()) - total)

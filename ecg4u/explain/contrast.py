@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ecg4u.explain import edits
-from ecg4u.explain.attribution import LogOdds
+from ecg4u.explain.attribution import LogOdds, classes_of, column_of
 from ecg4u.explain.criteria import decision, parts_of
 from ecg4u.explain.result import Contrast, CriterionResult, Features, Margin
 from ecg4u.explain.signals import FS_HZ
@@ -205,5 +205,6 @@ def _odds(signal: np.ndarray, record: ECGRecord, name: str, classifier: LogOdds)
     from ecg4u.model.aggregate import over_windows
 
     edited = ECGRecord(signal, FS_HZ, age=record.age, sex=record.sex)
-    odds = over_windows(classifier.log_odds(prepare(edited).windows()))
-    return float(odds[CLASSES.index(name)])
+    windows = classifier.log_odds(prepare(edited).windows())
+    odds = over_windows(windows, classes_of(classifier))
+    return float(odds[column_of(classifier, name)])

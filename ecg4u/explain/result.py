@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from itertools import groupby
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import shap
 
 Outcome = Literal["met", "not met", "cannot tell"]
 BeatKind = Literal["usual", "PAC", "PVC", "other"]
@@ -157,8 +161,11 @@ class Attribution:
     baseline: Literal["hidden", "usual beat"] = "hidden"
     agreement: float | None = None
 
-    def to_shap(self) -> Any:
-        """The same as a `shap.Explanation`, for shap's own plots."""
+    def to_shap(self) -> shap.Explanation:
+        """The same as a `shap.Explanation`, for shap's own plots.
+
+        ``data`` is the length of each player in seconds.
+        """
         import numpy as np
         import shap
 
@@ -229,6 +236,55 @@ class Explanation:
     contrasts: tuple[Contrast, ...] = ()
     findings: tuple[MeasuredFinding, ...] = ()
     timings_s: Mapping[str, float] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+
+    def attribution(self, class_name: str, kind: PlayerKind = "leads") -> Attribution:
+        """The attribution of one class over one kind of players, others left out being hidden.
+
+        Raises
+        ------
+        KeyError
+            If there is none: ask for the class with ``explain(..., classes=[...])``.
+        """
+        for found in self.attributions:
+            if (found.class_name, found.kind, found.baseline) == (class_name, kind, "hidden"):
+                return found
+        raise KeyError(f"{class_name} was not attributed over {kind}")
+
+    def to_shap(self, class_name: str, kind: PlayerKind = "leads") -> shap.Explanation:
+        """`attribution` as a `shap.Explanation`: ``shap.plots.waterfall(...)`` draws it."""
+        return self.attribution(class_name, kind).to_shap()
+
+    def to_dataframe(self) -> pd.DataFrame:
+        """Every feature in one row: key, lead, name, value, unit, uncertainty, reason, definition.
+
+        ``lead`` is None for features of the whole ECG; ``uncertainty`` is one standard deviation;
+        ``reason`` says why a value is missing.
+        """
+        import pandas as pd
+
+        from ecg4u.explain.definitions import GLOBAL, LEAD
+
+        rows = [
+            {"key": key, "lead": None} | asdict(feature) | {"definition": GLOBAL[key]}
+            for key, feature in self.features.globals.items()
+        ]
+        rows += [
+            {"key": key, "lead": lead.lead} | asdict(feature) | {"definition": LEAD[key]}
+            for lead in self.features.leads.values()
+            for key, feature in lead.features.items()
+        ]
+        return pd.DataFrame(rows)
+
+    def _repr_html_(self) -> str:
+        from html import escape
+
+        from ecg4u.notebook import list_html
+
+        parts = []
+        for section, sentences in groupby(self.reading, key=lambda sentence: sentence.section):
+            parts += [f"<h4>{escape(section)}</h4>", list_html([s.text for s in sentences])]
+        return "".join(parts) + list_html(self.warnings)
 
     def __str__(self) -> str:
         lines: list[str] = []

@@ -40,6 +40,14 @@ FEATURES: Mapping[str, str] = {
     "terminal": "Terminal QRS (last 40 ms)",
     "qrs_area": "QRS area",
     "p_area": "P area",
+    "nk_beats": "Beats (NeuroKit2)",
+    "nk_agreement": "Beats, agreement with NeuroKit2",
+    "nk_rr_cvsd": "RR irregularity, RMSSD / mean (NeuroKit2)",
+    "nk_rr_cvnn": "RR variation, SD / mean (NeuroKit2)",
+    "nk_rr_sampen": "RR sample entropy (NeuroKit2)",
+    "nk_rr_shannon": "RR Shannon entropy (NeuroKit2)",
+    "nk_p_share": "Beats with a P wave (NeuroKit2)",
+    "nk_quality": "Signal quality (NeuroKit2)",
 }
 
 NOTES: Mapping[str, str] = {

@@ -11,12 +11,15 @@ from __future__ import annotations
 from ecg4u.io.atomic import StorageError, write_atomically
 from ecg4u.io.files import sha256_of
 from ecg4u.io.pages import Page, count_pages, read_page, read_pages
+from ecg4u.io.pixels import PageSource, as_page
 from ecg4u.io.records import FORMATS, is_record_file, read_record, record_paths, write_record
 
 __all__ = [
     "FORMATS",
     "Page",
+    "PageSource",
     "StorageError",
+    "as_page",
     "count_pages",
     "is_record_file",
     "read_page",

@@ -32,7 +32,7 @@ def check_source(source: object) -> None:
     if not isinstance(source, (str, bytes, os.PathLike)):
         raise TypeError(
             f"source must be a path or a file's bytes, not {type(source).__name__}; "
-            "pixels are given as ecg4u.io.Page(image, sha256='')"
+            "pixels are given as a uint8 array, a PIL image or an ecg4u.Page"
         )
 
 

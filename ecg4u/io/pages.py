@@ -229,7 +229,7 @@ def _image_pages(data: bytes, only: int | None) -> Iterator[Page]:
             if name == "JPEG":
                 _check_scans(data, *image.size)
             dpi = _stated_dpi(image)
-            pixels = _to_rgb(_turn_as_exif_says(image))
+            pixels = to_rgb(_turn_as_exif_says(image))
             yield Page(pixels, digest, number, len(frames), name, dpi)
 
 
@@ -254,7 +254,7 @@ def _stated_dpi(image: Image) -> float | None:
     return x
 
 
-def _to_rgb(image: Image) -> Pixels:
+def to_rgb(image: Image) -> Pixels:
     """(H, W, 3) uint8 of any Pillow mode: deep grey scaled down, transparency over white."""
     from PIL import Image
 
@@ -296,7 +296,7 @@ def _heic_pages(data: bytes, only: int | None) -> Iterator[Page]:
         _check_pixels(*container.size)
         image = container.to_pillow()
         digest = hashlib.sha256(data).hexdigest()
-        yield Page(_to_rgb(image), digest, 1, 1, "HEIC", _stated_dpi(image))
+        yield Page(to_rgb(image), digest, 1, 1, "HEIC", _stated_dpi(image))
 
 
 def _open_pdf(data: bytes):  # type: ignore[no-untyped-def]

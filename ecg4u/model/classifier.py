@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -20,7 +20,10 @@ from ecg4u.model.prepare import prepare
 from ecg4u.record import CLASSES, ECGRecord
 
 if TYPE_CHECKING:
+    import pandas as pd
     import torch
+
+    from ecg4u.sources import ECGSource
 
 WEIGHTS = Path(__file__).parent / "weights"
 CARD_NAME = "classifier.json"
@@ -81,7 +84,8 @@ class Classification:
 
     ``verdict`` is ``"unreadable"`` where the signal cannot be classified (flat, noise, too short;
     then no class is positive and the probabilities mean nothing), ``"uncertain"`` where something
-    speaks against relying on the classes, else ``"ok"``; ``reasons`` says why.
+    speaks against relying on the classes, else ``"ok"``; ``reasons`` says why. ``warnings`` are
+    those of the page, where one was given. ``classification["AF"]`` is the result of one class.
 
     ``other_findings`` are those beyond the nine that the weights can tell well enough, in the
     card's order; a finding that is not among them was not looked for.
@@ -92,6 +96,18 @@ class Classification:
     reasons: tuple[str, ...]
     model: str
     other_findings: tuple[ClassResult, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+    def __getitem__(self, name: str) -> ClassResult:
+        for result in self.results:
+            if result.name == name:
+                return result
+        raise KeyError(f"{name!r} is not one of {', '.join(r.name for r in self.results)}")
+
+    @property
+    def probabilities(self) -> dict[str, float]:
+        """Calibrated probability of each class."""
+        return {result.name: result.probability for result in self.results}
 
     @property
     def positive(self) -> tuple[ClassResult, ...]:
@@ -126,6 +142,27 @@ class Classification:
             "reasons": list(self.reasons),
             "model": self.model,
         }
+
+    def to_dataframe(self) -> pd.DataFrame:
+        """One row per class, indexed by its name: probability, threshold, positive, close ..."""
+        import pandas as pd
+
+        rows = [asdict(result) | {"close": result.close} for result in self.results]
+        return pd.DataFrame(rows).set_index("name")
+
+    def __repr__(self) -> str:
+        found = ", ".join(f"{r.name} {r.probability:.2f}" for r in self.positive) or "none"
+        return f"<Classification: {found}; {self.verdict}>"
+
+    def _repr_html_(self) -> str:
+        from ecg4u.notebook import list_html, table_html
+
+        rows = [
+            (r.name, f"{r.probability:.3f}", f"{r.threshold:.3f}", "found" if r.positive else "")
+            for r in self.results
+        ]
+        table = table_html(("Class", "Probability", "Threshold", ""), rows)
+        return table + list_html(self.reasons + self.warnings)
 
 
 class Classifier:
@@ -287,22 +324,26 @@ def default_classifier() -> Classifier:
     return Classifier()
 
 
-def classify(record: ECGRecord) -> Classification:
-    """Nine classes of a record with the shipped weights.
+def classify(source: ECGSource, *, page: int = 1) -> Classification:
+    """Nine classes of an ECG with the shipped weights; a page is digitized first.
+
+    Parameters
+    ----------
+    source : `ECGRecord`, path of a record file, or a page as `ecg4u.digitize` takes it
+    page : int
+        Which page of a file with several, from 1.
 
     Raises
     ------
-    UnreadableInputError
-        If the record's rate or length is beyond what a record can be.
+    ECG4UError
+        A typed error where the input cannot be read, is no ECG, or is too poor.
     TypeError
-        If ``record`` is no `ECGRecord`.
+        If ``source`` is none of these.
     """
-    if not isinstance(record, ECGRecord):
-        raise TypeError(
-            f"classify needs an ECGRecord, not {type(record).__name__}: ecg4u.digitize gives one "
-            "of a page, ecg4u.read_record of a signal file"
-        )
-    return default_classifier().classify(record)
+    from ecg4u.sources import as_record
+
+    record = as_record(source, page=page)
+    return replace(default_classifier().classify(record), warnings=record.warnings)
 
 
 def _read_card(folder: Path) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from ecg4u.digitize.einthoven import reconciled
 from ecg4u.io import read_record
 from ecg4u.record import EINTHOVEN, LEADS
 
-RECORD = sorted(Path("data/records").glob("*.hea"))[0]
+RECORD = sorted((Path(__file__).parents[2] / "data" / "records").glob("*.hea"))[0]
 
 
 @pytest.fixture(scope="module")

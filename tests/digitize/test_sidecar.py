@@ -16,8 +16,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import ecg4u.digitize.pipeline as pipeline
 from ecg4u.analysis import analyse
+from ecg4u.digitize import pipeline
 from ecg4u.digitize.overlay import overlay
 from ecg4u.digitize.pipeline import digitize_page
 from ecg4u.digitize.restore import page_grade, restored

@@ -386,7 +386,7 @@ def test_st_beside_a_wide_qrs_that_is_no_known_block_is_told_with_a_doubt(width,
 
 
 def test_an_explanation_prints_as_its_reading_and_not_as_its_numbers(sinus):
-    why = explain(sinus)
+    why = explain(sinus, classes=())
     lines = str(why).splitlines()
     assert lines[0] == "Rate:"
     assert [line[2:] for line in lines if line.startswith("  ")] == [s.text for s in why.reading]

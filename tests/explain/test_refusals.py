@@ -18,7 +18,7 @@ NOT_READABLE = {
 @pytest.mark.parametrize("classified", [True, False])
 def test_what_cannot_be_read_is_not_measured(name: str, classified: bool) -> None:
     record = ECGRecord(NOT_READABLE[name], 500.0)
-    said = explain(record, classify(record) if classified else None)
+    said = explain(record, classify(record)) if classified else explain(record, classes=())
     assert [sentence.section for sentence in said.reading] == ["Conclusion"]
     assert said.reading[0].text.startswith("This signal cannot be read as an ECG")
     assert {row.outcome for row in said.criteria if row.decides} == {"cannot tell"}

@@ -27,9 +27,9 @@ def test_shipped_weights_answer_all_nine_classes_in_order(
         assert result.positive == (result.probability >= result.threshold)
 
 
-def test_a_path_is_no_record() -> None:
-    with pytest.raises(TypeError, match=r"ecg4u\.digitize gives one"):
-        classify("page.jpg")  # type: ignore[arg-type]
+def test_what_is_neither_record_nor_page_is_refused() -> None:
+    with pytest.raises(TypeError, match="path or a file's bytes"):
+        classify(3)  # type: ignore[arg-type]
 
 
 def test_the_weights_are_no_chance(classifier: Classifier, records: Records) -> None:

@@ -1,0 +1,53 @@
+"""What each feature is, in one sentence: the last column of the feature table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+GLOBAL: Mapping[str, str] = {
+    "beats": "QRS complexes found over all leads.",
+    "rate": "60 s over the mean RR interval.",
+    "rr_range": "Longest less shortest RR interval.",
+    "rr_irregularity": "RMSSD of the RR intervals over their mean.",
+    "rr_change": "Median relative change between successive RR intervals of usual beats.",
+    "pvc": "Early beats that are wide or of another shape, without a P wave of their own.",
+    "pac": "Early beats of the usual shape.",
+    "p_correlation": "Mean correlation of the window 280 to 70 ms before R between beats.",
+    "p_probability": "Highest mean P-wave probability before the QRS, median over the leads.",
+    "p_presence": "Logistic model of P correlation, P probability and RR change; under 0.5: no P.",
+    "pr": "P onset to QRS onset of the median beat.",
+    "p_duration": "P onset to P end of the median beat.",
+    "qrs": "QRS onset to QRS end of the median beat, over all leads.",
+    "qt": "QRS onset to T end of the median beat.",
+    "qtc_bazett": "QT over the square root of RR in s (Bazett 1920).",
+    "qtc_fridericia": "QT over the cube root of RR in s (Fridericia 1920).",
+    "axis": "Frontal axis of the net QRS area in two limb leads.",
+    "p_axis": "Frontal axis of the net P area in two limb leads.",
+    "nk_beats": "R peaks that NeuroKit2 finds in the lead that shows most.",
+    "nk_agreement": "F1 of NeuroKit2's R peaks and ours in that lead, within 75 ms.",
+    "nk_rr_cvsd": "RMSSD over the mean RR interval, of NeuroKit2's R peaks.",
+    "nk_rr_cvnn": "SD over the mean RR interval, of NeuroKit2's R peaks.",
+    "nk_rr_sampen": "Sample entropy of NeuroKit2's RR intervals (m = 2, r = 0.2 SD).",
+    "nk_rr_shannon": "Shannon entropy of NeuroKit2's RR intervals in six bins.",
+    "nk_p_share": "Share of beats with a P peak by NeuroKit2's delineation by prominence.",
+    "nk_quality": "Mean of NeuroKit2's ecg_quality: 1 where beats are alike.",
+}
+LEAD: Mapping[str, str] = {
+    "q": "Amplitude of the Q wave.",
+    "r": "Amplitude of the R wave.",
+    "s": "Amplitude of the S wave.",
+    "r_prime": "Amplitude of a second R wave.",
+    "p": "Amplitude of the P wave against the line from its onset to its end.",
+    "t": "Amplitude of the T wave.",
+    "j": "Level at the J point (QRS end).",
+    "st60": "Level 60 ms after the J point.",
+    "st_slope": "Slope of the ST segment.",
+    "s_ms": "Duration of the S wave.",
+    "r_peak_time": "QRS onset to the peak of the last R wave.",
+    "notches": "Notches of the R wave.",
+    "slurred": "1 where the R wave is slurred.",
+    "rsr": "1 where a second R wave follows the S wave.",
+    "terminal": "Mean level of the last part of the QRS.",
+    "qrs_area": "Net area of the QRS.",
+    "p_area": "Net area of the P wave.",
+}

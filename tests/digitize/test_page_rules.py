@@ -1,0 +1,102 @@
+"""Single rules and constants of the digitizer, each where it decides."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from test_trace import PITCH, PX, WIDTH, page, traced
+
+from ecg4u.digitize.layout import find_layout
+from ecg4u.digitize.result import Label, RowSegment
+from ecg4u.digitize.sheet import paper_mask
+from ecg4u.digitize.signal import SegmentSignal, columns_are_simultaneous
+from ecg4u.digitize.stroke import FINE, centre_line
+from ecg4u.digitize.trace import RowPath, trace_rows
+
+cv2 = pytest.importorskip("cv2")
+
+
+def beats_mv(times_s: list[float], length_s: float) -> np.ndarray:
+    t = np.arange(round(length_s * 500)) / 500
+    return sum(np.exp(-0.5 * ((t - at) / 0.012) ** 2) for at in times_s)  # type: ignore[return-value]
+
+
+def part(lead: str, row: int, start_s: float, signal: np.ndarray, rhythm: bool) -> SegmentSignal:
+    segment = RowSegment(lead, row, 0.0, 1.0, start_s, "label", 0.9, rhythm)
+    return SegmentSignal(segment, signal, np.ones(len(signal)), np.zeros((len(signal), 2)))
+
+
+@pytest.mark.parametrize("repeats", [True, False])
+def test_the_rhythm_strip_tells_whether_columns_show_the_same_seconds(repeats: bool) -> None:
+    times = [0.4, 1.3, 1.9, 3.0, 3.7, 4.6, 5.2, 6.4, 7.0, 8.1, 8.7, 9.6]
+    strip = part("II", 2, 0.0, beats_mv(times, 10.0), True)
+    first = part("I", 0, 0.0, beats_mv(times, 5.0), False)
+    shown = times if repeats else [t - 5.0 for t in times]
+    second = part("V1", 0, 5.0, beats_mv(shown, 5.0), False)
+    assert columns_are_simultaneous([first, second, strip]) is repeats
+
+
+def test_paper_without_grid_belongs_to_the_page_and_a_table_of_another_colour_does_not() -> None:
+    image = np.full((60, 120, 3), (250, 235, 232), np.uint8)  # pale pink paper
+    image[:, 80:] = (235, 205, 150)  # wood beside it
+    y, x = np.mgrid[0:60, 0:120].astype(float)
+    gridded = np.zeros((60, 120), dtype=bool)
+    gridded[5:55, 10:50] = True
+    paper = paper_mask(image, np.stack([x, y], axis=-1), gridded)
+    assert paper[30, 65]
+    assert not paper[30, 100]
+
+
+def test_a_wave_narrower_than_the_pen_keeps_its_height() -> None:
+    """A pen of 6 px draws a spike that is 2 px wide: only its rounded tip shows how high it is."""
+    pen, n = 6.0, 80 * FINE
+    x = np.arange(n) / FINE
+    truth = 60.0 - 25.0 * np.exp(-0.5 * ((x - 40.0) / 1.5) ** 2)
+    offset = np.linspace(-pen / 2, pen / 2, 61)
+    sag = np.sqrt((pen / 2) ** 2 - offset**2)
+    moved = np.array([np.interp(x + o, x, truth) for o in offset])
+    top = (moved - sag[:, None]).min(axis=0)
+    bottom = (moved + sag[:, None]).max(axis=0)
+    found = centre_line(top, bottom, pen)
+    assert np.abs(found - truth)[4 * FINE : -4 * FINE].max() < 1.2
+
+
+def test_writing_that_keeps_no_time_is_no_row() -> None:
+    ink, _ = page(rows=4)
+    x = np.arange(WIDTH)
+    wild = np.random.default_rng(3).normal(0, 1, WIDTH)
+    y = PITCH * 4.5 + 25 * np.convolve(wild, np.ones(15) / 4, mode="same")
+    low = np.vstack([ink, np.zeros((PITCH, WIDTH), np.float32)])
+    points = np.round(np.column_stack([x, y])[60:-60] * 16).astype(np.int32)
+    cv2.polylines(low, [points], False, 1.0, 4, cv2.LINE_AA, 4)
+    assert len(traced(low)) == 4
+
+
+def paths(rows: int = 3) -> list[RowPath]:
+    """Three rows as the tracer finds them."""
+    from ecg4u.digitize.result import InkMap
+
+    ink, _ = page(rows)
+    wide = np.tile(ink, (1, 2))
+    blank = np.zeros_like(wide)
+    return list(trace_rows(InkMap(wide, blank, blank), PX))
+
+
+def named(names: dict[str, tuple[float, float]]) -> tuple[Label, ...]:
+    return tuple(Label(n, 0.97, (x, y - 12.0, x + 40.0, y + 12.0)) for n, (x, y) in names.items())
+
+
+def test_names_where_a_layout_has_none_speak_against_it() -> None:
+    """Three rows in four columns, named so; read as one column, nine names would be left over."""
+    found = paths()
+    first, last = found[0].extent
+    step = (last - first) / 4
+    order = [["I", "aVR", "V1", "V4"], ["II", "aVL", "V2", "V5"], ["III", "aVF", "V3", "V6"]]
+    names = {
+        name: (first + column * step + 20.0, found[row].baseline - 60.0)
+        for row, line in enumerate(order)
+        for column, name in enumerate(line)
+    }
+    layout = find_layout(found, [], named(names), PX, 25.0)
+    assert layout.name == "3x4"
+    assert [s.lead for s in layout.segments if s.row == 0] == order[0]

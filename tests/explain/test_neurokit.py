@@ -1,0 +1,80 @@
+"""NeuroKit2 beside our own features: values where it works, reasons where it would raise."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from made_hearts import as_3x4, train
+
+from ecg4u.explain import explain, measure_features
+from ecg4u.explain.neurokit import UNITS, agreement, disagreement, longest_stretch
+from ecg4u.record import LEADS, ECGRecord
+
+
+def test_it_finds_the_beats_that_were_drawn(sinus: ECGRecord) -> None:
+    found = measure_features(sinus, neurokit=True)
+    assert found.value("nk_beats") == found.value("beats")
+    assert found.value("nk_agreement") == 1.0
+    assert found.value("nk_rr_cvsd") == pytest.approx(found.value("rr_irregularity"), abs=0.02)
+    assert found.value("nk_p_share") > 0.8
+
+
+def test_irregular_rhythm_raises_each_measure_of_it() -> None:
+    times = 0.5 + np.cumsum(np.random.default_rng(1).uniform(0.5, 1.1, 30))
+    irregular = measure_features(train(r_times=times[times < 9.4]), neurokit=True)
+    regular = measure_features(train(), neurokit=True)
+    for key in ("nk_rr_cvsd", "nk_rr_cvnn"):
+        assert irregular.value(key) > regular.value(key) + 0.1
+
+
+def test_a_page_is_read_on_its_rhythm_strip(sinus: ECGRecord) -> None:
+    found = measure_features(as_3x4(sinus), neurokit=True)
+    assert found.value("nk_beats") == found.value("beats")
+
+
+@pytest.mark.parametrize(
+    ("name", "signal"),
+    [
+        ("flat", np.zeros((5000, 12))),
+        ("short", np.random.default_rng(0).normal(0, 0.1, (1000, 12))),
+        ("nothing", np.full((5000, 12), np.nan)),
+        ("one step", np.repeat(np.arange(5000)[:, None] > 2500, 12, axis=1).astype(float)),
+    ],
+)
+def test_what_it_cannot_measure_is_unknown_with_a_reason(name: str, signal: np.ndarray) -> None:
+    found = measure_features(ECGRecord(signal), neurokit=True).globals
+    for key in UNITS:
+        assert found[key].value is not None or found[key].reason, (name, key)
+    assert found["nk_rr_cvsd"].value is None
+
+
+def test_it_is_measured_only_when_asked_for(sinus: ECGRecord) -> None:
+    assert "nk_beats" not in measure_features(sinus).globals
+    assert "nk_beats" in explain(sinus, classes=(), neurokit=True).features.globals
+
+
+def test_the_longest_stretch_is_that_of_lead_ii_where_others_show_as_much() -> None:
+    signal = np.zeros((5000, 12))
+    found = longest_stretch(signal)
+    assert found is not None
+    assert LEADS[found[0]] == "II"
+    signal[2000, :] = np.nan
+    signal[:, 6] = 0.0
+    assert longest_stretch(signal) == (6, slice(0, 5000))
+
+
+def test_disagreement_is_said() -> None:
+    features = dict(measure_features(train(), neurokit=True).globals)
+    assert disagreement(features) == ""
+    features["nk_agreement"] = replace(features["nk_agreement"], value=0.8)
+    assert "80 %" in disagreement(features)
+
+
+def test_agreement_is_f1_within_75_ms() -> None:
+    ours = np.array([100.0, 500.0, 900.0])
+    assert agreement(ours, np.array([100, 537, 900])) == 1.0
+    assert agreement(ours, np.array([100, 539, 900])) == pytest.approx(2 / 3)
+    assert agreement(ours, np.array([100, 900])) == pytest.approx(0.8)
+    assert agreement(ours, np.array([], dtype=int)) == 0.0

@@ -1,0 +1,252 @@
+"""Breaks ten modules on purpose, one line at a time: do the nearest tests notice?
+
+    python -m tests.mutation                 # the named mutants
+    python -m tests.mutation --sample 40     # and 40 drawn ones (numbers, signs, comparisons)
+
+Nothing on disk is changed: each mutant lives in a forked process that compiles the broken source
+(Linux and macOS). Writes ``benchmarks/results/mutation.md``. A mutant is killed when a test fails.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import importlib.machinery
+import os
+import random
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+ROOT = Path(__file__).parents[1]
+OUT = ROOT / "benchmarks" / "results" / "mutation.md"
+LONGEST_S = 600
+"""A mutant that loops is noticed, too."""
+
+NEAREST = {
+    "model/classifier.py": ("tests/model/test_ensemble.py", "tests/model/test_classifier.py"),
+    "model/aggregate.py": ("tests/model/test_classifier.py",),
+    "explain/global_features.py": ("tests/explain/test_rules.py", "tests/explain/test_features.py"),
+    "explain/criteria.py": ("tests/explain/test_rules.py", "tests/explain/test_criteria.py"),
+    "explain/measure.py": ("tests/explain/test_rules.py", "tests/explain/test_beats.py"),
+    "explain/neurokit.py": ("tests/explain/test_neurokit.py",),
+    "digitize/sheet.py": ("tests/digitize/test_page_rules.py",),
+    "digitize/stroke.py": ("tests/digitize/test_page_rules.py", "tests/digitize/test_trace.py"),
+    "digitize/einthoven.py": ("tests/digitize/test_einthoven.py",),
+    "digitize/signal.py": ("tests/digitize/test_page_rules.py", "tests/digitize/test_pipeline.py"),
+    "digitize/trace.py": ("tests/digitize/test_page_rules.py", "tests/digitize/test_trace.py"),
+    "digitize/layout.py": ("tests/digitize/test_page_rules.py", "tests/digitize/test_layout.py"),
+    "digitize/refine.py": ("tests/digitize/test_grid.py",),
+    "digitize/restore.py": ("tests/digitize/test_pipeline.py",),
+}
+SAMPLED = (
+    "model/classifier.py", "model/aggregate.py", "explain/global_features.py",
+    "explain/measure.py", "explain/neurokit.py", "digitize/sheet.py", "digitize/stroke.py",
+    "digitize/einthoven.py", "digitize/signal.py", "digitize/trace.py",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """A module of the package (by its path in it), and one change of its source."""
+
+    what: str
+    module: str
+    old: str
+    new: str
+
+    def source(self) -> str:
+        """The broken source."""
+        text = (ROOT / "ecg4u" / self.module).read_text()
+        assert text.count(self.old) == 1, f"{self.what}: not found once in {self.module}"
+        return text.replace(self.old, self.new)
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A mutant drawn from a module's syntax tree: its ``n``-th place that can be changed."""
+
+    what: str
+    module: str
+    text: str
+
+    def source(self) -> str:
+        """The broken source."""
+        return self.text
+
+
+NAMED = (
+    Mutant("one network answers alone", "model/classifier.py",
+           "self.member_log_odds(inputs).mean(axis=0)", "self.member_log_odds(inputs)[0]"),
+    Mutant("one network is loaded", "model/classifier.py",
+           'for member in card["members"]:', 'for member in card["members"][:1]:'),
+    Mutant("calibration without bias", "model/classifier.py",
+           "logits * self._scale + self._bias", "logits * self._scale"),
+    Mutant("calibration without scale", "model/classifier.py",
+           "logits * self._scale + self._bias", "logits + self._bias"),
+    Mutant("Bazett by the cube root", "explain/global_features.py",
+           '("qtc_bazett", 1 / 2)', '("qtc_bazett", 1 / 3)'),
+    Mutant("normal axis to 100 degrees", "explain/criteria.py",
+           'between("axis", -30, 90', 'between("axis", -30, 100'),
+    Mutant("normal axis from -45 degrees", "explain/criteria.py",
+           'between("axis", -30, 90', 'between("axis", -45, 90'),
+    Mutant("P onset by the middle lead", "explain/measure.py", '"P on": 0.25', '"P on": 0.5'),
+    Mutant("tall beats do not count", "explain/measure.py",
+           "(wider or size[i] >= TALL)", "wider"),
+    Mutant("an early beat need not be alone", "explain/measure.py",
+           "early < EARLY and _lone(rr, i, around)", "early < EARLY"),
+    Mutant("wood is paper", "digitize/sheet.py", "PAPER_COLOUR = 14.0", "PAPER_COLOUR = 60.0"),
+    Mutant("the centre line is not settled", "digitize/stroke.py",
+           "    centre = _settled(centre, _nearest(top), _nearest(bottom), pen / 2)\n", ""),
+    Mutant("columns never repeat", "digitize/signal.py",
+           "float(np.mean(votes)) > 0.2", "False"),
+    Mutant("writing that keeps no time is a row", "digitize/trace.py",
+           "tuple(_in_step(_single(kept, px_per_mm), px_per_mm))",
+           "tuple(_single(kept, px_per_mm))"),
+    Mutant("limb leads are not reconciled", "digitize/restore.py",
+           "return np.where(signal == read, better, signal)", "return signal"),
+    Mutant("names without a place cost nothing", "digitize/layout.py",
+           "UNPLACED_SHARE = 0.8", "UNPLACED_SHARE = 0.0"),
+    Mutant("names far from their row cost nothing", "digitize/layout.py",
+           "FAR_LABEL_COST_PER_MM = 0.05", "FAR_LABEL_COST_PER_MM = 0.0"),
+)  # fmt: skip
+"""Faults that no test noticed once."""
+
+
+class _Places(ast.NodeTransformer):
+    """Counts the places that can be changed, and changes number ``at``."""
+
+    SWAPPED: ClassVar[dict[type, type]] = {
+        ast.Lt: ast.GtE, ast.LtE: ast.Gt, ast.Gt: ast.LtE, ast.GtE: ast.Lt,
+        ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.Div, ast.Div: ast.Mult,
+    }  # fmt: skip
+
+    def __init__(self, at: int = -1) -> None:
+        self.at, self.count, self.said = at, 0, ""
+
+    def _here(self, node: Any) -> bool:
+        self.count += 1
+        if self.count - 1 != self.at:
+            return False
+        self.said = f"line {node.lineno}: `{ast.unparse(node)[:60]}`"
+        return True
+
+    def visit_Constant(self, node: ast.Constant) -> ast.AST:
+        number = isinstance(node.value, (int, float)) and not isinstance(node.value, bool)
+        if number and self._here(node):
+            value: Any = node.value
+            return ast.copy_location(ast.Constant(value * 2 + 1), node)
+        return node
+
+    def visit_Compare(self, node: ast.Compare) -> ast.AST:
+        if type(node.ops[0]) in self.SWAPPED and self._here(node):
+            node.ops[0] = self.SWAPPED[type(node.ops[0])]()
+        return self.generic_visit(node)
+
+    def visit_BinOp(self, node: ast.BinOp) -> ast.AST:
+        if type(node.op) in self.SWAPPED and self._here(node):
+            node.op = self.SWAPPED[type(node.op)]()
+        return self.generic_visit(node)
+
+    def visit_arguments(self, node: ast.arguments) -> ast.AST:
+        return node
+
+
+def drawn(count: int, seed: int = 0) -> list[Drawn]:
+    """``count`` mutants, as many from each of the ten modules."""
+    rng = random.Random(seed)
+    out = []
+    for i in range(count):
+        module = SAMPLED[i % len(SAMPLED)]
+        text = (ROOT / "ecg4u" / module).read_text()
+        places = _Places()
+        places.visit(ast.parse(text))
+        change = _Places(rng.randrange(places.count))
+        tree = ast.fix_missing_locations(change.visit(ast.parse(text)))
+        out.append(Drawn(change.said, module, ast.unparse(tree)))
+    return out
+
+
+def killed(mutant: Mutant | Drawn) -> bool:
+    """Whether a test of the module fails on the mutant."""
+    source = mutant.source()
+    child = os.fork()
+    if child == 0:
+        os._exit(_tested(mutant.module, source))
+    began = time.monotonic()
+    while time.monotonic() - began < LONGEST_S:
+        done, status = os.waitpid(child, os.WNOHANG)
+        if done:
+            return status != 0
+        time.sleep(0.05)
+    os.kill(child, 9)
+    os.waitpid(child, 0)
+    return True
+
+
+def _tested(module: str, source: str) -> int:
+    import pytest
+
+    path = str(ROOT / "ecg4u" / module)
+    usual = importlib.machinery.SourceFileLoader.get_code
+
+    def get_code(self: Any, name: str) -> Any:
+        if self.path == path:
+            return compile(source, path, "exec")
+        return usual(self, name)
+
+    importlib.machinery.SourceFileLoader.get_code = get_code  # type: ignore[method-assign]
+    quiet = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(quiet, 1)
+    os.dup2(quiet, 2)
+    tests = [str(ROOT / test) for test in NEAREST[module]]
+    return int(pytest.main(["-q", "-x", "-p", "no:cacheprovider", *tests]))
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--sample", type=int, default=0)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--only", default="", help="named mutants whose module holds this")
+    parser.add_argument("--trust", action="store_true", help="the tests are known to pass")
+    given = parser.parse_args()
+    sys.path.insert(0, str(ROOT))
+    # What every child needs is loaded once; nothing of ecg4u.
+    import cv2  # noqa: F401
+    import hypothesis  # noqa: F401
+    import safetensors.torch  # noqa: F401
+    import scipy.ndimage
+    import scipy.signal
+    import scipy.sparse.linalg  # noqa: F401
+
+    assert "ecg4u" not in sys.modules
+    mutants: list[Mutant | Drawn] = [
+        *(m for m in NAMED if given.only in m.module),
+        *drawn(given.sample, given.seed),
+    ]
+    for module in dict.fromkeys(m.module for m in mutants if not given.trust):
+        whole = Drawn("as it is", module, (ROOT / "ecg4u" / module).read_text())
+        if killed(whole):
+            raise SystemExit(f"The tests nearest to {module} fail before anything is broken.")
+    rows = []
+    for mutant in mutants:
+        dead = killed(mutant)
+        rows.append((mutant, dead))
+        print("killed  " if dead else "SURVIVED", mutant.module, mutant.what, flush=True)
+    dead = sum(d for _, d in rows)
+    lines = [
+        f"<!-- python -m tests.mutation --sample {given.sample} --seed {given.seed} -->",
+        f"{dead} of {len(rows)} mutants killed ({100 * dead / max(len(rows), 1):.0f} %).",
+        "",
+        "| module | mutant | killed |",
+        "|---|---|---|",
+        *(f"| {m.module} | {m.what} | {'yes' if d else '**no**'} |" for m, d in rows),
+    ]
+    OUT.write_text("\n".join(lines) + "\n")
+
+
+if __name__ == "__main__":
+    main()
