@@ -7,9 +7,9 @@ import pytest
 from test_trace import PITCH, PX, WIDTH, page, traced
 
 from ecg4u.digitize.layout import find_layout
-from ecg4u.digitize.result import Label, RowSegment
+from ecg4u.digitize.result import Label, Layout, RowSegment
 from ecg4u.digitize.sheet import paper_mask
-from ecg4u.digitize.signal import SegmentSignal, columns_are_simultaneous
+from ecg4u.digitize.signal import SegmentSignal, in_time
 from ecg4u.digitize.stroke import FINE, centre_line
 from ecg4u.digitize.trace import RowPath, trace_rows
 
@@ -26,14 +26,31 @@ def part(lead: str, row: int, start_s: float, signal: np.ndarray, rhythm: bool) 
     return SegmentSignal(segment, signal, np.ones(len(signal)), np.zeros((len(signal), 2)))
 
 
-@pytest.mark.parametrize("repeats", [True, False])
-def test_the_rhythm_strip_tells_whether_columns_show_the_same_seconds(repeats: bool) -> None:
-    times = [0.4, 1.3, 1.9, 3.0, 3.7, 4.6, 5.2, 6.4, 7.0, 8.1, 8.7, 9.6]
-    strip = part("II", 2, 0.0, beats_mv(times, 10.0), True)
-    first = part("I", 0, 0.0, beats_mv(times, 5.0), False)
-    shown = times if repeats else [t - 5.0 for t in times]
-    second = part("V1", 0, 5.0, beats_mv(shown, 5.0), False)
-    assert columns_are_simultaneous([first, second, strip]) is repeats
+TIMES = [0.4, 1.3, 1.9, 3.0, 3.7, 4.6, 5.2, 6.4, 7.0, 8.1, 8.7, 9.6]
+OTHER = [0.85, 1.6, 2.4, 3.35, 4.15, 4.95, 5.7, 6.05, 7.6, 7.85, 8.4, 9.2]
+
+
+def starts(second: list[float], strip: list[float]) -> tuple[list[float], tuple[str, ...]]:
+    """When a first and a second column and the strip begin, as decided, and what is said."""
+    parts = [
+        part("I", 0, 0.0, beats_mv(TIMES, 5.0), False),
+        part("V1", 0, 5.0, beats_mv(second, 5.0), False),
+        part("II", 2, 0.0, beats_mv(strip, 10.0), True),
+    ]
+    layout = in_time(Layout("1x2+1", tuple(p.segment for p in parts), 1.0), parts)
+    return [segment.start_s for segment in layout.segments], layout.warnings
+
+
+def test_the_rhythm_strip_tells_which_seconds_the_columns_show() -> None:
+    later = [t - 5.0 for t in TIMES]
+    assert starts(later, TIMES) == ([0.0, 5.0, 0.0], ())
+    assert starts(TIMES, TIMES) == ([0.0, 0.0, 0.0], ())
+
+
+def test_a_strip_of_another_time_follows_the_columns() -> None:
+    found, said = starts([t - 5.0 for t in TIMES], OTHER)
+    assert found == [0.0, 5.0, 10.0]
+    assert "another time" in said[0]
 
 
 def test_paper_without_grid_belongs_to_the_page_and_a_table_of_another_colour_does_not() -> None:
@@ -79,7 +96,7 @@ def paths(rows: int = 3) -> list[RowPath]:
     ink, _ = page(rows)
     wide = np.tile(ink, (1, 2))
     blank = np.zeros_like(wide)
-    return list(trace_rows(InkMap(wide, blank, blank), PX))
+    return list(trace_rows(InkMap(wide, blank, blank, blank), PX))
 
 
 def named(names: dict[str, tuple[float, float]]) -> tuple[Label, ...]:

@@ -145,7 +145,7 @@ OTHER = MeasuredFinding("axis_left", "other", "Left axis deviation", "-45°", "l
 
 
 def why(*findings: MeasuredFinding):
-    return replace(explain(train()), findings=findings, criteria=())
+    return replace(explain(train(), classes=()), findings=findings, criteria=())
 
 
 def test_the_summary_goes_from_urgent_to_doubt() -> None:
