@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from ecg4u.digitize.result import FloatArray, InkMap
 
@@ -86,8 +87,11 @@ class Straight:
 
 
 UPRIGHT = Straight((10, 1), 12, 0.7, 0.3, (3, 3))
-LEVEL = Straight((1, 50), 300, 0.85, 0.85, (5, 3))
+LEVEL = Straight((1, 50), 800, 0.9, 0.9, (5, 3))
 IN_LINE_PX = 4.0
+CORNER_PX = 260
+PLATEAU_PX = 18
+COVERED = 0.9
 PULSE_ODDS = 3.0
 """A pulse taken for print is the gain lost; print taken for a pulse does less harm."""
 CROSSED_PX = (3, 15)
@@ -360,7 +364,21 @@ def _straight(strokes: FloatArray, seen: InkMap, kind: Straight) -> FloatArray:
     middle = stats[:, cv2.CC_STAT_LEFT] + stats[:, cv2.CC_STAT_WIDTH] / 2
     in_line = np.abs(middle[:, None] - middle[found]).min(axis=1, initial=np.inf) < IN_LINE_PX
     found |= long & in_line & (votes > kind.share_in_line)
+    for k in np.flatnonzero(found & (length < CORNER_PX)):
+        found[k] = not _turns(strokes, stats[k])
     return np.asarray(cv2.dilate(found[label].astype(np.float32), rim))
+
+
+def _turns(strokes: FloatArray, stats: npt.NDArray[np.int32]) -> bool:
+    """Whether a level stroke begins at an upright one's upper end, as a pulse's plateau does."""
+    x0, top, width = int(stats[0]), int(stats[1]), int(stats[2])
+    band = strokes[max(0, top - 4) : top + 6]
+    left = band[:, max(0, x0 - PLATEAU_PX) : max(0, x0 - 2)]
+    right = band[:, x0 + width + 2 : x0 + width + PLATEAU_PX]
+    return any(
+        side.shape[1] > PLATEAU_PX / 2 and bool((side.max(axis=0) > STROKE).mean() > COVERED)
+        for side in (left, right)
+    )
 
 
 def _surely(likely: FloatArray) -> FloatArray:
