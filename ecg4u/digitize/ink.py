@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from ecg4u.digitize.result import FloatArray, InkMap
 
@@ -86,8 +87,13 @@ class Straight:
 
 
 UPRIGHT = Straight((10, 1), 12, 0.7, 0.3, (3, 3))
-LEVEL = Straight((1, 50), 300, 0.85, 0.85, (5, 3))
+LEVEL = Straight((1, 50), 800, 0.9, 0.9, (5, 3))
 IN_LINE_PX = 4.0
+CORNER_PX = 260
+PLATEAU_PX = 18
+COVERED = 0.9
+PULSE_ODDS = 3.0
+"""A pulse taken for print is the gain lost; print taken for a pulse does less harm."""
 CROSSED_PX = (3, 15)
 """A trace that goes on beyond so broad a line goes on below it."""
 BENT_PX = 2.5
@@ -315,8 +321,8 @@ def joined_ink(
 
     The network says which ink is trace, which is writing, which a separator or another straight
     line of print; the strokes, whose edges are sharper, say where it stands. Where a trace crosses
-    print it stays trace. Ink that the network knows nothing of, such as a stain, is kept at
-    `UNSURE`.
+    print it stays trace. Straight print may be a pulse's, too: its shape will tell. Ink that the
+    network knows nothing of, such as a stain, is kept at `UNSURE`.
     """
     import cv2
 
@@ -330,7 +336,8 @@ def joined_ink(
     left = ink * (1.0 - straight * (1.0 - _surely(likely)))
     crossing = cv2.morphologyEx(left, cv2.MORPH_CLOSE, np.ones(CROSSED_PX, np.uint8))
     trace = np.where(straight > 0, np.minimum(ink, crossing), left).astype(np.float32)
-    return InkMap(trace, _with_boxes(seen.text, boxes), seen.pulse, seen.separator)
+    pulse = np.maximum(seen.pulse, strokes * straight)
+    return InkMap(trace, _with_boxes(seen.text, boxes), pulse, seen.separator)
 
 
 def _straight(strokes: FloatArray, seen: InkMap, kind: Straight) -> FloatArray:
@@ -345,7 +352,7 @@ def _straight(strokes: FloatArray, seen: InkMap, kind: Straight) -> FloatArray:
     ink = cv2.morphologyEx((strokes > STROKE).astype(np.uint8), cv2.MORPH_OPEN, stretch)
     count, label, stats, _ = cv2.connectedComponentsWithStats(ink)
     inked = ink > 0
-    line = (seen.separator > np.maximum(seen.trace, seen.pulse))[inked]
+    line = (seen.separator > np.maximum(seen.trace, PULSE_ODDS * seen.pulse))[inked]
     area = np.maximum(stats[:, cv2.CC_STAT_AREA], 1)
     votes = np.bincount(label[inked], line, count) / area
     sides = stats[:, [cv2.CC_STAT_WIDTH, cv2.CC_STAT_HEIGHT]]
@@ -357,7 +364,21 @@ def _straight(strokes: FloatArray, seen: InkMap, kind: Straight) -> FloatArray:
     middle = stats[:, cv2.CC_STAT_LEFT] + stats[:, cv2.CC_STAT_WIDTH] / 2
     in_line = np.abs(middle[:, None] - middle[found]).min(axis=1, initial=np.inf) < IN_LINE_PX
     found |= long & in_line & (votes > kind.share_in_line)
+    for k in np.flatnonzero(found & (length < CORNER_PX)):
+        found[k] = not _turns(strokes, stats[k])
     return np.asarray(cv2.dilate(found[label].astype(np.float32), rim))
+
+
+def _turns(strokes: FloatArray, stats: npt.NDArray[np.int32]) -> bool:
+    """Whether a level stroke begins at an upright one's upper end, as a pulse's plateau does."""
+    x0, top, width = int(stats[0]), int(stats[1]), int(stats[2])
+    band = strokes[max(0, top - 4) : top + 6]
+    left = band[:, max(0, x0 - PLATEAU_PX) : max(0, x0 - 2)]
+    right = band[:, x0 + width + 2 : x0 + width + PLATEAU_PX]
+    return any(
+        side.shape[1] > PLATEAU_PX / 2 and bool((side.max(axis=0) > STROKE).mean() > COVERED)
+        for side in (left, right)
+    )
 
 
 def _surely(likely: FloatArray) -> FloatArray:

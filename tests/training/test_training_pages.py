@@ -80,6 +80,6 @@ def test_only_the_split_is_used(records: Path) -> None:
 
 def test_pulses_and_straight_print_are_in_many_crops(records: Path) -> None:
     """Rare as they are on a page, crops are taken where they stand."""
-    taken = crops(records, 60, seed=7)
-    assert sum((crop.pulse > 127).any() for crop in taken) > 8
-    assert sum((crop.separator > 127).any() for crop in taken) > 15
+    taken = crops(records, 120, seed=7)
+    assert sum((crop.pulse > 127).any() for crop in taken) > 20
+    assert sum((crop.separator > 127).any() for crop in taken) > 20
