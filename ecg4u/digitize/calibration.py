@@ -153,21 +153,28 @@ def _over_its_foot(
     top = float(np.nanmedian(path.centre[start:stop]))
     reach = BESIDE_FOOT_MM * px_per_mm
     x0, x1 = float(start), float(stop)
-    feet: list[float] = []
+    gains: list[float] = []
     for first, last in level:
         foot = float(np.nanmedian(path.centre[first:last]))
         gain = _standard_gain((foot - top) / px_per_mm)
         if gain is None or abs((foot - top) / px_per_mm - gain) > FOOT_OFF_MM:
             continue
         if 0 <= start - last <= reach:
-            x0, feet = (start + last) / 2, [*feet, foot]
+            x0, gains = (start + last) / 2, [*gains, gain]
         elif 0 <= first - stop <= reach:
-            x1, feet = (first + stop) / 2, [*feet, foot]
-    if not feet:
+            x1, gains = (first + stop) / 2, [*gains, gain]
+    if not gains:
         return None
-    base = float(np.median(feet))
+    base = top + max(gains) * PULSE_MV * px_per_mm
     x0, x1 = (_crossing(path, x, (base + top) / 2, px_per_mm) for x in (x0, x1))
     return Pulse(row, x0, x1, base, top, side)
+
+
+def _taller(px_per_mm: float, *pulses: Pulse | None) -> Pulse | None:
+    """The taller of two measures of one pulse: a broken stroke makes it shorter, never taller."""
+    known = [pulse for pulse in pulses if pulse is not None]
+    usual = [pulse for pulse in known if _standard_gain((pulse.base - pulse.top) / px_per_mm)]
+    return max(usual or known, key=lambda pulse: pulse.base - pulse.top, default=None)
 
 
 def _crossing(path: RowPath, near: float, level: float, px_per_mm: float) -> float:
@@ -207,8 +214,11 @@ def find_pulses(paths: tuple[RowPath, ...], px_per_mm: float) -> tuple[Pulse, ..
         for side, lo, hi, order in ends:
             level = _plateaus(path, lo, hi, px_per_mm)[::order]
             found = [
-                _over_its_foot(path, row, (start, stop), level, side, px_per_mm)
-                or _pulse_at(path, row, start, stop, side, px_per_mm)
+                _taller(
+                    px_per_mm,
+                    _over_its_foot(path, row, (start, stop), level, side, px_per_mm),
+                    _pulse_at(path, row, start, stop, side, px_per_mm),
+                )
                 for start, stop in level
             ]
             good = [

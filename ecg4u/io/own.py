@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import struct
+import sys
 import zlib
 from pathlib import Path
+
+from ecg4u.errors import ECG4UError
+from ecg4u.io.files import open_regular
 
 _MARK = b"Software\0ecg4u overlay"
 _AFTER_IHDR = 33
@@ -25,9 +29,9 @@ def is_own_output(path: str | Path) -> bool:
     path = Path(path)
     if path.suffix.lower() == ".png":
         try:
-            with open(path, "rb") as file:
+            with open_regular(path, max_bytes=sys.maxsize) as file:
                 return _MARK in file.read(_HEAD)
-        except OSError:
+        except ECG4UError:
             return False
     if path.with_suffix(SIDECAR_SUFFIX).exists():
         return not _is_picture(path)
