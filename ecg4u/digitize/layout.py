@@ -42,6 +42,8 @@ PRIOR_CABRERA = 1.0
 PRIOR_PARTIAL = -3.0
 """That rows of a page in a usual order are out of sight, against its order being a free one."""
 MIN_READ_OF_PARTIAL = 3
+FEWEST_LABELLED = 2
+"""Names from which a page is one that prints names, and cells without one are unusual."""
 USUAL_STRIP, UNNAMED = "II", 0.3
 """What a lone row without a name is stored as, and how likely it is that."""
 UNPLACED_SHARE = 0.8
@@ -59,7 +61,7 @@ AHEAD_MM = 6.0
 NEAR_MM = 4
 MOST_PLACES = 4
 UNLABELLED_COST = 1.2
-NO_TRACE_COST, FEWEST_KEPT = 1.5, 2
+NO_TRACE_COST, FEWEST_KEPT = 3.0, 2
 """Log odds against a row that is no trace, and the fewest that must be left."""
 OF_THE_TWELVE = np.array([1e-6 * (name in LEADS) for name in NAMES])
 """A cell of which nothing was read holds one of the twelve leads."""
@@ -275,7 +277,7 @@ def _agreement(scores: Array, names: Sequence[str]) -> float:
     for cell, name in enumerate(names):
         own = scores[cell, NAMES.index(name)] if name else 0.0
         value += own - UNPLACED_SHARE * max(0.0, float(scores[cell].max()) - own)
-        if labelled >= 3 and scores[cell].max() <= READ_SCORE:
+        if labelled >= FEWEST_LABELLED and scores[cell].max() <= READ_SCORE:
             value -= UNLABELLED_COST
     return value
 

@@ -263,7 +263,7 @@ def _read(seen: Pixels, boxes: Sequence[Box], least: float) -> list[Label]:
     rows = probabilities([window(seen, box) for box in boxes])
     best = rows[:, : len(NAMES)].argmax(axis=1)
     return [
-        Label(NAMES[name], float(row[name]), box)
+        Label(NAMES[name].removeprefix("-"), float(row[name]), box)
         for box, row, name in zip(boxes, rows, best, strict=True)
         if row[name] >= least
     ]

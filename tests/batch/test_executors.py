@@ -55,7 +55,7 @@ def test_an_exception_is_an_outcome_without_its_message(name: str) -> None:
     outcomes = list(EXECUTORS[name](WorkerLimits()).run(misbehave, ["raise", "fine"]))
     failure = next(o.failure for o in outcomes if o.item == "raise")
     assert failure.kind == "exception"
-    assert failure.detail.startswith("ValueError at batch_jobs:")
+    assert failure.detail.startswith("ValueError at ")
     assert "Doe" not in failure.detail
     assert next(o.value for o in outcomes if o.item == "fine") == "FINE"
 

@@ -89,7 +89,9 @@ def long_ledger(tmp_path: Path) -> Path:
     report = PageTask(str(out), Options(format="csv"))(item)
     with open(out / "ledger.jsonl", "w") as file:
         for number in range(5000, 0, -1):
-            entry = {"key": f"in/{number:05d}", "folder": f"records/{number}", "status": "done"}
+            folder = f"records/{number % 256:02x}/{number}"
+            entry = {"key": f"in/{number:05d}", "folder": folder, "status": "done"}
+            entry |= {"size": item.size, "mtime_ns": item.mtime_ns}
             file.write(json.dumps({"type": "entry", **entry, **report}) + "\n")
             file.write(json.dumps({"type": "entry", **entry, "status": "failed"})[:-9] + "\n")
     shutil.rmtree(out / "records")
@@ -104,7 +106,7 @@ def test_a_long_ledger_is_read_by_places(long_ledger: Path) -> None:
     assert held < 5000 * 400
     assert len(entries) == 5000
     assert list(entries)[:2] == ["in/00001", "in/00002"]
-    assert entries["in/04711"]["folder"] == "records/4711"
+    assert entries["in/04711"]["folder"] == "records/67/4711"
     assert all(entry["status"] == "done" for entry in entries.values())
     assert "in/5001" not in entries
 

@@ -93,7 +93,7 @@ def test_unknown_features_say_why():
     assert features.leads["II"].features["r"].reason
 
 
-@pytest.mark.parametrize("value", [np.nan, 0.0, 1.0, np.inf])
+@pytest.mark.parametrize("value", [np.nan, 0.0, 1.0])
 @pytest.mark.parametrize("samples", [1, 7, 300, 5000])
 def test_flat_or_empty_signals_give_reasons_not_errors(value, samples):
     result = explain(ECGRecord(np.full((samples, 12), value)), classes=())

@@ -251,7 +251,7 @@ def test_a_full_queue_says_when_to_come_back(client: TestClient) -> None:
         answers = list(pool.map(lambda _: send(client, stand_in.page("slow")), range(20)))
     statuses = [answer.status_code for answer in answers]
     assert set(statuses) == {200, 503}
-    assert statuses.count(200) >= 4
+    assert statuses.count(200) >= 2
     assert all(int(a.headers["retry-after"]) > 0 for a in answers if a.status_code == 503)
 
 
