@@ -248,7 +248,8 @@ def _explanations(geometry: _Geometry, scores: Array) -> list[tuple[float, list[
     read = int((cell_scores.max(axis=1) > READ_SCORE).sum())
     whole = geometry.cells == len(LEADS)
     orders = ((LEADS, PRIOR_STANDARD), (CABRERA, PRIOR_CABRERA))
-    for order, prior in orders if whole or read >= MIN_READ_OF_PARTIAL else ():
+    enough = FEWEST_LABELLED if geometry.columns == 1 else MIN_READ_OF_PARTIAL
+    for order, prior in orders if whole or read >= enough else ():
         prior += 0.0 if whole else PRIOR_PARTIAL
         for first in range(len(LEADS) // geometry.columns - geometry.rows + 1):
             names = _standard(geometry, order, first)
