@@ -219,7 +219,7 @@ def _label_scores(
         against += UNPLACED_SHARE * (1.0 - fit) * gain
         strip = geometry.cells + row - geometry.rows
         cell = row * geometry.columns + column if row < geometry.rows else strip
-        scores[cell, NAMES.index(label.name)] += fit * gain
+        scores[cell, NAMES.index(label.name)] += min(1.0, 2.0 * fit) * gain
     return scores, float(against)
 
 
