@@ -162,6 +162,11 @@ def _strip_follows(result: Digitization) -> str:
     return "" if len(starts) == 4 else f"columns at {sorted(starts)} s"
 
 
+def _calibrated(result: Digitization) -> str:
+    """A lone pulse is the calibration and no part of lead I."""
+    return "" if result.calibration.gain_from == "pulse" else "the pulse was not used"
+
+
 SIGNAL_CHECKS: dict[str, Callable[[Digitization], str]] = {
     "a1": _first_r,
     "b": _no_spikes_at_ends,
@@ -169,6 +174,7 @@ SIGNAL_CHECKS: dict[str, Callable[[Digitization], str]] = {
     "j2": _no_spikes_at_ends,
     "t1": _flat_chest,
     "t2": _no_spikes_at_ends,
+    "h1": _calibrated,
     "i1": _strip_follows,
 }
 
