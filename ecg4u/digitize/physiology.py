@@ -49,7 +49,7 @@ CHEST_REVERSED_R = -0.5
 STRIP_PRIOR = {"II": 1.5, "V1": 1.0, "V5": 0.5}
 STRIP_RARE = -1.0
 """Log odds of the leads that machines print as rhythm strips, and of all others."""
-STRIP_SPREAD, STRIP_MOST = 0.08, 4.0
+STRIP_SPREAD, STRIP_MOST = 0.08, 5.0
 """How far from 1 the correlation of a lead's two copies usually is, and what it counts at most."""
 STRIP_MISREAD = 0.02
 STRIP_CLEARLY = 1.0
