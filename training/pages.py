@@ -45,8 +45,9 @@ class Crop:
 
     ``image`` (S, S, 3) uint8 RGB; ``trace``, ``text``, ``pulse``, ``separator``, ``marks`` (S, S)
     uint8, 255 where the ink is full (``separator``: all straight print; ``marks``: handwriting).
-    ``curves`` are the exact middles of the curves, (n, 2) x, y in px, going on beyond the edges;
-    ``labels`` lead names and their boxes.
+    ``curves`` are the exact middles of the curves, (n, 2) x, y in px, going on beyond the edges,
+    ``rows`` the row of each and ``pen_px`` how thick they were drawn; ``labels`` lead names and
+    their boxes.
     """
 
     image: Pixels
@@ -56,6 +57,8 @@ class Crop:
     separator: Pixels
     marks: Pixels
     curves: tuple[Points, ...]
+    rows: tuple[int, ...]
+    pen_px: float
     labels: tuple[tuple[str, tuple[float, float, float, float]], ...]
 
 
@@ -159,11 +162,11 @@ class PageSampler:
         spots = tuple(_spots(mask, style.px_per_mm) for mask in (drawn.pulse, drawn.separator))
         return TrainingPage(drawn, image, marks, native, severity, sensor, fill, kinds, spots)
 
-    def crop(self, page: TrainingPage) -> Crop:
-        """Take one crop, mostly where there is ink."""
+    def crop(self, page: TrainingPage, centre_mm: Points | None = None) -> Crop:
+        """Take one crop, about a place of the page or mostly where there is ink."""
         rng = self.rng
         size = int(rng.integers(self.sizes[0] // 32, self.sizes[1] // 32 + 1)) * 32
-        warp = _Warp(rng, _place(rng, page, size), size)
+        warp = _Warp(rng, _place(rng, page, size) if centre_mm is None else centre_mm, size)
         scale = page.drawn.px_per_mm
         native = max(16, round(size * page.native_px_per_mm / CROP_PX_PER_MM))
         image = _taken(page.image, warp.way(native) * scale, page.fill)
@@ -176,8 +179,11 @@ class PageSampler:
         drawn = page.drawn
         layers = drawn.trace, drawn.text, drawn.pulse, drawn.separator, page.marks
         trace, text, pulse, separator, marks = (_taken(layer, way, 0) for layer in layers)
-        curves, labels = _curves(page, warp), _labels(page, warp)
-        return Crop(image, trace, text, pulse, separator, marks, curves, labels)
+        rows, curves = _curves(page, warp)
+        pen_px = drawn.style.trace_width * CROP_PX_PER_MM
+        labels = _labels(page, warp)
+        masks = trace, text, pulse, separator, marks
+        return Crop(image, *masks, curves, rows, pen_px, labels)
 
 
 class _Warp:
@@ -298,9 +304,10 @@ def _enlarged(image: Pixels, size: int, rng: np.random.Generator) -> Pixels:
     return np.asarray(cv2.resize(image, (size, size), interpolation=way), np.uint8)
 
 
-def _curves(page: TrainingPage, warp: _Warp) -> tuple[Points, ...]:
+def _curves(page: TrainingPage, warp: _Warp) -> tuple[tuple[int, ...], tuple[Points, ...]]:
+    """The row of each curve about the crop, and the curves."""
     reach = warp.size / CROP_PX_PER_MM * 0.75 + 3
-    near = []
+    rows, near = [], []
     scale = page.drawn.px_per_mm
     for segment in page.drawn.segments:
         x0, y0, x1, y1 = (value / scale for value in segment.box)
@@ -312,8 +319,9 @@ def _curves(page: TrainingPage, warp: _Warp) -> tuple[Points, ...]:
         for run in runs(mm[inside]):
             curve = warp.to_crop(run)
             if ((curve > 0) & (curve < warp.size)).all(axis=1).any():
+                rows.append(segment.row)
                 near.append(curve)
-    return tuple(near)
+    return tuple(rows), tuple(near)
 
 
 def _labels(

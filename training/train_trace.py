@@ -16,6 +16,8 @@ import argparse
 import hashlib
 import json
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -47,6 +49,24 @@ RIVAL = 1.0
 VALIDATION_PAGES = 8
 
 
+@dataclass(frozen=True)
+class Task:
+    """A network to be trained on crops of drawn pages.
+
+    ``group`` (sampler, seed, number, pages) draws inputs and truth; ``loss_of`` takes log odds,
+    truth and inputs.
+    """
+
+    what: str
+    module: str
+    build: Callable[[], nn.Module]
+    weights: Path
+    channels: tuple[str, ...]
+    crop_px: int
+    group: Callable[[PageSampler, int, int, int], tuple[Tensor, Tensor]]
+    loss_of: Callable[[Tensor, Tensor, Tensor], Tensor]
+
+
 def group(sampler: PageSampler, seed: int, number: int, pages: int) -> tuple[Tensor, Tensor]:
     """Crops of a few pages, shuffled: inputs (n, 3, S, S) and truth (n, 4, S, S) in 0..1."""
     import torch
@@ -62,7 +82,7 @@ def group(sampler: PageSampler, seed: int, number: int, pages: int) -> tuple[Ten
     return torch.from_numpy(images), torch.from_numpy(truth).float() / 255
 
 
-def loss_of(logits: Tensor, truth: Tensor) -> Tensor:
+def loss_of(logits: Tensor, truth: Tensor, _: Tensor) -> Tensor:
     """Cross-entropy, heavier near ink and where other straight ink may pass for trace, and Dice."""
     import torch
     from torch.nn import functional
@@ -79,7 +99,7 @@ def loss_of(logits: Tensor, truth: Tensor) -> Tensor:
 
 
 def begin(net: nn.Module, weights: Path) -> str:
-    """Take over the layers of other weights that have the same shape; of the last, its classes.
+    """Take over other weights where layers have kept their kind: of each, what both have.
 
     Returns the SHA-256 of the file.
     """
@@ -88,9 +108,10 @@ def begin(net: nn.Module, weights: Path) -> str:
 
     own = net.state_dict()
     for key, value in load_file(weights).items():
-        if key in own and value.dim() and value.shape[1:] == own[key].shape[1:]:
+        if key in own and value.dim() and value.shape[2:] == own[key].shape[2:]:
+            both = tuple(slice(min(a, b)) for a, b in zip(value.shape, own[key].shape, strict=True))
             with torch.no_grad():
-                own[key][: len(value)] = value
+                own[key][both] = value[both]
     net.load_state_dict(own)
     return hashlib.sha256(weights.read_bytes()).hexdigest()
 
@@ -113,12 +134,12 @@ def average_into(kept: dict[str, Tensor], net: nn.Module, step: int) -> None:
             kept[key].copy_(value)
 
 
-def evaluate(net: nn.Module, records: Path, pages: int = VALIDATION_PAGES) -> dict[str, object]:
+def evaluate(task: Task, net: nn.Module, records: Path) -> dict[str, object]:
     """Agreement with the truth on crops of the valid split's recordings, at probability 0.5."""
     import torch
 
-    sampler = PageSampler(records, "valid", sizes=(CROP_PX, CROP_PX))
-    images, truth = group(sampler, 77, 0, pages)
+    sampler = PageSampler(records, "valid", sizes=(task.crop_px, task.crop_px))
+    images, truth = task.group(sampler, 77, 0, VALIDATION_PAGES)
     net.eval()
     with torch.inference_mode():
         found = torch.cat([net(part) for part in images.split(BATCH)]) > 0
@@ -131,20 +152,19 @@ def evaluate(net: nn.Module, records: Path, pages: int = VALIDATION_PAGES) -> di
         "recall": both / only_there.clamp(min=1),
     }
     named = {
-        key: {name: round(float(v), 4) for name, v in zip(CHANNELS, values, strict=True)}
+        key: {name: round(float(v), 4) for name, v in zip(task.channels, values, strict=True)}
         for key, values in measures.items()
     }
-    return {"crops": len(images), "crop_px": CROP_PX, "pages": pages, **named}
+    return {"crops": len(images), "crop_px": task.crop_px, "pages": VALIDATION_PAGES, **named}
 
 
-def main() -> None:
+def learn(task: Task, options: argparse.Namespace) -> None:
     """Train from the checkpoint on, if there is one; write weights and card."""
     import torch
 
-    options = _options()
     torch.set_num_threads(options.threads)
     torch.manual_seed(options.seed)
-    net = build()
+    net = task.build()
     begun = begin(net, options.start) if options.start.exists() else "nothing"
     average = {key: value.clone() for key, value in net.state_dict().items()}
     optimiser = torch.optim.AdamW(net.parameters(), lr=PEAK_RATE, weight_decay=1e-3)
@@ -156,20 +176,22 @@ def main() -> None:
         optimiser.load_state_dict(kept["optimiser"])
         average, step, losses = kept["average"], kept["step"], kept["losses"]
         begun = kept["begun"]
-    sampler = PageSampler(options.records, "train", sizes=(CROP_PX, CROP_PX))
+    sampler = PageSampler(options.records, "train", sizes=(task.crop_px, task.crop_px))
     short = bool(torch.cpu.get_capabilities().get("avx512_bf16"))
     last_kept = time.monotonic()
     last = options.steps if options.stop_at is None else options.stop_at
     while step < last:
-        images, truth = group(sampler, options.seed, step // STEPS_PER_GROUP, PAGES_PER_GROUP)
+        number = step // STEPS_PER_GROUP
+        images, truth = task.group(sampler, options.seed, number, PAGES_PER_GROUP)
         net.train()
         for first in range(0, len(images), BATCH):
             for part in optimiser.param_groups:
                 part["lr"] = rate_at(step, options.steps)
-            seen = images[first : first + BATCH].contiguous(memory_format=torch.channels_last)
+            here = slice(first, first + BATCH)
+            seen = images[here].contiguous(memory_format=torch.channels_last)
             with torch.autocast("cpu", torch.bfloat16, enabled=short):
                 answer = net(seen)
-            loss = loss_of(answer.float(), truth[first : first + BATCH])
+            loss = task.loss_of(answer.float(), truth[here], seen)
             optimiser.zero_grad()
             loss.backward()
             torch.nn.utils.clip_grad_norm_(net.parameters(), 2.0)
@@ -183,10 +205,11 @@ def main() -> None:
             so_far = {"average": average, "step": step, "losses": losses, "begun": begun}
             save({**state, **so_far}, options.checkpoint)
             last_kept = time.monotonic()
-    export(options, average, step, losses, begun)
+    export(task, options, average, step, losses, begun)
 
 
 def export(
+    task: Task,
     options: argparse.Namespace,
     average: dict[str, Tensor],
     step: int,
@@ -196,11 +219,13 @@ def export(
     """Write the averaged weights and a card that says what they are and how good."""
     from safetensors.torch import save_file
 
-    net = build()
+    from ecg4u import __version__
+
+    net = task.build()
     net.load_state_dict(average)
     card = {
-        "what": "trace network (ecg4u.digitize.network)",
-        "command": f"python -m training.train_trace RECORDS --steps {options.steps} "
+        "what": task.what,
+        "command": f"python -m {task.module} RECORDS --steps {options.steps} "
         f"--seed {options.seed}",
         "seed": options.seed,
         "started_from_weights_of_sha256": begun,
@@ -212,8 +237,8 @@ def export(
         "data_licences": "PTB-XL, CPSC-2018, CPSC-Extra, Georgia, PTB, Chapman-Ningbo CC BY 4.0; "
         "LUDB ODC-By 1.0",
         "weights": sum(value.numel() for value in net.parameters()),
-        "code": "ecg4u 0.1.0",
-        "validation": evaluate(net, options.records),
+        "code": f"ecg4u {__version__}",
+        "validation": evaluate(task, net, options.records),
     }
     options.out.parent.mkdir(parents=True, exist_ok=True)
     save_file({key: value.contiguous() for key, value in net.state_dict().items()}, options.out)
@@ -221,18 +246,32 @@ def export(
     print(json.dumps(card["validation"]))
 
 
-def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=main.__doc__)
+def options_of(task: Task, start: Path) -> argparse.Namespace:
+    """What the command line says."""
+    parser = argparse.ArgumentParser(description=f"Train the {task.what}.")
     parser.add_argument("records", type=Path)
     parser.add_argument("--steps", type=int, default=4000)
     parser.add_argument("--stop-at", type=int, help="stop within the schedule of --steps")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--start", type=Path, default=WEIGHTS, help="weights to start from")
+    parser.add_argument("--start", type=Path, default=start, help="weights to start from")
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--checkpoint", type=Path, default=Path("cache/trace.pt"))
-    parser.add_argument("--out", type=Path, default=WEIGHTS)
+    name = f"cache/{task.weights.stem}.pt"
+    parser.add_argument("--checkpoint", type=Path, default=Path(name))
+    parser.add_argument("--out", type=Path, default=task.weights)
     return parser.parse_args()
 
 
+TASK = Task(
+    what="trace network (ecg4u.digitize.network)",
+    module="training.train_trace",
+    build=build,
+    weights=WEIGHTS,
+    channels=CHANNELS,
+    crop_px=CROP_PX,
+    group=group,
+    loss_of=loss_of,
+)
+
+
 if __name__ == "__main__":
-    main()
+    learn(TASK, options_of(TASK, WEIGHTS))

@@ -52,10 +52,14 @@ def ink(image: Pixels) -> InkMap:
         print that runs straight), each (H, W) float32 in 0..1. Processors that know bfloat16
         compute in it, in less than half the time; the probabilities differ by about 0.01.
     """
+    return InkMap(*answer_of(normalise(image)))
+
+
+def answer_of(seen: FloatArray) -> FloatArray:
+    """What the network makes of a page as `normalise` gives it: (4, H, W), as `CHANNELS` say."""
     import torch
 
     net = _trained()
-    seen = normalise(image)
     height, width = seen.shape[1:]
     out = np.zeros((len(CHANNELS), height, width), np.float32)
     short = bool(torch.cpu.get_capabilities().get("avx512_bf16"))
@@ -69,7 +73,7 @@ def ink(image: Pixels) -> InkMap:
                 part = answer[:, inner_top:, inner_left:]
                 y, x = top + inner_top, left + inner_left
                 out[:, y : y + part.shape[1], x : x + part.shape[2]] = part
-    return InkMap(*out)
+    return out
 
 
 def normalise(image: Pixels) -> FloatArray:
@@ -92,8 +96,11 @@ def normalise(image: Pixels) -> FloatArray:
     return np.clip(seen, -0.2, 1.0, out=seen).transpose(2, 0, 1)
 
 
-def build() -> nn.Module:
-    """The network: (n, 3, H, W) of `normalise` -> (n, 4, H, W) log-odds; H, W by `MULTIPLE`."""
+def build(into: int = 3, out: int = len(CHANNELS)) -> nn.Module:
+    """The network: (n, into, H, W) -> (n, out, H, W) log odds; H, W by `MULTIPLE`.
+
+    The trace network's input is that of `normalise`.
+    """
     import torch
     from torch import nn
 
@@ -110,7 +117,7 @@ def build() -> nn.Module:
         def __init__(self) -> None:
             super().__init__()
             a, b, c, d = WIDTHS
-            self.stem = nn.Sequential(conv(3, a, stride=2), conv(a, a))
+            self.stem = nn.Sequential(conv(into, a, stride=2), conv(a, a))
             self.down1 = nn.Sequential(conv(a, b, stride=2), conv(b, b))
             self.down2 = nn.Sequential(conv(b, c, stride=2), conv(c, c))
             self.down3 = nn.Sequential(
@@ -123,8 +130,8 @@ def build() -> nn.Module:
             self.flat1 = nn.Conv2d(b, a, 1)
             self.up0 = conv(a, a)
             self.spread = nn.Sequential(nn.Conv2d(a, 4 * 8, 1), nn.PixelShuffle(2))
-            self.fine = conv(3, 8)
-            self.head = nn.Sequential(conv(16, 12), nn.Conv2d(12, len(CHANNELS), 1))
+            self.fine = conv(into, 8)
+            self.head = nn.Sequential(conv(16, 12), nn.Conv2d(12, out, 1))
 
         def forward(self, image: Tensor) -> Tensor:
             def larger(low: Tensor) -> Tensor:

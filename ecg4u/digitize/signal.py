@@ -11,6 +11,7 @@ import numpy.typing as npt
 from ecg4u.digitize.calibration import Pulse
 from ecg4u.digitize.confidence import confidence_of
 from ecg4u.digitize.result import Calibration, Layout, RowSegment
+from ecg4u.digitize.stroke import FINE, MIDDLE, fine_columns
 from ecg4u.digitize.trace import RowPath
 from ecg4u.record import DEFAULT_FS_HZ, LEADS
 
@@ -99,18 +100,18 @@ def _tick(path: RowPath, edge: float, px_per_mm: float) -> tuple[int, int] | Non
 def _without_marks(
     path: RowPath, segment: RowSegment, pulse: Pulse | None, px_per_mm: float
 ) -> Array:
-    """The curve of a segment, with marks at its ends and the pulse's stroke taken out."""
+    """The curve of a segment, `FINE` heights a px, marks at its ends and the pulse's stroke out."""
     x0, x1 = int(np.ceil(segment.x0)), min(int(np.floor(segment.x1)), len(path.centre) - 1)
-    y = path.centre[x0 : x1 + 1].copy()
+    y = path.fine[FINE * x0 : FINE * (x1 + 1)].copy()
     reach = int(SEPARATOR_REACH_MM * px_per_mm)
     if path.marked is not None:
         blocked = path.marked[x0 : x1 + 1].copy()
         blocked[reach:-reach] = False
-        y[blocked] = np.nan
+        y[np.repeat(blocked, FINE)] = np.nan
     if pulse is not None:
         pen = float(np.nanmedian(path.bottom - path.top))
         for stroke in (pulse.x0, pulse.x1):
-            near = np.abs(np.arange(x0, x0 + len(y)) - stroke) < 0.8 * pen
+            near = np.abs(x0 + fine_columns(len(y) // FINE) - stroke) < 0.8 * pen
             y[near] = np.nan
     return y
 
@@ -132,18 +133,18 @@ def segment_signal(
     """
     y = _without_marks(path, segment, pulse, px_per_mm)
     x0 = int(np.ceil(segment.x0))
-    x = np.arange(x0, x0 + len(y), dtype=float)
+    x = x0 + fine_columns(len(y) // FINE)
     known = np.isfinite(y)
     px_per_s = calibration.speed_mm_per_s * px_per_mm
     n = max(1, int(round((segment.x1 - segment.x0) / px_per_s * fs)))
     at = segment.x0 + np.arange(n) / fs * px_per_s
     if known.sum() < 2:
         empty = np.full(n, np.nan)
-        return SegmentSignal(segment, empty, np.zeros(n), np.column_stack([x, y]))
+        return SegmentSignal(segment, empty, np.zeros(n), _each_px(x, y))
     level = zero_level(path, pulse)
     millivolts = (level - y) / (px_per_mm * calibration.gain_for(segment.lead))
     signal = np.interp(at, x[known], millivolts[known])
-    strength = np.nan_to_num(path.ink[x0 : x0 + len(y)])
+    strength = np.repeat(np.nan_to_num(path.ink[x0 : x0 + len(y) // FINE]), FINE)
     confidence = np.interp(at, x, np.where(known, np.clip(strength, 0, 1), BRIDGED_CONFIDENCE))
     heights_mm = signal * calibration.gain_for(segment.lead)
     confidence = confidence_of(confidence, heights_mm, calibration.speed_mm_per_s)
@@ -156,7 +157,12 @@ def segment_signal(
         confidence = np.where(hidden, np.minimum(confidence, COLLIDED_CONFIDENCE), confidence)
     confidence = np.where(gap > 1.5, np.minimum(confidence, BRIDGED_CONFIDENCE), confidence)
     confidence[~np.isfinite(signal)] = 0.0
-    return SegmentSignal(segment, signal, confidence, np.column_stack([x, y]))
+    return SegmentSignal(segment, signal, confidence, _each_px(x, y))
+
+
+def _each_px(x: Array, y: Array) -> Array:
+    """The curve at whole px (n, 2), from `FINE` points a px."""
+    return np.column_stack([x, y])[MIDDLE::FINE]
 
 
 def _loose_ends(heights_mm: Array, n: int) -> npt.NDArray[np.bool_]:
