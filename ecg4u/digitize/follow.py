@@ -32,7 +32,7 @@ def follow(
 
     Parameters
     ----------
-    trace : (H, W) ink in 0..1
+    trace : (H, W) or (R, H, W) ink in 0..1, the same for all rows or each row's own
     baselines : (R,) px
     px_per_mm : float
         Scale of ``trace`` down the page.
@@ -45,12 +45,13 @@ def follow(
     -------
     (R, W) float64 px, the path of each row.
     """
-    ink = np.clip((trace.T - FAINT_LEVEL) / (INK_LEVEL - FAINT_LEVEL), 0.0, 1.0)
+    own = np.atleast_3d(trace.T).swapaxes(1, 2)
+    ink = np.clip((own - FAINT_LEVEL) / (INK_LEVEL - FAINT_LEVEL), 0.0, 1.0)
     ink = np.ascontiguousarray(ink, np.float32)
     bare = GAP_COST * (1.0 - ink)
     travel = TRAVEL_ON_PAPER + (TRAVEL_ON_INK - TRAVEL_ON_PAPER) * ink
-    climb = np.cumsum(travel, axis=1, dtype=np.float32)
-    heights = np.arange(trace.shape[0])
+    climb = np.cumsum(travel, axis=2, dtype=np.float32)
+    heights = np.arange(trace.shape[-2])
     away_mm = np.abs(heights - baselines[:, None]) / px_per_mm
     beyond = np.where(away_mm > MAX_REACH_MM, BEYOND_REACH_COST, 0.0)
     stray = (STRAY_PER_MM * away_mm + beyond).astype(np.float32)
@@ -71,7 +72,8 @@ def follow(
             cost += extra[x]
         cost -= cost.min(axis=1, keepdims=True)
     last = cost.argmin(axis=1) if ends is None else np.round(ends[1]).astype(int)
-    return np.stack([_way_back(costs[:, r], climb, int(y)) for r, y in enumerate(last)])
+    climbs = np.broadcast_to(climb, (len(climb), len(baselines), len(heights)))
+    return np.stack([_way_back(costs[:, r], climbs[:, r], int(y)) for r, y in enumerate(last)])
 
 
 def _way_back(costs: FloatArray, climb: FloatArray, y: int) -> Array:

@@ -49,10 +49,22 @@ def ink(image: Pixels) -> InkMap:
     -------
     InkMap
         ``trace``, ``text``, ``pulse`` and ``separator`` (separators between leads, frames, rules:
-        print that runs straight), each (H, W) float32 in 0..1. Processors that know bfloat16
-        compute in it, in less than half the time; the probabilities differ by about 0.01.
+        print that runs straight), each (H, W) float32 in 0..1, and ``look``, all that is known of
+        the page at half that resolution. Processors that know bfloat16 compute in it, in less
+        than half the time; the probabilities differ by about 0.01.
     """
-    return InkMap(*answer_of(normalise(image)))
+    seen = normalise(image)
+    answer = answer_of(seen)
+    return InkMap(*answer, look=look_of(seen, answer))
+
+
+def look_of(seen: FloatArray, answer: FloatArray) -> FloatArray:
+    """The page (3, H, W) and what the network makes of it (4, H, W) together, (7, H / 2, W / 2)."""
+    import cv2
+
+    height, width = seen.shape[1:]
+    size = max(1, width // 2), max(1, height // 2)
+    return np.stack([cv2.resize(p, size, interpolation=cv2.INTER_AREA) for p in (*seen, *answer)])
 
 
 def answer_of(seen: FloatArray) -> FloatArray:
@@ -153,11 +165,15 @@ def build(into: int = 3, out: int = len(CHANNELS)) -> nn.Module:
 
 @lru_cache(maxsize=1)
 def _trained() -> nn.Module:
+    return ready(build(), WEIGHTS)
+
+
+def ready(net: nn.Module, weights: Path) -> nn.Module:
+    """The network with its trained weights, made fast for use."""
     import torch
     from safetensors.torch import load_file
 
-    net = build()
-    net.load_state_dict(load_file(WEIGHTS))
+    net.load_state_dict(load_file(weights))
     for module in net.eval().modules():
         _fuse(module)
     for weight in net.parameters():

@@ -352,7 +352,8 @@ def _inside(ink: InkMap, rectified: RectifiedPage) -> InkMap:
     reach = 2 * int(EDGE_MM * rectified.px_per_mm) + 1
     padded = np.pad(rectified.valid.astype(np.uint8), 1)
     inner = cv2.erode(padded, np.ones((reach, reach), np.uint8))[1:-1, 1:-1].astype(np.float32)
-    return InkMap(ink.trace * inner, ink.text * inner, ink.pulse * inner, ink.separator * inner)
+    kinds = (part * inner for part in (ink.trace, ink.text, ink.pulse, ink.separator))
+    return InkMap(*kinds, None if ink.strokes is None else ink.strokes * inner, ink.look)
 
 
 def _rows(ink: InkMap, px_per_mm: float) -> tuple[RowPath, ...]:

@@ -14,9 +14,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from ecg4u.digitize import row_network
 from ecg4u.digitize.follow import TRACK_PX_PER_MM, follow, visited
 from ecg4u.digitize.result import FloatArray, InkMap
-from ecg4u.digitize.spikes import LOCAL_BASELINE_MM, claims_of, explain_spikes
+from ecg4u.digitize.spikes import LOCAL_BASELINE_MM, claims_of, explain_spikes, local_baselines
 from ecg4u.digitize.stroke import (
     FINE,
     INK_LEVEL,
@@ -57,6 +58,9 @@ WAVE_MM = 1.0
 TALL_MM = 3.0
 TOUCH_MM = 0.2
 BASE_STEP_MM = 2.0
+OWN = (0.2, 0.5)
+"""From which probability on ink counts as a row's own, and in full."""
+DOUBT = 0.02
 MARK_REACH_MM, MARK_MM = 1.0, 0.5
 """Straight print is in a trace's way if so much of it stands so near."""
 
@@ -166,12 +170,84 @@ def trace_rows(ink: InkMap, px_per_mm: float) -> tuple[RowPath, ...]:
     if not all(traces):
         baselines = baselines[traces]
         paths, claims = _together(small, baselines, alone[traces], px_per_mm)
+    if ink.strokes is not None and ink.look is not None and row_network.available():
+        heights = local_baselines(paths, baselines, px_per_mm)
+        own = _own_rows(ink, heights, baselines, px_per_mm)
+        return _collided(_marked(_plausible(own, px_per_mm), ink.separator, px_per_mm), px_per_mm)
     reach = np.ones((int(0.6 * px_per_mm), int(3.0 * px_per_mm)), np.uint8)
     spread = cv2.dilate((text > INK_LEVEL).astype(np.uint8), reach)
     near_text = cv2.resize(spread, small.shape[::-1], interpolation=cv2.INTER_NEAREST) > 0
     paths = explain_spikes(small, baselines, paths, claims, near_text, px_per_mm)
     rows = _plausible(_measured(fine, baselines, paths, px_per_mm), px_per_mm)
     return _collided(_marked(rows, ink.separator, px_per_mm), px_per_mm)
+
+
+def _own_rows(
+    ink: InkMap, heights: Array, baselines: Array, px_per_mm: float
+) -> list[RowPath]:
+    """Each row followed and measured in the ink that is its own.
+
+    ``heights`` (R, W) and ``baselines`` (R,) are in px of the page that rows are followed on.
+    """
+    import cv2
+
+    assert ink.strokes is not None and ink.look is not None
+    halved = heights[:, :: row_network.HALVED][:, : ink.look.shape[2]]
+    shares = list(row_network.own_share(ink.look, halved))
+    own = _own_ink(ink.strokes, ink.trace, shares)
+    firsts = [row_network.HALVED * top for _, top in shares]
+    scale = TRACK_PX_PER_MM / px_per_mm
+    small = np.stack(
+        [cv2.resize(o, None, fx=1, fy=scale, interpolation=cv2.INTER_AREA) for o in own]
+    )
+    paths = follow(small, baselines - scale * np.array(firsts), TRACK_PX_PER_MM)
+    rows = []
+    for strip, path, first, baseline in zip(own, paths, firsts, baselines, strict=True):
+        fine, y = FineInk(strip), (path[None] + 0.5) / scale - 0.5
+        stroke = fine.stroke_width(y[0], px_per_mm)
+        row = _measure(fine, y, 0, stroke, float(baseline / scale) - first, px_per_mm)
+        rows.append(_lowered(row, first))
+    return rows
+
+
+def _own_ink(
+    strokes: FloatArray, trace: FloatArray, shares: list[tuple[FloatArray, int]]
+) -> list[FloatArray]:
+    """The ink of each row in its strip.
+
+    Ink is a row's own where the row network says so; ink that is surely a trace's but surely no
+    row's is that of the likeliest row.
+    """
+    import cv2
+
+    height, width = strokes.shape
+    low = height // row_network.HALVED
+    total = np.full((low, shares[0][0].shape[1]), DOUBT, np.float32)
+    for share, top in shares:
+        y0, y1 = max(top, 0), min(top + len(share), low)
+        total[y0:y1] += share[y0 - top : y1 - top]
+    found = []
+    for share, top in shares:
+        y0, y1 = max(top, 0), min(top + len(share), low)
+        inner = share[y0 - top : y1 - top]
+        sure = cv2.dilate(inner, np.ones((3, 3), np.uint8))
+        sure = np.clip((sure - OWN[0]) / (OWN[1] - OWN[0]), 0.0, 1.0)
+        likeliest = inner / total[y0:y1]
+        size = width, row_network.HALVED * (y1 - y0)
+        sure, likeliest = (
+            cv2.resize(v, size, interpolation=cv2.INTER_LINEAR) for v in (sure, likeliest)
+        )
+        own = np.zeros((row_network.HALVED * len(share), width), np.float32)
+        here = slice(row_network.HALVED * y0, row_network.HALVED * y1)
+        there = slice(here.start - row_network.HALVED * top, here.stop - row_network.HALVED * top)
+        own[there] = np.maximum(strokes[here] * sure, trace[here] * likeliest)
+        found.append(own)
+    return found
+
+
+def _lowered(row: RowPath, px: float) -> RowPath:
+    names = ("baseline", "y", "top", "bottom", "centre", "fine")
+    return replace(row, **{name: getattr(row, name) + px for name in names})
 
 
 def _marked(

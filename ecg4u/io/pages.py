@@ -38,6 +38,8 @@ MAX_SCANNED_PIXELS = 20 * MAX_PIXELS
 """Over all scans of a JPEG."""
 MAX_PAGES = 1000
 PILLOW_FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "WEBP")
+DPI_RANGE = (20.0, 4800.0)
+SAME_DPI = 0.01
 DEFAULT_DPIS = (72.0, 96.0)
 """What cameras and programs write when they know nothing: no statement about the scale."""
 
@@ -45,6 +47,11 @@ _HEIC_BRANDS = (b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b
 _SIDES = (b"Width", b"Height")
 _MAX_DICTIONARY_BYTES = 4096
 _START_OF_SCAN = b"\xff\xda"
+_START_OF_JPEG, _END_OF_JPEG = b"\xff\xd8", b"\xff\xd9"
+_END_REACH = 1024
+"""Bytes at the end of a JPEG in which its end mark is looked for: some cameras add their own."""
+_NOT_DECODED = 128
+"""The grey that a JPEG decoder leaves where data are missing."""
 _KNOWN = "PNG, JPEG, TIFF, BMP, WebP, HEIC and PDF"
 
 
@@ -216,8 +223,11 @@ def _is_thumbnail(image: Image, index: int) -> bool:
 
 
 def _image_pages(data: bytes, only: int | None) -> Iterator[Page]:
+    digest = hashlib.sha256(data).hexdigest()
+    open_ended = data.startswith(_START_OF_JPEG) and _END_OF_JPEG not in data[-_END_REACH:]
+    if open_ended:
+        data += _END_OF_JPEG
     with _typed("image"), _open_image(data) as image:
-        digest = hashlib.sha256(data).hexdigest()
         name = "JPEG" if image.format == "MPO" else str(image.format)
         frames = _page_frames(image)
         for number, frame in enumerate(frames, start=1):
@@ -228,9 +238,21 @@ def _image_pages(data: bytes, only: int | None) -> Iterator[Page]:
             _check_pixels(*image.size)
             if name == "JPEG":
                 _check_scans(data, *image.size)
-            dpi = _stated_dpi(image)
-            pixels = to_rgb(_turn_as_exif_says(image))
+            dpi, size = _stated_dpi(image), _squared_size(image)
+            if open_ended:
+                _check_whole(image)
+            if size != image.size:
+                _check_pixels(*size)
+            square = image if size == image.size else image.convert("RGB").resize(size)
+            pixels = to_rgb(_turn_as_exif_says(square))
             yield Page(pixels, digest, number, len(frames), name, dpi)
+
+
+def _check_whole(image: Image) -> None:
+    """Refuse a JPEG without an end mark whose last pixel was not decoded."""
+    last = image.width - 1, image.height - 1
+    if image.convert("RGB").getpixel(last) == (_NOT_DECODED,) * 3:
+        raise ValueError("cut short")
 
 
 def _turn_as_exif_says(image: Image) -> Image:
@@ -243,15 +265,29 @@ def _turn_as_exif_says(image: Image) -> Image:
 
 
 def _stated_dpi(image: Image) -> float | None:
+    x, y = _both_dpi(image)
+    if abs(x - y) > SAME_DPI * x or any(abs(x - default) < 0.5 for default in DEFAULT_DPIS):
+        return None
+    return x if x > 0 else None
+
+
+def _both_dpi(image: Image) -> tuple[float, float]:
+    """The resolution that the file states along x and y, 0 where it states none."""
     try:
         x, y = (float(value) for value in image.info["dpi"])
     except (KeyError, TypeError, ValueError, ZeroDivisionError):
-        return None
-    if not (math.isfinite(x) and math.isfinite(y)) or not 20.0 <= x <= 4800.0:
-        return None
-    if abs(x - y) > 0.01 * x or any(abs(x - default) < 0.5 for default in DEFAULT_DPIS):
-        return None
-    return x
+        return 0.0, 0.0
+    low, high = DPI_RANGE
+    return (x, y) if low <= x <= high and low <= y <= high else (0.0, 0.0)
+
+
+def _squared_size(image: Image) -> tuple[int, int]:
+    """Width and height (px) at which its pixels are square: those of a fax are not."""
+    x, y = _both_dpi(image)
+    if x == 0 or abs(x - y) <= SAME_DPI * x:
+        return image.size
+    finest = max(x, y)
+    return round(image.width * finest / x), round(image.height * finest / y)
 
 
 def to_rgb(image: Image) -> Pixels:

@@ -325,3 +325,24 @@ def test_damage_never_escapes_untyped(seed: bytes, damage: list[tuple[float, byt
     with contextlib.suppress(ECG4UError):
         for page in read_pages(bytes(data), pdf_dpi=72):
             assert page.image.dtype == np.uint8
+
+
+def _jpeg(rng: np.random.Generator) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(rng.integers(0, 255, (203, 157, 3), np.uint8)).save(buffer, "JPEG")
+    return buffer.getvalue()
+
+
+def test_a_whole_jpeg_without_its_end_mark_is_read_and_one_cut_short_is_not() -> None:
+    whole = _jpeg(np.random.default_rng(0))
+    assert (read_page(whole[:-2]).image == read_page(whole).image).all()
+    for cut in (2_000, len(whole) // 2):
+        with pytest.raises(UnreadableInputError, match="cut short"):
+            read_page(whole[:-cut])
+
+
+def test_a_fax_of_unequal_resolution_gets_square_pixels() -> None:
+    buffer = io.BytesIO()
+    Image.new("L", (400, 120), 255).save(buffer, "TIFF", dpi=(204.0, 98.0))
+    page = read_page(buffer.getvalue())
+    assert page.image.shape[:2] == (round(120 * 204 / 98), 400)
