@@ -121,7 +121,11 @@ def _away(point: Array, curve: Array) -> float:
 
 
 def mean_snr(result: Digitization, photo: Photo, fs: float) -> float:
-    """Challenge SNR in dB, the mean over the leads that the page shows."""
+    """Challenge SNR in dB, the mean over the leads that the page shows.
+
+    Measured at the digitizer's rate, between samples of the recording as it was drawn: the score
+    shifts by whole samples, and one of a recording at 100 Hz is a quarter of a millimetre.
+    """
     truth = np.full((round(fs * 10), len(LEADS)), np.nan)
     for segment in photo.segments:
         first, lead = round(segment.start_s * fs), LEADS.index(segment.lead)
@@ -129,7 +133,9 @@ def mean_snr(result: Digitization, photo: Photo, fs: float) -> float:
         old = truth[first : first + len(part), lead]
         truth[first : first + len(part), lead] = np.where(np.isfinite(old), old, part)
     scores = [
-        score_lead(truth[:, k], resample(result.record.p_signal[:, k], DEFAULT_FS_HZ, fs), fs)
+        score_lead(
+            resample(truth[:, k], fs, DEFAULT_FS_HZ), result.record.p_signal[:, k], DEFAULT_FS_HZ
+        )
         for k in range(len(LEADS))
     ]
     return float(np.mean([score.snr_db for score in scores if score is not None]))

@@ -115,7 +115,7 @@ def _ink(crop: Crop, row: int) -> Floats:
             cv2.polylines(mask, [points], False, 255, thick, cv2.LINE_AA, FINE_BITS)
     size = CROP_PX // row_network.HALVED
     small = cv2.resize(mask, (size, size), interpolation=cv2.INTER_AREA)
-    return np.asarray(small, np.float32) / 255
+    return np.asarray(small / 255, np.float32)
 
 
 def group(sampler: PageSampler, seed: int, number: int, pages: int) -> tuple[Tensor, Tensor]:

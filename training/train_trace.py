@@ -225,8 +225,7 @@ def export(
     net.load_state_dict(average)
     card = {
         "what": task.what,
-        "command": f"python -m {task.module} RECORDS --steps {options.steps} "
-        f"--seed {options.seed}",
+        "command": f"python -m {task.module} RECORDS --steps {options.steps} --seed {options.seed}",
         "seed": options.seed,
         "started_from_weights_of_sha256": begun,
         "steps_planned": options.steps,

@@ -55,7 +55,8 @@ def ink(image: Pixels) -> InkMap:
     """
     seen = normalise(image)
     answer = answer_of(seen)
-    return InkMap(*answer, look=look_of(seen, answer))
+    trace, text, pulse, separator = answer
+    return InkMap(trace, text, pulse, separator, look=look_of(seen, answer))
 
 
 def look_of(seen: FloatArray, answer: FloatArray) -> FloatArray:

@@ -55,6 +55,9 @@ STRIP_MISREAD = 0.02
 STRIP_CLEARLY = 1.0
 """Log odds by which another lead must be likelier than the name."""
 ARM_R = -0.75
+CABRERA_LIMBS = ("aVL", "I", "aVR", "II", "aVF", "III")
+INVERTED_R = 0.8
+"""Correlation of aVR with I + II from which it is -aVR; that of aVR is near -1."""
 FLAT_SHARE = 0.12
 
 
@@ -307,6 +310,24 @@ def misplaced_chest_leads(beats: Mapping[str, Floats]) -> tuple[str, ...]:
         "The chest leads do not follow each other from V1 to V6 "
         f"(smoother: {', '.join(order)}): names or electrodes may be exchanged.",
     )
+
+
+def upright(layout: Layout, parts: Sequence[SegmentSignal]) -> Layout:
+    """The layout with aVR marked as inverted where it is, and a warning.
+
+    In Cabrera's order many machines print -aVR, which runs with I and II instead of against them;
+    aVR never does, with whatever electrodes exchanged.
+    """
+    beats = average_beats(parts)
+    order = [s.lead for s in sorted(layout.segments, key=lambda s: (s.x0, s.row)) if not s.rhythm]
+    limbs = tuple(lead for lead in order if lead in LIMB_LEADS)
+    if limbs != CABRERA_LIMBS or any(lead not in beats for lead in ("I", "II", "aVR")):
+        return layout
+    if _r(beats["aVR"], beats["I"] + beats["II"]) < INVERTED_R:
+        return layout
+    turned = tuple(replace(s, inverted=s.lead == "aVR") for s in layout.segments)
+    warning = "aVR is printed inverted (-aVR); the record holds aVR."
+    return replace(layout, segments=turned, warnings=(*layout.warnings, warning))
 
 
 def misnamed_strips(parts: Sequence[SegmentSignal]) -> tuple[str, ...]:

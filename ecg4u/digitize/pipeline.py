@@ -23,7 +23,7 @@ from ecg4u.digitize.layout import find_layout
 from ecg4u.digitize.orders import decide_order
 from ecg4u.digitize.orientation import read_upright, rectified_again
 from ecg4u.digitize.page import RectifiedPage
-from ecg4u.digitize.physiology import rename_strips
+from ecg4u.digitize.physiology import rename_strips, upright
 from ecg4u.digitize.printed import PrintedScale, read_printed_scale
 from ecg4u.digitize.restore import observed, rectified_within, restored, restored_page
 from ecg4u.digitize.result import Calibration, Digitization, InkMap, Label, Layout
@@ -352,8 +352,14 @@ def _inside(ink: InkMap, rectified: RectifiedPage) -> InkMap:
     reach = 2 * int(EDGE_MM * rectified.px_per_mm) + 1
     padded = np.pad(rectified.valid.astype(np.uint8), 1)
     inner = cv2.erode(padded, np.ones((reach, reach), np.uint8))[1:-1, 1:-1].astype(np.float32)
-    kinds = (part * inner for part in (ink.trace, ink.text, ink.pulse, ink.separator))
-    return InkMap(*kinds, None if ink.strokes is None else ink.strokes * inner, ink.look)
+    return replace(
+        ink,
+        trace=ink.trace * inner,
+        text=ink.text * inner,
+        pulse=ink.pulse * inner,
+        separator=ink.separator * inner,
+        strokes=None if ink.strokes is None else ink.strokes * inner,
+    )
 
 
 def _rows(ink: InkMap, px_per_mm: float) -> tuple[RowPath, ...]:
@@ -390,5 +396,7 @@ def _signals(
         layout, parts = timed, measure(timed)
     ordered = decide_order(layout, parts)
     parts = parts if ordered == layout else measure(ordered)
-    renamed = rename_strips(ordered, parts)
-    return renamed, parts if renamed == ordered else measure(renamed)
+    named = rename_strips(ordered, parts)
+    parts = parts if named == ordered else measure(named)
+    turned = upright(named, parts)
+    return turned, parts if turned == named else measure(turned)

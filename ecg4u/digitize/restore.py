@@ -113,7 +113,7 @@ def page_corners(rectified: RectifiedPage, page: Page) -> tuple[Corner, ...]:
 def _piece(part: SegmentSignal, id_: str, calibration: Calibration) -> Piece:
     segment = part.segment
     step_mm = calibration.speed_mm_per_s / DEFAULT_FS_HZ
-    gain = calibration.gain_for(segment.lead)
+    gain = calibration.gain_for(segment.lead) * segment.sign
     known = np.isfinite(part.signal)
     height_um = np.rint(np.where(known, part.signal, 0.0) * gain * 1000.0).astype(np.int64)
     percent = np.rint(100.0 * np.clip(part.confidence, 0.0, 1.0))
@@ -133,6 +133,7 @@ def _piece(part: SegmentSignal, id_: str, calibration: Calibration) -> Piece:
         percent=np.where(known, percent, GAP).astype(np.uint8),
         found_lead=segment.lead,
         found_start_s=start_s,
+        inverted=segment.inverted,
     )
 
 
@@ -327,8 +328,10 @@ def _part(piece: Piece, sidecar: Sidecar) -> SegmentSignal:
         piece.named_by,
         piece.probability,
         piece.rhythm,
+        piece.inverted,
     )
-    return SegmentSignal(segment, height / calibration.gain_for(piece.lead), confidence, xy)
+    signal = height / calibration.gain_for(piece.lead) * segment.sign
+    return SegmentSignal(segment, signal, confidence, xy)
 
 
 def _resampled(height: Floats, confidence: Floats, ratio: float) -> tuple[Floats, Floats]:

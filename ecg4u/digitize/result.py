@@ -64,7 +64,7 @@ class Label:
 
 @dataclass(frozen=True)
 class RowSegment:
-    """One lead's stretch of a row, in rectified px."""
+    """One lead's stretch of a row, in rectified px; ``inverted`` if it is drawn upside down."""
 
     lead: str
     row: int
@@ -74,6 +74,12 @@ class RowSegment:
     named_by: NamedBy
     probability: float
     rhythm: bool = False
+    inverted: bool = False
+
+    @property
+    def sign(self) -> float:
+        """-1 where the lead is drawn upside down, else 1."""
+        return -1.0 if self.inverted else 1.0
 
 
 @dataclass(frozen=True)

@@ -58,6 +58,8 @@ class Piece:
     percent: npt.NDArray[np.uint8]
     found_lead: str
     found_start_s: float
+    inverted: bool = False
+    """Whether the lead is drawn upside down, as -aVR."""
 
     @property
     def x1_mm(self) -> float:

@@ -196,7 +196,7 @@ def _segment(piece: Piece, sidecar: Sidecar, line: Points) -> dict[str, Any]:
         "duration_s": round((piece.x1_mm - piece.x0_mm) / speed, 4),
         "box": _box(piece, sidecar),
         "polyline": points_json(line),
-    }
+    } | ({"inverted": True} if piece.inverted else {})
 
 
 def points_json(points: Points) -> list[list[float] | None]:
@@ -431,7 +431,7 @@ def _read_pieces(segments: Value, samples: Value, found: dict[str, Value]) -> tu
 def _read_piece(segment: Value, samples: Value, lead: Value, start: Value) -> Piece:
     got = segment.members(
         ("id", "lead", "named_by", "probability", "row", "rhythm", "start_s", "polyline"),
-        ("duration_s", "box"),
+        ("duration_s", "box", "inverted"),
     )
     data = samples.members(("n", "x0_mm", "step_mm", "zero_mm", "height_um", "confidence"))
     n = data["n"].whole(1, MAX_SAMPLES)
@@ -460,6 +460,7 @@ def _read_piece(segment: Value, samples: Value, lead: Value, start: Value) -> Pi
         percent=percent.astype(np.uint8),
         found_lead=found_lead,
         found_start_s=start.number(0.0, MAX_START_S),
+        inverted="inverted" in got and got["inverted"].flag(),
     )
 
 

@@ -142,7 +142,7 @@ def segment_signal(
         empty = np.full(n, np.nan)
         return SegmentSignal(segment, empty, np.zeros(n), _each_px(x, y))
     level = zero_level(path, pulse)
-    millivolts = (level - y) / (px_per_mm * calibration.gain_for(segment.lead))
+    millivolts = (level - y) / (px_per_mm * calibration.gain_for(segment.lead)) * segment.sign
     signal = np.interp(at, x[known], millivolts[known])
     strength = np.repeat(np.nan_to_num(path.ink[x0 : x0 + len(y) // FINE]), FINE)
     confidence = np.interp(at, x, np.where(known, np.clip(strength, 0, 1), BRIDGED_CONFIDENCE))

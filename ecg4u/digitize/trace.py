@@ -182,16 +182,15 @@ def trace_rows(ink: InkMap, px_per_mm: float) -> tuple[RowPath, ...]:
     return _collided(_marked(rows, ink.separator, px_per_mm), px_per_mm)
 
 
-def _own_rows(
-    ink: InkMap, heights: Array, baselines: Array, px_per_mm: float
-) -> list[RowPath]:
+def _own_rows(ink: InkMap, heights: Array, baselines: Array, px_per_mm: float) -> list[RowPath]:
     """Each row followed and measured in the ink that is its own.
 
     ``heights`` (R, W) and ``baselines`` (R,) are in px of the page that rows are followed on.
     """
     import cv2
 
-    assert ink.strokes is not None and ink.look is not None
+    assert ink.strokes is not None
+    assert ink.look is not None
     halved = heights[:, :: row_network.HALVED][:, : ink.look.shape[2]]
     shares = list(row_network.own_share(ink.look, halved))
     own = _own_ink(ink.strokes, ink.trace, shares)

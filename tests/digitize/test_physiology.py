@@ -16,6 +16,7 @@ from ecg4u.digitize.physiology import (
     limb_misfit,
     misplaced_chest_leads,
     rename_strips,
+    upright,
 )
 from ecg4u.digitize.result import Layout, RowSegment
 from ecg4u.digitize.signal import SegmentSignal
@@ -119,3 +120,14 @@ def test_a_strip_that_repeats_another_lead_is_named_after_it() -> None:
     assert renamed.segments[-1].lead == "II"
     assert renamed.segments[-1].named_by == "layout"
     assert "repeats II" in renamed.warnings[0]
+
+
+@pytest.mark.parametrize("layout", ["12x1-cabrera", "6x2-cabrera"])
+def test_aVR_that_is_drawn_upside_down_is_known_from_aVR(layout: str) -> None:
+    turned = RECORD.p_signal.copy()
+    turned[:, LEADS.index("aVR")] *= -1
+    for signal, inverted in ((RECORD.p_signal, False), (turned, True)):
+        parts = _parts(signal, layout)
+        found = upright(Layout(layout, tuple(part.segment for part in parts), 1.0), parts)
+        assert [s.lead for s in found.segments if s.inverted] == ["aVR"] * inverted
+        assert len(found.warnings) == inverted
