@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from ecg4u.digitize.printed import PrintedScale
 from ecg4u.digitize.pulse_shapes import PulseShape, find_plateaus
-from ecg4u.digitize.result import Calibration, InkMap
+from ecg4u.digitize.result import Calibration, InkMap, Layout
 from ecg4u.digitize.scale import CERTAIN, Shown, likely_speed
 from ecg4u.digitize.stroke import fine_columns
 from ecg4u.digitize.trace import RowPath
+from ecg4u.record import CHEST_LEADS
 
 Array = npt.NDArray[np.float64]
 
@@ -440,6 +441,26 @@ def calibrate(
         chest,
         None if chest is None else chest_from,
         (UNUSUAL_LENGTH,) if speed_from in ("assumed", by) and sure < CERTAIN else (),
+    )
+
+
+def with_chest_gain(
+    calibration: Calibration, paths: tuple[RowPath, ...], layout: Layout, px_per_mm: float
+) -> Calibration:
+    """The calibration with another gain for the chest leads, where pulses before them say so."""
+    if calibration.gain_from == "user" or calibration.chest_gain_mm_per_mv is not None:
+        return calibration
+    edges = {s.x0 for s in layout.segments if s.lead in CHEST_LEADS and not s.rhythm}
+    pulses = [p for edge in sorted(edges) for p in inner_pulses(paths, (edge,), px_per_mm)]
+    gain = _commonest_gain([pulse.height_mm(px_per_mm) for pulse in pulses], None)
+    if gain is None or gain == calibration.gain_mm_per_mv:
+        return calibration
+    told = f"The pulses before the chest leads are {gain:g} mm tall: {gain:g} mm/mV for V1 to V6."
+    return replace(
+        calibration,
+        chest_gain_mm_per_mv=gain,
+        chest_gain_from="pulse",
+        warnings=(*calibration.warnings, told),
     )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ecg4u.digitize.calibration import inner_pulses
+from ecg4u.digitize.page import Grid
 from ecg4u.digitize.result import Label, Layout
 from ecg4u.digitize.trace import RowPath
 from ecg4u.errors import PoorQualityError
@@ -20,6 +21,11 @@ NEVER_TWICE = ("aVR", "aVL", "aVF", "V2", "V3", "V4", "V6")
 SURE_TWICE = 0.9
 TWICE_APART_MM = 20.0
 MIN_TWICE = 4
+CLEAR_GRID = 0.6
+"""Confidence from which a grid is clear: 0.69 and more on the 60 pages in hand, 0.3 where stripes
+of the traces were taken for lines."""
+SQUARE = 0.12
+"""How much wider than high a grid's squares may look: up to 0.06 on photographs in hand."""
 
 
 def refuse_two_ecgs(labels: Sequence[Label], px_per_mm: float) -> None:
@@ -37,6 +43,21 @@ def refuse_two_ecgs(labels: Sequence[Label], px_per_mm: float) -> None:
             stage="labels",
             hint="Crop the image to one ECG and give each by itself.",
         )
+
+
+def grid_doubts(grid: Grid) -> tuple[str, ...]:
+    """A warning where what was taken for the grid looks little like one."""
+    across, down = grid.source_px_per_mm
+    if grid.scale_from != "grid":
+        return ()
+    if abs(np.log(across / down)) > SQUARE:
+        return (
+            "The squares of the grid look oblong: its lines, and with them the scale, may be "
+            "misread.",
+        )
+    if grid.confidence < CLEAR_GRID:
+        return ("The grid is hard to see: its lines, and with them the scale, may be misread.",)
+    return ()
 
 
 def _length_doubts(layout: Layout) -> tuple[str, ...]:

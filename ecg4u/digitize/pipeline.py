@@ -12,10 +12,16 @@ from typing import Any
 import numpy as np
 
 from ecg4u.digitize.by_column import rows_by_column
-from ecg4u.digitize.calibration import Pulse, calibrate, find_pulses, shaped_pulses
+from ecg4u.digitize.calibration import (
+    Pulse,
+    calibrate,
+    find_pulses,
+    shaped_pulses,
+    with_chest_gain,
+)
 from ecg4u.digitize.columns import signal_span
 from ecg4u.digitize.corrections import carried
-from ecg4u.digitize.doubts import column_doubts, refuse_two_ecgs
+from ecg4u.digitize.doubts import column_doubts, grid_doubts, refuse_two_ecgs
 from ecg4u.digitize.grid import rectify
 from ecg4u.digitize.label_search import search_labels
 from ecg4u.digitize.labels import read_labels
@@ -206,6 +212,7 @@ def _read(
         with clock.stage("labels"):
             labels = read_labels(rectified)
         found = _looked(rectified, labels, clock)
+    scale_doubts = decided.doubts or grid_doubts(rectified.grid)
     sure = rectified.grid.confidence * decided.probability
     rectified = replace(rectified, grid=replace(rectified.grid, confidence=sure))
     arranged = _arranged(found, clock, gain_mm_per_mv, speed_mm_per_s)
@@ -225,9 +232,10 @@ def _read(
     paths, pulses = found.paths, found.pulses
     calibration, labels, layout = arranged.calibration, arranged.labels, arranged.layout
     with clock.stage("signals"):
+        calibration = with_chest_gain(calibration, paths, layout, rectified.px_per_mm)
         layout, parts = _signals(paths, pulses, layout, calibration, rectified.px_per_mm)
         doubts: dict[Doubtful, tuple[str, ...]] = {
-            "scale": (*decided.doubts, *calibration.doubts),
+            "scale": (*scale_doubts, *calibration.doubts),
             "names": layout.doubts,
             "columns": column_doubts(paths, layout, labels, rectified.px_per_mm),
         }

@@ -22,6 +22,7 @@ from ecg4u.digitize.stroke import (
     FINE,
     INK_LEVEL,
     MIDDLE,
+    FAINT_LEVEL,
     SNAP_MM,
     FineInk,
     centre_line,
@@ -61,6 +62,8 @@ BASE_STEP_MM = 2.0
 OWN = (0.2, 0.5)
 """From which probability on ink counts as a row's own, and in full."""
 DOUBT = 0.02
+LEFT_COST = 0.02
+MODE = lambda st, tr, su, li: np.maximum(st * su, tr * li)
 MARK_REACH_MM, MARK_MM = 1.0, 0.5
 """Straight print is in a trace's way if so much of it stands so near."""
 
@@ -197,9 +200,13 @@ def _own_rows(ink: InkMap, heights: Array, baselines: Array, px_per_mm: float) -
     firsts = [row_network.HALVED * top for _, top in shares]
     scale = TRACK_PX_PER_MM / px_per_mm
     small = np.stack(
-        [cv2.resize(o, None, fx=1, fy=scale, interpolation=cv2.INTER_AREA) for o in own]
+        [
+            cv2.resize(_parted(o, px_per_mm), None, fx=1, fy=scale, interpolation=cv2.INTER_AREA)
+            for o in own
+        ]
     )
-    paths = follow(small, baselines - scale * np.array(firsts), TRACK_PX_PER_MM)
+    left = LEFT_COST * _left_in_column(small)
+    paths = follow(small, baselines - scale * np.array(firsts), TRACK_PX_PER_MM, left)
     rows = []
     for strip, path, first, baseline in zip(own, paths, firsts, baselines, strict=True):
         fine, y = FineInk(strip), (path[None] + 0.5) / scale - 0.5
@@ -207,6 +214,17 @@ def _own_rows(ink: InkMap, heights: Array, baselines: Array, px_per_mm: float) -
         row = _measure(fine, y, 0, stroke, float(baseline / scale) - first, px_per_mm)
         rows.append(_lowered(row, first))
     return rows
+
+
+def _left_in_column(ink: FloatArray) -> FloatArray:
+    """How much of a column's ink (px) is in other runs than the one a place is in, (R, H, W)."""
+    inked = ink > FAINT_LEVEL
+    at = np.arange(ink.shape[1], dtype=np.int16)[:, None]
+    before = np.maximum.accumulate(np.where(inked, np.int16(-1), at), axis=1)
+    after = np.where(inked, np.int16(ink.shape[1]), at)[:, ::-1]
+    after = np.minimum.accumulate(after, axis=1)[:, ::-1]
+    run = np.where(inked, after - before - 1, 0)
+    return np.asarray(inked.sum(axis=1, keepdims=True) - run, np.float32)
 
 
 def _own_ink(
@@ -239,7 +257,7 @@ def _own_ink(
         own = np.zeros((row_network.HALVED * len(share), width), np.float32)
         here = slice(row_network.HALVED * y0, row_network.HALVED * y1)
         there = slice(here.start - row_network.HALVED * top, here.stop - row_network.HALVED * top)
-        own[there] = np.maximum(strokes[here] * sure, trace[here] * likeliest)
+        own[there] = MODE(strokes[here], trace[here], sure, likeliest)
         found.append(own)
     return found
 

@@ -11,9 +11,11 @@ import pytest
 
 from ecg4u.digitize import Digitization, digitize_page
 from ecg4u.digitize.columns import change_evidence
+from ecg4u.digitize.doubts import grid_doubts
 from ecg4u.digitize.grid import rectify
 from ecg4u.digitize.ink import stroke_ink
 from ecg4u.digitize.label_search import search_labels
+from ecg4u.digitize.page import Grid
 from ecg4u.digitize.sidecar import Sidecar
 from ecg4u.io import Page, read_record
 from ecg4u.paper import LAYOUTS, PageStyle, draw_page
@@ -150,3 +152,31 @@ def test_rows_of_twenty_seconds_are_rows_of_ten_at_twice_the_speed() -> None:
     assert again.record.p_signal.tobytes() == result.record.p_signal.tobytes()
     told = digitize_page(drawn, speed_mm_per_s=25.0)
     assert told.calibration.speed_mm_per_s == 25.0
+
+
+def test_pulses_before_the_chest_leads_tell_their_gain() -> None:
+    style = PageStyle(chest_gain_mm_per_mv=5.0, pulse="columns", footer=("25 mm/s",))
+    result = digitize_page(page("3x4+1", style))
+    assert result.calibration.gain_for("I") == 10.0
+    assert result.calibration.gain_for("V4") == 5.0
+    assert result.calibration.gain_from_for("V4") == "pulse"
+    assert correlation(result, "V4", (7.6, 9.9)) > 0.98
+    true = record().p_signal[int(7.6 * record().fs) : int(9.9 * record().fs), LEADS.index("V4")]
+    found = result.record.lead("V4")[3800:4950]
+    assert np.nanmax(found) - np.nanmin(found) == pytest.approx(np.ptp(true), rel=0.1)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({}, ""),
+        ({"source_px_per_mm": (8.9, 11.3)}, "oblong"),
+        ({"confidence": 0.33}, "hard to see"),
+        ({"confidence": 0.33, "scale_from": "dpi"}, ""),
+    ],
+)
+def test_a_grid_that_looks_little_like_one_is_doubted(change: dict[str, object], said: str) -> None:
+    grid = Grid(1.0, "grid", 0.97, 0.02, (9.0, 9.1), 0.0)
+    found = grid_doubts(replace(grid, **change))
+    assert bool(found) == bool(said)
+    assert said in "".join(found)
