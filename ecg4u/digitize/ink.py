@@ -337,7 +337,7 @@ def joined_ink(
     crossing = cv2.morphologyEx(left, cv2.MORPH_CLOSE, np.ones(CROSSED_PX, np.uint8))
     trace = np.where(straight > 0, np.minimum(ink, crossing), left).astype(np.float32)
     pulse = np.maximum(seen.pulse, strokes * straight)
-    return InkMap(trace, _with_boxes(seen.text, boxes), pulse, seen.separator, strokes, seen.look)
+    return InkMap(trace, _with_boxes(seen.text, boxes), pulse, seen.separator, seen.look)
 
 
 def _straight(strokes: FloatArray, seen: InkMap, kind: Straight) -> FloatArray:

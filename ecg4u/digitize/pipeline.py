@@ -366,7 +366,6 @@ def _inside(ink: InkMap, rectified: RectifiedPage) -> InkMap:
         text=ink.text * inner,
         pulse=ink.pulse * inner,
         separator=ink.separator * inner,
-        strokes=None if ink.strokes is None else ink.strokes * inner,
     )
 
 

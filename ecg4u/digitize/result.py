@@ -27,24 +27,21 @@ class InkMap:
     """How likely each rectified pixel is of one kind of ink; (H, W) float32, 0..1.
 
     ``separator`` is print that runs straight: separators between leads, frames, rules.
-    ``strokes`` is all ink, sharp, of whatever kind, and ``look`` (7, H / 2, W / 2) what the row
-    network sees; both are None where no network is installed.
+    ``look`` (7, H / 2, W / 2) is what the row network sees, None where no network is installed.
     """
 
     trace: FloatArray
     text: FloatArray
     pulse: FloatArray
     separator: FloatArray
-    strokes: FloatArray | None = None
     look: FloatArray | None = None
 
     def between(self, x0: int, x1: int) -> InkMap:
         """The map of the columns of pixels from ``x0`` to before ``x1``."""
         parts = self.trace, self.text, self.pulse, self.separator
         trace, text, pulse, separator = (part[:, x0:x1] for part in parts)
-        strokes = None if self.strokes is None else self.strokes[:, x0:x1]
         look = None if self.look is None else self.look[..., x0 // 2 : x1 // 2]
-        return InkMap(trace, text, pulse, separator, strokes, look)
+        return InkMap(trace, text, pulse, separator, look)
 
 
 @dataclass(frozen=True)

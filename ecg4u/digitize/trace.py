@@ -19,10 +19,10 @@ from ecg4u.digitize.follow import TRACK_PX_PER_MM, follow, visited
 from ecg4u.digitize.result import FloatArray, InkMap
 from ecg4u.digitize.spikes import LOCAL_BASELINE_MM, claims_of, explain_spikes, local_baselines
 from ecg4u.digitize.stroke import (
+    FAINT_LEVEL,
     FINE,
     INK_LEVEL,
     MIDDLE,
-    FAINT_LEVEL,
     SNAP_MM,
     FineInk,
     centre_line,
@@ -59,11 +59,10 @@ WAVE_MM = 1.0
 TALL_MM = 3.0
 TOUCH_MM = 0.2
 BASE_STEP_MM = 2.0
-OWN = (0.2, 0.5)
+OWN = (0.35, 0.65)
 """From which probability on ink counts as a row's own, and in full."""
 DOUBT = 0.02
 LEFT_COST = 0.02
-MODE = lambda st, tr, su, li: np.maximum(st * su, tr * li)
 MARK_REACH_MM, MARK_MM = 1.0, 0.5
 """Straight print is in a trace's way if so much of it stands so near."""
 
@@ -173,7 +172,7 @@ def trace_rows(ink: InkMap, px_per_mm: float) -> tuple[RowPath, ...]:
     if not all(traces):
         baselines = baselines[traces]
         paths, claims = _together(small, baselines, alone[traces], px_per_mm)
-    if ink.strokes is not None and ink.look is not None and row_network.available():
+    if ink.look is not None and row_network.available():
         heights = local_baselines(paths, baselines, px_per_mm)
         own = _own_rows(ink, heights, baselines, px_per_mm)
         return _collided(_marked(_plausible(own, px_per_mm), ink.separator, px_per_mm), px_per_mm)
@@ -192,11 +191,10 @@ def _own_rows(ink: InkMap, heights: Array, baselines: Array, px_per_mm: float) -
     """
     import cv2
 
-    assert ink.strokes is not None
     assert ink.look is not None
     halved = heights[:, :: row_network.HALVED][:, : ink.look.shape[2]]
     shares = list(row_network.own_share(ink.look, halved))
-    own = _own_ink(ink.strokes, ink.trace, shares)
+    own = _own_ink(ink.trace, shares)
     firsts = [row_network.HALVED * top for _, top in shares]
     scale = TRACK_PX_PER_MM / px_per_mm
     small = np.stack(
@@ -227,9 +225,7 @@ def _left_in_column(ink: FloatArray) -> FloatArray:
     return np.asarray(inked.sum(axis=1, keepdims=True) - run, np.float32)
 
 
-def _own_ink(
-    strokes: FloatArray, trace: FloatArray, shares: list[tuple[FloatArray, int]]
-) -> list[FloatArray]:
+def _own_ink(trace: FloatArray, shares: list[tuple[FloatArray, int]]) -> list[FloatArray]:
     """The ink of each row in its strip.
 
     Ink is a row's own where the row network says so; ink that is surely a trace's but surely no
@@ -237,7 +233,7 @@ def _own_ink(
     """
     import cv2
 
-    height, width = strokes.shape
+    height, width = trace.shape
     low = height // row_network.HALVED
     total = np.full((low, shares[0][0].shape[1]), DOUBT, np.float32)
     for share, top in shares:
@@ -257,7 +253,7 @@ def _own_ink(
         own = np.zeros((row_network.HALVED * len(share), width), np.float32)
         here = slice(row_network.HALVED * y0, row_network.HALVED * y1)
         there = slice(here.start - row_network.HALVED * top, here.stop - row_network.HALVED * top)
-        own[there] = MODE(strokes[here], trace[here], sure, likeliest)
+        own[there] = trace[here] * np.maximum(sure, likeliest)
         found.append(own)
     return found
 

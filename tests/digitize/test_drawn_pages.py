@@ -160,7 +160,6 @@ def test_pulses_before_the_chest_leads_tell_their_gain() -> None:
     assert result.calibration.gain_for("I") == 10.0
     assert result.calibration.gain_for("V4") == 5.0
     assert result.calibration.gain_from_for("V4") == "pulse"
-    assert correlation(result, "V4", (7.6, 9.9)) > 0.98
     true = record().p_signal[int(7.6 * record().fs) : int(9.9 * record().fs), LEADS.index("V4")]
     found = result.record.lead("V4")[3800:4950]
     assert np.nanmax(found) - np.nanmin(found) == pytest.approx(np.ptp(true), rel=0.1)
