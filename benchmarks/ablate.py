@@ -27,12 +27,13 @@ import numpy as np
 from benchmarks.baseline import column_median, naive, printed_on
 from benchmarks.digitize import group_of, jobs_of
 from benchmarks.measure import resample, score_lead
-from ecg4u.digitize import network, pipeline, restore, stroke, trace
-from ecg4u.digitize.grid import rectify
-from ecg4u.digitize.page import NODE_PX, RectifiedPage
+from ecg4u.digitize import pipeline, restore
+from ecg4u.digitize.page.rectified import NODE_PX, RectifiedPage
+from ecg4u.digitize.page.sheet import warp_image
+from ecg4u.digitize.page.warp import apply_homography, fit_homography
+from ecg4u.digitize.rectify import rectify
 from ecg4u.digitize.result import Digitization
-from ecg4u.digitize.sheet import warp_image
-from ecg4u.digitize.warp import apply_homography, fit_homography
+from ecg4u.digitize.rows import network, stroke, trace
 from ecg4u.errors import ECG4UError
 from ecg4u.io import Page, read_page
 from ecg4u.record import LEADS

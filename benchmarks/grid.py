@@ -12,7 +12,7 @@ from pathlib import Path
 
 import click
 
-from ecg4u.digitize.grid import rectify
+from ecg4u.digitize.rectify import rectify
 from ecg4u.errors import ECG4UError
 from ecg4u.io import read_page
 

@@ -21,12 +21,12 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from ecg4u.digitize.orders import decide_order
-from ecg4u.digitize.physiology import check_physiology
+from ecg4u.digitize.layout.orders import decide_order
 from ecg4u.digitize.restore import signals_of
-from ecg4u.digitize.result import Layout, NamedBy, RowSegment
-from ecg4u.digitize.sidecar import Sidecar
-from ecg4u.digitize.signal import SegmentSignal
+from ecg4u.digitize.sidecar.model import Sidecar
+from ecg4u.digitize.signals.physiology import check_physiology
+from ecg4u.digitize.signals.signal import SegmentSignal
+from ecg4u.digitize.types import Layout, NamedBy, RowSegment
 from ecg4u.paper import LAYOUTS
 from ecg4u.record import CHEST_LEADS, LEADS, LIMB_LEADS
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.turns import halves
-from ecg4u.digitize.grid import rectify
-from ecg4u.digitize.printed import PrintedScale, read_printed_scale
+from ecg4u.digitize.rectify import rectify
+from ecg4u.digitize.text.printed import PrintedScale, read_printed_scale
 from ecg4u.errors import ECG4UError
 from ecg4u.io import read_page
 

@@ -40,7 +40,7 @@ def trials() -> list[tuple[str, str, float, str, float, str]]:
     import cv2
     from skimage import filters, graph, measure, morphology, transform
 
-    from ecg4u.digitize.sheet import largest_part
+    from ecg4u.digitize.page.sheet import largest_part
 
     grey = cv2.cvtColor(np.asarray(read_page(PAGE).image), cv2.COLOR_RGB2GRAY)
     ink = grey < INK

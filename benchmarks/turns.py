@@ -15,8 +15,8 @@ import numpy as np
 
 from benchmarks.digitize import group_of
 from benchmarks.grid import images
-from ecg4u.digitize.grid import rectify
 from ecg4u.digitize.orientation import read_upright
+from ecg4u.digitize.rectify import rectify
 from ecg4u.errors import ECG4UError
 from ecg4u.io import Page, read_page
 

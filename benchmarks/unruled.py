@@ -23,7 +23,7 @@ import numpy.typing as npt
 from benchmarks.measure import score_lead
 from benchmarks.physiology import recordings
 from ecg4u.digitize import digitize_page
-from ecg4u.digitize.grid import rectify
+from ecg4u.digitize.rectify import rectify
 from ecg4u.errors import ECG4UError
 from ecg4u.io import Page
 from ecg4u.paper import LAYOUTS

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from ecg4u.digitize.result import Digitization
-    from ecg4u.digitize.sidecar import Sidecar
+    from ecg4u.digitize.sidecar.model import Sidecar
     from ecg4u.explain import Explanation
     from ecg4u.explain.summary import Line
     from ecg4u.model import Classification

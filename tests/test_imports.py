@@ -30,6 +30,25 @@ ROOMS = (
     "web",
     "cli",
 )
+INSIDE_DIGITIZE = (
+    "types",
+    "page",
+    "rows",
+    "text",
+    "scale",
+    "signals",
+    "layout",
+    "sidecar",
+    "describe",
+    "result",
+    "overlay",
+    "gridless",
+    "rectify",
+    "orientation",
+    "restore",
+    "pipeline",
+)
+"""The order of rooms and files in `ecg4u.digitize`."""
 PACKAGE = Path(__file__).parents[1] / "ecg4u"
 HEAVY = ("torch", "cv2", "scipy", "shap", "neurokit2", "matplotlib", "pandas", "skimage")
 
@@ -38,8 +57,8 @@ def _room(path: Path) -> str:
     return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
 
 
-def _imports(path: Path) -> set[str]:
-    """Rooms that a file imports when it runs; what only type checkers see does not count."""
+def _run(path: Path) -> list[ast.AST]:
+    """What of a file runs; what only type checkers see does not."""
     tree = ast.parse(path.read_text())
     hidden = {
         id(inner)
@@ -47,10 +66,13 @@ def _imports(path: Path) -> set[str]:
         if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
         for inner in ast.walk(node)
     }
+    return [node for node in ast.walk(tree) if id(node) not in hidden]
+
+
+def _imports(path: Path) -> set[str]:
+    """Rooms that a file imports when it runs; what only type checkers see does not count."""
     found = set()
-    for node in ast.walk(tree):
-        if id(node) in hidden:
-            continue
+    for node in _run(path):
         names = []
         if isinstance(node, ast.ImportFrom) and node.module:
             names = [node.module]
@@ -103,3 +125,31 @@ def test_the_package_uses_what_it_depends_on(package: str) -> None:
         )
     }
     assert package in found
+
+
+@pytest.mark.parametrize(
+    "path",
+    [p for p in (PACKAGE / "digitize").rglob("*.py") if p.parent.parent != PACKAGE.parent],
+    ids=lambda p: str(p.relative_to(PACKAGE)),
+)
+def test_a_room_of_the_digitizer_imports_only_rooms_below(path: Path) -> None:
+    parts = path.relative_to(PACKAGE / "digitize").parts
+    if parts == ("__init__.py",):
+        return
+    room = INSIDE_DIGITIZE.index(parts[0].removesuffix(".py"))
+    above = {
+        name
+        for name in _inside(path)
+        if name in INSIDE_DIGITIZE and INSIDE_DIGITIZE.index(name) > room
+    }
+    assert not above
+
+
+def _inside(path: Path) -> set[str]:
+    """Rooms and files of the digitizer that one of its files imports."""
+    found = set()
+    for node in _run(path):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("ecg4u.digitize"):
+            names = (node.module or "").split(".")[2:3] or [alias.name for alias in node.names]
+            found |= set(names)
+    return found

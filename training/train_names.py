@@ -25,7 +25,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from ecg4u.digitize.names import NAMES, WEIGHTS, WINDOW, Candidates, build, fitted, scaled, window
+from ecg4u.digitize.text.names import (
+    NAMES,
+    WEIGHTS,
+    WINDOW,
+    Candidates,
+    build,
+    fitted,
+    scaled,
+    window,
+)
 from ecg4u.record import LEADS
 from training.steps import take_steps
 
@@ -473,7 +482,7 @@ def main() -> None:
             "pages": _figures(net, *_tensors(*valid_pages))
             | {"recordings": "validation split", "what": "every place looked at"},
         },
-        "what": "lead-name reader (ecg4u.digitize.names)",
+        "what": "lead-name reader (ecg4u.digitize.text.names)",
         "command": f"python -m training.train_names --steps {options.steps} --seed {options.seed}"
         f" --pages {options.pages}",
         "commit": options.commit,

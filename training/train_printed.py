@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from ecg4u.digitize.names import scaled
-from ecg4u.digitize.printed import (
+from ecg4u.digitize.text.names import scaled
+from ecg4u.digitize.text.printed import (
     AGREEING,
     GAINS_MM_PER_MV,
     LINE_PX,
@@ -241,7 +241,7 @@ def main() -> None:
     )
     valid = batch(np.random.default_rng(10_000_019), valid_faces, VALIDATION)
     card = {
-        "what": "reader of printed scales (ecg4u.digitize.printed)",
+        "what": "reader of printed scales (ecg4u.digitize.text.printed)",
         "command": f"python -m training.train_printed --steps {options.steps} "
         f"--seed {options.seed}",
         "commit": options.commit,

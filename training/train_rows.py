@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ecg4u.digitize import network, row_network
+from ecg4u.digitize.rows import network, row_network
 from training.pages import CROP_PX_PER_MM, Crop, PageSampler, TrainingPage
 from training.train_trace import Task, learn, options_of
 
@@ -149,7 +149,7 @@ def loss_of(logits: Tensor, truth: Tensor, strips: Tensor) -> Tensor:
 
 
 TASK = Task(
-    what="row network (ecg4u.digitize.row_network)",
+    what="row network (ecg4u.digitize.rows.row_network)",
     module="training.train_rows",
     build=row_network.build,
     weights=row_network.WEIGHTS,

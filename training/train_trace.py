@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ecg4u.digitize.network import CHANNELS, WEIGHTS, build, normalise
+from ecg4u.digitize.rows.network import CHANNELS, WEIGHTS, build, normalise
 from training.pages import Crop, PageSampler
 from training.steps import save
 
@@ -261,7 +261,7 @@ def options_of(task: Task, start: Path) -> argparse.Namespace:
 
 
 TASK = Task(
-    what="trace network (ecg4u.digitize.network)",
+    what="trace network (ecg4u.digitize.rows.network)",
     module="training.train_trace",
     build=build,
     weights=WEIGHTS,

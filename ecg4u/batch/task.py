@@ -145,7 +145,7 @@ class PageTask:
 
         options, sidecar = self.options, None
         if given is not None:
-            from ecg4u.digitize.sidecar import Sidecar
+            from ecg4u.digitize.sidecar.model import Sidecar
 
             sidecar = Sidecar.from_json(_unchanged(given))
         return analyse(

@@ -235,7 +235,7 @@ def _analyse(
 
     found = None
     if options.sidecar is not None:
-        from ecg4u.digitize.sidecar import Sidecar
+        from ecg4u.digitize.sidecar.model import Sidecar
 
         found = Sidecar.from_json(options.sidecar)
     analysis = analyse(
@@ -287,7 +287,7 @@ def _signal_base(source: Path, page: int, out: Target | None, formats: Sequence[
 
 def _is_read_from(source: Path, base: Path) -> bool:
     """Whether the results at ``base`` are those of this very file: their sidecar names its hash."""
-    from ecg4u.digitize.sidecar import Sidecar, sidecar_path
+    from ecg4u.digitize.sidecar.model import Sidecar, sidecar_path
     from ecg4u.io import sha256_of
 
     try:
@@ -327,7 +327,7 @@ def _leave_sidecar(analysis: Analysis, base: Path, given: Path | None) -> list[P
     """Write ``base``.page.json, unless a person's corrections are there that were not given."""
     if analysis.digitization is None or analysis.digitization.basis is None:
         return []
-    from ecg4u.digitize.sidecar import Sidecar, sidecar_path
+    from ecg4u.digitize.sidecar.model import Sidecar, sidecar_path
     from ecg4u.io import write_atomically
 
     path = sidecar_path(base)

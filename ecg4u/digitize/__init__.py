@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ecg4u.digitize.result import Digitization as Digitization
-    from ecg4u.digitize.sidecar import Sidecar as Sidecar
+    from ecg4u.digitize.sidecar.model import Sidecar as Sidecar
     from ecg4u.io import PageSource
     from ecg4u.record import ECGRecord
 
@@ -92,7 +92,7 @@ def digitize_page(
 
 def __getattr__(name: str) -> Any:
     if name == "Sidecar":
-        from ecg4u.digitize.sidecar import Sidecar
+        from ecg4u.digitize.sidecar.model import Sidecar
 
         return Sidecar
     if name == "Digitization":

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ecg4u.digitize.quality import einthoven_residuals, worst
-from ecg4u.digitize.result import Digitization
+from ecg4u.digitize.signals.quality import einthoven_residuals, worst
+
+if TYPE_CHECKING:
+    from ecg4u.digitize.result import Digitization
 
 
 def describe(result: Digitization) -> dict[str, Any]:

@@ -10,11 +10,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from ecg4u.digitize.grid import rectified_as
-from ecg4u.digitize.labels import read_labels
-from ecg4u.digitize.names import page_darkness, sure_names
-from ecg4u.digitize.page import RectifiedPage, quarter_turn
-from ecg4u.digitize.result import Label
+from ecg4u.digitize.page.rectified import RectifiedPage, quarter_turn
+from ecg4u.digitize.rectify import rectify
+from ecg4u.digitize.text.names import page_darkness, read_labels, sure_names
+from ecg4u.digitize.types import Label
 from ecg4u.errors import PoorQualityError
 from ecg4u.io import Page
 
@@ -77,7 +76,7 @@ def rectify_turned(
     Its nodes are places of the picture as it was given. ``reading`` is that of its grid's scales.
     """
     turned = replace(page, image=np.ascontiguousarray(np.rot90(page.image, -k)))
-    found = rectified_as(turned, reading, dpi=dpi)
+    found = rectify(turned, reading=reading, dpi=dpi)
     right, bottom = page.image.shape[1] - 1.0, page.image.shape[0] - 1.0
     x, y = found.nodes[..., 0], found.nodes[..., 1]
     places = {0: (x, y), 1: (y, bottom - x), 2: (right - x, bottom - y), 3: (right - y, x)}

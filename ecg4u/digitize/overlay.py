@@ -8,8 +8,9 @@ from types import MappingProxyType
 import numpy as np
 import numpy.typing as npt
 
-from ecg4u.digitize.redraw import hand_drawn, measured, zero_of
-from ecg4u.digitize.result import Digitization, Grade, Trace
+from ecg4u.digitize.result import Digitization
+from ecg4u.digitize.sidecar.redraw import hand_drawn, measured, zero_of
+from ecg4u.digitize.types import Grade, Trace
 from ecg4u.paper.draw import runs
 
 Pixels = npt.NDArray[np.uint8]

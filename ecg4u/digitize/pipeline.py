@@ -11,38 +11,39 @@ from typing import Any
 
 import numpy as np
 
-from ecg4u.digitize.by_column import rows_by_column
-from ecg4u.digitize.calibration import (
+from ecg4u.digitize.gridless import calibrated, length_doubts, lengthened, row_stretch
+from ecg4u.digitize.layout.arrangement import find_layout
+from ecg4u.digitize.layout.columns import signal_span
+from ecg4u.digitize.layout.doubts import column_doubts, grid_doubts, refuse_two_ecgs
+from ecg4u.digitize.layout.orders import decide_order
+from ecg4u.digitize.orientation import read_upright, rectified_again
+from ecg4u.digitize.page.rectified import RectifiedPage
+from ecg4u.digitize.rectify import rectify
+from ecg4u.digitize.restore import observed, rectified_within, restored, restored_page
+from ecg4u.digitize.result import Digitization
+from ecg4u.digitize.rows.by_column import rows_by_column
+from ecg4u.digitize.rows.trace import RowPath, trace_rows
+from ecg4u.digitize.scale.calibration import (
     Pulse,
     calibrate,
     find_pulses,
     shaped_pulses,
     with_chest_gain,
 )
-from ecg4u.digitize.columns import signal_span
-from ecg4u.digitize.corrections import carried
-from ecg4u.digitize.doubts import column_doubts, grid_doubts, refuse_two_ecgs
-from ecg4u.digitize.grid import rectify
-from ecg4u.digitize.label_search import search_labels
-from ecg4u.digitize.labels import read_labels
-from ecg4u.digitize.layout import find_layout
-from ecg4u.digitize.orders import decide_order
-from ecg4u.digitize.orientation import read_upright, rectified_again
-from ecg4u.digitize.page import RectifiedPage
-from ecg4u.digitize.physiology import rename_strips, upright
-from ecg4u.digitize.printed import PrintedScale, read_printed_scale
-from ecg4u.digitize.restore import observed, rectified_within, restored, restored_page
-from ecg4u.digitize.result import Calibration, Digitization, InkMap, Label, Layout
-from ecg4u.digitize.scale import Shown, decide_scale
-from ecg4u.digitize.sidecar import Corner, Sidecar
-from ecg4u.digitize.signal import (
+from ecg4u.digitize.scale.decision import Shown, decide_scale
+from ecg4u.digitize.sidecar.corrections import carried
+from ecg4u.digitize.sidecar.model import Corner, Sidecar
+from ecg4u.digitize.signals.physiology import rename_strips, upright
+from ecg4u.digitize.signals.signal import (
     SegmentSignal,
     in_time,
     mark_separators,
     segment_signal,
 )
-from ecg4u.digitize.trace import RowPath, trace_rows
-from ecg4u.digitize.unruled import calibrated, length_doubts, lengthened, row_stretch
+from ecg4u.digitize.text.label_search import search_labels
+from ecg4u.digitize.text.names import read_labels
+from ecg4u.digitize.text.printed import PrintedScale, read_printed_scale
+from ecg4u.digitize.types import Calibration, InkMap, Label, Layout
 from ecg4u.errors import NotAnECGError, PoorQualityError, UsageError
 from ecg4u.io import Page
 from ecg4u.record import Doubtful
@@ -343,7 +344,7 @@ def find_ink(rectified: RectifiedPage, labels: Sequence[Label] = ()) -> InkMap:
 
     Small pieces of ink in the boxes of ``labels`` are text.
     """
-    from ecg4u.digitize import ink, network
+    from ecg4u.digitize.rows import ink, network
 
     boxes = [label.box for label in labels if label.probability > SURE_LABEL]
     page = rectified.image, rectified.px_per_mm, rectified.valid

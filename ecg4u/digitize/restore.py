@@ -13,31 +13,25 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from ecg4u.digitize.einthoven import reconciled
-from ecg4u.digitize.grid import rectify, warp_image
-from ecg4u.digitize.mesh import Mesh
-from ecg4u.digitize.page import PX_PER_MM, RectifiedPage
-from ecg4u.digitize.physiology import check_physiology
-from ecg4u.digitize.quality import (
+from ecg4u.digitize.page.mesh import Mesh
+from ecg4u.digitize.page.rectified import PX_PER_MM, RectifiedPage
+from ecg4u.digitize.page.sheet import warp_image
+from ecg4u.digitize.page.warp import apply_homography
+from ecg4u.digitize.rectify import rectify
+from ecg4u.digitize.result import Digitization
+from ecg4u.digitize.sidecar.model import GAP, STAGE, Corner, Note, Piece, Sidecar
+from ecg4u.digitize.sidecar.redraw import hand_drawn, measured, zero_of
+from ecg4u.digitize.signals.einthoven import reconciled
+from ecg4u.digitize.signals.physiology import check_physiology
+from ecg4u.digitize.signals.quality import (
     check_einthoven,
     check_hidden_waves,
     check_names,
     grade_segment,
     worst,
 )
-from ecg4u.digitize.redraw import hand_drawn, measured, zero_of
-from ecg4u.digitize.result import (
-    Calibration,
-    Digitization,
-    Grade,
-    Label,
-    Layout,
-    RowSegment,
-    Trace,
-)
-from ecg4u.digitize.sidecar import GAP, STAGE, Corner, Note, Piece, Sidecar
-from ecg4u.digitize.signal import SegmentSignal, assemble
-from ecg4u.digitize.warp import apply_homography
+from ecg4u.digitize.signals.signal import SegmentSignal, assemble
+from ecg4u.digitize.types import Calibration, Grade, Label, Layout, RowSegment, Trace
 from ecg4u.errors import SidecarError
 from ecg4u.io import Page
 from ecg4u.record import (

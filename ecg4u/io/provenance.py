@@ -41,7 +41,7 @@ _CORRECTED = re.compile(
     f"|{_SEGMENT} (left out|is {_LEAD}) \\(found: ({_LEAD}|None)\\)"
     f"|{_LEAD} \\({_SEGMENT}\\) (begins at {_NUMBER} s|(redrawn|blanked) over {_NUMBER} s)"
 )
-"""What may stand under ``corrected by hand``, see `ecg4u.digitize.corrections`."""
+"""What may stand under ``corrected by hand``, see `ecg4u.digitize.sidecar.corrections`."""
 
 
 def to_json(provenance: Provenance) -> str:

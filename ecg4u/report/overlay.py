@@ -13,7 +13,8 @@ from ecg4u.report.figure import runs
 from ecg4u.report.markup import Markup, join, number, tag
 
 if TYPE_CHECKING:
-    from ecg4u.digitize.result import Digitization, Trace
+    from ecg4u.digitize.result import Digitization
+    from ecg4u.digitize.types import Trace
 
 MAX_SIDE_PX = 1800
 WEBP_QUALITY = 72

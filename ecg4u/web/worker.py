@@ -146,7 +146,7 @@ def _with_sidecar(options: dict[str, Any]) -> dict[str, Any]:
     correction = options.pop("correction", None) or {}
     if not options.get("sidecar"):
         return options
-    from ecg4u.digitize.sidecar import Sidecar
+    from ecg4u.digitize.sidecar.model import Sidecar
 
     options["sidecar"] = Sidecar.from_json(options["sidecar"]).corrected(**correction)
     return options

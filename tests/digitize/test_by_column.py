@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from ecg4u.digitize.by_column import rows_by_column
-from ecg4u.digitize.result import InkMap
+from ecg4u.digitize.rows.by_column import rows_by_column
+from ecg4u.digitize.types import InkMap
 
 HEIGHTS = ((100, 250, 420), (60, 330, 460), (180, 300, 400))
 COLUMN_PX, PX_PER_MM = 625, 10.0

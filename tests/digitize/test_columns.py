@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ecg4u.digitize.doubts import column_doubts
-from ecg4u.digitize.layout import find_layout
-from ecg4u.digitize.result import Calibration, Label, Layout, RowSegment
-from ecg4u.digitize.signal import segment_signal
-from ecg4u.digitize.stroke import FINE
-from ecg4u.digitize.trace import RowPath
+from ecg4u.digitize.layout.arrangement import find_layout
+from ecg4u.digitize.layout.doubts import column_doubts
+from ecg4u.digitize.rows.stroke import FINE
+from ecg4u.digitize.rows.trace import RowPath
+from ecg4u.digitize.signals.signal import segment_signal
+from ecg4u.digitize.types import Calibration, Label, Layout, RowSegment
 from ecg4u.record import LEADS
 
 PX_PER_MM = 10.0
@@ -130,7 +130,7 @@ def test_columns_begin_at_their_names_where_a_row_is_no_ten_seconds_long() -> No
 
 def test_the_end_of_a_lead_that_leaps_is_unknown() -> None:
     path = row(200.0, [(LEFT, LEFT + COLUMN_PX)])
-    path.centre[LEFT : LEFT + 4] = 120.0
+    path.fine[FINE * LEFT : FINE * (LEFT + 4)] = 120.0
     segment = RowSegment("I", 0, LEFT, LEFT + COLUMN_PX, 0.0, "label", 1.0)
     part = segment_signal(path, segment, None, Calibration(), PX_PER_MM)
     known = np.flatnonzero(np.isfinite(part.signal))

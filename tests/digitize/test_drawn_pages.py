@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 
 from ecg4u.digitize import Digitization, digitize_page
-from ecg4u.digitize.columns import change_evidence
-from ecg4u.digitize.doubts import grid_doubts
-from ecg4u.digitize.grid import rectify
-from ecg4u.digitize.ink import stroke_ink
-from ecg4u.digitize.label_search import search_labels
-from ecg4u.digitize.page import Grid
-from ecg4u.digitize.sidecar import Sidecar
+from ecg4u.digitize.layout.columns import change_evidence
+from ecg4u.digitize.layout.doubts import grid_doubts
+from ecg4u.digitize.page.rectified import Grid
+from ecg4u.digitize.rectify import rectify
+from ecg4u.digitize.rows.ink import stroke_ink
+from ecg4u.digitize.sidecar.model import Sidecar
+from ecg4u.digitize.text.label_search import search_labels
 from ecg4u.io import Page, read_record
 from ecg4u.paper import LAYOUTS, PageStyle, draw_page
 from ecg4u.record import LEADS, ECGRecord

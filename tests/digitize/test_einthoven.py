@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ecg4u.digitize.einthoven import reconciled
+from ecg4u.digitize.signals.einthoven import reconciled
 from ecg4u.io import read_record
 from ecg4u.record import EINTHOVEN, LEADS
 

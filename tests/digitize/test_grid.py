@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from ecg4u.digitize.grid import rectify
-from ecg4u.digitize.page import RectifiedPage, quarter_turn
+from ecg4u.digitize.page.rectified import RectifiedPage, quarter_turn
+from ecg4u.digitize.rectify import rectify
 from ecg4u.errors import ECG4UError, NotAnECGError
 from ecg4u.io import Page
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from ecg4u.digitize.ink import joined_ink
-from ecg4u.digitize.result import FloatArray, InkMap
+from ecg4u.digitize.rows.ink import joined_ink
+from ecg4u.digitize.types import FloatArray, InkMap
 
 SIDE = 60
 ROW, COLUMN = slice(28, 32), slice(40, 43)

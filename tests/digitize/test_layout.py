@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from ecg4u.digitize import digitize_page
-from ecg4u.digitize.layout import GEOMETRIES, _doubts
-from ecg4u.digitize.names import NAMES
+from ecg4u.digitize.layout.arrangement import GEOMETRIES, _doubts
+from ecg4u.digitize.text.names import NAMES
 from ecg4u.io import read_page
 from ecg4u.record import LEADS
 

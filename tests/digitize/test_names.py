@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ecg4u.digitize.names import NAMES, SURE, find_labels, probabilities, read_names, window
+from ecg4u.digitize.text.names import NAMES, SURE, find_labels, probabilities, read_names, window
 from ecg4u.paper.text import write
 from ecg4u.record import LEADS
 

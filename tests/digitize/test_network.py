@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ecg4u.digitize.network import (
+from ecg4u.digitize.rows.network import (
     CHANNELS,
     OVERLAP_PX,
     TILE_PX,

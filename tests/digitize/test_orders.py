@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from benchmarks.physiology import cut, misread, renamed, unread
-from ecg4u.digitize.orders import decide_order
-from ecg4u.digitize.physiology import average_beats, check_physiology, misnamed_limb_leads
-from ecg4u.digitize.result import Layout
-from ecg4u.digitize.signal import SegmentSignal
+from ecg4u.digitize.layout.orders import decide_order
+from ecg4u.digitize.signals.physiology import average_beats, check_physiology, misnamed_limb_leads
+from ecg4u.digitize.signals.signal import SegmentSignal
+from ecg4u.digitize.types import Layout
 from ecg4u.io import read_record
 from ecg4u.record import LIMB_LEADS
 

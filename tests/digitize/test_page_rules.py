@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from test_trace import PITCH, PX, WIDTH, page, traced
 
-from ecg4u.digitize.layout import find_layout
-from ecg4u.digitize.result import Label, Layout, RowSegment
-from ecg4u.digitize.sheet import paper_mask
-from ecg4u.digitize.signal import SegmentSignal, in_time
-from ecg4u.digitize.stroke import FINE, centre_line
-from ecg4u.digitize.trace import RowPath, trace_rows
+from ecg4u.digitize.layout.arrangement import find_layout
+from ecg4u.digitize.page.sheet import paper_mask
+from ecg4u.digitize.rows.stroke import FINE, centre_line
+from ecg4u.digitize.rows.trace import RowPath, trace_rows
+from ecg4u.digitize.signals.signal import SegmentSignal, in_time
+from ecg4u.digitize.types import Label, Layout, RowSegment
 
 cv2 = pytest.importorskip("cv2")
 
@@ -91,7 +91,7 @@ def test_writing_that_keeps_no_time_is_no_row() -> None:
 
 def paths(rows: int = 3) -> list[RowPath]:
     """Three rows as the tracer finds them."""
-    from ecg4u.digitize.result import InkMap
+    from ecg4u.digitize.types import InkMap
 
     ink, _ = page(rows)
     wide = np.tile(ink, (1, 2))

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ecg4u.digitize.physiology import (
+from ecg4u.digitize.signals.physiology import (
     average_beats,
     check_physiology,
     chest_detour,
@@ -18,8 +18,8 @@ from ecg4u.digitize.physiology import (
     rename_strips,
     upright,
 )
-from ecg4u.digitize.result import Layout, RowSegment
-from ecg4u.digitize.signal import SegmentSignal
+from ecg4u.digitize.signals.signal import SegmentSignal
+from ecg4u.digitize.types import Layout, RowSegment
 from ecg4u.io import read_record
 from ecg4u.paper import LAYOUTS
 from ecg4u.record import CHEST_LEADS, LEADS, LIMB_LEADS

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from ecg4u.digitize.calibration import Pulse, calibrate
-from ecg4u.digitize.grid import rectify
-from ecg4u.digitize.printed import Line, PrintedScale, read_printed_scale, scale_of
+from ecg4u.digitize.rectify import rectify
+from ecg4u.digitize.scale.calibration import Pulse, calibrate
+from ecg4u.digitize.text.printed import Line, PrintedScale, read_printed_scale, scale_of
 from ecg4u.io import Page, read_record
 from ecg4u.paper import LAYOUTS, PageStyle, draw_page
 

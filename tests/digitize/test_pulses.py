@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ecg4u.digitize.calibration import find_pulses
-from ecg4u.digitize.columns import signal_span
-from ecg4u.digitize.stroke import FINE
-from ecg4u.digitize.trace import RowPath
+from ecg4u.digitize.layout.columns import signal_span
+from ecg4u.digitize.rows.stroke import FINE
+from ecg4u.digitize.rows.trace import RowPath
+from ecg4u.digitize.scale.calibration import find_pulses
 
 WIDTH, PEN, PX_PER_MM = 2600, 4.0, 10.0
 LEFT, RIGHT = (60, 110), (2480, 2530)

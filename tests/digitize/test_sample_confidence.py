@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ecg4u.digitize.confidence import (
+from ecg4u.digitize.signals.confidence import (
     HEIGHT_ERROR_MM,
     MAX_ERROR_MM,
     confidence_of,

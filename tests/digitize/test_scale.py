@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from ecg4u.digitize.page import ScaleRival
-from ecg4u.digitize.scale import CERTAIN, Shown, decide_scale, likely_speed
+from ecg4u.digitize.page.rectified import ScaleRival
+from ecg4u.digitize.scale.decision import CERTAIN, Shown, decide_scale, likely_speed
 
 HALF, TWICE = ScaleRival(1, 0.5, -2.0), ScaleRival(1, 2.0, -3.0)
 

@@ -22,7 +22,7 @@ from ecg4u.digitize.overlay import overlay
 from ecg4u.digitize.pipeline import digitize_page
 from ecg4u.digitize.restore import page_grade, restored
 from ecg4u.digitize.result import Digitization
-from ecg4u.digitize.sidecar import Sidecar, sidecar_path
+from ecg4u.digitize.sidecar.model import Sidecar, sidecar_path
 from ecg4u.errors import SidecarError, UsageError
 from ecg4u.io import Page, read_page
 from ecg4u.record import LEADS

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ecg4u.digitize.result import InkMap
-from ecg4u.digitize.trace import trace_rows
+from ecg4u.digitize.rows.trace import trace_rows
+from ecg4u.digitize.types import InkMap
 
 cv2 = pytest.importorskip("cv2")
 PX = 10.0

@@ -12,16 +12,16 @@ import pytest
 
 from benchmarks.measure import score_lead
 from ecg4u.digitize import Sidecar, digitize_page
-from ecg4u.digitize.grid import rectify
-from ecg4u.digitize.page import PulseScale
-from ecg4u.digitize.result import Layout, RowSegment
-from ecg4u.digitize.unruled import (
+from ecg4u.digitize.gridless import (
     Stand,
     find_stand,
     interpret,
     length_doubts,
     lengthened,
 )
+from ecg4u.digitize.page.rectified import PulseScale
+from ecg4u.digitize.rectify import rectify
+from ecg4u.digitize.types import Layout, RowSegment
 from ecg4u.errors import ECG4UError, PoorQualityError
 from ecg4u.io import Page, read_record
 from ecg4u.paper import LAYOUTS

@@ -191,9 +191,9 @@ def instrument(atheris: Any) -> None:
         import pydicom  # noqa: F401
         import wfdb  # noqa: F401
 
-        import ecg4u.digitize.corrections
         import ecg4u.digitize.pipeline
-        import ecg4u.digitize.sidecar_json
+        import ecg4u.digitize.sidecar.corrections
+        import ecg4u.digitize.sidecar.form
         import ecg4u.io  # noqa: F401
 
         PIL.Image.init()

@@ -1,0 +1,519 @@
+"""Which lead stands where: rows and columns from the traces, names from labels and convention.
+
+Every geometry that the number of rows allows is tried (columns, rhythm strips, conventional,
+Cabrera or free order); the names that were read vote for the cells they stand beside, and the best
+explanation wins. A cell whose name was not read takes it from the layout and says so.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from ecg4u.digitize.layout.columns import (
+    COLUMN_S,
+    SURE,
+    Columns,
+    boundaries,
+    change_evidence,
+    gap_evidence,
+    pitch_cost,
+    place_columns,
+    signal_span,
+)
+from ecg4u.digitize.rows.trace import RowPath, local_height
+from ecg4u.digitize.scale.calibration import Pulse
+from ecg4u.digitize.signals.physiology import STRIP_PRIOR, STRIP_RARE
+from ecg4u.digitize.text.names import NAMES
+from ecg4u.digitize.types import Label, Layout, NamedBy, RowSegment
+from ecg4u.record import LEADS
+
+Array = npt.NDArray[np.float64]
+
+CABRERA = ("aVL", "I", "aVR", "II", "aVF", "III", "V1", "V2", "V3", "V4", "V5", "V6")
+MAX_STRIPS = 3
+MISREAD = 0.03
+PRIOR_STANDARD = 4.0
+PRIOR_CABRERA = 1.0
+PRIOR_PARTIAL = -3.0
+"""That rows of a page in a usual order are out of sight, against its order being a free one."""
+MIN_READ_OF_PARTIAL = 3
+FEWEST_LABELLED = 2
+"""Names from which a page is one that prints names, and cells without one are unusual."""
+USUAL_STRIP, UNNAMED = "II", 0.3
+"""What a lone row without a name is stored as, and how likely it is that."""
+UNPLACED_SHARE = 0.8
+"""How much a name that stands where the layout has none counts against it."""
+LABEL_BEFORE_MM = 14.0
+LABEL_AFTER_MM = 18.0
+FURTHEST_MM = 28.0
+"""How far over or under its trace a name may stand."""
+FAR_COST_PER_MM = 0.1
+"""What each mm between the names and their traces counts against such a place."""
+SPREAD_MM = 6.0
+"""How far names of one page may be off their common place over or under the traces."""
+AHEAD_MM = 6.0
+"""How far beyond its own middle a name's trace is looked for: many stand before its beginning."""
+NEAR_MM = 4
+MOST_PLACES = 4
+UNLABELLED_COST = 1.2
+NO_TRACE_COST, FEWEST_KEPT = 3.0, 2
+"""Log odds against a row that is no trace, and the fewest that must be left."""
+OF_THE_TWELVE = np.array([1e-6 * (name in LEADS) for name in NAMES])
+"""A cell of which nothing was read holds one of the twelve leads."""
+MAX_WEAK = 0.34
+UNUSUAL_ORDER_COST = 6.0
+"""An order that no machine prints by default needs several names read to be believed."""
+SURE_SCORE = math.log((SURE + MISREAD) / (MISREAD * 2))
+"""Score of a label that is read with the probability `SURE`."""
+READ_SCORE = 0.5
+STROKE_NAME_WEIGHT = 0.35
+"""A lone upright stroke is often no name: separators, pulses and QRS complexes look like I."""
+GUESS_TOLERANCE = 0.08
+
+
+@dataclass(frozen=True)
+class _Geometry:
+    """A way to divide the page: ``columns`` in the first ``rows`` rows, rhythm strips below."""
+
+    rows: int
+    columns: int
+    rhythm: int
+
+    @property
+    def cells(self) -> int:
+        return self.rows * self.columns
+
+    @property
+    def name(self) -> str:
+        strips = f"+{self.rhythm}" if self.rhythm else ""
+        return f"{self.rows}x{self.columns}{strips}"
+
+
+GEOMETRIES = tuple(
+    _Geometry(len(LEADS) // columns, columns, strips)
+    for columns in COLUMN_S
+    for strips in range(MAX_STRIPS + 1)
+)
+GEOMETRY_PRIOR = {
+    "3x4": 1.0,
+    "3x4+1": 2.0,
+    "3x4+2": 0.5,
+    "3x4+3": 1.0,
+    "6x2": 1.5,
+    "6x2+1": 1.0,
+    "4x3+2": -1.0,
+    "4x3+3": -1.0,
+}
+PARTIAL = tuple(
+    _Geometry(rows, columns, strips)
+    for columns in COLUMN_S
+    for rows in range(1, len(LEADS) // columns)
+    for strips in range(MAX_STRIPS + 1 if columns > 1 else 1)
+)
+"""Pages of which some rows are not in the picture, or were not found."""
+
+
+def _standard(geometry: _Geometry, order: Sequence[str], first_row: int = 0) -> list[str]:
+    """Names cell by cell (row-major) when leads run down the columns in the given order.
+
+    Of a partial page: if its first row were row ``first_row`` of the whole page.
+    """
+    whole = len(LEADS) // geometry.columns
+    return [
+        order[column * whole + first_row + row]
+        for row in range(geometry.rows)
+        for column in range(geometry.columns)
+    ]
+
+
+def _label_offset(labels: Sequence[Label], edges: Array, px_per_mm: float) -> float:
+    """How far (px) into their columns names stand on pages that print them over the middle."""
+    before, after = LABEL_BEFORE_MM * px_per_mm, LABEL_AFTER_MM * px_per_mm
+    at = np.array([label.box[0] for label in labels if label.probability > SURE])
+    offsets = (at - edges[0] + before) % (edges[1] - edges[0]) - before
+    usual = float(np.median(offsets)) if len(offsets) >= MIN_READ_OF_PARTIAL else 0.0
+    return usual if usual > after else 0.0
+
+
+def _column_of(label: Label, starts: Array, px_per_mm: float) -> int | None:
+    """Column at whose beginning a label stands."""
+    offset = (label.box[0] - starts) / px_per_mm
+    fits = np.flatnonzero((offset > -LABEL_BEFORE_MM) & (offset < LABEL_AFTER_MM))
+    return int(fits[np.argmin(np.abs(offset[fits]))]) if len(fits) else None
+
+
+@dataclass(frozen=True, eq=False)
+class _Names:
+    """The names read on a page, and how far each stands from the trace of each row.
+
+    ``gain`` (n,) is what each counts for, ``below`` (n, rows) how far under the row's own height
+    hereabouts it stands, in mm: rows wander, and columns can have heights of their own.
+    """
+
+    labels: tuple[Label, ...]
+    gain: Array
+    below: Array
+
+    @classmethod
+    def on(cls, labels: Sequence[Label], paths: Sequence[RowPath], px_per_mm: float) -> _Names:
+        heights = np.array([local_height(path, px_per_mm) for path in paths])
+        width = heights.shape[1]
+        at = np.array([round(label.centre[0] + AHEAD_MM * px_per_mm) for label in labels], int)
+        here = heights[:, np.clip(at, 0, width - 1)].T
+        y = np.array([label.centre[1] for label in labels])
+        return cls(
+            tuple(labels),
+            np.array([_weight(label) for label in labels]),
+            (y[:, None] - here) / px_per_mm,
+        )
+
+    def places(self) -> list[float]:
+        """How far under their traces the names may all be printed, mm; the likeliest first.
+
+        On one page names stand at one height over or under their traces.
+        """
+        tried = np.arange(-FURTHEST_MM, FURTHEST_MM + 1.0)
+        if not len(self.labels):
+            return [0.0]
+        fits = [float((self.gain * self._fit(mm).max(axis=1)).sum()) for mm in tried]
+        best = [
+            (fit - FAR_COST_PER_MM * abs(mm), float(mm))
+            for k, (fit, mm) in enumerate(zip(fits, tried, strict=True))
+            if fit >= max(fits[max(0, k - NEAR_MM) : k + NEAR_MM + 1])
+        ]
+        return [mm for _, mm in sorted(best, reverse=True)[:MOST_PLACES]]
+
+    def rows(self, below_mm: float) -> tuple[npt.NDArray[np.intp], Array]:
+        """The row that each names if names stand there, and how well it fits, 0 to 1."""
+        fit = self._fit(below_mm)
+        row = fit.argmax(axis=1)
+        return row, fit[np.arange(len(row)), row]
+
+    def _fit(self, below_mm: float) -> Array:
+        return np.clip(1.0 - ((self.below - below_mm) / SPREAD_MM) ** 2, 0.0, 1.0)
+
+
+def _label_scores(
+    geometry: _Geometry, edges: Array, names: _Names, below_mm: float, px_per_mm: float
+) -> tuple[Array, float]:
+    """Log-odds of each of `NAMES` in each cell and strip, ((cells + rhythm), 20).
+
+    And what speaks against it all: names where the layout has none, or far from their traces.
+    """
+    scores = np.zeros((geometry.cells + geometry.rhythm, len(NAMES)))
+    starts = edges[:-1] + _label_offset(names.labels, edges, px_per_mm)
+    rows, fits = names.rows(below_mm)
+    against = FAR_COST_PER_MM * abs(below_mm)
+    for label, row, fit, gain in zip(names.labels, rows, fits, names.gain, strict=True):
+        if not edges[0] < label.centre[0] + LABEL_BEFORE_MM * px_per_mm:
+            continue
+        column = _column_of(label, starts, px_per_mm)
+        if fit <= 0 or column is None or (row >= geometry.rows and column > 0):
+            against += UNPLACED_SHARE * gain if label.probability > SURE else 0.0
+            continue
+        against += UNPLACED_SHARE * (1.0 - fit) * gain
+        strip = geometry.cells + row - geometry.rows
+        cell = row * geometry.columns + column if row < geometry.rows else strip
+        scores[cell, NAMES.index(label.name)] += min(1.0, 2.0 * fit) * gain
+    return scores, float(against)
+
+
+def _weight(label: Label) -> float:
+    """Log-odds that a label speaks for its name."""
+    probability = min(label.probability, 0.995)
+    gain = math.log((probability + MISREAD) / (MISREAD * 2))
+    return max(gain, 0.0) * (STROKE_NAME_WEIGHT if label.name == "I" else 1.0)
+
+
+def _assign(scores: Array) -> tuple[list[str], float]:
+    """One name per cell, each name once, with the largest sum of scores."""
+    from scipy.optimize import linear_sum_assignment
+
+    cells, names = linear_sum_assignment(-(scores + OF_THE_TWELVE))
+    chosen = [""] * scores.shape[0]
+    for cell, name in zip(cells, names, strict=True):
+        chosen[cell] = NAMES[name]
+    return chosen, float(scores[cells, names].sum())
+
+
+def _explanations(geometry: _Geometry, scores: Array) -> list[tuple[float, list[str]]]:
+    """Possible namings of the cells with their total score."""
+    cell_scores = scores[: geometry.cells]
+    total = []
+    read = int((cell_scores.max(axis=1) > READ_SCORE).sum())
+    whole = geometry.cells == len(LEADS)
+    orders = ((LEADS, PRIOR_STANDARD), (CABRERA, PRIOR_CABRERA))
+    enough = FEWEST_LABELLED if geometry.columns == 1 else MIN_READ_OF_PARTIAL
+    for order, prior in orders if whole or read >= enough else ():
+        prior += 0.0 if whole else PRIOR_PARTIAL
+        for first in range(len(LEADS) // geometry.columns - geometry.rows + 1):
+            names = _standard(geometry, order, first)
+            total.append((prior + _agreement(cell_scores, names), names))
+    names, free = _assign(cell_scores)
+    own = [cell_scores[cell, NAMES.index(name)] for cell, name in enumerate(names)]
+    unread = [cell for cell, score in enumerate(own) if score <= READ_SCORE]
+    blank = [cell for cell in unread if not whole or cell_scores[cell].max() <= READ_SCORE]
+    if not whole or len(blank) > 1:
+        for cell in blank:
+            names[cell] = ""
+    least = 1 if whole or geometry.columns == 1 else MIN_READ_OF_PARTIAL
+    if geometry.cells - len(blank) >= least:
+        unusual = UNUSUAL_ORDER_COST if geometry.columns > 1 or whole else 0.0
+        total.append((free - unusual - UNLABELLED_COST * len(blank), names))
+    best = scores[geometry.cells :].max(axis=1)
+    unnamed = int((best <= READ_SCORE).sum()) if read >= MIN_READ_OF_PARTIAL else 0
+    strips = float(best.sum()) - UNLABELLED_COST * unnamed
+    return [(value + strips, names) for value, names in total]
+
+
+def _agreement(scores: Array, names: Sequence[str]) -> float:
+    """Score of given names: what agrees counts for, a stronger other name counts against."""
+    labelled = int((scores.max(axis=1) > READ_SCORE).sum())
+    value = 0.0
+    for cell, name in enumerate(names):
+        own = scores[cell, NAMES.index(name)] if name else 0.0
+        value += own - UNPLACED_SHARE * max(0.0, float(scores[cell].max()) - own)
+        if labelled >= FEWEST_LABELLED and scores[cell].max() <= READ_SCORE:
+            value -= UNLABELLED_COST
+    return value
+
+
+def find_layout(
+    paths: Sequence[RowPath],
+    pulses: Sequence[Pulse],
+    labels: Sequence[Label],
+    px_per_mm: float,
+    speed_mm_per_s: float,
+    *,
+    known_scale: bool = False,
+) -> Layout:
+    """Decide the layout of a page.
+
+    Parameters
+    ----------
+    paths : rows of the page, top to bottom.
+    pulses : calibration pulses; what they cover is no signal.
+    labels : lead names read on the page, with their probabilities.
+    px_per_mm, speed_mm_per_s : scale of the rectified page.
+    known_scale : whether gain or speed is printed or given, or a pulse is there: a page with a
+        single row is then an ECG, though its name was not read.
+    """
+    whole = _explained(paths, pulses, labels, px_per_mm, speed_mm_per_s, known_scale)
+    if whole.shows_all and not whole.doubts and all(s.named_by == "label" for s in whole.segments):
+        return whole
+    found = [(whole.log_odds if whole.segments else -math.inf, whole)]
+    for kept in _without_outer_rows(len(paths)):
+        row_of = {row: place for place, row in enumerate(kept)}
+        layout = _explained(
+            [paths[row] for row in kept],
+            [replace(p, row=row_of[p.row]) for p in pulses if p.row in row_of],
+            labels,
+            px_per_mm,
+            speed_mm_per_s,
+            known_scale,
+        )
+        if layout.segments:
+            segments = tuple(replace(s, row=kept[s.row]) for s in layout.segments)
+            cost = NO_TRACE_COST * (len(paths) - len(kept))
+            found.append((layout.log_odds - cost, replace(layout, segments=segments)))
+    return max(found, key=lambda one: one[0])[1]
+
+
+def _without_outer_rows(rows: int) -> list[list[int]]:
+    """Rows without the first, the last or both: a heading's rule or a line of words is no trace."""
+    every = list(range(rows))
+    return [kept for kept in (every[1:], every[:-1], every[1:-1]) if len(kept) >= FEWEST_KEPT]
+
+
+def _explained(
+    paths: Sequence[RowPath],
+    pulses: Sequence[Pulse],
+    labels: Sequence[Label],
+    px_per_mm: float,
+    speed_mm_per_s: float,
+    known_scale: bool,
+) -> Layout:
+    """The likeliest arrangement in which every row is a trace."""
+    spans = signal_span(paths, pulses)
+    read = _Names.on(labels, paths, px_per_mm)
+    places = read.places()
+    best: tuple[float, _Geometry, list[str], Array, Array] | None = None
+    options = [g for g in (*GEOMETRIES, *PARTIAL) if g.rows + g.rhythm == len(paths)]
+    for geometry in options:
+        rows = paths[: geometry.rows]
+        edges = boundaries(
+            geometry.columns,
+            rows,
+            spans[: geometry.rows],
+            pulses,
+            labels,
+            px_per_mm,
+            speed_mm_per_s,
+        )
+        known = gap_evidence(rows, edges, px_per_mm)
+        known += change_evidence(rows, paths[geometry.rows :], edges, px_per_mm)
+        known -= pitch_cost(geometry.columns, labels, px_per_mm, speed_mm_per_s)
+        for below_mm in places:
+            scores, against = _label_scores(geometry, edges, read, below_mm, px_per_mm)
+            for value, names in _explanations(geometry, scores):
+                value += GEOMETRY_PRIOR.get(geometry.name, 0.0) + known - against
+                if best is None or value > best[0]:
+                    best = (value, geometry, names, scores, edges)
+    if len(paths) == 1 and known_scale and (best is None or not _read_names(best[2], best[3])):
+        return _unnamed_row(spans[0])
+    if best is None:
+        return Layout("unknown", (), 0.0, ("The arrangement of the leads was not recognised.",))
+    value, geometry, names, scores, edges = best
+    if _guessed(geometry, names, scores, edges, px_per_mm, speed_mm_per_s):
+        return Layout(geometry.name, (), 0.0, ("The names of the leads could not be read.",))
+    upper = slice(0, geometry.rows)
+    columns = place_columns(edges, paths[upper], spans[upper], px_per_mm, speed_mm_per_s)
+    built = _build(geometry, names, scores, columns, spans, speed_mm_per_s, px_per_mm)
+    return replace(
+        built,
+        warnings=_notes(geometry, names, scores),
+        doubts=_doubts(geometry, names, scores),
+        log_odds=value,
+    )
+
+
+def _clip(
+    x0: float, x1: float, span: tuple[float, float], slack: float = 8.0
+) -> tuple[float, float]:
+    """A cell cut to where its row has signal; ends within ``slack`` px are left as they are."""
+    return (
+        x0 if span[0] - x0 < slack else span[0],
+        x1 if x1 - span[1] < slack else span[1],
+    )
+
+
+def _unnamed_row(span: tuple[float, float]) -> Layout:
+    """A single row whose name was not read, as a strip of the lead that strips mostly show."""
+    segment = RowSegment(USUAL_STRIP, 0, *span, 0.0, "layout", UNNAMED, rhythm=True)
+    doubt = (
+        f"The name of the only row was not read: it is stored as {USUAL_STRIP}; correct it if it "
+        "is another lead."
+    )
+    return Layout("1x1", (segment,), UNNAMED, doubts=(doubt,))
+
+
+def _read_names(names: Sequence[str], scores: Array) -> list[str]:
+    """The names of cells that were read in them."""
+    return [n for cell, n in enumerate(names) if n and _named_by(scores[cell], n)[0] == "label"]
+
+
+def _guessed(
+    geometry: _Geometry,
+    names: Sequence[str],
+    scores: Array,
+    edges: Array,
+    px_per_mm: float,
+    speed: float,
+) -> bool:
+    """Whether names would be mere guesses: none was read, and the columns are of no usual width."""
+    nominal = COLUMN_S[geometry.columns] * speed * px_per_mm
+    unusual = abs((edges[1] - edges[0]) / nominal - 1) > GUESS_TOLERANCE
+    return bool(not _read_names(names, scores) and unusual)
+
+
+def _notes(geometry: _Geometry, names: Sequence[str], scores: Array) -> tuple[str, ...]:
+    """What a reader should know of the leads shown."""
+    notes = []
+    if geometry.cells != len(LEADS):
+        notes.append(
+            f"The picture shows only part of the twelve leads' rows and columns "
+            f"({geometry.name} was found): check the names."
+        )
+    others = [name for name in (*names, *_strip_names(scores[geometry.cells :])) if name]
+    others = [name for name in others if name not in LEADS]
+    if others:
+        notes.append(
+            f"{', '.join(others)} stand on the page: they are none of the twelve leads and were "
+            "left out."
+        )
+    return tuple(notes)
+
+
+def _doubts(geometry: _Geometry, names: Sequence[str], scores: Array) -> tuple[str, ...]:
+    """What is doubtful about the names."""
+    doubts = []
+    for cell, name in enumerate(names):
+        rival = int(scores[cell].argmax())
+        own = scores[cell, NAMES.index(name)] if name else 0.0
+        if name and scores[cell, rival] > own + 1.0:
+            doubts.append(f"A name that reads {NAMES[rival]} stands where {name} is expected.")
+    read = _read_names(names, scores)
+    usual = any(list(names) == _standard(geometry, order) for order in (LEADS, CABRERA))
+    weak = [n for cell, n in enumerate(names) if n in read and _weak(scores[cell], n)]
+    if not usual and len(weak) > MAX_WEAK * len(read):
+        doubts.append(
+            f"The leads stand in no usual order, and the names {', '.join(weak)} were read with "
+            "doubt: they may be wrong."
+        )
+    if len(read) < len([n for n in names if n]) / 3:
+        doubts.append(
+            f"Only {len(read)} lead names could be read; the others follow the usual order."
+        )
+    return tuple(doubts)
+
+
+def _weak(scores: Array, name: str) -> bool:
+    """Whether a name was read with doubt; of a lone I, which always is, nothing is said."""
+    return name != "I" and float(scores[NAMES.index(name)]) < SURE_SCORE
+
+
+def _named_by(scores: Array, name: str) -> tuple[NamedBy, float]:
+    own = float(scores[NAMES.index(name)])
+    rival = float(np.delete(scores, NAMES.index(name)).max())
+    if own > READ_SCORE and own > rival:
+        return "label", 1.0 - 0.5 * math.exp(-own)
+    return "layout", 0.5
+
+
+def _strip_names(scores: Array) -> list[str]:
+    """Names of the rhythm strips (strips, 12); an unread one is the next usual one not yet read."""
+    usual = np.array([STRIP_PRIOR.get(lead, STRIP_RARE) for lead in NAMES])
+    read = [NAMES[int((own + usual).argmax())] if own.max() > READ_SCORE else "" for own in scores]
+    order = ("II",) if len(read) == 1 else ("V1", "II", "V5")
+    left = [name for name in order if name not in read]
+    return [name or left.pop(0) for name in read]
+
+
+def _build(
+    geometry: _Geometry,
+    names: list[str],
+    scores: Array,
+    columns: Columns,
+    spans: Sequence[tuple[float, float]],
+    speed: float,
+    px_per_mm: float,
+) -> Layout:
+    segments = []
+    px_per_s = speed * px_per_mm
+    for cell, name in enumerate(names):
+        if name not in LEADS:
+            continue
+        row, column = divmod(cell, geometry.columns)
+        named_by, probability = _named_by(scores[cell], name)
+        x0, x1 = _clip(columns.starts[column], columns.ends[column], spans[row])
+        if x1 <= x0:
+            continue
+        start = (x0 - columns.starts[column]) / px_per_s + columns.begin_s[column]
+        segments.append(RowSegment(name, row, float(x0), float(x1), start, named_by, probability))
+    for strip, name in enumerate(_strip_names(scores[geometry.cells :])):
+        if name not in LEADS:
+            continue
+        row = geometry.rows + strip
+        named_by, probability = _named_by(scores[geometry.cells + strip], name)
+        x0, x1 = _clip(columns.starts[0], columns.ends[-1], spans[row])
+        start = (x0 - columns.starts[0]) / px_per_s
+        segments.append(
+            RowSegment(name, row, float(x0), float(x1), start, named_by, probability, rhythm=True)
+        )
+    confidence = float(np.mean([s.probability for s in segments])) if segments else 0.0
+    return Layout(geometry.name, tuple(segments), confidence)

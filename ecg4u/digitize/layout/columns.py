@@ -1,0 +1,361 @@
+"""Where the columns of leads begin and end: from rows' ends, pulses, gaps, breaks and names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from ecg4u.digitize.rows.trace import RowPath
+from ecg4u.digitize.scale.calibration import Pulse, inner_pulses
+from ecg4u.digitize.types import Label
+from ecg4u.record import DEFAULT_FS_HZ, LEADS
+
+Array = npt.NDArray[np.float64]
+
+NOMINAL_TOLERANCE = 0.02
+"""A row this near to its nominal 10 s is taken to be 10 s; its ends are known to about 0.3 mm."""
+PITCH_TOLERANCE = 0.05
+OVERSTEP = 0.18
+"""How far ink goes on beyond a trace's end, in pens; measured on the dev half of the benchmark."""
+END_ERROR_PX = 0.7
+PULSE_END_ERROR_PX = 2.0
+"""How soon behind its pulse a signal begins differs from machine to machine."""
+MAX_PULSE_GAP_PEN = 20.0
+MIN_INNER_PULSES = 0.5
+MIN_WITH_PULSE = 0.4
+"""Share of the rows with a pulse from which the others begin and end where these do."""
+MIN_GAPPED_ROWS = 2
+GAPPED_ROWS = 0.6
+MIN_GAP_MM = 2.0
+MAX_PULSE_MM = 8.0
+PULSE_GAP_MM = 1.0
+PULSE_FOOT_MM = 3.0
+MAX_GAP_OFF_MM = 15.0
+LEAST_PITCH_MM = 20.0
+PITCH_COST = 25.0
+GAP_AT_EDGE = 1.5
+GAP_INSIDE = 3.0
+MOST_BESIDE = 0.25
+"""How much of a row on either side of a place is compared, at most."""
+FEWEST_EDGES = 3
+"""Columns between so many edges are 5 s long: their halves hold enough beats to compare."""
+MIN_SHAPE_MM = 10.0
+SHAPE_QUANTILES = np.linspace(0.01, 0.99, 50)
+SHAPE_NOISE_MM = 0.1
+USUAL_CONTRAST = 0.15
+CHANGE_WEIGHT = 8.0
+MOST_CHANGE = 4.0
+COLUMN_S = {1: 10.0, 2: 5.0, 3: 10.0 / 3, 4: 2.5}
+SURE = 0.8
+SAME_LENGTH = 0.008
+NAMES_OFF_MM = 3.0
+MOST_OFF_MM = 12.0
+MIN_NAMES = 3
+NAME_OFFSET_MM = (0.0, 2.5)
+USUAL_NAME_OFFSET_MM = 1.5
+BREAK_SIDE_MM = 0.6
+FULL_BREAK_MM = 1.0
+MIN_BREAK = 0.5
+
+
+@dataclass(frozen=True, eq=False)
+class Columns:
+    """Where columns start and end on the page (px), and at what second each begins; (columns,)."""
+
+    starts: Array
+    ends: Array
+    begin_s: Array
+
+
+def signal_span(paths: Sequence[RowPath], pulses: Sequence[Pulse]) -> list[tuple[float, float]]:
+    """Where the signal of each row begins and ends (px).
+
+    A pulse's inner stroke is where the signal begins or ends; without one it is the trace's own
+    end, which the ink oversteps a little.
+    """
+    pen = float(np.median([np.nanmedian(p.bottom - p.top) for p in paths]))
+    left = {p.row: p.x1 for p in pulses if p.side == "left"}
+    right = {p.row: p.x0 for p in pulses if p.side == "right"}
+    apart = {
+        p.row: start + OVERSTEP * pen
+        for p in pulses
+        if (start := after_gap(paths[p.row], p, pen)) is not None
+    }
+    if len(apart) > len(left) / 2:
+        left = apart
+    spans = []
+    for row, path in enumerate(paths):
+        x0, x1 = path.extent[0] + OVERSTEP * pen, path.extent[1] - OVERSTEP * pen
+        spans.append(
+            (
+                max(x0, _end_at(left, row, len(paths), x0)),
+                min(x1, _end_at(right, row, len(paths), x1)),
+            )
+        )
+    return spans
+
+
+def _end_at(pulses: Mapping[int, float], row: int, rows: int, own: float) -> float:
+    """Where the pulses end a row's signal: below one another, but a lone one ends its own row."""
+    usual = float(np.median(list(pulses.values()))) if pulses else own
+    return usual if row in pulses or len(pulses) >= MIN_WITH_PULSE * rows else own
+
+
+def after_gap(path: RowPath, pulse: Pulse, pen: float) -> float | None:
+    """Where a row goes on after bare paper behind its pulse (px); None where it goes on at once."""
+    first = int(np.ceil(pulse.x1 + 2 * pen))
+    last = int(pulse.x1 + MAX_PULSE_GAP_PEN * pen)
+    known = np.isfinite(path.centre[first : last + 1])
+    if pulse.side != "left" or not known.any() or known[0]:
+        return None
+    return float(first + int(np.argmax(known)))
+
+
+def boundaries(
+    columns: int,
+    rows: Sequence[RowPath],
+    spans: Sequence[tuple[float, float]],
+    pulses: Sequence[Pulse],
+    labels: Sequence[Label],
+    px_per_mm: float,
+    speed: float,
+) -> Array:
+    """Edges (columns + 1,) in px of the columns of ``rows``; ``spans`` and labels are theirs.
+
+    Columns are equally wide; how wide, the row's length says, unless the names that were read
+    stand at another regular distance (a page cut off at the right, say). A row about as long as
+    usual is as long as usual, and where it stands, the end says that the rows agree on best; the
+    last sample is drawn one period before the end.
+    """
+    x0 = float(np.median([s[0] for s in spans]))
+    x1 = float(np.median([s[1] for s in spans]))
+    nominal = COLUMN_S[columns] * columns * speed * px_per_mm
+    length = x1 - x0
+    if abs((x1 - x0) / nominal - 1) < NOMINAL_TOLERANCE:
+        left = [p.x1 for p in pulses if p.side == "left"]
+        right = [p.x0 for p in pulses if p.side == "right"]
+        trust_left = 1.0 / _variance(left or [s[0] for s in spans], bool(left))
+        trust_right = 1.0 / _variance(right or [s[1] for s in spans], bool(right))
+        drawn = nominal - speed * px_per_mm / DEFAULT_FS_HZ
+        x0 = (x0 * trust_left + (x1 - drawn) * trust_right) / (trust_left + trust_right)
+        x1 = x0 + nominal
+    width = (x1 - x0) / columns
+    pitch = _label_pitch(columns, labels)
+    if pitch is not None and abs(pitch / width - 1) > PITCH_TOLERANCE:
+        usual = nominal / columns
+        width = usual if abs(pitch / usual - 1) < PITCH_TOLERANCE else pitch
+    edges = np.asarray(x0 + width * np.arange(columns + 1), dtype=np.float64)
+    usual = nominal / columns
+    ends_fit = abs(length / nominal - 1) < SAME_LENGTH
+    if ends_fit or pitch is None or abs(pitch / usual - 1) > PITCH_TOLERANCE:
+        return edges
+    return _at_names(edges, rows, labels, usual, px_per_mm)
+
+
+def _at_names(
+    edges: Array, rows: Sequence[RowPath], labels: Sequence[Label], width: float, px_per_mm: float
+) -> Array:
+    """Columns as wide as usual that begin shortly before their names, where most rows break off.
+
+    For rows that are no 10 s long though their names stand at the usual distance: a pulse half in
+    the picture, or unread, or a page cut off at the right tell nothing of where columns begin.
+    """
+    inner = edges[1:-1]
+    at = np.array([label.box[0] for label in labels if label.probability > SURE])
+    apart = (at[:, None] - inner[None, :]) / px_per_mm
+    column = np.abs(apart).argmin(axis=1)
+    off = apart[np.arange(len(at)), column]
+    beside = np.abs(off) < MOST_OFF_MM
+    as_wide = abs((edges[1] - edges[0]) / width - 1) < SAME_LENGTH
+    if beside.sum() < MIN_NAMES or (as_wide and abs(np.median(off[beside])) < NAMES_OFF_MM):
+        return edges
+    names = float(np.median(at[beside] - width * (column[beside] + 1)))
+    breaks = np.mean([_breaks(row, px_per_mm) for row in rows], axis=0)
+    low, high = (int(mm * px_per_mm) for mm in NAME_OFFSET_MM)
+    starts = names - np.arange(low, high + 1)
+    columns = starts[:, None] + width * np.arange(1, len(edges) - 1)
+    found = breaks[np.clip(np.round(columns).astype(int), 0, len(breaks) - 1)].mean(axis=1)
+    best = found > found.max() - 1e-9
+    usual = names - USUAL_NAME_OFFSET_MM * px_per_mm
+    start = float(np.median(starts[best])) if found.max() > MIN_BREAK else usual
+    return np.asarray(start + width * np.arange(len(edges)), dtype=np.float64)
+
+
+def _breaks(row: RowPath, px_per_mm: float) -> Array:
+    """How much a row's trace breaks off at each column of px, 0 to 1: a jump, a gap or a tick."""
+    from scipy.ndimage import median_filter
+
+    known = np.isfinite(row.centre)
+    columns = np.arange(len(row.centre))
+    level = np.interp(columns, columns[known], row.centre[known])
+    size = max(3, int(BREAK_SIDE_MM * px_per_mm))
+    level = median_filter(level, size)
+    jump = np.abs(np.roll(level, -size) - np.roll(level, size)) / (FULL_BREAK_MM * px_per_mm)
+    return np.asarray(np.where(known, np.clip(jump, 0.0, 1.0), 1.0))
+
+
+def _variance(ends: Sequence[float], at_pulses: bool) -> float:
+    """Of the median of where the rows begin, or end (px squared)."""
+    deviation = np.median(np.abs(np.asarray(ends) - np.median(ends)))
+    least = PULSE_END_ERROR_PX if at_pulses else END_ERROR_PX
+    return float(2.2 * deviation**2 / len(ends) + least**2)
+
+
+def _label_pitch(columns: int, labels: Sequence[Label]) -> float | None:
+    """Distance (px) between the columns of names, from names that stand in the same rows."""
+    if columns < 2:
+        return None
+    order = {name: LEADS.index(name) * columns // len(LEADS) for name in LEADS}
+    sure = [label for label in labels if label.probability > SURE and label.name in order]
+    steps = []
+    for a in sure:
+        for b in sure:
+            apart = order[b.name] - order[a.name]
+            level = abs(a.centre[1] - b.centre[1]) < 0.6 * (a.box[3] - a.box[1])
+            if apart > 0 and level and b.box[0] > a.box[0]:
+                steps.append((b.box[0] - a.box[0]) / apart)
+    return float(np.median(steps)) if len(steps) >= 3 else None
+
+
+def place_columns(
+    edges: Array,
+    rows: Sequence[RowPath],
+    spans: Sequence[tuple[float, float]],
+    px_per_mm: float,
+    speed: float,
+) -> Columns:
+    """The columns between their edges, or between what parts them: pulses of their own, or gaps."""
+    px_per_s = speed * px_per_mm
+    between = _inner_pulses(rows, edges, px_per_mm) or _gaps(rows, edges, px_per_mm)
+    if not between:
+        return Columns(edges[:-1], edges[1:], (edges[:-1] - edges[0]) / px_per_s)
+    first = float(np.median([x0 for x0, _ in spans]))
+    last = float(np.median([x1 for _, x1 in spans]))
+    starts = np.array([first, *(x1 for _, x1 in between)], np.float64)
+    ends = np.array([*(x0 for x0, _ in between), last], np.float64)
+    width = float(np.median(ends - starts)) / px_per_s
+    usual = COLUMN_S[len(starts)]
+    width = usual if abs(width / usual - 1) < PITCH_TOLERANCE else width
+    return Columns(starts, ends, width * np.arange(len(starts), dtype=np.float64))
+
+
+def _inner_pulses(
+    rows: Sequence[RowPath], edges: Array, px_per_mm: float
+) -> list[tuple[float, float]]:
+    """Where the pulses between the columns begin and end (px); none if they are not in each.
+
+    With the bare paper on either side of a pulse that stands by itself.
+    """
+    between: list[tuple[float, float]] = []
+    beside, reach = _bare(rows, px_per_mm, PULSE_GAP_MM), PULSE_FOOT_MM * px_per_mm
+    for edge in edges[1:-1]:
+        found = inner_pulses(tuple(rows), (float(edge),), px_per_mm)
+        if len(found) < max(2.0, MIN_INNER_PULSES * len(rows)):
+            return []
+        x0, x1 = (
+            float(np.median(ends)) for ends in zip(*((p.x0, p.x1) for p in found), strict=True)
+        )
+        gaps = [gap for gap in beside if gap[0] < x1 + reach and gap[1] > x0 - reach]
+        between.append((min([x0, *(g[0] for g in gaps)]), max([x1, *(g[1] for g in gaps)])))
+    return between
+
+
+def _gaps(rows: Sequence[RowPath], edges: Array, px_per_mm: float) -> list[tuple[float, float]]:
+    """Where the bare paper between the columns begins and ends (px); none if not between all."""
+    bare = _bare(rows, px_per_mm)
+    between = []
+    for edge in edges[1:-1]:
+        near = [gap for gap in bare if _parts(gap, edge, px_per_mm)]
+        if not near:
+            return []
+        between.append(min(near, key=lambda gap: abs(sum(gap) / 2 - edge)))
+    return between if len(set(between)) == len(between) else []
+
+
+def _bare(
+    rows: Sequence[RowPath], px_per_mm: float, least_mm: float = MIN_GAP_MM
+) -> list[tuple[float, float]]:
+    """Stretches (px) between ink in which most of several rows have none.
+
+    A pulse that stands by itself between two columns is part of what parts them.
+    """
+    if len(rows) < MIN_GAPPED_ROWS:
+        return []
+    bare = np.mean([~np.isfinite(row.centre) for row in rows], axis=0) > GAPPED_ROWS
+    turns = np.flatnonzero(np.diff(bare.astype(np.int8)))
+    inner = turns[0 if not bare[0] else 1 :]
+    found: list[tuple[float, float]] = []
+    for x0, x1 in zip(inner[::2] + 1.0, inner[1::2] + 1.0, strict=False):
+        if x1 - x0 <= least_mm * px_per_mm:
+            continue
+        if found and x0 - found[-1][1] < MAX_PULSE_MM * px_per_mm:
+            x0 = found.pop()[0]
+        found.append((float(x0), float(x1)))
+    return found
+
+
+def _parts(gap: tuple[float, float], edge: float, px_per_mm: float) -> bool:
+    """Whether a gap may be what parts the columns at an edge."""
+    return abs(sum(gap) / 2 - edge) < MAX_GAP_OFF_MM * px_per_mm
+
+
+def pitch_cost(columns: int, labels: Sequence[Label], px_per_mm: float, speed: float) -> float:
+    """What names that stand at another distance than usual say against so many columns."""
+    at = np.sort(
+        [label.box[0] for label in labels if label.probability > SURE and label.name != "I"]
+    )
+    steps = np.diff(at)
+    steps = steps[steps > LEAST_PITCH_MM * px_per_mm]
+    if len(steps) < 2:
+        return 0.0
+    usual = COLUMN_S[columns] * speed * px_per_mm
+    return float(PITCH_COST * min(abs(np.log(steps / usual)).mean(), 1.0))
+
+
+def change_evidence(
+    rows: Sequence[RowPath], strips: Sequence[RowPath], edges: Array, px_per_mm: float
+) -> float:
+    """What the traces' shape says for these columns: it changes where one lead follows another.
+
+    It stays the same across the same place of a rhythm strip, and in the middle of a long column.
+    """
+    width = edges[1] - edges[0]
+    side = min(width, MOST_BESIDE * (edges[-1] - edges[0]))
+    middles = (edges[:-1] + edges[1:]) / 2 if len(edges) <= FEWEST_EDGES else edges[:0]
+
+    def changes(rows: Sequence[RowPath], places: Array) -> list[float]:
+        found = [_change(row, float(x), side, px_per_mm) for row in rows for x in places]
+        return [change for change in found if change is not None]
+
+    differ = changes(rows, edges[1:-1])
+    same = changes(strips, edges[1:-1]) + changes(rows, middles)
+    if not differ or not same:
+        return 0.0
+    contrast = float(np.mean(differ) - np.mean(same)) - USUAL_CONTRAST
+    return float(np.clip(CHANGE_WEIGHT * contrast, -MOST_CHANGE, MOST_CHANGE))
+
+
+def _change(row: RowPath, x: float, side: float, px_per_mm: float) -> float | None:
+    """How far the heights of a trace ``side`` px left and right of a place differ, in their size.
+
+    Mean distance of their quantiles; None where there is hardly a trace.
+    """
+    quantiles = []
+    for first, last in ((x - side, x), (x, x + side)):
+        heights = row.centre[max(0, int(first)) : max(0, int(last))]
+        heights = heights[np.isfinite(heights)]
+        if len(heights) < MIN_SHAPE_MM * px_per_mm:
+            return None
+        quantiles.append(np.quantile(heights - np.median(heights), SHAPE_QUANTILES))
+    size = np.mean(np.abs(quantiles)) + SHAPE_NOISE_MM * px_per_mm
+    return float(np.mean(np.abs(quantiles[0] - quantiles[1])) / size)
+
+
+def gap_evidence(rows: Sequence[RowPath], edges: Array, px_per_mm: float) -> float:
+    """What gaps in the rows say for these columns: gaps stand between columns, not in them."""
+    inner = [float(edge) for edge in edges[1:-1]]
+    fits = [any(_parts(gap, e, px_per_mm) for e in inner) for gap in _bare(rows, px_per_mm)]
+    return GAP_AT_EDGE * min(sum(fits), len(inner)) - GAP_INSIDE * (len(fits) - sum(fits))

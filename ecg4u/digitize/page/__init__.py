@@ -1,0 +1,1 @@
+"""The page flattened: grid, lattice, local refinement, warp."""

@@ -1,0 +1,229 @@
+"""The last millimetre: local offsets of the grid from the lattice, measured on the flattened page.
+
+On a page that is nearly flat, the grid's period is known and its lines run along the axes. In a
+window around each of many points the line response is compared with the page's own grid profile
+(heavier lines every 5 mm included, which is what keeps folds from slipping by a line), moved by a
+candidate offset; both are held as a few harmonics of 5 mm, so a window costs a handful of products.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from ecg4u.digitize.page.rectified import interpolate
+from ecg4u.digitize.page.warp import densify, fit_spline_on_grid
+
+Floats = npt.NDArray[np.float64]
+Image = npt.NDArray[np.float32]
+
+SAMPLES_PER_MM = 5
+PERIOD_MM = 5.0
+HARMONICS = np.array([1, 2, 3, 4, 5, 6, 10])
+STEP_MM = 0.04
+BLOCK_POINTS = 12
+REACH_SIGMA = 3.5
+"""Where a window is cut off."""
+
+
+@dataclass(frozen=True)
+class Pass:
+    """One round: point spacing, window (Gaussian sigma) and search in mm; spline knots in mm."""
+
+    spacing_mm: float
+    sigma_mm: float
+    search_mm: float
+    knots_mm: float
+
+
+PASSES = (Pass(5.0, 5.0, 2.2, 20.0), Pass(2.5, 3.0, 0.7, 8.0), Pass(2.5, 2.0, 0.5, 5.0))
+CHECK = Pass(5.0, 3.0, 0.5, 20.0)
+
+
+@dataclass(frozen=True, eq=False)
+class Offsets:
+    """Where the lines of one axis lie: ``delta`` (rows, columns) mm off the lattice.
+
+    ``match`` is the correlation in [0, 1] with the page's grid profile, ``weight`` that together
+    with the lines' contrast.
+    """
+
+    delta: Floats
+    match: Floats
+    weight: Floats
+
+
+@dataclass(frozen=True, eq=False)
+class Refined:
+    """Nodes 1 mm apart (rows, columns, 2) in work px, their mm origin, and what remains.
+
+    ``support`` (rows, columns) at ``CHECK.spacing_mm``: match of the weaker axis.
+    """
+
+    nodes: Floats
+    residual_mm: float
+    support: Floats
+
+
+def refine(lines: Image, nodes: Floats) -> Refined:
+    """Move nodes 1 mm apart so that the grid's 5 mm lines fall on every fifth of them."""
+    nodes = _to_origin(lines, nodes)
+    for stage in PASSES:
+        x, y = measure(flat_lines(lines, nodes), stage)
+        nodes = _moved(nodes, x, y, stage)
+    x, y = measure(flat_lines(lines, nodes), CHECK)
+    both = np.concatenate([x.delta.ravel(), y.delta.ravel()])
+    weight = np.concatenate([x.weight.ravel(), y.weight.ravel()]) + 1e-12
+    residual = float(np.sqrt((weight * both**2).sum() / weight.sum()))
+    return Refined(nodes, residual, np.minimum(x.match, y.match))
+
+
+def flat_lines(lines: Image, nodes: Floats) -> Image:
+    """The line response on the flattened page at `SAMPLES_PER_MM`."""
+    import cv2
+
+    dense = densify(nodes, SAMPLES_PER_MM)
+    return cv2.remap(lines, dense, None, cv2.INTER_LINEAR, borderValue=0.0)
+
+
+def _axis(n_samples: int, spacing_mm: float) -> tuple[Floats, Floats]:
+    mm = np.arange(n_samples) / SAMPLES_PER_MM
+    return mm, np.arange(0.0, mm[-1] + 1e-9, spacing_mm)
+
+
+def _window(mm: Floats, points: Floats, sigma: float) -> Floats:
+    return np.exp(-0.5 * ((points[:, None] - mm[None, :]) / sigma) ** 2)
+
+
+def harmonics(flat: Image, stage: Pass) -> npt.NDArray[np.complex128]:
+    """Local harmonics of the lines across x: (rows, columns, k)."""
+    mm_y, points_y = _axis(flat.shape[0], stage.spacing_mm)
+    mm_x, points_x = _axis(flat.shape[1], stage.spacing_mm)
+    bands = np.empty((len(points_y), flat.shape[1]), np.float32)
+    for some, near in _blocks(points_y, mm_y, stage.sigma_mm):
+        window = _window(mm_y[near], points_y[some], stage.sigma_mm)
+        bands[some] = window.astype(np.float32) @ flat[near]
+    turn = 2 * np.pi * HARMONICS[:, None] * mm_x[None, :] / PERIOD_MM
+    waves = np.concatenate([np.cos(turn), -np.sin(turn)]).astype(np.float32)
+    out = np.empty((len(points_y), len(points_x), len(waves)), np.float32)
+    for some, near in _blocks(points_x, mm_x, stage.sigma_mm):
+        window = _window(mm_x[near], points_x[some], stage.sigma_mm).astype(np.float32)
+        kernel = (window[:, None, :] * waves[None, :, near]).reshape(-1, window.shape[1]).T
+        out[:, some] = (bands[:, near] @ kernel).reshape(len(points_y), -1, len(waves))
+    half = len(HARMONICS)
+    return np.asarray(out[..., :half] + 1j * out[..., half:].astype(np.float64))
+
+
+def _blocks(points: Floats, mm: Floats, sigma: float) -> Iterator[tuple[slice, slice]]:
+    """Runs of points, each with the samples that its windows reach."""
+    for first in range(0, len(points), BLOCK_POINTS):
+        some = slice(first, min(first + BLOCK_POINTS, len(points)))
+        reach = points[first] - REACH_SIGMA * sigma, points[some.stop - 1] + REACH_SIGMA * sigma
+        low, high = np.searchsorted(mm, reach)
+        yield some, slice(int(low), int(high))
+
+
+def _scores(
+    local: npt.NDArray[np.complex128], profile: npt.NDArray[np.complex128], shifts: Floats
+) -> Floats:
+    turn = np.exp(2j * np.pi * HARMONICS[:, None] * shifts[None, :] / PERIOD_MM)
+    return np.real((local * profile.conj()) @ turn)
+
+
+def _to_origin(lines: Image, nodes: Floats) -> Floats:
+    """Shift the nodes by a constant, so that the strongest lines fall on whole 5 mm."""
+    flat = flat_lines(lines, nodes)
+    shift = np.array([_phase(flat), _phase(flat.T)])
+    rows, columns = nodes.shape[:2]
+    at = np.stack(np.meshgrid(np.arange(columns), np.arange(rows)), axis=-1) + shift
+    return interpolate(nodes, at)
+
+
+def _phase(flat: Image) -> float:
+    total = harmonics(flat, PASSES[0])
+    shifts = np.arange(0.0, PERIOD_MM, STEP_MM)
+    whole = total.sum(axis=(0, 1))
+    curve = _scores(whole[None, None], np.abs(whole), shifts)[0, 0]
+    if -curve.min() > curve.max():
+        curve = -curve
+    best = float(shifts[int(np.argmax(curve))])
+    return best - PERIOD_MM if best > PERIOD_MM / 2 else best
+
+
+def measure(flat: Image, stage: Pass) -> tuple[Offsets, Offsets]:
+    """Offsets of vertical lines along x, and of horizontal lines along y."""
+    x = _offsets(harmonics(flat, stage), stage)
+    y = _offsets(harmonics(np.ascontiguousarray(flat.T), stage), stage)
+    return x, Offsets(y.delta.T, y.match.T, y.weight.T)
+
+
+def _offsets(local: npt.NDArray[np.complex128], stage: Pass) -> Offsets:
+    energy = np.sqrt((np.abs(local) ** 2).sum(axis=-1)) + 1e-9
+    profile = (local / energy[..., None]).mean(axis=(0, 1))
+    search = stage.search_mm if _has_fivefold(profile) else min(stage.search_mm, 0.5)
+    shifts = np.arange(-search, search + STEP_MM / 2, STEP_MM)
+    preference = 1.0 - 0.1 * (shifts / PERIOD_MM * 2) ** 2
+    for _ in range(2):
+        score = _scores(local, profile, shifts) * preference
+        best = np.argmax(score, axis=-1)
+        turn = np.exp(2j * np.pi * HARMONICS * shifts[best][..., None] / PERIOD_MM)
+        peak = np.take_along_axis(score, best[..., None], axis=-1)[..., 0]
+        weight = np.maximum(peak / energy, 0.0)[..., None]
+        profile = (local * turn / energy[..., None] * weight).sum(axis=(0, 1))
+        profile /= np.sqrt((np.abs(profile) ** 2).sum()) + 1e-12
+    score = _scores(local, profile, shifts) * preference
+    best = np.argmax(score, axis=-1)
+    peak = np.take_along_axis(score, best[..., None], axis=-1)[..., 0]
+    match = np.clip(peak / energy, 0.0, 1.0)
+    contrast = (
+        np.clip(peak / (np.median(peak[match > 0.5]) + 1e-9), 0.0, 1.0)
+        if (match > 0.5).any()
+        else np.zeros_like(peak)
+    )
+    edge = (best == 0) | (best == len(shifts) - 1)
+    return Offsets(_vertex(score, best, shifts), match, np.where(edge, 0.0, match**2 * contrast))
+
+
+def _has_fivefold(profile: npt.NDArray[np.complex128]) -> bool:
+    power = np.abs(profile) ** 2
+    return bool(power[HARMONICS % 5 != 0].sum() > 0.05 * power.sum())
+
+
+def _vertex(score: Floats, best: npt.NDArray[np.int64], shifts: Floats) -> Floats:
+    inner = np.clip(best, 1, len(shifts) - 2)[..., None]
+    left, centre, right = (
+        np.take_along_axis(score, inner + d, axis=-1)[..., 0] for d in (-1, 0, 1)
+    )
+    curvature = left - 2 * centre + right
+    step = np.where(curvature < 0, 0.5 * (left - right) / np.minimum(curvature, -1e-12), 0.0)
+    return shifts[inner[..., 0]] + STEP_MM * np.clip(step, -1, 1)
+
+
+def _moved(nodes: Floats, x: Offsets, y: Offsets, stage: Pass) -> Floats:
+    """Nodes after the smooth part of the measured offsets."""
+    rows, columns = nodes.shape[:2]
+    grid_y, grid_x = (
+        np.arange(n, dtype=np.float64) * np.float64(stage.spacing_mm) for n in x.delta.shape
+    )
+    at = np.stack(np.meshgrid(np.arange(columns), np.arange(rows)), axis=-1).astype(float)
+    for axis, found in enumerate((x, y)):
+        used = found.weight > 0.02
+        if used.sum() < 8:
+            continue
+        spline = fit_spline_on_grid(
+            grid_x,
+            grid_y,
+            found.delta,
+            np.where(used, found.weight, 0.0),
+            box=(0.0, 0.0, columns - 1.0, rows - 1.0),
+            spacing=stage.knots_mm,
+            stiffness=0.05,
+            robust=0.12,
+        )
+        at[..., axis] += spline.at_grid(
+            np.arange(columns, dtype=np.float64), np.arange(rows, dtype=np.float64)
+        )[..., 0]
+    return interpolate(nodes, at)

@@ -1,0 +1,1 @@
+"""Rows of traces: ink, networks, following, the curve of each."""

@@ -1,0 +1,392 @@
+"""Ink map of a rectified page: what is darker than its paper and not grid.
+
+`stroke_ink` finds the ink by rules. `joined_ink` lets the trace network tell trace from writing in
+it; `classical_ink` does without a network, where no weights are installed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from ecg4u.digitize.types import FloatArray, InkMap
+
+BACKGROUND_MM = 6.0
+PIECE_MM = 6.0
+LINE_X_MM = 96.0
+LINE_Y_MM = 84.0
+LINE_PERCENTILE = 35
+PAPER_REACH_MM = 50.0
+GRID_EXCESS = 1.2
+MIN_CONTRAST = 0.08
+STROKE_REACH_MM = 18.0
+SOFT_MM = 0.08
+LEAST_OVER_GRID = 0.6
+NEAR_PX = 5
+GATE = (0.1, 0.4)
+WRITING = (0.3, 0.6)
+UNSURE = 0.6
+SURELY = (0.5, 0.8)
+STROKE = 0.3
+BROKEN_MM = 1.5
+DESK_MM = 4.0
+DESK_DARKNESS = 0.3
+HAZE_MM = 3.6
+HAZE_CELLS = 9
+COARSE, PAPER_PERCENTILE = 3, 80
+INKED, TINTED, GREY = 0.35, 0.06, 0.6
+"""Share of the paper's light that ink absorbs in its darkest channel, and a grid in any; how much
+paler than the others a grid's palest channel is unless it is grey."""
+COLOURED_SHARE, LEAST_COLOURED = 0.3, 0.002
+"""Ink that is coloured and no grid, against black ink and against the page."""
+
+
+def ink_channel(image: np.ndarray) -> np.ndarray:
+    """What of a page (H, W, 3) uint8 RGB shows its traces but not its grid: (H, W) uint8.
+
+    That is the brightest channel of each pixel, in which any coloured ink vanishes; where much of
+    the page's ink is coloured and no grid, as on plots with blue or red traces, it is the channel
+    in which the grid is palest, or the darkest one where the grid is grey.
+    """
+    bright = image.max(axis=2)
+    small = image[::COARSE, ::COARSE].astype(np.float32)
+    paper = np.percentile(small.reshape(-1, 3), PAPER_PERCENTILE, axis=0)
+    absorbed = 1.0 - small / np.maximum(paper, 1.0)
+    least = absorbed.min(axis=2)
+    black = least > INKED
+    pale = (absorbed.max(axis=2) > TINTED) & (least < INKED / 2)
+    if not pale.any():
+        return np.asarray(bright)
+    grid = absorbed[pale].mean(axis=0)
+    channel = int(grid.argmin())
+    tinted = grid[channel] < GREY * grid.max()
+    seen = absorbed[..., channel] if tinted else absorbed.max(axis=2)
+    coloured = int((pale & (seen > INKED)).sum())
+    if coloured < COLOURED_SHARE * int(black.sum()) or coloured < LEAST_COLOURED * pale.size:
+        return np.asarray(bright)
+    return np.asarray(image[..., channel] if tinted else image.min(axis=2))
+
+
+@dataclass(frozen=True)
+class Straight:
+    """Straight strokes of one direction: how they are told from others, in px down and along.
+
+    ``stroke_px`` is the shortest stretch that counts, ``least_px`` the least length in all,
+    ``share`` how much of a stroke must look like print, ``share_in_line`` of one that stands
+    below or above another such, ``reach_px`` how far its rim reaches.
+    """
+
+    stroke_px: tuple[int, int]
+    least_px: int
+    share: float
+    share_in_line: float
+    reach_px: tuple[int, int]
+
+
+UPRIGHT = Straight((10, 1), 12, 0.7, 0.3, (3, 3))
+LEVEL = Straight((1, 50), 800, 0.9, 0.9, (5, 3))
+IN_LINE_PX = 4.0
+CORNER_PX = 260
+PLATEAU_PX = 18
+COVERED = 0.9
+PULSE_ODDS = 3.0
+"""A pulse taken for print is the gain lost; print taken for a pulse does less harm."""
+CROSSED_PX = (3, 15)
+"""A trace that goes on beyond so broad a line goes on below it."""
+BENT_PX = 2.5
+"""A stroke that takes up so much more room across than its width is no straight one."""
+CROSSING_PX = 150
+"""Longer lines may be as broad as what they cross."""
+
+
+def darkness(image: np.ndarray, px_per_mm: float) -> FloatArray:
+    """How much darker each pixel is than its paper, (H, W) in 0..1, free of shading.
+
+    `ink_channel` is used: coloured grids vanish in it, ink does not. White-on-black pages are
+    turned over first.
+    """
+    import cv2
+
+    value = ink_channel(image)
+    if np.median(value) < 90:
+        value = 255 - value
+    small = cv2.resize(value, None, fx=0.25, fy=0.25, interpolation=cv2.INTER_AREA)
+    size = int(BACKGROUND_MM * px_per_mm / 4) | 1
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size))
+    paper = cv2.morphologyEx(cv2.medianBlur(small, 5), cv2.MORPH_CLOSE, kernel)
+    paper = cv2.GaussianBlur(paper, (0, 0), size / 2)
+    paper = cv2.resize(paper, value.shape[::-1], interpolation=cv2.INTER_LINEAR)
+    ratio = value.astype(np.float32) / np.maximum(paper.astype(np.float32), 1.0)
+    return np.clip(1.0 - ratio, 0.0, 1.0)
+
+
+def grid_darkness(
+    dark: FloatArray, px_per_mm: float, valid: np.ndarray | None = None
+) -> FloatArray:
+    """How dark what runs straight along the page's axes for several centimetres is, (H, W).
+
+    ``dark`` is `darkness`; ``valid`` (H, W) is False beyond the paper, which then does not count.
+    """
+    share = _paper_share(dark, px_per_mm, valid)
+    capped = np.minimum(dark, np.float32(0.6)) * share
+    along_x = _line_darkness(capped.T, share.T, px_per_mm, LINE_X_MM).T
+    along_y = _line_darkness(capped, share, px_per_mm, LINE_Y_MM)
+    base = _paper_darkness(capped, share, px_per_mm)
+    base = np.minimum(base, np.minimum(along_x, along_y))
+    down, across = (
+        np.clip(GRID_EXCESS * (line - 0.5 * base), 0.0, 1.0) for line in (along_y, along_x)
+    )
+    return np.asarray(down + across - down * across)
+
+
+def _paper_share(dark: FloatArray, px_per_mm: float, valid: np.ndarray | None) -> FloatArray:
+    """1 on paper, 0 beyond it and on the dark areas, broader than any line, that desks leave."""
+    import cv2
+
+    size = (-(-dark.shape[1] // 4), -(-dark.shape[0] // 4))
+    small = cv2.resize(dark, size, interpolation=cv2.INTER_AREA)
+    side = np.ones((int(DESK_MM * px_per_mm / 4) | 1,) * 2, np.uint8)
+    desk = cv2.morphologyEx((small > DESK_DARKNESS).astype(np.uint8), cv2.MORPH_OPEN, side)
+    desk = cv2.dilate(desk, np.ones((3, 3), np.uint8))
+    paper = 1 - cv2.resize(desk, dark.shape[::-1], interpolation=cv2.INTER_NEAREST)
+    return np.asarray(paper if valid is None else paper * valid, np.float32)
+
+
+def _line_darkness(
+    capped: FloatArray, share: FloatArray, px_per_mm: float, reach_mm: float
+) -> FloatArray:
+    """How dark the line down each column is, (H, W).
+
+    A line is there in nearly every piece of its column; the QRS complexes of the rows, one below
+    the other, are not: a low percentile over pieces of `PIECE_MM` tells them apart. It is asked of
+    either side, for the grid may end here.
+    """
+    import cv2
+    from scipy.ndimage import percentile_filter
+
+    height, width = capped.shape
+    pieces = max(1, round(height / (PIECE_MM * px_per_mm)))
+    size = (width, pieces)
+    covered = cv2.resize(np.ascontiguousarray(share), size, interpolation=cv2.INTER_AREA)
+    total = cv2.resize(np.ascontiguousarray(capped), size, interpolation=cv2.INTER_AREA)
+    mean = total / np.maximum(covered, 0.05)
+    known = covered > 0.5
+    usual = (mean * known).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
+    mean = np.where(known, mean, usual)
+    window = min(pieces, round(reach_mm / PIECE_MM)) | 1
+    before, after = (
+        percentile_filter(
+            mean, LINE_PERCENTILE, size=(window, 1), mode="nearest", origin=(origin, 0)
+        )
+        for origin in (window // 2, -(window // 2))
+    )
+    low = np.maximum(before, after).astype(np.float32)
+    return np.asarray(cv2.resize(low, (width, height), interpolation=cv2.INTER_LINEAR))
+
+
+def _paper_darkness(capped: FloatArray, share: FloatArray, px_per_mm: float) -> FloatArray:
+    """Mean darkness over several centimetres, (H, W)."""
+    import cv2
+
+    size = (max(1, capped.shape[1] // 8), max(1, capped.shape[0] // 8))
+    length = int(PAPER_REACH_MM * px_per_mm / 8) | 1
+    total, covered = (
+        cv2.blur(cv2.resize(values, size, interpolation=cv2.INTER_AREA), (length, length))
+        for values in (capped, share)
+    )
+    mean = total / np.maximum(covered, 0.05)
+    return np.asarray(cv2.resize(mean, capped.shape[::-1], interpolation=cv2.INTER_LINEAR))
+
+
+def _stroke_darkness(ink: FloatArray, px_per_mm: float) -> FloatArray:
+    """How dark a full stroke is hereabouts, (H, W).
+
+    Read off the ridges of wide pieces of ink, so that bold print does not make a faint trace
+    vanish; smoothed over `STROKE_REACH_MM`, so that fading and shadows are followed.
+    """
+    import cv2
+
+    rough = max(float(np.percentile(ink, 99.3)), MIN_CONTRAST)
+    mask = (ink > 0.25 * rough).astype(np.uint8)
+    _, label, stats, _ = cv2.connectedComponentsWithStats(mask)
+    wide = stats[:, cv2.CC_STAT_WIDTH] > 5.0 * px_per_mm
+    wide[0] = False
+    column_max = cv2.dilate(ink, np.ones((3, 1), np.uint8))
+    ridge = wide[label] & (ink >= column_max)
+    if ridge.sum() < 200:
+        return np.full_like(ink, rough)
+    usual = float(np.percentile(ink[ridge], 40))
+    small = (-(-ink.shape[0] // 8), -(-ink.shape[1] // 8))
+    weight = cv2.resize(ridge.astype(np.float32), small[::-1], interpolation=cv2.INTER_AREA)
+    total = cv2.resize(
+        np.where(ridge, ink, 0).astype(np.float32), small[::-1], interpolation=cv2.INTER_AREA
+    )
+    sigma = STROKE_REACH_MM * px_per_mm / 8
+    prior = 0.05 * float(weight.mean()) + 1e-9
+    total = cv2.GaussianBlur(total, (0, 0), sigma) + prior * usual
+    weight = cv2.GaussianBlur(weight, (0, 0), sigma) + prior
+    local = cv2.resize(0.9 * total / weight, ink.shape[::-1], interpolation=cv2.INTER_LINEAR)
+    return np.clip(local, max(MIN_CONTRAST, 0.45 * usual), 1.3 * usual + MIN_CONTRAST)
+
+
+def _letters(
+    trace: FloatArray, px_per_mm: float, boxes: Sequence[tuple[float, float, float, float]]
+) -> np.ndarray:
+    """Components as small as letters, (H, W) bool: taller than a pen stroke, cut off on all sides.
+
+    What a longer piece of ink goes on to at the same height is a stretch of a broken trace, unless
+    it lies in one of the ``boxes`` (x0, y0, x1, y1 px) in which a name was read.
+    """
+    import cv2
+
+    mask = (trace > 0.4).astype(np.uint8)
+    count, label, stats, _ = cv2.connectedComponentsWithStats(mask)
+    size_mm = stats[:, [cv2.CC_STAT_WIDTH, cv2.CC_STAT_HEIGHT]] / px_per_mm
+    small = (size_mm[:, 0] < 5.5) & (size_mm[:, 1] < 6.5) & (size_mm[:, 1] > 0.9)
+    small[0] = False
+    wide = size_mm[:, 0] > 6.0
+    wide[0] = False
+    reach = np.ones((3, 2 * int(BROKEN_MM * px_per_mm) + 1), np.uint8)
+    beside = cv2.dilate(wide[label].astype(np.uint8), reach)
+    touched = np.bincount(label[beside > 0], minlength=count) > 0
+    named = np.zeros(count, bool)
+    for x0, y0, x1, y1 in boxes:
+        window = label[max(0, int(y0) - 3) : int(y1) + 4, max(0, int(x0) - 3) : int(x1) + 4]
+        inside = np.bincount(window.ravel(), minlength=count)
+        named |= inside > 0.9 * stats[:, cv2.CC_STAT_AREA]
+    return np.asarray((small & (named | ~touched))[label])
+
+
+def _soft(ink: FloatArray, px_per_mm: float) -> FloatArray:
+    import cv2
+
+    return np.asarray(cv2.GaussianBlur(ink, (0, 0), SOFT_MM * px_per_mm))
+
+
+def stroke_ink(image: np.ndarray, px_per_mm: float, valid: np.ndarray | None = None) -> FloatArray:
+    """All ink that is not grid, letters too, (H, W) in 0..1 of a full stroke's darkness.
+
+    Ink is opaque: where a stroke lies on a grid line the page is as dark as beside it, not darker
+    by the line, so what is left over the line counts in full.
+    """
+    dark = darkness(image, px_per_mm)
+    grid = grid_darkness(dark, px_per_mm, valid)
+    ink = np.clip(dark - grid, 0.0, None)
+    stroke = _stroke_darkness(_soft(ink, px_per_mm), px_per_mm)
+    over_grid = np.maximum(stroke - grid, LEAST_OVER_GRID * stroke)
+    trace = np.clip(_soft(ink * (stroke / over_grid), px_per_mm) / stroke, 0.0, 1.0)
+    haze = _haze(trace, px_per_mm)
+    return np.asarray((trace - haze).clip(0.0) / (1.0 - haze), np.float32)
+
+
+def _haze(trace: FloatArray, px_per_mm: float) -> FloatArray:
+    """Ink that lies all over several millimetres, (H, W) in 0..0.9: a stain, not strokes."""
+    import cv2
+
+    cell = HAZE_MM * px_per_mm / HAZE_CELLS
+    size = (max(1, round(trace.shape[1] / cell)), max(1, round(trace.shape[0] / cell)))
+    small = cv2.resize(trace, size, interpolation=cv2.INTER_AREA)
+    middle = cv2.medianBlur(np.round(255 * small).astype(np.uint8), HAZE_CELLS)
+    haze = cv2.resize(middle, trace.shape[::-1], interpolation=cv2.INTER_LINEAR)
+    return np.minimum(haze.astype(np.float32) / 255, np.float32(0.9))
+
+
+def classical_ink(
+    image: np.ndarray,
+    px_per_mm: float,
+    valid: np.ndarray | None = None,
+    boxes: Sequence[tuple[float, float, float, float]] = (),
+) -> InkMap:
+    """Ink map without a network; the pulse is left for the later stages to find."""
+    trace = stroke_ink(image, px_per_mm, valid)
+    letters = _letters(trace, px_per_mm, boxes)
+    text = np.where(letters, trace, np.float32(0))
+    return InkMap(
+        trace=np.where(letters, np.float32(0), trace),
+        text=_with_boxes(text, boxes),
+        pulse=np.zeros_like(trace),
+        separator=np.zeros_like(trace),
+    )
+
+
+def joined_ink(
+    strokes: FloatArray,
+    seen: InkMap,
+    boxes: Sequence[tuple[float, float, float, float]] = (),
+) -> InkMap:
+    """Ink map of `stroke_ink` and the trace network together.
+
+    The network says which ink is trace, which is writing, which a separator or another straight
+    line of print; the strokes, whose edges are sharper, say where it stands. Where a trace crosses
+    print it stays trace. Straight print may be a pulse's, too: its shape will tell. Ink that the
+    network knows nothing of, such as a stain, is kept at `UNSURE`.
+    """
+    import cv2
+
+    likely = np.maximum(seen.trace, seen.pulse)
+    near = cv2.dilate(likely, np.ones((NEAR_PX, NEAR_PX), np.uint8))
+    gate = np.clip((near - GATE[0]) / (GATE[1] - GATE[0]), 0.0, 1.0)
+    writing = np.clip((seen.text - WRITING[0]) / (WRITING[1] - WRITING[0]), 0.0, 1.0)
+    kept = np.maximum(gate, UNSURE * (1.0 - writing))
+    straight = np.maximum(_straight(strokes, seen, UPRIGHT), _straight(strokes, seen, LEVEL))
+    ink = strokes * kept
+    left = ink * (1.0 - straight * (1.0 - _surely(likely)))
+    crossing = cv2.morphologyEx(left, cv2.MORPH_CLOSE, np.ones(CROSSED_PX, np.uint8))
+    trace = np.where(straight > 0, np.minimum(ink, crossing), left).astype(np.float32)
+    pulse = np.maximum(seen.pulse, strokes * straight)
+    return InkMap(trace, _with_boxes(seen.text, boxes), pulse, seen.separator, seen.look)
+
+
+def _straight(strokes: FloatArray, seen: InkMap, kind: Straight) -> FloatArray:
+    """Strokes of one direction that are straight print, (H, W): 1 where they are, else 0.
+
+    Each stroke is one thing from end to end, a separator or a side of a QRS complex: what the
+    network says of most of it goes for all of it.
+    """
+    import cv2
+
+    stretch, rim = np.ones(kind.stroke_px, np.uint8), np.ones(kind.reach_px, np.uint8)
+    ink = cv2.morphologyEx((strokes > STROKE).astype(np.uint8), cv2.MORPH_OPEN, stretch)
+    count, label, stats, _ = cv2.connectedComponentsWithStats(ink)
+    inked = ink > 0
+    line = (seen.separator > np.maximum(seen.trace, PULSE_ODDS * seen.pulse))[inked]
+    area = np.maximum(stats[:, cv2.CC_STAT_AREA], 1)
+    votes = np.bincount(label[inked], line, count) / area
+    sides = stats[:, [cv2.CC_STAT_WIDTH, cv2.CC_STAT_HEIGHT]]
+    length = sides.max(axis=1)
+    bent = sides.min(axis=1) > area / length + BENT_PX
+    long = (length >= kind.least_px) & ~(bent & (length < CROSSING_PX))
+    long[0] = False
+    found = long & (votes > kind.share)
+    middle = stats[:, cv2.CC_STAT_LEFT] + stats[:, cv2.CC_STAT_WIDTH] / 2
+    in_line = np.abs(middle[:, None] - middle[found]).min(axis=1, initial=np.inf) < IN_LINE_PX
+    found |= long & in_line & (votes > kind.share_in_line)
+    for k in np.flatnonzero(found & (length < CORNER_PX)):
+        found[k] = not _turns(strokes, stats[k])
+    return np.asarray(cv2.dilate(found[label].astype(np.float32), rim))
+
+
+def _turns(strokes: FloatArray, stats: npt.NDArray[np.int32]) -> bool:
+    """Whether a level stroke begins at an upright one's upper end, as a pulse's plateau does."""
+    x0, top, width = int(stats[0]), int(stats[1]), int(stats[2])
+    band = strokes[max(0, top - 4) : top + 6]
+    left = band[:, max(0, x0 - PLATEAU_PX) : max(0, x0 - 2)]
+    right = band[:, x0 + width + 2 : x0 + width + PLATEAU_PX]
+    return any(
+        side.shape[1] > PLATEAU_PX / 2 and bool((side.max(axis=0) > STROKE).mean() > COVERED)
+        for side in (left, right)
+    )
+
+
+def _surely(likely: FloatArray) -> FloatArray:
+    return np.asarray(np.clip((likely - SURELY[0]) / (SURELY[1] - SURELY[0]), 0.0, 1.0))
+
+
+def _with_boxes(text: FloatArray, boxes: Sequence[tuple[float, float, float, float]]) -> FloatArray:
+    text = text.copy()
+    for x0, y0, x1, y1 in boxes:
+        text[max(0, int(y0)) : int(y1) + 1, max(0, int(x0)) : int(x1) + 1] = 1.0
+    return text

@@ -1,0 +1,1 @@
+"""What a millimetre and a millivolt are: pulses, print, rows."""

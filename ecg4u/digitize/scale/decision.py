@@ -1,0 +1,145 @@
+"""What a millimetre is, decided once from all that a page shows of it.
+
+The grid's lines leave open whether they are 1 mm apart, or 0.5, or 5; how long the rows are, how
+high and wide the pulses, what speed and gain are printed, and how large pages are, close the
+question together. Each says how likely a reading is; the product decides (Bayes' rule), and says
+how sure the answer is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ecg4u.digitize.page.rectified import ScaleRival
+
+SPEED_PRIOR = {25.0: 0.95, 50.0: 0.045, 12.5: 0.0025, 100.0: 0.0025}
+GAIN_PRIOR = {10.0: 0.93, 5.0: 0.03, 20.0: 0.03, 2.5: 0.005, 40.0: 0.005}
+"""How often paper speeds (mm/s) and gains (mm/mV) are met; estimates, by the pages in hand."""
+ROW_S = ((10.0, 0.75), (5.0, 0.05), (2.5, 0.03))
+"""How long rows last in s, and how often; other lengths share the rest."""
+ROW_SPREAD = 0.05
+PULSE_S, PULSE_WIDTH_SHARE = 0.2, 0.6
+"""Pulses last 0.2 s by convention, but many machines draw them narrower."""
+PULSE_SPREAD = 0.06
+ODD_SHARE = 0.02
+"""Of pulses that are no pulses, and of rows not found whole."""
+PRINTED_SHARE = 0.98
+"""Of printed values that are read, those that are right."""
+OCTAVES = float(np.log(50.0))
+"""Range (natural log) over which what is of no usual size may be spread."""
+CERTAIN = 0.95
+"""Probability from which a scale is taken as known."""
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What a page shows of its scale, in millimetres of the page as it was rectified.
+
+    Parameters
+    ----------
+    row_mm : float or None
+        How long a row of leads is.
+    pulses_mm : sequence of (height, width)
+    speed_mm_per_s, gain_mm_per_mv : float or None
+        As printed or given.
+    """
+
+    row_mm: float | None
+    pulses_mm: Sequence[tuple[float, float]] = ()
+    speed_mm_per_s: float | None = None
+    gain_mm_per_mv: float | None = None
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The likeliest reading: None for the page as rectified, and its probability."""
+
+    rival: ScaleRival | None
+    probability: float
+
+    @property
+    def doubts(self) -> tuple[str, ...]:
+        """A warning where the scale is not certain."""
+        if self.probability >= CERTAIN:
+            return ()
+        return (
+            f"The scale is uncertain (probability {self.probability:.0%}): the grid, the length of "
+            "the rows and the calibration pulses do not agree on what a millimetre is.",
+        )
+
+
+def decide_scale(shown: Shown, rivals: Sequence[ScaleRival]) -> Verdict:
+    """Whether the page as rectified or one of its rivals fits best what the page shows."""
+    readings: list[ScaleRival | None] = [None, *rivals]
+    log_odds = np.array(
+        [
+            (0.0 if rival is None else rival.log_odds)
+            + log_likelihood(shown, 1.0 if rival is None else rival.factor)
+            for rival in readings
+        ]
+    )
+    best = int(np.argmax(log_odds))
+    return Verdict(readings[best], float(1.0 / np.exp(log_odds - log_odds[best]).sum()))
+
+
+def likely_speed(shown: Shown) -> tuple[float, float]:
+    """The likeliest paper speed in mm/s of a page of known scale, and its probability."""
+    speeds = _prior(SPEED_PRIOR, shown.speed_mm_per_s)
+    likely = {speed: p * _along(shown, 1.0, speed) for speed, p in speeds.items()}
+    best = max(likely, key=lambda speed: likely[speed])
+    return best, likely[best] / sum(likely.values())
+
+
+def log_likelihood(shown: Shown, factor: float) -> float:
+    """Of what a page shows, if one of its millimetres is really ``factor`` of them."""
+    speeds = _prior(SPEED_PRIOR, shown.speed_mm_per_s)
+    gains = _prior(GAIN_PRIOR, shown.gain_mm_per_mv)
+    along = sum(p * _along(shown, factor, speed) for speed, p in speeds.items())
+    heights = [height * factor for height, _ in shown.pulses_mm]
+    up = sum(p * _median_of([_near(h, gain) for h in heights]) for gain, p in gains.items())
+    return float(np.log(along) + np.log(up))
+
+
+def _prior(usual: dict[float, float], printed: float | None) -> dict[float, float]:
+    """How likely each value is, given what is printed."""
+    if printed is None:
+        return usual
+    return {printed: PRINTED_SHARE} | {
+        value: (1 - PRINTED_SHARE) * p for value, p in usual.items() if value != printed
+    }
+
+
+def _along(shown: Shown, factor: float, speed: float) -> float:
+    """How likely the rows' length and the pulses' width are at a paper speed."""
+    likely = 1.0
+    if shown.row_mm is not None:
+        seconds = shown.row_mm * factor / speed
+        usual = sum(share * _bell(np.log(seconds / s), ROW_SPREAD) for s, share in ROW_S)
+        rest = 1.0 - sum(share for _, share in ROW_S)
+        likely *= usual + rest / OCTAVES
+    widths = [width * factor for _, width in shown.pulses_mm]
+    share = PULSE_WIDTH_SHARE
+    return likely * _median_of(
+        [
+            share * _bell(np.log(width / (speed * PULSE_S)), PULSE_SPREAD) + (1 - share) / OCTAVES
+            for width in widths
+        ]
+    )
+
+
+def _near(height_mm: float, gain_mm_per_mv: float) -> float:
+    """How likely a pulse of this height is at a gain."""
+    bell = _bell(np.log(height_mm / gain_mm_per_mv), PULSE_SPREAD)
+    return (1 - ODD_SHARE) * bell + ODD_SHARE / OCTAVES
+
+
+def _median_of(likely: Sequence[float]) -> float:
+    """The pulses of a page are one measurement: they are drawn and misread alike."""
+    return float(np.median(likely)) if len(likely) else 1.0
+
+
+def _bell(off: float, spread: float) -> float:
+    return float(np.exp(-0.5 * (off / spread) ** 2) / (spread * np.sqrt(2 * np.pi)))

@@ -1,0 +1,1 @@
+"""What was found, in a form that a person can correct."""

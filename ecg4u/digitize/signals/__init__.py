@@ -1,0 +1,1 @@
+"""From curves to millivolts, and whether they fit each other."""

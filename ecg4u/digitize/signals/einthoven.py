@@ -1,0 +1,71 @@
+"""Six limb leads are two signals: limb leads that are shown together mend each other.
+
+Each lead is read with an error of its own. Where three or more limb leads (or, of the augmented
+ones, with lead II) are shown at the same time, the two signals that fit them best by weighted
+least squares err less than any of them (Einthoven et al. 1913; Goldberger 1942).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from ecg4u.digitize.signals.confidence import reading_error_mm
+from ecg4u.record import EINTHOVEN, LEADS, LIMB_LEADS
+
+Array = npt.NDArray[np.float64]
+
+SURE, LOST = 2.5, 5.0
+"""Contradictions below the first, in standard errors, are noise; above the second, mistakes."""
+
+
+def _of_i_and_ii() -> Array:
+    """Each limb lead as a combination of I and II, (6, 2)."""
+    given = {"I": {"I": 1.0}, "II": {"II": 1.0}, **EINTHOVEN}
+    return np.array([[given[lead].get(name, 0.0) for name in ("I", "II")] for lead in LIMB_LEADS])
+
+
+def reconciled(
+    signal: Array, *, gain_mm_per_mv: float = 10.0, speed_mm_per_s: float = 25.0
+) -> Array:
+    """Twelve signals whose limb leads agree better with one another.
+
+    Where leads contradict each other by more than reading errors explain, one of them is mistaken;
+    which, cannot be told, so all are left as they are. The level of each lead stays too.
+
+    Parameters
+    ----------
+    signal : (n, 12) mV at 500 Hz, NaN where nothing is shown
+    gain_mm_per_mv, speed_mm_per_s : float
+        Of the limb leads on the page: what is read is as certain as its millimetres are.
+
+    Returns
+    -------
+    (n, 12) mV, NaN where ``signal`` is.
+    """
+    moved = signal.copy()
+    limb = [LEADS.index(lead) for lead in LIMB_LEADS]
+    height_mm = signal[:, limb] * gain_mm_per_mv
+    error = reading_error_mm(height_mm, speed_mm_per_s) / gain_mm_per_mv
+    code = np.isfinite(signal[:, limb]) @ (1 << np.arange(len(limb)))
+    for pattern in np.unique(code):
+        shown = np.flatnonzero((pattern >> np.arange(len(limb))) & 1)
+        made = _of_i_and_ii()[shown]
+        if len(shown) < 3 or np.linalg.matrix_rank(made) < 2:
+            continue
+        rows = np.flatnonzero(code == pattern)
+        at = np.ix_(rows, np.array(limb)[shown])
+        moved[at] += _correction(signal[at], error[np.ix_(rows, shown)], made)
+    return moved
+
+
+def _correction(signal: Array, error: Array, made: Array) -> Array:
+    """What brings (n, leads) nearer to combinations ``made`` (leads, 2) of two signals, mV."""
+    level = np.median(signal @ (np.linalg.pinv(made).T @ made.T) - signal, axis=0)
+    levelled = signal + level
+    weight = error**-2.0
+    normal = np.einsum("ki,tk,kj->tij", made, weight, made)
+    right = np.einsum("ki,tk->ti", made, weight * levelled)
+    change = np.linalg.solve(normal, right[..., None])[..., 0] @ made.T - levelled
+    contradiction = np.sqrt(((change / error) ** 2).sum(axis=1, keepdims=True))
+    return change * np.clip((LOST - contradiction) / (LOST - SURE), 0.0, 1.0)

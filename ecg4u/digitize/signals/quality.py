@@ -1,0 +1,109 @@
+"""Grades and reasons: how far a digitized page can be trusted."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from ecg4u.digitize.signals.signal import COLLIDED_CONFIDENCE, SegmentSignal
+from ecg4u.digitize.types import Grade
+from ecg4u.record import EINTHOVEN, LEADS
+
+Array = npt.NDArray[np.float64]
+
+GOOD_COVERAGE = 0.95
+FAIR_COVERAGE = 0.75
+GOOD_CONFIDENCE = 0.75
+MIN_HIDDEN_WAVES = 2
+EINTHOVEN_LIMIT_MV = 0.1
+EINTHOVEN_LIMIT_SHARE = 0.7
+GRADES: tuple[Grade, ...] = ("good", "fair", "poor", "missing")
+
+
+def grade_segment(part: SegmentSignal) -> tuple[Grade, tuple[str, ...]]:
+    """Grade of one segment from its coverage and confidence, with reasons where it is not good."""
+    known = np.isfinite(part.signal)
+    coverage = float(known.mean())
+    confidence = float(part.confidence[known].mean()) if known.any() else 0.0
+    reasons = []
+    if coverage < GOOD_COVERAGE:
+        reasons.append(f"{coverage:.0%} of the trace found")
+    if confidence < GOOD_CONFIDENCE:
+        reasons.append(f"mean confidence {confidence:.2f}")
+    if hidden_waves(part) >= MIN_HIDDEN_WAVES:
+        reasons.append("waves run into those of another trace")
+    if coverage < 0.3:
+        return "missing" if coverage == 0 else "poor", tuple(reasons)
+    if coverage < FAIR_COVERAGE or confidence < 0.5:
+        return "poor", tuple(reasons)
+    return ("good", ()) if not reasons else ("fair", tuple(reasons))
+
+
+def hidden_waves(part: SegmentSignal) -> int:
+    """How many waves of a segment cannot be told from those of another trace."""
+    hidden = np.isfinite(part.signal) & (part.confidence <= COLLIDED_CONFIDENCE)
+    return int(np.count_nonzero(np.diff(hidden.astype(np.int8), prepend=0) == 1))
+
+
+def check_hidden_waves(parts: Sequence[SegmentSignal]) -> tuple[str, ...]:
+    """A warning where the waves of several leads run into each other."""
+    leads = {p.segment.lead for p in parts if hidden_waves(p) >= MIN_HIDDEN_WAVES}
+    if not leads:
+        return ()
+    named = ", ".join(lead for lead in LEADS if lead in leads)
+    return (
+        f"Tall waves of {named} run into those of the rows above or below: how high they are is "
+        "uncertain there.",
+    )
+
+
+def einthoven_residuals(signal: Array) -> dict[str, float]:
+    """RMS in mV of each limb lead against its combination of I and II, offset removed.
+
+    Only leads shown at the same time as what they are made of (or, for the augmented leads of a
+    3x4 page, their sum) can be checked; the others are absent from the result.
+    """
+    residuals = {}
+    for name, parts in EINTHOVEN.items():
+        made = np.asarray(
+            sum(factor * signal[:, LEADS.index(lead)] for lead, factor in parts.items())
+        )
+        both = signal[:, LEADS.index(name)] - made
+        both = both[np.isfinite(both)]
+        if len(both) > 200:
+            residuals[name] = float(np.std(both))
+    augmented = signal[:, [LEADS.index(n) for n in ("aVR", "aVL", "aVF")]].sum(axis=1)
+    augmented = augmented[np.isfinite(augmented)]
+    if len(augmented) > 200:
+        residuals["aVR+aVL+aVF"] = float(np.std(augmented))
+    return residuals
+
+
+def check_einthoven(signal: Array) -> tuple[str, ...]:
+    """A warning where the limb leads contradict each other."""
+    scale = np.nanstd(signal[:, :6]) if np.isfinite(signal[:, :6]).any() else 0.0
+    limit = max(EINTHOVEN_LIMIT_MV, EINTHOVEN_LIMIT_SHARE * float(scale))
+    broken = {k: v for k, v in einthoven_residuals(signal).items() if v > limit}
+    if not broken:
+        return ()
+    which = ", ".join(f"{name} {residual:.2f} mV" for name, residual in broken.items())
+    return (f"The limb leads contradict each other ({which}): a lead may be misnamed or misread.",)
+
+
+def check_names(parts: Sequence[SegmentSignal]) -> tuple[str, ...]:
+    """A warning where a lead stands twice among the columns: one of its names may be wrong."""
+    counts = Counter(part.segment.lead for part in parts if not part.segment.rhythm)
+    twice = ", ".join(lead for lead in LEADS if counts[lead] > 1)
+    return (f"{twice} stands twice on the page: one of these names may be wrong.",) if twice else ()
+
+
+def worst(grades: Sequence[Grade]) -> Grade:
+    """Grade of a page: the median segment's, but at best fair where one is poor or missing."""
+    if not grades:
+        return "missing"
+    order = sorted(GRADES.index(g) for g in grades)
+    middle = order[len(order) // 2]
+    return GRADES[max(middle, 1 if order[-1] >= 2 else 0)]

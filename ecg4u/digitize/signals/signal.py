@@ -1,0 +1,282 @@
+"""From curves on the page to twelve signals in millivolts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from ecg4u.digitize.rows.stroke import FINE, MIDDLE, fine_columns
+from ecg4u.digitize.rows.trace import RowPath
+from ecg4u.digitize.scale.calibration import Pulse
+from ecg4u.digitize.signals.confidence import confidence_of
+from ecg4u.digitize.types import Calibration, Layout, RowSegment
+from ecg4u.record import DEFAULT_FS_HZ, LEADS
+
+Array = npt.NDArray[np.float64]
+
+MAX_BRIDGE_MM = 0.8
+"""Longest gap in a trace that is bridged by interpolation (32 ms at 25 mm/s)."""
+END_MM = 0.5
+END_LEAP_MM, END_REST_MM = 4.0, 1.0
+"""A segment's last `END_MM` that leap this far are likelier ink of what stands beside it, as far as
+they have not come back to rest."""
+SEPARATOR_REACH_MM = 1.4
+MIN_TICKS = 0.6
+TICK_MARGIN_PX = 3
+BRIDGED_CONFIDENCE = 0.3
+COLLIDED_CONFIDENCE = 0.05
+AGREE_MM = 1.0
+LATER_S, SAME_COLUMN_S = 0.5, 0.3
+NO_TIME_SHARED = 0.3
+"""Correlation of beats in time below which a strip and the leads share no time: 0.45 and more where
+they do, -0.23 to 0.0 on a page with a strip of another time."""
+CLEARLY, REPEATED = 0.2, 0.5
+"""How much likelier columns that repeat the same seconds must look, and how alike."""
+
+
+@dataclass(frozen=True, eq=False)
+class SegmentSignal:
+    """One segment's samples: ``signal`` (n,) mV at 500 Hz, ``confidence`` (n,), curve ``xy``."""
+
+    segment: RowSegment
+    signal: Array
+    confidence: Array
+    xy: Array
+
+
+def zero_level(path: RowPath, pulse: Pulse | None) -> float:
+    """Height (px) of 0 mV: the foot of the row's pulse, else the commonest level of the row."""
+    if pulse is not None:
+        return pulse.base
+    y = path.centre[np.isfinite(path.centre)]
+    counts, edges = np.histogram(y, bins=np.arange(y.min() - 1, y.max() + 3, 2.0))
+    smooth = np.convolve(counts, np.ones(3), mode="same")
+    peak = int(smooth.argmax())
+    near = y[(y >= edges[max(peak - 1, 0)]) & (y <= edges[min(peak + 2, len(edges) - 1)])]
+    return float(np.median(near))
+
+
+def mark_separators(
+    paths: Sequence[RowPath], layout: Layout, px_per_mm: float
+) -> tuple[RowPath, ...]:
+    """The rows, marked at all their columns' edges if separators were seen at most of them.
+
+    A QRS complex may hide one.
+    """
+    inner = [s for s in layout.segments if not s.rhythm and s.start_s > 0.5]
+    seen = [(s.x0, tick) for s in inner if (tick := _tick(paths[s.row], s.x0, px_per_mm))]
+    if len(seen) < max(2.0, MIN_TICKS * len(inner)):
+        return tuple(paths)
+    marked = [_marks(path).copy() for path in paths]
+    width = float(np.median([stop - start for _, (start, stop) in seen]))
+    shifts = [(edge, (start + stop) / 2 - edge) for edge, (start, stop) in seen]
+    for segment in inner:
+        here = [shift for edge, shift in shifts if edge == segment.x0]
+        middle = segment.x0 + float(np.median(here or [shift for _, shift in shifts]))
+        columns = np.arange(len(marked[segment.row]))
+        marked[segment.row] |= np.abs(columns - middle) <= width / 2 + TICK_MARGIN_PX
+    return tuple(replace(path, marked=mark) for path, mark in zip(paths, marked, strict=True))
+
+
+def _marks(path: RowPath) -> npt.NDArray[np.bool_]:
+    return np.zeros(len(path.centre), bool) if path.marked is None else path.marked
+
+
+def _tick(path: RowPath, edge: float, px_per_mm: float) -> tuple[int, int] | None:
+    """First and last column (px) of a separator near a column's edge."""
+    reach = int(SEPARATOR_REACH_MM * px_per_mm)
+    first = max(0, int(edge) - reach)
+    columns = first + np.flatnonzero(_marks(path)[first : int(edge) + reach + 1])
+    if len(columns) == 0:
+        return None
+    strokes = np.split(columns, np.flatnonzero(np.diff(columns) > 1) + 1)
+    upright = min(strokes, key=lambda stroke: abs(float(np.mean(stroke)) - edge))
+    return int(upright[0]), int(upright[-1])
+
+
+def _without_marks(
+    path: RowPath, segment: RowSegment, pulse: Pulse | None, px_per_mm: float
+) -> Array:
+    """The curve of a segment, `FINE` heights a px, marks at its ends and the pulse's stroke out."""
+    x0, x1 = int(np.ceil(segment.x0)), min(int(np.floor(segment.x1)), len(path.centre) - 1)
+    y = path.fine[FINE * x0 : FINE * (x1 + 1)].copy()
+    reach = int(SEPARATOR_REACH_MM * px_per_mm)
+    if path.marked is not None:
+        blocked = path.marked[x0 : x1 + 1].copy()
+        blocked[reach:-reach] = False
+        y[np.repeat(blocked, FINE)] = np.nan
+    if pulse is not None:
+        pen = float(np.nanmedian(path.bottom - path.top))
+        for stroke in (pulse.x0, pulse.x1):
+            near = np.abs(x0 + fine_columns(len(y) // FINE) - stroke) < 0.8 * pen
+            y[near] = np.nan
+    return y
+
+
+def segment_signal(
+    path: RowPath,
+    segment: RowSegment,
+    pulse: Pulse | None,
+    calibration: Calibration,
+    px_per_mm: float,
+    fs: float = DEFAULT_FS_HZ,
+) -> SegmentSignal:
+    """Measure one segment.
+
+    Gaps of up to `MAX_BRIDGE_MM` are bridged by a straight line with low confidence; longer ones
+    stay NaN, and so does what lies beyond the first and last ink: a QRS complex may hide there.
+    Ends that leap away are NaN, too: a joining stroke, a separator or a pulse runs into them.
+    Where waves of two rows run into each other, hardly any confidence is left.
+    """
+    y = _without_marks(path, segment, pulse, px_per_mm)
+    x0 = int(np.ceil(segment.x0))
+    x = x0 + fine_columns(len(y) // FINE)
+    known = np.isfinite(y)
+    px_per_s = calibration.speed_mm_per_s * px_per_mm
+    n = max(1, int(round((segment.x1 - segment.x0) / px_per_s * fs)))
+    at = segment.x0 + np.arange(n) / fs * px_per_s
+    if known.sum() < 2:
+        empty = np.full(n, np.nan)
+        return SegmentSignal(segment, empty, np.zeros(n), _each_px(x, y))
+    level = zero_level(path, pulse)
+    millivolts = (level - y) / (px_per_mm * calibration.gain_for(segment.lead)) * segment.sign
+    signal = np.interp(at, x[known], millivolts[known])
+    strength = np.repeat(np.nan_to_num(path.ink[x0 : x0 + len(y) // FINE]), FINE)
+    confidence = np.interp(at, x, np.where(known, np.clip(strength, 0, 1), BRIDGED_CONFIDENCE))
+    heights_mm = signal * calibration.gain_for(segment.lead)
+    confidence = confidence_of(confidence, heights_mm, calibration.speed_mm_per_s)
+    gap = _gap_length(x[known], at)
+    signal[gap > MAX_BRIDGE_MM * px_per_mm] = np.nan
+    heights_mm[~np.isfinite(signal)] = np.nan
+    signal[_loose_ends(heights_mm, round(END_MM / calibration.speed_mm_per_s * fs))] = np.nan
+    if path.collided is not None:
+        hidden = path.collided[np.clip(np.round(at).astype(int), 0, len(path.collided) - 1)]
+        confidence = np.where(hidden, np.minimum(confidence, COLLIDED_CONFIDENCE), confidence)
+    confidence = np.where(gap > 1.5, np.minimum(confidence, BRIDGED_CONFIDENCE), confidence)
+    confidence[~np.isfinite(signal)] = 0.0
+    return SegmentSignal(segment, signal, confidence, _each_px(x, y))
+
+
+def _each_px(x: Array, y: Array) -> Array:
+    """The curve at whole px (n, 2), from `FINE` points a px."""
+    return np.column_stack([x, y])[MIDDLE::FINE]
+
+
+def _loose_ends(heights_mm: Array, n: int) -> npt.NDArray[np.bool_]:
+    """Which of the first and last ``n`` known samples leap away from the ``n`` beside them."""
+    loose = np.zeros(len(heights_mm), bool)
+    known = np.flatnonzero(np.isfinite(heights_mm))
+    if len(known) < 4 * n:
+        return loose
+    for end in (known[: 2 * n], known[::-1][: 2 * n]):
+        level = np.median(heights_mm[end[n:]])
+        off = np.abs(heights_mm[end[:n]] - level)
+        if off.max() > END_LEAP_MM:
+            loose[end[: np.flatnonzero(off > END_REST_MM)[-1] + 1]] = True
+    return loose
+
+
+def _gap_length(known_x: Array, at: Array) -> Array:
+    """Distance (px) between the known columns on either side of each position; inf at the ends."""
+    around = np.concatenate([[-np.inf], known_x, [np.inf]])
+    right = np.searchsorted(around[:-1], at)
+    return around[right] - around[right - 1]
+
+
+def _activity(signal: Array, fs: float) -> Array:
+    """Steepness of a signal smoothed over 60 ms; QRS complexes stand out. NaN counts as 0."""
+    slope = np.abs(np.diff(np.nan_to_num(signal), prepend=0.0, append=0.0))
+    width = max(1, int(0.06 * fs))
+    return np.convolve(slope, np.ones(width) / width, mode="same")
+
+
+def _likeness(a: Array, b: Array) -> float:
+    n = min(len(a), len(b))
+    if n < 10 or a[:n].std() == 0 or b[:n].std() == 0:
+        return 0.0
+    return float(np.corrcoef(a[:n], b[:n])[0, 1])
+
+
+def in_time(layout: Layout, parts: Sequence[SegmentSignal], fs: float = DEFAULT_FS_HZ) -> Layout:
+    """The layout with its columns and strips at the seconds that they show.
+
+    Most pages go on in time from column to column; some two-column ones repeat the same five
+    seconds, and on some the rhythm strip was taken at another time. The strip tells: its beats lie
+    under those of the first column in either of the first two cases, under those of a later column
+    only where time goes on, and under none where it is of another time; it then follows the
+    columns.
+    """
+    strips = [p for p in parts if p.segment.rhythm]
+    short = [p for p in parts if not p.segment.rhythm]
+    if not strips or not any(p.segment.start_s > LATER_S for p in short):
+        return layout
+    strip = _activity(strips[0].signal, fs)
+    goes_on, repeats = [], []
+    for start in sorted({round(p.segment.start_s, 1) for p in short}):
+        column = [p for p in short if abs(p.segment.start_s - start) < SAME_COLUMN_S]
+        n = min(len(p.signal) for p in column)
+        energy = np.sum([_activity(p.signal[:n], fs) for p in column], axis=0)
+        first = int(round((column[0].segment.start_s - strips[0].segment.start_s) * fs))
+        goes_on.append(_likeness(energy, strip[first : first + n]))
+        repeats.append(_likeness(energy, strip[:n]))
+    if max(*goes_on, *repeats[:-1]) < NO_TIME_SHARED:
+        return _strips_last(layout, max(p.segment.start_s + len(p.signal) / fs for p in short))
+    if np.mean(repeats[1:]) - np.mean(goes_on[1:]) > CLEARLY and np.mean(repeats[1:]) > REPEATED:
+        return replace(layout, segments=tuple(replace(s, start_s=0.0) for s in layout.segments))
+    return layout
+
+
+def _strips_last(layout: Layout, end_s: float) -> Layout:
+    """The layout with its rhythm strips after its columns, and a warning."""
+    segments = tuple(
+        replace(s, start_s=s.start_s + end_s) if s.rhythm else s for s in layout.segments
+    )
+    warning = (
+        f"The rhythm strip's beats do not lie under those of the leads above it: it was taken at "
+        f"another time and follows them in the record, from {end_s:.0f} s on."
+    )
+    return replace(layout, segments=segments, warnings=(*layout.warnings, warning))
+
+
+def assemble(
+    parts: Sequence[SegmentSignal],
+    calibration: Calibration | None = None,
+    fs: float = DEFAULT_FS_HZ,
+) -> tuple[Array, Array]:
+    """Twelve signals (n, 12) in mV and their confidence from the segments.
+
+    A lead that stands on the page twice (a rhythm strip) is averaged where both copies agree to
+    `AGREE_MM` on the page, else the more confident copy is kept.
+    """
+    calibration = calibration or Calibration()
+    stop = max(int(round(p.segment.start_s * fs)) + len(p.signal) for p in parts)
+    signal = np.full((stop, len(LEADS)), np.nan)
+    confidence = np.zeros((stop, len(LEADS)))
+    for part in sorted(parts, key=lambda p: not p.segment.rhythm):
+        column = LEADS.index(part.segment.lead)
+        first = int(round(part.segment.start_s * fs))
+        window = slice(first, first + len(part.signal))
+        agree_mv = AGREE_MM / calibration.gain_for(part.segment.lead)
+        _merge(signal[window, column], confidence[window, column], part, agree_mv)
+    return signal, confidence
+
+
+def _merge(signal: Array, confidence: Array, part: SegmentSignal, agree_mv: float) -> None:
+    """Write a segment into a stretch of a lead that may hold another copy already, in place."""
+    new, weight = part.signal[: len(signal)], part.confidence[: len(signal)]
+    both = np.isfinite(signal) & np.isfinite(new)
+    only = np.isfinite(new) & ~np.isfinite(signal)
+    if both.sum() > 100:
+        shift = float(np.median(signal[both] - new[both]))
+        agree = both & (np.abs(signal - new - shift) < agree_mv)
+        if agree.sum() > 0.9 * both.sum():
+            signal[agree] = (signal[agree] + new[agree] + shift) / 2
+            new = new + shift
+        else:
+            better = both & (weight > confidence + 0.2)
+            signal[better] = new[better]
+    signal[only] = new[only]
+    confidence[:] = np.where(np.isfinite(new), np.maximum(confidence, weight), confidence)

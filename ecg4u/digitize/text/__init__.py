@@ -1,0 +1,1 @@
+"""What is printed: lead names, speed and gain."""

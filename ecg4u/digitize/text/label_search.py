@@ -1,0 +1,202 @@
+"""Names printed over traces, found where names must stand.
+
+A name that touches a trace or a separator is no component of its own, and on some pages that is
+true of most names. Yet on one page names are printed in one size and at one distance from where
+their traces begin: once rows are known, the reader looks for the one place and size at which many
+of the expected places show a name.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ecg4u.digitize.text.names import (
+    SURE,
+    WORD_WIDTHS,
+    Box,
+    Pixels,
+    page_darkness,
+    probabilities,
+    sure_names,
+    window,
+)
+from ecg4u.digitize.types import FloatArray, Label
+from ecg4u.record import LEADS
+
+ENOUGH = 6
+"""Names read beyond doubt with which a layout is decided well."""
+COLUMNS = 4
+LEFT_MM, RIGHT_MM = -3.0, 14.0
+ABOVE_MM, BELOW_MM = -11.0, 11.0
+STEP_MM = 1.0
+HEIGHTS_MM = (2.2, 3.1, 4.3)
+FINER_SHIFTS_MM = (-0.8, 0.0, 0.8)
+FINER_HEIGHTS = (0.85, 1.0, 1.15)
+NEAR_MM = 1.2
+MAX_PROBES = 6
+MANY_ROWS = 7
+MIN_READ = 4
+MIN_GAIN = 0.5
+LEAST = 0.5
+WIDTHS = dict(
+    zip(
+        LEADS,
+        [WORD_WIDTHS[0]] + [WORD_WIDTHS[1]] * 2 + [WORD_WIDTHS[3]] * 3 + [WORD_WIDTHS[2]] * 6,
+        strict=True,
+    )
+)
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where names stand against the beginnings of their traces: px, and how tall they are."""
+
+    left: float
+    down: float
+    tall: float
+
+
+@dataclass(frozen=True)
+class _Reading:
+    """A name read at a spot (place in the list of spots), its place, and what it counts for."""
+
+    spot: int
+    name: str
+    probability: float
+    place: _Place
+
+
+def search_labels(
+    image: Pixels,
+    labels: Sequence[Label],
+    baselines: Sequence[float],
+    span: tuple[float, float],
+    px_per_mm: float,
+) -> tuple[Label, ...]:
+    """``labels``, and where they are few, those that stand over traces.
+
+    Parameters
+    ----------
+    image : (H, W, 3) uint8 RGB, the rectified page
+    labels : names that stand by themselves
+    baselines : heights of the rows, px
+    span : where the rows begin and end, px
+    px_per_mm : float
+        Scale of the page.
+    """
+    if len(sure_names(labels)) >= ENOUGH or not baselines:
+        return tuple(labels)
+    grey = page_darkness(image)[0]
+    starts = span[0] + (span[1] - span[0]) / COLUMNS * np.arange(COLUMNS)
+    spots = [(float(x), float(y)) for y in baselines for x in starts]
+    place = _usual_place(grey, _probes(spots, len(baselines)), px_per_mm)
+    if place is None:
+        return tuple(labels)
+    found = [
+        Label(r.name, r.probability, _box(spots[r.spot], r.place, r.name))
+        for r in _best_of_each(_readings(grey, spots, _finer(place, px_per_mm)))
+        if r.probability >= LEAST
+    ]
+    if len(sure_names(found)) < MIN_READ:
+        return tuple(labels)
+    lone = [label for label in labels if not any(_beside(label, other) for other in found)]
+    return tuple(sorted((*lone, *found), key=lambda label: (label.box[1], label.box[0])))
+
+
+def _probes(spots: list[tuple[float, float]], rows: int) -> list[tuple[float, float]]:
+    """A few spots at which every usual layout prints a name: those of the page's halves."""
+    columns = (0,) if rows > MANY_ROWS else (0, COLUMNS // 2)
+    n = min(rows, MAX_PROBES // len(columns))
+    chosen = np.unique(np.linspace(0, rows - 1, n).round().astype(int))
+    return [spots[row * COLUMNS + column] for row in chosen for column in columns]
+
+
+def _usual_place(
+    grey: Pixels, spots: Sequence[tuple[float, float]], px_per_mm: float
+) -> _Place | None:
+    """The place at which most spots show a name of their own; None if hardly any do."""
+    found = _readings(grey, spots, _everywhere(px_per_mm))
+    found = [reading for reading in found if _gain(reading) > MIN_GAIN]
+    places = np.array([(r.place.left, r.place.down, r.place.tall) for r in found])
+    best, place = 0.0, None
+    for candidate, at in zip(found, places, strict=True):
+        left, down, taller = np.abs(places - at).T
+        alike = (np.maximum(left, down) <= NEAR_MM * px_per_mm) & (taller == 0)
+        each: dict[str, float] = {}
+        for reading in _best_of_each([found[i] for i in np.flatnonzero(alike)]):
+            each[reading.name] = max(each.get(reading.name, 0.0), _gain(reading))
+        total = sum(each.values())
+        if total > best and len(each) > len(spots) / 3:
+            best, place = total, candidate.place
+    return place
+
+
+def _everywhere(px_per_mm: float) -> Iterator[tuple[float, float, float]]:
+    """Middles (x, y) and heights of words around a spot, px."""
+    for tall in HEIGHTS_MM:
+        for down in np.arange(ABOVE_MM, BELOW_MM + STEP_MM / 2, STEP_MM):
+            for middle in np.arange(LEFT_MM, RIGHT_MM + STEP_MM / 2, STEP_MM):
+                yield middle * px_per_mm, down * px_per_mm, tall * px_per_mm
+
+
+def _finer(place: _Place, px_per_mm: float) -> Iterator[tuple[float, float, float]]:
+    """Middles and heights of words of every width near a place, px."""
+    for height in FINER_HEIGHTS:
+        tall = height * place.tall
+        for down in FINER_SHIFTS_MM:
+            for across in FINER_SHIFTS_MM:
+                for wide in WORD_WIDTHS:
+                    middle = place.left + across * px_per_mm + wide * tall / 2
+                    yield middle, place.down + down * px_per_mm, tall
+
+
+def _readings(
+    grey: Pixels,
+    spots: Sequence[tuple[float, float]],
+    around: Iterator[tuple[float, float, float]],
+) -> list[_Reading]:
+    """The likeliest name of every window around every spot."""
+    windows = list(around)
+    readings = []
+    for spot, (x, y) in enumerate(spots):
+        crops = [
+            window(grey, (x + at, y + down - tall / 2, x + at, y + down + tall / 2))
+            for at, down, tall in windows
+        ]
+        rows: FloatArray = probabilities(crops)[:, : len(LEADS)]
+        best = rows.argmax(axis=1)
+        for (at, down, tall), row, name in zip(windows, rows, best, strict=True):
+            lead = LEADS[name]
+            place = _Place(at - WIDTHS[lead] * tall / 2, down, tall)
+            readings.append(_Reading(spot, lead, float(row[name]), place))
+    return readings
+
+
+def _best_of_each(readings: Sequence[_Reading]) -> list[_Reading]:
+    """The surest reading at each spot."""
+    best: dict[int, _Reading] = {}
+    for reading in readings:
+        if reading.spot not in best or reading.probability > best[reading.spot].probability:
+            best[reading.spot] = reading
+    return list(best.values())
+
+
+def _gain(reading: _Reading) -> float:
+    """Log-odds against a chance reading; a lone stroke counts for nothing."""
+    return 0.0 if reading.name == "I" else math.log((reading.probability + 0.03) / (1 - SURE))
+
+
+def _box(spot: tuple[float, float], place: _Place, name: str) -> Box:
+    left, middle = spot[0] + place.left, spot[1] + place.down
+    wide = WIDTHS[name] * place.tall
+    return left, middle - place.tall / 2, left + wide, middle + place.tall / 2
+
+
+def _beside(label: Label, other: Label) -> bool:
+    """Whether two names are of one place."""
+    apart = np.abs(np.subtract(label.centre, other.centre)).max()
+    return bool(apart < other.box[3] - other.box[1])

@@ -1,0 +1,297 @@
+"""Reader of the printed scale: "25 mm/s", "10 mm/mV", "Limb: 10 mm/mV Chest: 5 mm/mV".
+
+A small convolutional network reads lines of print letter by letter (connectionist temporal
+classification, Graves 2006); what it reads counts only where it is spelled as a scale and the
+number is one that electrocardiographs have. Where that is in doubt, nothing is said.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from ecg4u.digitize.page.rectified import RectifiedPage
+from ecg4u.digitize.text.names import page_darkness, scaled
+from ecg4u.digitize.types import FloatArray
+
+if TYPE_CHECKING:
+    from torch import nn
+
+Pixels = npt.NDArray[np.uint8]
+Box = tuple[float, float, float, float]
+
+PX_PER_MM = 10.0
+LINE_PX = 24
+"""Height of a line as the network sees it."""
+LINE_OF_LETTER = 1.6
+"""Height of the window against that of the line's letters."""
+OTHER_SIZES = (1.4, 1.85)
+LONGEST_PX = 640
+LETTER_MM = (0.9, 6.0)
+PIECE_MM = 30.0
+GAP = 1.3
+FEWEST_PIECES = 3
+LEAST_ASPECT = 2.2
+STEP_PX = 2
+BATCH = 16
+SYMBOLS = " 0123456789abcdefghijklmnopqrstuvwxyz.:/-"
+"""What can be read, after 0 for no letter; capitals are read as small letters."""
+SPEEDS_MM_PER_S = (5.0, 6.25, 10.0, 12.5, 25.0, 50.0, 100.0)
+BELIEVED_SPEEDS_MM_PER_S = (12.5, 25.0, 50.0, 100.0)
+"""Twelve leads are not printed slower: 5 mm/s is what 25 reads as when its first digit is lost."""
+GAINS_MM_PER_MV = (2.5, 5.0, 10.0, 20.0, 40.0)
+SURE = 0.5
+"""Product of the letters' probabilities from which a reading counts."""
+AGREEING = 2
+SPEED = re.compile(r"(?<![\d.:/-])(\d{1,3}(?:\.\d{1,2})?) ?mm ?/ ?s(?:ec)?(?![a-z])")
+GAIN = re.compile(r"(?<![\d.:/-])(\d{1,2}(?:\.\d{1,2})?) ?mm ?/ ?mv")
+WORD_BEFORE = re.compile(r"([a-z]+) ?([:.]?) ?-? ?$")
+CHEST_WORDS = ("chest", "precordial", "prec", "thorax", "c", "v")
+GAIN_WORDS = ("limb", "limbs", "l", "gain", "sens", "sensitivity", "ecg", "s", "sec", "mv")
+KINDS = ("speed", "gain", "chest")
+WEIGHTS = Path(__file__).parents[1] / "weights" / "printed.safetensors"
+
+
+@dataclass(frozen=True)
+class PrintedScale:
+    """What a page says of its scale; None where it says nothing that can be read for certain.
+
+    ``chest_gain_mm_per_mv`` is given only where the page prints one for the chest leads apart;
+    ``probability`` is that of the least certain value, 0 where there is none.
+    """
+
+    speed_mm_per_s: float | None = None
+    gain_mm_per_mv: float | None = None
+    chest_gain_mm_per_mv: float | None = None
+    probability: float = 0.0
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line as read: its text, in small letters, and each letter's probability."""
+
+    text: str
+    probabilities: tuple[float, ...]
+
+
+def read_printed_scale(rectified: RectifiedPage) -> PrintedScale:
+    """Read the paper speed and gain printed on a page, where that can be done for certain.
+
+    Lines that seem to hold a scale are read at three sizes, and the readings must agree.
+    """
+    grey, boxes = line_boxes(rectified.image)
+    first = read_lines([line_window(grey, box) for box in boxes])
+    hopeful = [i for i, line in enumerate(first) if any(stated(line).values())]
+    again = [
+        read_lines([line_window(grey, boxes[i], share) for i in hopeful]) for share in OTHER_SIZES
+    ]
+    return scale_of([(first[i], *(read[k] for read in again)) for k, i in enumerate(hopeful)])
+
+
+def scale_of(lines: Sequence[Sequence[Line]]) -> PrintedScale:
+    """The scale that lines of print state, each given by its readings.
+
+    A value counts if two readings of a line are sure of it and none states another; where two
+    lines state different values, neither is taken.
+    """
+    found: dict[str, dict[float, float]] = {kind: {} for kind in KINDS}
+    for readings in lines:
+        statements = [stated(line) for line in readings]
+        for kind in KINDS:
+            said = [statement[kind] for statement in statements if statement[kind]]
+            values = {value for one in said for value in one}
+            sure = [one for one in said if max(one.values()) >= SURE]
+            if len(values) == 1 and len(sure) >= AGREEING:
+                value = values.pop()
+                probability = sum(one[value] for one in said) / len(readings)
+                found[kind][value] = max(probability, found[kind].get(value, 0.0))
+    one = {kind: next(iter(values)) for kind, values in found.items() if len(values) == 1}
+    return PrintedScale(
+        one.get("speed"),
+        one.get("gain"),
+        one.get("chest"),
+        min((found[kind][value] for kind, value in one.items()), default=0.0),
+    )
+
+
+def stated(line: Line) -> dict[str, dict[float, float]]:
+    """Values that a line states, by `KINDS`, each with its probability, however small."""
+    found: dict[str, dict[float, float]] = {kind: {} for kind in KINDS}
+    for match in SPEED.finditer(line.text):
+        _note(found["speed"], match, line, BELIEVED_SPEEDS_MM_PER_S)
+    for match in GAIN.finditer(line.text):
+        kind = _kind_of_gain(line.text[: match.start()])
+        if kind is not None:
+            _note(found[kind], match, line, GAINS_MM_PER_MV)
+    return found
+
+
+def _kind_of_gain(before: str) -> str | None:
+    """Whose gain a number is, from what stands before it; None where that is a strange word."""
+    word = WORD_BEFORE.search(before)
+    if word is None:
+        return "gain"
+    name, colon = word.groups()
+    if name in CHEST_WORDS:
+        return "chest"
+    known = name in GAIN_WORDS or (len(name) < 3 and not colon)
+    return "gain" if known else None
+
+
+def _note(
+    values: dict[float, float], match: re.Match[str], line: Line, allowed: tuple[float, ...]
+) -> None:
+    value = float(match.group(1))
+    if value in allowed:
+        sure = float(np.prod(line.probabilities[match.start() : match.end()]))
+        values[value] = max(sure, values.get(value, 0.0))
+
+
+def line_boxes(image: Pixels) -> tuple[Pixels, list[Box]]:
+    """The page (H, W) uint8 grey as the reader sees it, and boxes of what may be lines of print."""
+    import cv2
+
+    grey, mask = page_darkness(image)
+    _, _, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
+    low, high = (mm * PX_PER_MM for mm in LETTER_MM)
+    tall, wide = stats[:, cv2.CC_STAT_HEIGHT], stats[:, cv2.CC_STAT_WIDTH]
+    kept = stats[(tall >= low) & (tall <= high) & (wide <= PIECE_MM * PX_PER_MM)]
+    pieces = sorted(
+        (float(x), float(y), float(x + w), float(y + h)) for x, y, w, h, _ in kept.tolist()
+    )
+    lines: list[list[Box]] = []
+    for piece in pieces:
+        home = next((line for line in reversed(lines[-60:]) if _continues(line, piece)), None)
+        if home is None:
+            lines.append([piece])
+        else:
+            home.append(piece)
+    boxes = [_around(line) for line in lines if len(line) >= FEWEST_PIECES]
+    return grey, [box for box in boxes if box[2] - box[0] >= LEAST_ASPECT * (box[3] - box[1])]
+
+
+def _continues(line: Sequence[Box], piece: Box) -> bool:
+    """Whether a piece stands in a line, after its last letters and of their size."""
+    last = line[-3:]
+    top, bottom = min(box[1] for box in last), max(box[3] for box in last)
+    tall = max(bottom - top, piece[3] - piece[1])
+    overlap = min(bottom, piece[3]) - max(top, piece[1])
+    like = min(bottom - top, piece[3] - piece[1]) > 0.35 * tall
+    gap = piece[0] - max(box[2] for box in last)
+    return like and gap < GAP * tall and overlap > 0.4 * min(bottom - top, piece[3] - piece[1])
+
+
+def _around(line: Sequence[Box]) -> Box:
+    """The box around a line; its height is that of its letters, whatever else touches them."""
+    corners = np.array(line)
+    tall = float(np.percentile(corners[:, 3] - corners[:, 1], 80))
+    middle = float(np.median(corners[:, [1, 3]].mean(axis=1)))
+    top = max(float(corners[:, 1].min()), middle - 0.75 * tall)
+    bottom = min(float(corners[:, 3].max()), middle + 0.75 * tall)
+    return float(corners[:, 0].min()), top, float(corners[:, 2].max()), bottom
+
+
+def line_window(grey: Pixels, box: Box, share: float = LINE_OF_LETTER) -> Pixels:
+    """A line (24, n) uint8 with a margin all around; beyond the page the edge is repeated."""
+    import cv2
+
+    x0, y0, x1, y1 = box
+    tall = max(share * (y1 - y0), 12.0)
+    wide = (x1 - x0) + 0.8 * (y1 - y0)
+    high, long = round(tall), round(wide)
+    rows = np.clip(np.arange(high) + round((y0 + y1 - high) / 2), 0, grey.shape[0] - 1)
+    columns = np.clip(np.arange(long) + round((x0 + x1 - long) / 2), 0, grey.shape[1] - 1)
+    width = int(np.clip(round(long * LINE_PX / high), LINE_PX, LONGEST_PX))
+    how = cv2.INTER_AREA if high > LINE_PX else cv2.INTER_LINEAR
+    part = np.ascontiguousarray(grey[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1])
+    if part.shape != (high, long):
+        part = grey[rows[:, None], columns[None, :]]
+    return np.asarray(cv2.resize(part, (width, LINE_PX), interpolation=how), np.uint8)
+
+
+def read_lines(windows: Sequence[Pixels]) -> list[Line]:
+    """Read lines (24, n) uint8 grey, dark on light; those of like length are read together."""
+    import torch
+
+    net = _reader()
+    order = sorted(range(len(windows)), key=lambda i: windows[i].shape[1])
+    lines = [Line("", ())] * len(windows)
+    with torch.inference_mode():
+        for first in range(0, len(order), BATCH):
+            chosen = order[first : first + BATCH]
+            longest = max(windows[i].shape[1] for i in chosen)
+            batch = np.zeros((len(chosen), 1, LINE_PX, longest), np.float32)
+            for place, i in enumerate(chosen):
+                batch[place, 0, :, : windows[i].shape[1]] = scaled(windows[i][None])[0]
+            out = net(torch.from_numpy(batch)).softmax(dim=1).numpy()
+            for place, i in enumerate(chosen):
+                lines[i] = decode(out[place, :, : windows[i].shape[1] // STEP_PX])
+    return lines
+
+
+def decode(probabilities: FloatArray) -> Line:
+    """The likeliest letters of (42, steps) probabilities, runs of one letter taken as one.
+
+    A letter is as sure as the surest step of its run; a doubtful gap beside it counts against it.
+    """
+    best = probabilities.argmax(axis=0)
+    top = probabilities.max(axis=0)
+    letters: list[str] = []
+    sure: list[float] = []
+    doubt, last = 1.0, 0
+    for symbol, probability in zip(best.tolist(), top.tolist(), strict=True):
+        if symbol == 0:
+            doubt = min(doubt, probability)
+        elif symbol == last:
+            sure[-1] = max(sure[-1], probability)
+        else:
+            letters.append(SYMBOLS[symbol - 1])
+            sure.append(probability)
+            if len(sure) > 1 and doubt < 0.6:
+                sure[-1] = min(sure[-1], doubt)
+            doubt = 1.0
+        last = symbol
+    return Line("".join(letters), tuple(sure))
+
+
+def build() -> nn.Module:
+    """The network: (n, 1, 24, w) -> (n, 42, w / 2) log-odds; about 62,000 weights."""
+    from torch import nn
+
+    def block(into: int, out: int) -> list[nn.Module]:
+        conv = nn.Conv2d(into, out, 3, padding=1, bias=False)
+        return [conv, nn.BatchNorm2d(out), nn.ReLU(), nn.MaxPool2d((2, 1))]
+
+    return nn.Sequential(
+        nn.Conv2d(1, 24, 5, stride=2, padding=2, bias=False),
+        nn.BatchNorm2d(24),
+        nn.ReLU(),
+        *block(24, 32),
+        *block(32, 48),
+        nn.Conv2d(48, 64, (3, 3), padding=(0, 1), bias=False),
+        nn.BatchNorm2d(64),
+        nn.ReLU(),
+        nn.Conv2d(64, 64, (1, 3), padding=(0, 1), bias=False),
+        nn.BatchNorm2d(64),
+        nn.ReLU(),
+        nn.Conv2d(64, len(SYMBOLS) + 1, (1, 1)),
+        nn.Flatten(1, 2),
+    )
+
+
+@lru_cache(maxsize=1)
+def _reader() -> nn.Module:
+    import torch
+    from safetensors.torch import load_file
+
+    net = build()
+    net.load_state_dict(load_file(WEIGHTS))
+    net.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return net
