@@ -172,28 +172,41 @@ def trace_rows(ink: InkMap, px_per_mm: float) -> tuple[RowPath, ...]:
     if not all(traces):
         baselines = baselines[traces]
         paths, claims = _together(small, baselines, alone[traces], px_per_mm)
-    if ink.look is not None and row_network.available():
-        heights = local_baselines(paths, baselines, px_per_mm)
-        own = _own_rows(ink, heights, baselines, px_per_mm)
-        return _collided(_marked(_plausible(own, px_per_mm), ink.separator, px_per_mm), px_per_mm)
     reach = np.ones((int(0.6 * px_per_mm), int(3.0 * px_per_mm)), np.uint8)
     spread = cv2.dilate((text > INK_LEVEL).astype(np.uint8), reach)
     near_text = cv2.resize(spread, small.shape[::-1], interpolation=cv2.INTER_NEAREST) > 0
     paths = explain_spikes(small, baselines, paths, claims, near_text, px_per_mm)
-    rows = _plausible(_measured(fine, baselines, paths, px_per_mm), px_per_mm)
+    measured = _measured(fine, baselines, paths, px_per_mm)
+    if ink.look is not None and row_network.available():
+        heights = local_baselines(paths, baselines, px_per_mm)
+        measured = _parted_rows(measured, ink, heights, baselines, px_per_mm)
+    rows = _plausible(measured, px_per_mm)
     return _collided(_marked(rows, ink.separator, px_per_mm), px_per_mm)
 
 
-def _own_rows(ink: InkMap, heights: Array, baselines: Array, px_per_mm: float) -> list[RowPath]:
+def _parted_rows(
+    rows: list[RowPath], ink: InkMap, heights: Array, baselines: Array, px_per_mm: float
+) -> list[RowPath]:
+    """The rows; those that run into each other followed anew, each in its own ink alone."""
+    assert ink.look is not None
+    met = [bool(np.any(row.collided)) for row in _collided(tuple(rows), px_per_mm)]
+    if not any(met):
+        return rows
+    halved = heights[:, :: row_network.HALVED][:, : ink.look.shape[2]]
+    shares = list(row_network.own_share(ink.look, halved))
+    own = _own_rows(ink, shares, baselines, px_per_mm)
+    return [new if anew else row for row, new, anew in zip(rows, own, met, strict=True)]
+
+
+def _own_rows(
+    ink: InkMap, shares: list[tuple[FloatArray, int]], baselines: Array, px_per_mm: float
+) -> list[RowPath]:
     """Each row followed and measured in the ink that is its own.
 
-    ``heights`` (R, W) and ``baselines`` (R,) are in px of the page that rows are followed on.
+    ``baselines`` (R,) are in px of the page that rows are followed on.
     """
     import cv2
 
-    assert ink.look is not None
-    halved = heights[:, :: row_network.HALVED][:, : ink.look.shape[2]]
-    shares = list(row_network.own_share(ink.look, halved))
     own = _own_ink(ink.trace, shares)
     firsts = [row_network.HALVED * top for _, top in shares]
     scale = TRACK_PX_PER_MM / px_per_mm
