@@ -10,11 +10,15 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import hostile_files
+import numpy as np
 import pytest
 
 from ecg4u import limits
 from ecg4u.errors import UnreadableInputError
-from ecg4u.limits import Limits, reading, supervised
+from ecg4u.io import write_record
+from ecg4u.limits import Limits, drawing_pdf, reading, supervised, supervised_each
+from ecg4u.record import ECGRecord
 
 PAGE = Path(__file__).parents[1] / "data" / "pages" / "phone.jpg"
 
@@ -61,6 +65,75 @@ def test_time_is_limited_while_reading_even_where_no_python_runs(
     hang = in_reading(lambda: pow(7, 10**9))  # one long call that holds the interpreter
     with pytest.raises(UnreadableInputError, match=r"longer than 0\.2 s"):
         supervised(hang, Limits(timeout_s=60))
+
+
+def test_what_a_pdf_computes_is_limited_and_waiting_is_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(limits, "PDF_CPU_S", 0.2)
+
+    def inside(work: Callable[[], object]) -> int:
+        with drawing_pdf():
+            work()
+        return 0
+
+    assert supervised(lambda: inside(lambda: time.sleep(0.6)), Limits()) == 0
+    with pytest.raises(UnreadableInputError, match=r"longer than 0\.2 s"):
+        supervised(lambda: inside(lambda: pow(7, 10**9)), Limits(timeout_s=60))
+
+
+def test_of_several_each_has_limits_of_its_own(capfd: pytest.CaptureFixture[str]) -> None:
+    def says(number: int) -> Callable[[], int]:
+        return lambda: print(f"{number} in {os.getpid()}") or number
+
+    works = [
+        says(0),
+        lambda: os.kill(os.getpid(), signal.SIGKILL) or 0,
+        says(7),
+        lambda: time.sleep(60) or 0,
+        lambda: os.kill(os.getpid(), signal.SIGUSR1) or 0,
+        says(3),
+        says(0),
+    ]
+    ends = list(supervised_each(works, Limits(timeout_s=1.0)))
+    assert [end if isinstance(end, int) else None for end in ends] == [0, None, 7, None, None, 3, 0]
+    for end, word in zip([ends[k] for k in (1, 3, 4)], ("KILL", "1 s", "USR1"), strict=True):
+        assert word in str(end)
+    said = [line.split(" in ") for line in capfd.readouterr().out.splitlines()]
+    assert [number for number, _ in said] == ["0", "7", "3", "0"]
+    assert said[2][1] == said[3][1] != said[1][1]  # one process for what follows on each other
+
+
+def test_a_loop_that_is_left_leaves_no_process() -> None:
+    ends = supervised_each([lambda: 0, lambda: time.sleep(60) or 0], Limits())
+    next(ends)
+    begun = time.monotonic()
+    ends.close()
+    assert time.monotonic() - begun < 30
+    with pytest.raises(ChildProcessError):
+        os.waitpid(-1, os.WNOHANG)
+
+
+def test_one_hostile_input_among_several_harms_no_other(tmp_path: Path) -> None:
+    name, content = next(hostile_files.pdfs())
+    bomb = tmp_path / name
+    bomb.write_bytes(content)
+    good = write_record(ECGRecord(np.zeros((5000, 12))), tmp_path / "good", "csv")[0]
+    inputs = (good, bomb, tmp_path / "missing.png", good)
+    done = subprocess.run(
+        [sys.executable, "-m", "ecg4u.cli", "digitize", *map(str, inputs), "-o", "out/"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 7, done.stderr
+    assert f"{bomb.name}: " in done.stderr
+    assert "missing.png: The file does not exist" in done.stderr
+    assert "2 of 4 inputs failed" in done.stderr
+    assert done.stdout.count("good.hea") == 2
 
 
 @pytest.mark.parametrize(
