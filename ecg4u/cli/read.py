@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ecg4u.cli import NOTICE, say
+from ecg4u.cli import NOTICE, printable, say
 from ecg4u.cli.options import (
     FORMATS,
     ReadOptions,
@@ -70,6 +70,8 @@ def digitize(
             stage="output",
             hint="Give -o a folder (with a slash at its end) and leave out --overlay.",
         )
+    if out is not None:
+        _check_names(files)
 
     def one(source: Path) -> None:
         base = _signal_base(source, options.page, out, formats)
@@ -169,6 +171,7 @@ def report(
 ) -> None:
     """Signals, result.json and report.html; prints the summary."""
     files = expanded(sources)
+    _check_names(files)
 
     def one(source: Path) -> None:
         from ecg4u.report import write
@@ -201,7 +204,7 @@ def _answer(
             say.as_json(analysis.to_dict(), line=len(files) > 1)
             return
         if len(files) > 1:
-            click.echo(f"== {source.name}")
+            click.echo(f"== {printable(source.name)}")
         words(analysis)
         if len(files) > 1:
             click.echo("")
@@ -244,6 +247,20 @@ def _analyse(
     for warning in analysis.warnings:
         click.echo(f"warning: {warning}", err=True)
     return analysis
+
+
+def _check_names(files: Sequence[Path]) -> None:
+    """Raise UsageError where the results of two inputs would get one name in one folder."""
+    seen: set[str] = set()
+    for file in files:
+        if file.stem in seen:
+            raise UsageError(
+                f"Two inputs are called {printable(file.stem)}; one's results would overwrite the "
+                "other's.",
+                stage="output",
+                hint="Give each an -o of its own, or use ecg4u batch.",
+            )
+        seen.add(file.stem)
 
 
 def _signal_base(source: Path, page: int, out: Target | None, formats: Sequence[str]) -> Path:
