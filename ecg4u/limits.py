@@ -2,8 +2,9 @@
 
 A damaged or malicious file can make any decoder hang or take all memory, and then no Python code
 runs that could stop it. So each input is worked on by a process that can be spared: a fork of the
-command line, a worker of the batch or of the service. `prepare_worker` limits such a process, and
-`supervised` is the fork. Within it, what `reading` wraps has narrower limits still: they are kept
+command line, a worker of the batch or of the service. `prepare_worker` limits such a process;
+`supervised` is the fork for one input, `supervised_each` the fork for several, of which each may
+bring it down. Within such a process, what `reading` wraps has narrower limits still: they are kept
 by the system, so they hold inside C libraries, too.
 
 Without these limits (in a program that imports ecg4u, on Windows, and of memory on macOS) the
@@ -14,13 +15,15 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import functools
 import os
+import select
 import signal
 import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,6 +35,9 @@ MEMORY_MB = 6000
 READ_TIMEOUT_S = 60.0
 READ_MEMORY_MB = 1450
 """Limits of reading and decoding one input, the memory beyond what the process holds already."""
+PDF_CPU_S = 5.0
+"""Limit of opening a PDF, and of drawing a page of it: a PDF is a program, and no look at its size
+can say how long it runs."""
 MAX_TIMEOUT_S = 1e6
 MAX_MEMORY_MB = 1_000_000
 
@@ -89,30 +95,91 @@ def supervised(work: Callable[[], int], limits: Limits) -> int:
     """
     if not hasattr(os, "fork"):
         return work()
+    return _exit_code(_forked(work, limits), limits)
+
+
+def supervised_each(
+    works: Sequence[Callable[[], int]], limits: Limits
+) -> Iterator[int | UnreadableInputError]:
+    """Run each of ``works`` within ``limits`` of its own; yields in order each one's exit code, or
+    the reason why it has none.
+
+    A fork does one after another, so that libraries are imported once; where a work brings it down,
+    another fork goes on with the next.
+    """
+    if not hasattr(os, "fork"):
+        yield from (work() for work in works)
+        return
+    n_done = 0
+    while n_done < len(works):
+        told, tell = os.pipe()
+        child = _forked(functools.partial(_work_off, works[n_done:], tell), limits)
+        os.close(tell)
+        try:
+            lost: UnreadableInputError | None = None
+            while lost is None and n_done < len(works):
+                end = _next_end(told, child, limits)
+                lost = end if isinstance(end, UnreadableInputError) else None
+                n_done += 1
+                yield end
+        except BaseException:
+            _let_end(child)
+            raise
+        finally:
+            os.close(told)
+        if lost is None:
+            _let_end(child)
+
+
+def _work_off(works: Sequence[Callable[[], int]], tell: int) -> int:
+    """In the fork: do each, and tell its exit code once all that it printed is out."""
+    for work in works:
+        code = work()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os.write(tell, bytes([code]))
+    return 0
+
+
+def _next_end(told: int, child: int, limits: Limits) -> int | UnreadableInputError:
+    """The exit code of the work in hand; or, once its process has ended, why there is none."""
+    ready, _, _ = select.select([told], [], [], limits.timeout_s)
+    if not ready:
+        _end(child)
+        return too_slow(limits.timeout_s)
+    code = os.read(told, 1)
+    if code:
+        return code[0]
+    try:
+        return _exit_code(child, Limits(_END_S))
+    except UnreadableInputError as error:
+        return error
+
+
+def _forked(work: Callable[[], int], limits: Limits) -> int:
+    """The number of a limited fork of this process that ends with ``work``'s exit code."""
     sys.stdout.flush()
     sys.stderr.flush()
     os.environ.update(ENVIRONMENT)
     parent = os.getpid()
     child = os.fork()
-    if child == 0:
-        code = 1
-        try:
-            prepare_worker(limits.memory_mb, parent)
-            code = work()
-            sys.stdout.flush()
-            sys.stderr.flush()
-        finally:
-            os._exit(code)
-    return _exit_code(child, limits)
+    if child:
+        return child
+    code = 1
+    try:
+        prepare_worker(limits.memory_mb, parent)
+        code = work()
+        sys.stdout.flush()
+        sys.stderr.flush()
+    finally:
+        os._exit(code)
 
 
 def _exit_code(child: int, limits: Limits) -> int:
     try:
         status = _wait(child, limits.timeout_s)
     except BaseException:  # Ctrl-C: the child was told, too, and may clean up
-        with contextlib.suppress(BaseException):
-            if _wait(child, _END_S) is None:
-                _end(child)
+        _let_end(child)
         raise
     if status is None:
         _end(child)
@@ -120,8 +187,9 @@ def _exit_code(child: int, limits: Limits) -> int:
     code = os.waitstatus_to_exitcode(status)
     if code >= 0:
         return code
-    if reading_took_too_long(code):
-        raise too_slow(READ_TIMEOUT_S)
+    read_s = read_limit_s(code)
+    if read_s is not None:
+        raise too_slow(read_s, in_reading=True)
     if -code in (signal.SIGINT, signal.SIGTERM):
         raise KeyboardInterrupt
     raise UnreadableInputError(
@@ -141,14 +209,27 @@ def _wait(child: int, seconds: float | None) -> int | None:
     return None
 
 
+def _let_end(child: int) -> None:
+    """Wait a while for a process that is about to end; then end it."""
+    with contextlib.suppress(BaseException):
+        if _wait(child, _END_S) is None:
+            _end(child)
+
+
 def _end(child: int) -> None:
     with contextlib.suppress(OSError):
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
 
 
-def too_slow(seconds: float | None) -> UnreadableInputError:
+def too_slow(seconds: float | None, *, in_reading: bool = False) -> UnreadableInputError:
     """The error of an input that took longer than it may."""
+    if in_reading:
+        return UnreadableInputError(
+            f"Reading the input took longer than {seconds:g} s.",
+            stage="limits",
+            hint="If the file is as it should be: export it as an image at 300 dpi.",
+        )
     return UnreadableInputError(
         f"The input took longer than {seconds:g} s.",
         stage="limits",
@@ -156,9 +237,11 @@ def too_slow(seconds: float | None) -> UnreadableInputError:
     )
 
 
-def reading_took_too_long(exit_code: int | None) -> bool:
-    """Whether a worker ended thus because `reading` ended it."""
-    return hasattr(signal, "SIGALRM") and exit_code == -signal.SIGALRM
+def read_limit_s(exit_code: int | None) -> float | None:
+    """Which limit of reading a worker ran into that ended thus; None if it was none of them."""
+    if exit_code is None or not hasattr(signal, "SIGALRM"):
+        return None
+    return {-signal.SIGALRM: READ_TIMEOUT_S, -signal.SIGPROF: PDF_CPU_S}.get(exit_code)
 
 
 def too_much_memory() -> UnreadableInputError:
@@ -210,6 +293,20 @@ def _time_limit() -> Iterator[None]:
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
+
+
+@contextlib.contextmanager
+def drawing_pdf() -> Iterator[None]:
+    """Within it, a process that can be spared is ended by SIGPROF after `PDF_CPU_S` of computing;
+    time in which a busy machine does something else does not count."""
+    if not _can_be_spared:
+        yield
+        return
+    signal.setitimer(signal.ITIMER_PROF, PDF_CPU_S)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
 
 
 @contextlib.contextmanager

@@ -157,6 +157,19 @@ def test_other_pages_of_the_file_are_not_passed_over_in_silence(tmp_path: Path) 
     assert {path.name for path in tmp_path.glob("*.hea")} == {"two.hea", "two-2.hea"}
 
 
+@pytest.mark.parametrize("command", ["digitize", "report"])
+def test_two_inputs_of_one_name_do_not_overwrite_each_other(command: str, tmp_path: Path) -> None:
+    done = _ecg4u(command, tmp_path / "a" / "x.png", tmp_path / "b" / "x.jpg", "-o", f"{tmp_path}/")
+    assert done.returncode == 2
+    assert "Two inputs are called x" in done.stderr
+
+
+def test_the_name_of_a_file_moves_no_cursor(tmp_path: Path) -> None:
+    done = _ecg4u("classify", tmp_path / "\x1bc.png", tmp_path / "b.png")
+    assert done.returncode == 7
+    assert "error: ?c.png: The file does not exist" in done.stderr
+
+
 def test_a_port_in_use_is_said_with_a_remedy() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         done = _ecg4u("serve", "--port", str(taken.getsockname()[1]))

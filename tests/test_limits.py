@@ -9,12 +9,17 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import hostile_files
+import numpy as np
 import pytest
 
 from ecg4u import limits
 from ecg4u.errors import UnreadableInputError
-from ecg4u.limits import Limits, reading, supervised
+from ecg4u.io import write_record
+from ecg4u.limits import Limits, drawing_pdf, reading, supervised, supervised_each
+from ecg4u.record import ECGRecord
 
 PAGE = Path(__file__).parents[1] / "data" / "pages" / "phone.jpg"
 
@@ -61,6 +66,84 @@ def test_time_is_limited_while_reading_even_where_no_python_runs(
     hang = in_reading(lambda: pow(7, 10**9))  # one long call that holds the interpreter
     with pytest.raises(UnreadableInputError, match=r"longer than 0\.2 s"):
         supervised(hang, Limits(timeout_s=60))
+
+
+def test_what_a_pdf_computes_is_limited_and_waiting_is_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(limits, "PDF_CPU_S", 0.2)
+
+    def inside(work: Callable[[], object]) -> int:
+        with drawing_pdf():
+            work()
+        return 0
+
+    assert supervised(lambda: inside(lambda: time.sleep(0.6)), Limits()) == 0
+    with pytest.raises(UnreadableInputError, match=r"longer than 0\.2 s"):
+        supervised(lambda: inside(lambda: pow(7, 10**9)), Limits(timeout_s=60))
+
+
+def test_of_several_each_has_limits_of_its_own(capfd: pytest.CaptureFixture[str]) -> None:
+    def says(number: int) -> Callable[[], int]:
+        return lambda: print(f"{number} in {os.getpid()}") or number
+
+    works = [
+        says(0),
+        lambda: os.kill(os.getpid(), signal.SIGKILL) or 0,
+        says(7),
+        lambda: time.sleep(60) or 0,
+        lambda: os.kill(os.getpid(), signal.SIGUSR1) or 0,
+        says(3),
+        says(0),
+    ]
+    ends = list(supervised_each(works, Limits(timeout_s=1.0)))
+    assert [end if isinstance(end, int) else None for end in ends] == [0, None, 7, None, None, 3, 0]
+    for end, word in zip([ends[k] for k in (1, 3, 4)], ("KILL", "1 s", "USR1"), strict=True):
+        assert word in str(end)
+    said = [line.split(" in ") for line in capfd.readouterr().out.splitlines()]
+    assert [number for number, _ in said] == ["0", "7", "3", "0"]
+    assert said[2][1] == said[3][1] != said[1][1]  # one process for what follows on each other
+
+
+def test_a_loop_that_is_left_leaves_no_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    children: list[int] = []
+    fork = limits._forked
+
+    def forked(*given: Any) -> int:
+        children.append(fork(*given))
+        return children[-1]
+
+    monkeypatch.setattr(limits, "_forked", forked)
+    ends = supervised_each([lambda: 0, lambda: time.sleep(600) or 0], Limits())
+    assert next(ends) == 0
+    ends.close()
+    with pytest.raises(ProcessLookupError):
+        os.kill(children[0], 0)
+
+
+def test_one_hostile_input_among_several_harms_no_other(tmp_path: Path) -> None:
+    name, content = next(hostile_files.pdfs())
+    bomb = tmp_path / name
+    bomb.write_bytes(content)
+    first, last = (
+        write_record(ECGRecord(np.zeros((5000, 12))), tmp_path / name, "csv")[0]
+        for name in ("first", "last")
+    )
+    inputs = (first, bomb, tmp_path / "missing.png", last)
+    done = subprocess.run(
+        [sys.executable, "-m", "ecg4u.cli", "digitize", *map(str, inputs), "-o", "out/"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 7, done.stderr
+    assert f"{bomb.name}: " in done.stderr
+    assert "missing.png: The file does not exist" in done.stderr
+    assert "2 of 4 inputs failed" in done.stderr
+    assert [name in done.stdout for name in ("first.hea", "last.hea")] == [True, True]
 
 
 @pytest.mark.parametrize(

@@ -21,11 +21,10 @@ from typing import Any, Generic, Literal, Protocol, TypeVar
 from ecg4u.errors import MissingDependencyError
 from ecg4u.limits import (
     ENVIRONMENT,
-    READ_TIMEOUT_S,
     Limits,
     is_out_of_memory,
     prepare_worker,
-    reading_took_too_long,
+    read_limit_s,
     signal_name,
     where,
 )
@@ -288,8 +287,9 @@ def _timed_out(limits: Limits) -> Failure:
 def _died(code: int | None) -> Failure:
     if code is None:
         return Failure("crash", "the worker died")
-    if reading_took_too_long(code):
-        return Failure("timeout", f"reading took longer than {READ_TIMEOUT_S:g} s")
+    read_s = read_limit_s(code)
+    if read_s is not None:
+        return Failure("timeout", f"reading took longer than {read_s:g} s")
     if code < 0:
         return Failure("crash", f"the worker was ended by {signal_name(-code)}")
     return Failure("crash", f"the worker exited with code {code}")

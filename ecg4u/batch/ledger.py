@@ -23,7 +23,9 @@ from ecg4u.io.atomic import output_error
 SCHEMA = "ecg4u-ledger-1"
 STATUSES = ("failed", "refused", "done")
 """The worst first."""
-_FOLDER = re.compile(r"records/[0-9a-f]{2}/[A-Za-z0-9_-]+")
+_FOLDER = re.compile(r"records/[0-9a-f]{2}/[A-Za-z0-9_-]{1,100}")
+_MAX_NAME_CHARS = 100
+_MAX_PAGES = 9_999
 _ORPHAN_WAIT_S = 30.0
 _RUN_LOCK = ".ledgers.lock"
 
@@ -39,6 +41,7 @@ def is_entry(line: Mapping[str, Any]) -> bool:
     return (
         line.get("type") == "entry"
         and all(isinstance(line.get(name), str) for name in ("key", "folder"))
+        and _is_text(line)
         and _FOLDER.fullmatch(line["folder"]) is not None
         and all(isinstance(line.get(name), int) for name in ("size", "mtime_ns"))
         and line.get("status") in STATUSES
@@ -50,16 +53,26 @@ def is_entry(line: Mapping[str, Any]) -> bool:
     )
 
 
+def _is_text(line: Mapping[str, Any]) -> bool:
+    """Whether all of it can be written: JSON can spell half of a character (``"\\ud800"``)."""
+    try:
+        json.dumps(line, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _is_page(page: Any) -> bool:
     if not isinstance(page, dict):
         return False
     files, summary = page.get("files", {}), page.get("summary", {})
     return (
         isinstance(page.get("page"), int)
+        and 1 <= page["page"] <= _MAX_PAGES
         and page.get("status") in STATUSES
         and isinstance(summary, dict)
         and isinstance(files, dict)
-        and all(isinstance(name, str) and "/" not in name for name in files)
+        and all("/" not in name and len(name) <= _MAX_NAME_CHARS for name in files)
         and not any(isinstance(value, dict | list) for value in summary.values())
     )
 
@@ -100,7 +113,10 @@ def read_entries(out: Path) -> Entries:
 def read_options(path: Path) -> dict[str, Any] | None:
     """The options with which the ledger was begun; None if there is no ledger."""
     _, first = next(_lines(path), (0, None)) if path.exists() else (0, None)
-    return first.get("options") if first and first.get("type") == "run" else None
+    if not first or first.get("type") != "run":
+        return None
+    options = first.get("options")
+    return options if isinstance(options, dict) else {}
 
 
 def ledger_paths(out: Path) -> list[Path]:

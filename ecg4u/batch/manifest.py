@@ -88,6 +88,17 @@ def _cell(value: Any) -> Any:
     return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA_STARTS) else value
 
 
+def typed(column: str, value: Any) -> Any:
+    """The value if it has its column's type, else None: Parquet refuses the whole table."""
+    if column in _NUMBERS:
+        return value if isinstance(value, int | float) and abs(value) < 1e300 else None
+    if column in ("page", "warnings"):
+        return value if isinstance(value, int) and abs(value) < 2**63 else None
+    if column == "urgent" or column.startswith("positive_"):
+        return value if isinstance(value, bool) else None
+    return value if isinstance(value, str) else None
+
+
 class _Parquet:
     """Rows gathered into a Parquet file in memory; nothing without pyarrow."""
 
@@ -106,7 +117,7 @@ class _Parquet:
 
     def add(self, row: dict[str, Any]) -> None:
         if self._writer is not None:
-            self._rows.append(row)
+            self._rows.append({column: typed(column, value) for column, value in row.items()})
             if len(self._rows) == _ROWS_AT_ONCE:
                 self._flush()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -18,7 +19,7 @@ from ecg4u.batch.sidecars import Sidecars, find_sidecars
 from ecg4u.batch.task import Options
 from ecg4u.errors import ECG4UError, UsageError
 from ecg4u.io import sha256_of
-from ecg4u.io.atomic import StorageError, output_error
+from ecg4u.io.atomic import TEMPORARY_PREFIX, StorageError, output_error
 
 _MESSAGES = {
     "crash": "The page brought its worker down",
@@ -107,6 +108,8 @@ def run_batch(
         items = [item for item in items if in_shard(item, *shard)]
     given = find_sidecars(Path(sidecars), out) if sidecars is not None else {}
     with Ledger(path, options.to_dict(), shard) as ledger:
+        if shard is None:  # else another shard may be writing one
+            _clear_temporaries(out)
         ended: Mapping[str, dict[str, Any]] = read_entries(out) if resume else {}
         todo = [item for item in items if not _has_ended(item, ended, out, retry_failed, given)]
         progress = Progress(len(todo), quiet=quiet)
@@ -239,6 +242,13 @@ def _with_sidecars(item: Item, given: Sidecars) -> Item:
         return replace(item, sidecars=given.get(sha256_of(item.path), ()))
     except (ECG4UError, ValueError):
         return item
+
+
+def _clear_temporaries(out: Path) -> None:
+    """Remove the halves of manifests that killed runs left."""
+    for path in out.glob(f"{TEMPORARY_PREFIX}*.tmp"):
+        with contextlib.suppress(OSError):
+            path.unlink()
 
 
 def _clear(folder: Path) -> None:

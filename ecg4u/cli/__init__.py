@@ -69,13 +69,14 @@ def main(argv: Sequence[str] | None = None) -> None:
     sys.exit(exit_code(lambda: cli.main(arguments, standalone_mode=False, obj=FROM_SHELL)))
 
 
-def exit_code(call: Callable[[], Any]) -> int:
-    """0, or the code of what ``call`` raises, once that was said."""
+def exit_code(call: Callable[[], Any], name: str = "") -> int:
+    """0, or the code of what ``call`` raises, once that was said (after the ``name`` of the input
+    where there are several)."""
     try:
         code = call()
         return code if isinstance(code, int) else 0
     except ECG4UError as error:
-        return say_error(error)
+        return say_error(error, name)
     except click.exceptions.Exit as end:
         return end.exit_code
     except (click.exceptions.Abort, KeyboardInterrupt):
@@ -88,11 +89,16 @@ def exit_code(call: Callable[[], Any]) -> int:
         return 0
     except Exception as error:
         if is_out_of_memory(error):
-            return say_error(too_much_memory())
+            return say_error(too_much_memory(), name)
         if os.environ.get("ECG4U_DEBUG"):
             raise
         hint = "Please report it, with what ECG4U_DEBUG=1 in the environment brings up."
-        return say_error(ECG4UError(f"An internal error: {where(error)}.", hint=hint))
+        return say_error(ECG4UError(f"An internal error: {where(error)}.", hint=hint), name)
+
+
+def printable(name: str) -> str:
+    """The name of a file as a terminal may show it: it can hold codes that move the cursor."""
+    return "".join(c if c.isprintable() else "?" for c in name)
 
 
 def say_error(error: ECG4UError, name: str = "") -> int:
@@ -100,7 +106,7 @@ def say_error(error: ECG4UError, name: str = "") -> int:
 
     Returns the exit code.
     """
-    subject = f"{name}: " if name else ""
+    subject = f"{printable(name)}: " if name else ""
     click.echo(f"error: {subject}{error.message}", err=True)
     if error.hint:
         click.echo(f"  {error.hint}", err=True)

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import glob
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import wraps
+from functools import partial, wraps
 from pathlib import Path
 from typing import Any, Literal
 
 import click
 
 from ecg4u._options import FiniteRange, limit_options
-from ecg4u.errors import UsageError
-from ecg4u.limits import Limits, supervised
+from ecg4u.errors import BatchFailuresError, UsageError
+from ecg4u.limits import Limits, supervised, supervised_each
 
 FORMATS = ("wfdb", "csv", "hdf5", "edf", "dicom")
+_LIMITS = "ecg4u.limits"
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ def read_options(*, patient: bool = False) -> Callable[[Callable[..., Any]], Cal
 
 
 def limited(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Run a command in a process of its own, within ``--timeout`` for each input and ``--memory``.
+    """Run a command in a process of its own, within ``--timeout`` and ``--memory``.
 
     Only where the shell called it: a program that calls the command itself keeps what it imports.
     """
@@ -87,11 +88,59 @@ def limited(command: Callable[..., Any]) -> Callable[..., Any]:
         if context.find_root().obj is not FROM_SHELL:
             command(*args, **options)
             return
-        inputs = max(1, len(options.get("sources") or ()))
-        limits = Limits(timeout_s * inputs, memory_mb)
+        limits = Limits(timeout_s, memory_mb)
         context.exit(supervised(lambda: exit_code(lambda: command(*args, **options)), limits))
 
     return limit_options(run)
+
+
+def limited_each(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command that leaves its work to `each` ``--timeout`` and ``--memory``."""
+
+    @wraps(command)
+    def run(*args: Any, timeout_s: float, memory_mb: int, **options: Any) -> Any:
+        from ecg4u.cli import FROM_SHELL
+
+        context = click.get_current_context()
+        if context.find_root().obj is FROM_SHELL:
+            context.meta[_LIMITS] = Limits(timeout_s, memory_mb)
+        return command(*args, **options)
+
+    return limit_options(run)
+
+
+def each(files: Sequence[Path], work: Callable[[Path], None]) -> None:
+    """Do ``work`` on each file, each within the limits of one input; of several, one that fails is
+    named and harms no other.
+
+    Call it before anything heavy is imported.
+    """
+    from ecg4u.cli import INTERRUPTED, exit_code, say_error
+
+    context = click.get_current_context()
+    limits = context.meta.get(_LIMITS)
+    if len(files) == 1 and limits is None:
+        work(files[0])
+        return
+    names = [file.name if len(files) > 1 else "" for file in files]
+
+    def code_of(file: Path, name: str) -> int:
+        return exit_code(lambda: work(file), name)
+
+    works = [partial(code_of, *pair) for pair in zip(files, names, strict=True)]
+    failed = 0
+    ends = (one() for one in works) if limits is None else supervised_each(works, limits)
+    for number, end in enumerate(ends):
+        code = end if isinstance(end, int) else say_error(end, names[number])
+        if code == INTERRUPTED:
+            raise KeyboardInterrupt
+        if code and len(files) == 1:
+            context.exit(code)
+        failed += code != 0
+    if failed:
+        raise BatchFailuresError(
+            f"{failed} of {len(files)} inputs failed.", hint="The reasons stand above."
+        )
 
 
 def sources_argument(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -8,19 +8,20 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ecg4u.cli import NOTICE, say, say_error
+from ecg4u.cli import NOTICE, printable, say
 from ecg4u.cli.options import (
     FORMATS,
     ReadOptions,
     Target,
     TargetType,
+    each,
     expanded,
     json_option,
-    limited,
+    limited_each,
     read_options,
     sources_argument,
 )
-from ecg4u.errors import BatchFailuresError, ECG4UError, SidecarError, UsageError
+from ecg4u.errors import ECG4UError, SidecarError, UsageError
 
 if TYPE_CHECKING:
     from ecg4u.analysis import Analysis
@@ -48,7 +49,7 @@ FORMAT = click.option(
 @click.option("--overlay", type=click.Path(path_type=Path), help="PNG of the page with its traces.")
 @json_option
 @read_options()
-@limited
+@limited_each
 def digitize(
     sources: tuple[str, ...],
     out: Target | None,
@@ -69,6 +70,8 @@ def digitize(
             stage="output",
             hint="Give -o a folder (with a slash at its end) and leave out --overlay.",
         )
+    if out is not None:
+        _check_names(files)
 
     def one(source: Path) -> None:
         base = _signal_base(source, options.page, out, formats)
@@ -84,7 +87,7 @@ def digitize(
             for path in written:
                 click.echo(str(path))
 
-    _each(files, one)
+    each(files, one)
 
 
 @click.command(epilog=NOTICE)
@@ -92,11 +95,11 @@ def digitize(
 @click.option("--labels", is_flag=True, help="A folder of labelled records: print how good it is.")
 @json_option
 @read_options(patient=True)
-@limited
+@limited_each
 def classify(sources: tuple[str, ...], labels: bool, as_json: bool, options: ReadOptions) -> None:
     """What is found on pages or records: urgent findings first, then the nine classes."""
     if labels:
-        _print_figures(sources, as_json)
+        each([Path(sources[0])], lambda _: _print_figures(sources, as_json))
         return
 
     def words(analysis: Analysis) -> None:
@@ -129,7 +132,7 @@ def _print_figures(sources: tuple[str, ...], as_json: bool) -> None:
 @sources_argument
 @json_option
 @read_options(patient=True)
-@limited
+@limited_each
 def explain(sources: tuple[str, ...], as_json: bool, options: ReadOptions) -> None:
     """The reading of pages or records in words, with the numbers behind it."""
 
@@ -157,7 +160,7 @@ def explain(sources: tuple[str, ...], as_json: bool, options: ReadOptions) -> No
 @click.option("--fhir", is_flag=True, help="fhir.json too: DiagnosticReport and Observations (R4).")
 @json_option
 @read_options(patient=True)
-@limited
+@limited_each
 def report(
     sources: tuple[str, ...],
     out: Path,
@@ -167,11 +170,12 @@ def report(
     options: ReadOptions,
 ) -> None:
     """Signals, result.json and report.html; prints the summary."""
-    from ecg4u.report import write
-
     files = expanded(sources)
+    _check_names(files)
 
     def one(source: Path) -> None:
+        from ecg4u.report import write
+
         folder = out if len(files) == 1 else out / source.stem
         analysis = _analyse(source, options)
         written = write(analysis, folder, formats, fhir=fhir)
@@ -183,7 +187,7 @@ def report(
         else:
             say.summary(analysis)
 
-    _each(files, one)
+    each(files, one)
 
 
 def _answer(
@@ -200,32 +204,14 @@ def _answer(
             say.as_json(analysis.to_dict(), line=len(files) > 1)
             return
         if len(files) > 1:
-            click.echo(f"== {source.name}")
+            click.echo(f"== {printable(source.name)}")
         words(analysis)
         if len(files) > 1:
             click.echo("")
 
-    _each(files, one)
+    each(files, one)
     if not options.quiet:
         click.echo(NOTICE, err=True)
-
-
-def _each(files: Sequence[Path], work: Callable[[Path], None]) -> None:
-    """Do ``work`` on each file; of several, one that fails is named and harms no other."""
-    if len(files) == 1:
-        work(files[0])
-        return
-    failed = 0
-    for file in files:
-        try:
-            work(file)
-        except ECG4UError as error:
-            failed += 1
-            say_error(error, file.name)
-    if failed:
-        raise BatchFailuresError(
-            f"{failed} of {len(files)} inputs failed.", hint="The reasons stand above."
-        )
 
 
 def _analyse(
@@ -261,6 +247,20 @@ def _analyse(
     for warning in analysis.warnings:
         click.echo(f"warning: {warning}", err=True)
     return analysis
+
+
+def _check_names(files: Sequence[Path]) -> None:
+    """Raise UsageError where the results of two inputs would get one name in one folder."""
+    seen: set[str] = set()
+    for file in files:
+        if file.stem in seen:
+            raise UsageError(
+                f"Two inputs are called {printable(file.stem)}; one's results would overwrite the "
+                "other's.",
+                stage="output",
+                hint="Give each an -o of its own, or use ecg4u batch.",
+            )
+        seen.add(file.stem)
 
 
 def _signal_base(source: Path, page: int, out: Target | None, formats: Sequence[str]) -> Path:

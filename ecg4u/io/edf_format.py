@@ -138,10 +138,11 @@ def _with_gaps(record: ECGRecord, annotations: tuple[Any, ...], equipment: str) 
             first = min(max(round(onset * record.fs), 0), record.n_samples)
             last = min(first + round(duration * record.fs), record.n_samples)
             signal[first:last, LEADS.index(match[1])] = np.nan
-    match = re.match(r"ecg4u-(digitized|digital|array)-([0-9a-f]*)", equipment)
+    match = re.match(r"ecg4u-(digitized|digital|array)-([0-9a-f]{16}|unknown)", equipment)
     provenance = record.provenance
     if match:
-        details = {"format": "edf", "source_sha256_start": match[2]}
+        start = "" if match[2] == "unknown" else match[2]
+        details = {"format": "edf", "source_sha256_start": start}
         provenance = replace(
             provenance, kind="digitized" if match[1] == "digitized" else "digital", details=details
         )

@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from ecg4u.errors import ECG4UError, MissingDependencyError
 from ecg4u.io.files import STAGE, Source, read_bytes, unreadable
-from ecg4u.limits import reading
+from ecg4u.limits import drawing_pdf, reading
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -30,6 +30,8 @@ Pixels = npt.NDArray[np.uint8]
 
 MAX_FILE_BYTES = 300_000_000
 MAX_PIXELS = 80_000_000
+MAX_SIDE_PX = 65_500
+"""What a JPEG can hold: 5.5 m at 300 dpi. Decoders take memory for each row."""
 MAX_TOTAL_PIXELS = 480_000_000
 """Of all pages that one `read_pages` call returns (1.4 GB): 55 A4 pages at 300 dpi."""
 MAX_PDF_PIXELS_PER_PAGE = 2 * MAX_PIXELS
@@ -131,7 +133,7 @@ def count_pages(source: Source) -> int:
     """Number of pages in a file, from its structure alone. Raises as `read_pages` does."""
     data = read_bytes(source, max_bytes=MAX_FILE_BYTES)
     if _is_pdf(data):
-        with _typed("PDF"):
+        with _typed("PDF"), drawing_pdf():
             document = _open_pdf(data)
             try:
                 return _checked_count(len(document))
@@ -353,14 +355,18 @@ def _pdf_pages(data: bytes, dpi: float, only: int | None) -> Iterator[Page]:
         raise unreadable("The resolution for a PDF must lie in 20 to 2400 dpi.", "Use 300.")
     with _typed("PDF"):
         digest = hashlib.sha256(data).hexdigest()
-        document = _open_pdf(data)
+        with drawing_pdf():
+            document = _open_pdf(data)
         try:
-            n_pages = _checked_count(len(document))
-            _check_pictures(data, n_pages)
+            with drawing_pdf():
+                n_pages = _checked_count(len(document))
+                _check_pictures(data, n_pages)
             for number in range(1, n_pages + 1) if only is None else [only]:
                 if number > n_pages:
                     raise _no_such_page()
-                yield Page(_render(document[number - 1], dpi), digest, number, n_pages, "PDF", dpi)
+                with drawing_pdf():
+                    pixels = _render(document[number - 1], dpi)
+                yield Page(pixels, digest, number, n_pages, "PDF", dpi)
         finally:
             document.close()
 
@@ -406,6 +412,8 @@ def _check_pixels(width: float, height: float) -> None:
         raise unreadable("The page has no area.", "Export or scan it again.")
     if width * height > MAX_PIXELS:
         raise _too_large()
+    if max(width, height) > MAX_SIDE_PX:
+        raise unreadable(f"A side of the page is longer than {MAX_SIDE_PX} pixels.", "Crop it.")
 
 
 def _check_scans(data: bytes, width: float, height: float) -> None:

@@ -17,7 +17,7 @@ _MAX_JSON_CHARS = 1_000_000
 _MAX_PHRASES = 200
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-_SHA256_START = re.compile(r"[0-9a-f]{0,16}")
+_SHA256_START = re.compile(r"([0-9a-f]{16})?")
 _FORMATS = ("wfdb", "hdf5", "csv", "edf", "dicom")
 _NUMBER = r"\d{1,3}(\.\d{1,5})?"
 _LEAD = f"({'|'.join(LEADS)})"

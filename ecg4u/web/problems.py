@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ecg4u.errors import ECG4UError
-from ecg4u.limits import reading_took_too_long
+from ecg4u.limits import read_limit_s
 
 STATUS_OF_CODE = {
     "usage": 422,
@@ -133,5 +133,5 @@ def problem_of(error: BaseException) -> Problem:
     if isinstance(error, MemoryError):
         return TOO_MUCH_MEMORY
     if isinstance(error, ProcessExpired):
-        return TOO_SLOW if reading_took_too_long(error.exitcode) else CRASHED
+        return TOO_SLOW if read_limit_s(error.exitcode) else CRASHED
     return INTERNAL

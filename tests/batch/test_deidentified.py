@@ -181,3 +181,37 @@ def test_without_it_only_file_names_and_pixels_do(archive: Path, tmp_path: Path)
     said = run(archive, out)
     assert places(META, out, said) == []
     assert places(FILE, out, said)
+
+
+@pytest.mark.slow
+def test_no_command_tells_what_metadata_says(archive: Path, tmp_path: Path) -> None:
+    files = sorted(path for path in archive.iterdir() if path.suffix != ".dat")
+    calls = [
+        ("classify", "--json", *files),
+        *(("info", path) for path in files),
+        *(
+            ("report", archive / f"{FILE}.{suffix}", "-o", tmp_path / suffix, "--fhir")
+            for suffix in ("png", "dcm", "h5", "hea")
+        ),
+        (
+            "digitize",
+            archive / f"{FILE}.png",
+            "-o",
+            tmp_path / "x",
+            "--overlay",
+            tmp_path / "x.png",
+        ),
+        ("draw", archive / f"{FILE}.edf", "-o", tmp_path / "drawn.png"),
+    ]
+    for call in calls:
+        done = subprocess.run(
+            [sys.executable, "-m", "ecg4u.cli", *map(str, call)],
+            capture_output=True,
+            text=True,
+            check=False,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "PYTHONWARNINGS": "always"},
+        )
+        assert done.returncode in (0, 3, 4, 7), done.stderr
+        assert META not in done.stdout + done.stderr, call
+    assert len(list(tmp_path.rglob("report.html"))) == 4
+    assert places(META, tmp_path, "") == []

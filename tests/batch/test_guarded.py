@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from ecg4u.batch.ledger import Ledger, is_entry, read_entries
-from ecg4u.batch.manifest import write_manifest
+from ecg4u.batch.manifest import typed, write_manifest
 from ecg4u.batch.run import status_of
 from ecg4u.errors import UsageError
 
@@ -40,8 +40,13 @@ ENTRY: dict[str, Any] = {
         {"pages": [{"page": 1, "status": "refused", "files": ["x"]}]},
         {"pages": [{"page": 1, "status": "refused", "files": {"../x": ""}}]},
         {"pages": [{"page": 1, "status": "done"}]},
+        {"folder": "records/ab/" + "x" * 5000},
+        {"message": "\ud800"},
+        {"pages": [{"page": 10**300, "status": "refused"}]},
+        {"pages": [{"page": 0, "status": "refused"}]},
+        {"pages": [{"page": 1, "status": "refused", "files": {"x" * 5000: ""}}]},
     ],
-    ids=str,
+    ids=lambda change: str(change)[:60],
 )
 def test_lines_of_the_wrong_shape_are_passed_over(change: dict[str, Any], tmp_path: Path) -> None:
     assert is_entry(ENTRY)
@@ -49,6 +54,21 @@ def test_lines_of_the_wrong_shape_are_passed_over(change: dict[str, Any], tmp_pa
     (tmp_path / "ledger.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     assert list(read_entries(tmp_path)) == [ENTRY["key"]]
     assert status_of(tmp_path) == {"done": 0, "refused": 1, "failed": 0}
+
+
+@pytest.mark.parametrize("options", [[], None, "x", {"format": "csv"}])
+def test_options_of_the_wrong_shape_are_other_ones(options: Any, tmp_path: Path) -> None:
+    (tmp_path / "ledger.jsonl").write_text(json.dumps({"type": "run", "options": options}) + "\n")
+    with pytest.raises(UsageError, match="other options"):
+        Ledger(tmp_path / "ledger.jsonl", {"format": "wfdb"})
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [("fs", "500"), ("fs", 10**400), ("page", 2**70), ("urgent", 1), ("input", 5), ("p_AF", [])],
+)
+def test_a_table_takes_only_its_columns_types(column: str, value: Any) -> None:
+    assert typed(column, value) is None
 
 
 def test_a_spreadsheet_runs_nothing(tmp_path: Path) -> None:

@@ -1,11 +1,11 @@
 """Coverage-guided fuzzing of the readers (pip install atheris).
 
-    python tests/fuzz/fuzz_inputs.py pages -max_total_time=600 -rss_limit_mb=2048
-    python tests/fuzz/fuzz_inputs.py records -max_total_time=600 -rss_limit_mb=2048
-    python tests/fuzz/fuzz_inputs.py sidecars -max_total_time=600 -rss_limit_mb=2048
+    python tests/fuzz/fuzz_inputs.py pages -max_total_time=600
+    python tests/fuzz/fuzz_inputs.py records -max_total_time=600
+    python tests/fuzz/fuzz_inputs.py sidecars -max_total_time=600
 
-Anything but an `ECG4UError` is a finding; what was found is kept, as small as can be, in
-``corpus/`` and replayed by ``test_fuzz_corpus.py``.
+An input has at most 64 kB, 30 s and 2 GB (`BOUNDS`). Anything but an `ECG4UError` is a finding;
+what was found is kept, as small as can be, in ``corpus/`` and replayed by ``test_fuzz_corpus.py``.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ import numpy as np
 
 from ecg4u.errors import ECG4UError
 
+BOUNDS = ("-max_len=65536", "-timeout=30", "-rss_limit_mb=2048")
 CORPUS = Path(__file__).parent / "corpus"
 ODD_VALUES: tuple[Any, ...] = (
     *(None, True, 0, -1, 1, 7, 255, 2**31, -(2**63), 10**400, 0.5, -0.0, 1e-300, 1e300),
@@ -209,7 +210,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="seeds") as folder:
         for number, seed in enumerate(seeds()):
             (Path(folder) / f"seed{number}").write_bytes(seed)
-        atheris.Setup([sys.argv[0], *sys.argv[2:], folder], target)
+        atheris.Setup([sys.argv[0], *BOUNDS, *sys.argv[2:], folder], target)
         atheris.Fuzz()
 
 

@@ -21,7 +21,7 @@ from PIL import Image
 
 from ecg4u.errors import ECG4UError, UnreadableInputError
 from ecg4u.io import count_pages, read_page, read_pages
-from ecg4u.io.pages import MAX_PIXELS
+from ecg4u.io.pages import MAX_PIXELS, MAX_SIDE_PX
 
 DATA = Path(__file__).parent / "data"
 
@@ -225,6 +225,13 @@ def test_a_locked_pdf_says_so() -> None:
 def test_too_large_is_refused_by_its_header(data: bytes) -> None:
     with pytest.raises(UnreadableInputError, match=f"larger than {MAX_PIXELS // 10**6} mega"):
         read_pages(data)
+
+
+def test_a_side_is_bounded() -> None:
+    size = (MAX_SIDE_PX, 1)
+    assert read_page(encoded(Image.new("1", size), "PNG")).image.shape[:2] == size[::-1]
+    with pytest.raises(UnreadableInputError, match="A side"):
+        read_pages(encoded(Image.new("1", (1, MAX_SIDE_PX + 1)), "PNG"))
 
 
 def test_large_picture_in_a_small_pdf_page_is_refused(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -12,6 +13,9 @@ from fastapi.testclient import TestClient
 from httpx import Response
 
 from ecg4u.web.app import page_policy
+from ecg4u.web.jobs import Jobs
+from ecg4u.web.metrics import Metrics
+from ecg4u.web.problems import Problem
 
 LEGACY = {"afib", "iavb", "lbbb", "rbbb", "pac", "pvc", "std", "ste", "normal"}
 
@@ -253,6 +257,30 @@ def test_a_full_queue_says_when_to_come_back(client: TestClient) -> None:
     assert set(statuses) == {200, 503}
     assert statuses.count(200) >= 2
     assert all(int(a.headers["retry-after"]) > 0 for a in answers if a.status_code == 503)
+
+
+def test_one_address_keeps_a_worker_free_for_others() -> None:
+    async def run() -> None:
+        jobs = Jobs(SETTINGS, Metrics(), work=stand_in.work, warm_up=stand_in.warm_up)
+        jobs.open()
+        try:
+            busy = jobs.submit(stand_in.page("hang"), {}, "10.0.0.1")
+            own = jobs.submit(stand_in.page(), {}, "10.0.0.1")
+            other = jobs.submit(stand_in.page(), {}, "10.0.0.2")
+            await asyncio.wait_for(other.finished.wait(), 60)
+            assert other.problem is None
+            assert not busy.finished.is_set()
+            assert not own.finished.is_set()
+            jobs.submit(stand_in.page(), {}, "10.0.0.1")
+            with pytest.raises(Problem):  # more than half of all places
+                jobs.submit(stand_in.page(), {}, "10.0.0.1")
+            last = jobs.submit(stand_in.page(), {}, "10.0.0.2")
+            await asyncio.wait_for(last.finished.wait(), 60)
+            assert last.problem is None
+        finally:
+            await jobs.close()
+
+    asyncio.run(run())
 
 
 def test_results_are_forgotten_in_time_and_beyond_a_number() -> None:

@@ -195,6 +195,23 @@ def test_nothing_of_the_inside_is_told(running: Live) -> None:
             assert word not in str(answer.headers)
 
 
+@pytest.mark.parametrize(("believed", "statuses"), [(False, [200, 429]), (True, [200, 200])])
+def test_a_clients_address_is_its_own_unless_a_proxy_is_expected(
+    believed: bool, statuses: list[int]
+) -> None:
+    with live(replace(QUICK, uploads_per_minute=1, behind_proxy=believed)) as service:
+        answers = [
+            httpx.post(
+                f"{service.url}/v1/ecg",
+                files={"image": ("page.png", stand_in.page(), "image/png")},
+                headers={"X-Forwarded-For": f"10.0.0.{number}"},
+                timeout=60,
+            )
+            for number in (1, 2)
+        ]
+    assert [answer.status_code for answer in answers] == statuses
+
+
 def test_a_stop_lets_the_page_in_hand_finish_and_sends_the_others_away() -> None:
     running = Live(QUICK)
 
