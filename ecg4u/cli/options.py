@@ -12,6 +12,7 @@ from typing import Any, Literal
 import click
 
 from ecg4u._options import FiniteRange, limit_options
+from ecg4u.cores import use_all
 from ecg4u.errors import UsageError
 from ecg4u.limits import Limits, supervised
 
@@ -89,7 +90,12 @@ def limited(command: Callable[..., Any]) -> Callable[..., Any]:
             return
         inputs = max(1, len(options.get("sources") or ()))
         limits = Limits(timeout_s * inputs, memory_mb)
-        context.exit(supervised(lambda: exit_code(lambda: command(*args, **options)), limits))
+
+        def work() -> int:
+            use_all()
+            return exit_code(lambda: command(*args, **options))
+
+        context.exit(supervised(work, limits))
 
     return limit_options(run)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -249,6 +251,7 @@ def _analyse(
         explain=explain,
         age=options.age,
         sex=options.sex,
+        progress=_load_ahead,
     )
     if options.quiet:
         return analysis
@@ -261,6 +264,15 @@ def _analyse(
     for warning in analysis.warnings:
         click.echo(f"warning: {warning}", err=True)
     return analysis
+
+
+def _load_ahead(stage: str) -> None:
+    """Import torch, which takes a second or two, while the page's grid is looked for.
+
+    Not earlier: what it takes would count as memory that decoding the page needs.
+    """
+    if stage == "digitize":
+        threading.Thread(target=importlib.import_module, args=["torch"], daemon=True).start()
 
 
 def _signal_base(source: Path, page: int, out: Target | None, formats: Sequence[str]) -> Path:
