@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from ecg4u.digitize.sidecar import Sidecar
     from ecg4u.explain import Explanation
     from ecg4u.explain.summary import Line
-    from ecg4u.model import Classification
+    from ecg4u.model import Classification, Classifier
     from ecg4u.sources import ECGSource
 
 SCHEMA = "ecg4u.result/1"
@@ -155,6 +155,7 @@ def analyse(
     classify: bool = True,
     explain: bool = True,
     classes: Sequence[str] | None = None,
+    classifier: Classifier | None = None,
     neurokit: bool = False,
     gain_mm_per_mv: float | None = None,
     speed_mm_per_s: float | None = None,
@@ -178,6 +179,8 @@ def analyse(
         What to do beyond the signals; ``explain`` needs ``classify``.
     classes
         Whose log-odds are explained by Shapley values; by default those found.
+    classifier
+        The network to ask, for instance one's own; by default the package's.
     neurokit
         Whether to measure NeuroKit2's features beside ours; see `ecg4u.explain`.
     gain_mm_per_mv, speed_mm_per_s
@@ -248,14 +251,21 @@ def analyse(
         from ecg4u.model import classify as run_classifier
 
         note("classify")
-        classification = run_classifier(record)
+        classification = (
+            run_classifier(record) if classifier is None else classifier.classify(record)
+        )
         lap("classify")
     if explain and classification is not None:
         from ecg4u.explain import explain as run_explanation
 
         note("explain")
         explanation = run_explanation(
-            record, classification, classes=classes, neurokit=neurokit, seed=seed
+            record,
+            classification,
+            classes=classes,
+            classifier=classifier,
+            neurokit=neurokit,
+            seed=seed,
         )
         lap("explain")
     warnings = _assumed(record) if digitization is None else digitization.warnings

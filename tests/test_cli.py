@@ -15,6 +15,7 @@ from PIL import Image
 
 from ecg4u.cli import COMMANDS
 from ecg4u.io.own import is_own_output
+from ecg4u.model.classifier import WEIGHTS
 
 DATA = Path(__file__).parents[1] / "data"
 PAGE = DATA / "pages" / "A00347.png"
@@ -223,3 +224,18 @@ def test_results_of_another_page_of_that_name_are_not_overwritten_unasked(tmp_pa
     assert _signal_base(tmp_path / "a.jpg", 1, None, ("wfdb",)) == tmp_path / "a"
     with pytest.raises(UsageError, match="would be overwritten"):
         _signal_base(tmp_path / "a.png", 1, None, ("wfdb",))
+
+
+def test_a_classifier_of_ones_own_answers(tmp_path: Path) -> None:
+    own = shutil.copytree(WEIGHTS, tmp_path / "own")
+    card = json.loads((own / "classifier.json").read_text())
+    card["thresholds"]["AF"] = 0.0
+    (own / "classifier.json").write_text(json.dumps(card))
+    done = _ecg4u("classify", f"{RECORD}.hea", "--weights", own, "--json")
+    assert done.returncode == 0, done.stderr
+    found = {row["name"]: row for row in json.loads(done.stdout)["classification"]["classes"]}
+    assert found["AF"]["positive"]
+    (tmp_path / "run.json").write_text("{}")
+    done = _ecg4u("classify", f"{RECORD}.hea", "--weights", tmp_path)
+    assert done.returncode == 3
+    assert "training.export" in done.stderr

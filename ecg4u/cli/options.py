@@ -31,6 +31,7 @@ class ReadOptions:
     quiet: bool = False
     age: float | None = None
     sex: Literal["F", "M"] | None = None
+    weights: Path | None = None
 
 
 _READ = (
@@ -49,15 +50,20 @@ _READ = (
     ),
     click.option("-q", "--quiet", is_flag=True, help="Errors only on stderr."),
 )
-_PATIENT = (
+_JUDGED = (
     click.option("--sex", type=click.Choice(["F", "M"]), help="For the limits of ST and QTc."),
     click.option("--age", type=FiniteRange(0, 130), help="Years; for the limits of ST."),
+    click.option(
+        "--weights",
+        type=click.Path(path_type=Path),
+        help="Folder of a classifier of your own, as training.export writes it.",
+    ),
 )
 
 
 def read_options(*, patient: bool = False) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Give a command its options for reading as one `ReadOptions` called ``options``."""
-    given = (*_READ, *(_PATIENT if patient else ()))
+    given = (*_READ, *(_JUDGED if patient else ()))
 
     def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(command)

@@ -26,6 +26,7 @@ from ecg4u.errors import BatchFailuresError, ECG4UError, SidecarError, UsageErro
 
 if TYPE_CHECKING:
     from ecg4u.analysis import Analysis
+    from ecg4u.model import Classifier
 
 FORMAT = click.option(
     "--format",
@@ -98,7 +99,7 @@ def digitize(
 def classify(sources: tuple[str, ...], labels: bool, as_json: bool, options: ReadOptions) -> None:
     """What is found on pages or records: urgent findings first, then the nine classes."""
     if labels:
-        _print_figures(sources, as_json)
+        _print_figures(sources, as_json, options.weights)
         return
 
     def words(analysis: Analysis) -> None:
@@ -109,7 +110,7 @@ def classify(sources: tuple[str, ...], labels: bool, as_json: bool, options: Rea
     _answer(sources, as_json, options, words)
 
 
-def _print_figures(sources: tuple[str, ...], as_json: bool) -> None:
+def _print_figures(sources: tuple[str, ...], as_json: bool, weights: Path | None) -> None:
     """`ecg4u.model.labelled.figures` of one folder."""
     from ecg4u.model.classifier import default_classifier
     from ecg4u.model.labelled import figures
@@ -120,7 +121,7 @@ def _print_figures(sources: tuple[str, ...], as_json: bool) -> None:
             stage="read",
             hint="Give a folder of .hea files with #Dx: codes, or with a REFERENCE.csv.",
         )
-    found = figures(Path(sources[0]), default_classifier())
+    found = figures(Path(sources[0]), _classifier(weights) or default_classifier())
     if as_json:
         say.as_json(found.to_dict())
     else:
@@ -251,6 +252,7 @@ def _analyse(
         explain=explain,
         age=options.age,
         sex=options.sex,
+        classifier=_classifier(options.weights) if classify else None,
         progress=_load_ahead,
     )
     if options.quiet:
@@ -264,6 +266,15 @@ def _analyse(
     for warning in analysis.warnings:
         click.echo(f"warning: {warning}", err=True)
     return analysis
+
+
+def _classifier(weights: Path | None) -> Classifier | None:
+    """The classifier in a folder; None is the package's own."""
+    if weights is None:
+        return None
+    from ecg4u.model.classifier import loaded
+
+    return loaded(weights)
 
 
 def _load_ahead(stage: str) -> None:

@@ -84,7 +84,7 @@ def _pydicom() -> Any:
         import pydicom
     except ImportError:
         raise MissingDependencyError(
-            "DICOM needs the package pydicom.", stage=STAGE, hint="pip install 'ecg4u[formats]'"
+            "DICOM needs the package pydicom.", stage=STAGE, hint="pip install pydicom"
         ) from None
     return pydicom
 

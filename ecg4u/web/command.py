@@ -98,7 +98,7 @@ def serve(
         raise MissingDependencyError(
             "The service needs FastAPI, uvicorn, python-multipart and pebble.",
             stage="serve",
-            hint="pip install 'ecg4u[serve]'",
+            hint="pip install fastapi pebble python-multipart uvicorn (or ecg4u's extra [serve])",
         ) from None
     settings = Settings(
         workers=workers,
