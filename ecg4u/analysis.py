@@ -165,6 +165,7 @@ def analyse(
     sex: Literal["F", "M"] | None = None,
     seed: int = 0,
     progress: Callable[[str], None] | None = None,
+    so_far: Callable[[Analysis], None] | None = None,
 ) -> Analysis:
     """Digitize (unless it is a record already), classify and explain.
 
@@ -198,6 +199,8 @@ def analyse(
         Of the Shapley estimates.
     progress
         Called with the name of each stage as it begins.
+    so_far
+        Called with what is known once the page is read, and again once it is classified.
 
     Raises
     ------
@@ -207,6 +210,7 @@ def analyse(
     from ecg4u.sources import load
 
     note = progress or (lambda stage: None)
+    tell = so_far or (lambda known: None)
     timings: dict[str, float] = {}
     clock = time.perf_counter()
 
@@ -247,6 +251,8 @@ def analyse(
         age=record.age if age is None else age,
         sex=record.sex if sex is None else sex,
     )
+    if digitization is not None:
+        tell(Analysis(record, digitization))
     if classify:
         from ecg4u.model import classify as run_classifier
 
@@ -255,6 +261,7 @@ def analyse(
             run_classifier(record) if classifier is None else classifier.classify(record)
         )
         lap("classify")
+        tell(Analysis(record, digitization, classification))
     if explain and classification is not None:
         from ecg4u.explain import explain as run_explanation
 

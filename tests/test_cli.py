@@ -8,12 +8,17 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import wfdb
+from click.testing import CliRunner
 from PIL import Image
 
-from ecg4u.cli import COMMANDS
+from ecg4u import analysis
+from ecg4u.analysis import analyse
+from ecg4u.cli import COMMANDS, cli
+from ecg4u.errors import UnreadableInputError
 from ecg4u.io.own import is_own_output
 from ecg4u.model.classifier import WEIGHTS
 
@@ -226,16 +231,24 @@ def test_results_of_another_page_of_that_name_are_not_overwritten_unasked(tmp_pa
         _signal_base(tmp_path / "a.png", 1, None, ("wfdb",))
 
 
-def test_a_classifier_of_ones_own_answers(tmp_path: Path) -> None:
+def _without_reasons(source: Path, **options: Any) -> analysis.Analysis:
+    return analyse(source, **{**options, "explain": False})
+
+
+def test_a_classifier_of_ones_own_answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     own = shutil.copytree(WEIGHTS, tmp_path / "own")
     card = json.loads((own / "classifier.json").read_text())
     card["thresholds"]["AF"] = 0.0
     (own / "classifier.json").write_text(json.dumps(card))
-    done = _ecg4u("classify", f"{RECORD}.hea", "--weights", own, "--json")
-    assert done.returncode == 0, done.stderr
+    monkeypatch.setattr(analysis, "analyse", _without_reasons)
+    done = CliRunner().invoke(cli, ["classify", f"{RECORD}.hea", "--weights", str(own), "--json"])
+    assert done.exit_code == 0, done.output
     found = {row["name"]: row for row in json.loads(done.stdout)["classification"]["classes"]}
     assert found["AF"]["positive"]
+
+
+def test_a_training_run_is_no_classifier_yet(tmp_path: Path) -> None:
     (tmp_path / "run.json").write_text("{}")
-    done = _ecg4u("classify", f"{RECORD}.hea", "--weights", tmp_path)
-    assert done.returncode == 3
-    assert "training.export" in done.stderr
+    done = CliRunner().invoke(cli, ["classify", f"{RECORD}.hea", "--weights", str(tmp_path)])
+    assert isinstance(done.exception, UnreadableInputError)
+    assert "training.export" in (done.exception.hint or "")

@@ -116,14 +116,21 @@ def serve(
     )
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(message)s")
     logging.getLogger("ecg4u.web").setLevel(logging.INFO)
-    listener = _listen(host, port)
+    listener = listen(host, port)
     click.echo(f"ecg4u: http://{host}:{listener.getsockname()[1]}", err=True)
     app = create_app(settings)
     config = configuration(app, settings, host=host, port=port)
     Server(config, app.state.drain).run(sockets=[listener])
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that listens there.
+
+    Raises
+    ------
+    UsageError
+        If it cannot.
+    """
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         return socket.create_server((host, port), family=family, backlog=BACKLOG)
