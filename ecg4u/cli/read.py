@@ -158,6 +158,8 @@ def explain(sources: tuple[str, ...], as_json: bool, options: ReadOptions) -> No
 )
 @FORMAT
 @click.option("--fhir", is_flag=True, help="fhir.json too: DiagnosticReport and Observations (R4).")
+@click.option("--pdf", is_flag=True, help="report.pdf too: one page A4.")
+@click.option("--dicom", is_flag=True, help="signals.dcm and report.dcm too: waveform and PDF.")
 @json_option
 @read_options(patient=True)
 @limited
@@ -166,6 +168,8 @@ def report(
     out: Path,
     formats: Sequence[str],
     fhir: bool,
+    pdf: bool,
+    dicom: bool,
     as_json: bool,
     options: ReadOptions,
 ) -> None:
@@ -177,7 +181,7 @@ def report(
     def one(source: Path) -> None:
         folder = out if len(files) == 1 else out / source.stem
         analysis = _analyse(source, options)
-        written = write(analysis, folder, formats, fhir=fhir)
+        written = write(analysis, folder, formats, fhir=fhir, pdf=pdf, dicom=dicom)
         written += _leave_sidecar(analysis, folder / "signals", options.sidecar)
         for path in written:
             click.echo(str(path), err=True)

@@ -31,6 +31,7 @@ def test_traces_and_classes_come_before_the_result() -> None:
         assert len(client.get(f"{where}/page").json()["segments"]) == len(stand_in.PAGE["segments"])
         assert client.get(f"{where}/page.webp").content[8:12] == b"WEBP"
         assert client.get(where).status_code == 202
+        (Path(jobs.folder) / "go-on").touch()
         client.get(f"{where}/report")
         assert client.get(where).status_code == 200
         left = [path.name for path in Path(jobs.folder).glob("early-*")]

@@ -342,8 +342,8 @@ async function read(send, after) {
 const EARLY_KINDS = ["urgent", "class", "normal", "none", "unreadable"];
 
 async function showEarly(path, page, summary) {
-  if (page && $("early").hidden) {
-    $("early").hidden = false;
+  if (page && $("early-page").hidden) {
+    $("early-page").hidden = false;
     const answers = await Promise.all([ask(`${path}/page`), ask(`${path}/page.webp`)]);
     if (answers.every((answer) => answer.ok)) drawEarly(await answers[0].json(), await answers[1].blob());
   }
@@ -371,7 +371,7 @@ function forgetEarly() {
   state.early = null;
   $("early").replaceChildren();
   $("early-summary").replaceChildren();
-  $("early").hidden = $("early-summary").hidden = true;
+  $("early-page").hidden = $("early-summary").hidden = true;
 }
 
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
