@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ecg4u.analysis import NOTICE
+from ecg4u.record import LEADS
 from ecg4u.report import figure
 from ecg4u.report.gather import vitals
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from ecg4u.analysis import Analysis
+    from ecg4u.record import ECGRecord
 
 WIDTH_MM, HEIGHT_MM = 297.0, 210.0
 MARGIN_MM = 8.0
@@ -24,6 +26,9 @@ CHARACTERS = 165
 """That fit into a line at 8 pt."""
 MAX_LINES = 12
 LEAST_SHEET_MM = 105.0
+LEAST_SCALE = 0.85
+"""Twelve rows that would be drawn smaller stand in columns instead."""
+COLUMN_S, MAX_S = 2.5, 10.0
 INCHES_PER_MM = 1 / 25.4
 FINE, COARSE, INK, QUIET, ALERT = "#f3d3cd", "#dd9c90", "#000000", "#444444", "#7a3300"
 
@@ -78,14 +83,38 @@ def _words(ax: Axes, analysis: Analysis, title: str) -> float:
     return y + 3
 
 
+def _fitted(
+    record: ECGRecord, rows: list[list[figure.Strip]], room_mm: float
+) -> tuple[figure.Paper, float]:
+    paper = figure.lay_out(record, rows)
+    return paper, min(1.0, (WIDTH_MM - 2 * MARGIN_MM) / paper.width, room_mm / paper.height)
+
+
+def _in_columns(rows: list[list[figure.Strip]]) -> list[list[figure.Strip]]:
+    """Twelve long rows as most printouts show them: four columns of 2.5 s, and II throughout."""
+    of = {strip.lead: strip for row in rows for strip in row}
+    if set(of) != set(LEADS) or any(s.start_s > 0 or s.end_s < MAX_S for s in of.values()):
+        return rows
+    starts = [COLUMN_S * column for column in range(4)]
+    shown = [
+        [
+            figure.Strip(LEADS[3 * column + row], start, start + COLUMN_S)
+            for column, start in enumerate(starts)
+        ]
+        for row in range(3)
+    ]
+    return [*shown, [figure.Strip("II", 0.0, MAX_S)]]
+
+
 def _leads(ax: Axes, analysis: Analysis, top: float) -> None:
     record = analysis.record
     rows = figure.arrange(record, analysis.digitization)
     if not rows:
         return
-    paper = figure.lay_out(record, rows)
     room = max(HEIGHT_MM - MARGIN_MM - 4 - top, LEAST_SHEET_MM)
-    scale = min(1.0, (WIDTH_MM - 2 * MARGIN_MM) / paper.width, room / paper.height)
+    paper, scale = _fitted(record, rows, room)
+    if scale < LEAST_SCALE and len(rows) == len(LEADS):
+        paper, scale = _fitted(record, _in_columns(rows), room)
     left = (WIDTH_MM - scale * paper.width) / 2
     for step, colour, width in ((1, FINE, 0.2), (5, COARSE, 0.4)):
         across = left + scale * np.arange(0, paper.width + 0.5, step)

@@ -61,6 +61,13 @@ BACKLOG = 2048
     help="Believe X-Forwarded-For of a proxy on this machine: limits then go by its clients.",
 )
 @click.option("--cors", multiple=True, metavar="ORIGIN", help="Origin that may call the API.")
+@click.option(
+    "--log-format",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="json: one object a line.",
+)
 def serve(
     host: str,
     port: int,
@@ -76,6 +83,7 @@ def serve(
     insecure: bool,
     behind_proxy: bool,
     cors: tuple[str, ...],
+    log_format: str,
 ) -> None:
     """Serve the page and the API to this machine, or to the house with --host 0.0.0.0.
 
@@ -115,6 +123,11 @@ def serve(
         hosts=LOOPBACK if host in LOOPBACK else (),
     )
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(message)s")
+    if log_format == "json":
+        from ecg4u.web.logs import JsonLines
+
+        for handler in logging.getLogger().handlers:
+            handler.setFormatter(JsonLines())
     logging.getLogger("ecg4u.web").setLevel(logging.INFO)
     listener = listen(host, port)
     click.echo(f"ecg4u: http://{host}:{listener.getsockname()[1]}", err=True)
