@@ -45,12 +45,6 @@ class Outcome:
     """What was found on the page, as JSON; empty where there is no page."""
     view: bytes = b""
     """What the page needs to show it and have it corrected, as JSON; see `page_view`."""
-    fhir: bytes = b""
-    """The FHIR bundle, as JSON."""
-    pdf: bytes = b""
-    """The one-page report."""
-    dicom: bytes = b""
-    """The one-page report as DICOM Encapsulated PDF; empty without pydicom."""
     picture: bytes = b""
     """The page as WebP, upright and without anything that its file said."""
 
