@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from ecg4u.digitize.sidecar.model import Sidecar
     from ecg4u.explain import Explanation
     from ecg4u.explain.summary import Line
-    from ecg4u.model import Classification
+    from ecg4u.model import Classification, Classifier
     from ecg4u.sources import ECGSource
 
 SCHEMA = "ecg4u.result/1"
@@ -155,6 +155,7 @@ def analyse(
     classify: bool = True,
     explain: bool = True,
     classes: Sequence[str] | None = None,
+    classifier: Classifier | None = None,
     neurokit: bool = False,
     gain_mm_per_mv: float | None = None,
     speed_mm_per_s: float | None = None,
@@ -164,6 +165,7 @@ def analyse(
     sex: Literal["F", "M"] | None = None,
     seed: int = 0,
     progress: Callable[[str], None] | None = None,
+    so_far: Callable[[Analysis], None] | None = None,
 ) -> Analysis:
     """Digitize (unless it is a record already), classify and explain.
 
@@ -178,6 +180,8 @@ def analyse(
         What to do beyond the signals; ``explain`` needs ``classify``.
     classes
         Whose log-odds are explained by Shapley values; by default those found.
+    classifier
+        The network to ask, for instance one's own; by default the package's.
     neurokit
         Whether to measure NeuroKit2's features beside ours; see `ecg4u.explain`.
     gain_mm_per_mv, speed_mm_per_s
@@ -195,6 +199,8 @@ def analyse(
         Of the Shapley estimates.
     progress
         Called with the name of each stage as it begins.
+    so_far
+        Called with what is known once the page is read, and again once it is classified.
 
     Raises
     ------
@@ -204,6 +210,7 @@ def analyse(
     from ecg4u.sources import load
 
     note = progress or (lambda stage: None)
+    tell = so_far or (lambda known: None)
     timings: dict[str, float] = {}
     clock = time.perf_counter()
 
@@ -244,18 +251,28 @@ def analyse(
         age=record.age if age is None else age,
         sex=record.sex if sex is None else sex,
     )
+    if digitization is not None:
+        tell(Analysis(record, digitization))
     if classify:
         from ecg4u.model import classify as run_classifier
 
         note("classify")
-        classification = run_classifier(record)
+        classification = (
+            run_classifier(record) if classifier is None else classifier.classify(record)
+        )
         lap("classify")
+        tell(Analysis(record, digitization, classification))
     if explain and classification is not None:
         from ecg4u.explain import explain as run_explanation
 
         note("explain")
         explanation = run_explanation(
-            record, classification, classes=classes, neurokit=neurokit, seed=seed
+            record,
+            classification,
+            classes=classes,
+            classifier=classifier,
+            neurokit=neurokit,
+            seed=seed,
         )
         lap("explain")
     warnings = _assumed(record) if digitization is None else digitization.warnings

@@ -202,7 +202,7 @@ def analyse_many(
     paths
         Files; of a file with several pages the first is read (`ecg4u batch` reads all).
     workers
-        Processes. More than one needs ``pip install 'ecg4u[batch]'``, and isolates each file: a
+        Processes. More than one needs ``pip install pebble``, and isolates each file: a
         crash or a file that never ends costs only itself. A script must then call this below
         ``if __name__ == "__main__":``.
     classify, explain, classes, neurokit, seed

@@ -8,13 +8,19 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import wfdb
+from click.testing import CliRunner
 from PIL import Image
 
-from ecg4u.cli import COMMANDS
+from ecg4u import analysis
+from ecg4u.analysis import analyse
+from ecg4u.cli import COMMANDS, cli
+from ecg4u.errors import UnreadableInputError
 from ecg4u.io.own import is_own_output
+from ecg4u.model.classifier import WEIGHTS
 
 DATA = Path(__file__).parents[1] / "data"
 PAGE = DATA / "pages" / "A00347.png"
@@ -236,3 +242,26 @@ def test_results_of_another_page_of_that_name_are_not_overwritten_unasked(tmp_pa
     assert _signal_base(tmp_path / "a.jpg", 1, None, ("wfdb",)) == tmp_path / "a"
     with pytest.raises(UsageError, match="would be overwritten"):
         _signal_base(tmp_path / "a.png", 1, None, ("wfdb",))
+
+
+def _without_reasons(source: Path, **options: Any) -> analysis.Analysis:
+    return analyse(source, **{**options, "explain": False})
+
+
+def test_a_classifier_of_ones_own_answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    own = shutil.copytree(WEIGHTS, tmp_path / "own")
+    card = json.loads((own / "classifier.json").read_text())
+    card["thresholds"]["AF"] = 0.0
+    (own / "classifier.json").write_text(json.dumps(card))
+    monkeypatch.setattr(analysis, "analyse", _without_reasons)
+    done = CliRunner().invoke(cli, ["classify", f"{RECORD}.hea", "--weights", str(own), "--json"])
+    assert done.exit_code == 0, done.output
+    found = {row["name"]: row for row in json.loads(done.stdout)["classification"]["classes"]}
+    assert found["AF"]["positive"]
+
+
+def test_a_training_run_is_no_classifier_yet(tmp_path: Path) -> None:
+    (tmp_path / "run.json").write_text("{}")
+    done = CliRunner().invoke(cli, ["classify", f"{RECORD}.hea", "--weights", str(tmp_path)])
+    assert isinstance(done.exception, UnreadableInputError)
+    assert "training.export" in (done.exception.hint or "")

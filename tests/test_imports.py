@@ -12,6 +12,7 @@ import pytest
 ROOMS = (
     "errors",
     "limits",
+    "cores",
     "_options",
     "notebook",
     "exchange",

@@ -39,6 +39,8 @@ GRADIENT_LIMIT = 2.0
 MITDB_WEIGHT = 0.3
 LARGE_SOURCES = ("PTB-XL", "MIT-BIH")
 VALIDATE_EVERY = 2
+LINES_PER_EPOCH = 4
+"""Of progress, where stderr is a file: so that it is never silent for minutes."""
 VALIDATION_LAYOUTS = ("full", "3x4+1")
 
 
@@ -313,6 +315,8 @@ def _bar(epoch: int, epochs: int, step: int, steps: int) -> None:
         filled = 30 * step // steps
         bar = "#" * filled + "." * (30 - filled)
         print(f"\repoch {epoch + 1}/{epochs} [{bar}] {step}/{steps}", end="", file=sys.stderr)
+    elif (step * LINES_PER_EPOCH) % steps < LINES_PER_EPOCH:
+        _say(f"epoch {epoch + 1}/{epochs}, step {step}/{steps}")
 
 
 @click.command(context_settings={"show_default": True})

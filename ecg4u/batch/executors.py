@@ -315,7 +315,7 @@ def _pebble() -> Any:
         raise MissingDependencyError(
             "Parallel batches need the package pebble.",
             stage="batch",
-            hint="pip install 'ecg4u[batch]', or run with -j 0.",
+            hint="pip install pebble, or run with -j 0.",
         ) from None
     return pebble
 
@@ -326,6 +326,8 @@ def _dask() -> tuple[Any, Any]:
         import distributed
     except ImportError:
         raise MissingDependencyError(
-            "A cluster needs the package dask.", stage="batch", hint="pip install 'ecg4u[cluster]'"
+            "A cluster needs the package dask.",
+            stage="batch",
+            hint="pip install 'dask[distributed]'",
         ) from None
     return dask, distributed

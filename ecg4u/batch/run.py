@@ -60,6 +60,7 @@ def run_batch(
     task: Callable[[Item], dict[str, Any]],
     options: Options | None = None,
     resume: bool = False,
+    ready: Callable[[Item], bool] | None = None,
     retry_failed: bool = False,
     shard: tuple[int, int] | None = None,
     sidecars: str | Path | None = None,
@@ -78,6 +79,8 @@ def run_batch(
         `ecg4u.batch.task.PageTask`, or anything that returns a report like it.
     resume
         Go on with a run that ``out`` already holds; without it, such a folder is refused.
+    ready
+        Whether an input may be read yet; by default all.
     retry_failed
         Do again what ended as failed (not what was refused for a reason).
     shard
@@ -104,6 +107,8 @@ def run_batch(
             hint="Add --resume to go on with it, or choose another folder.",
         )
     items = find_inputs(sources, out, deidentify=options.deidentify)
+    if ready is not None:
+        items = [item for item in items if ready(item)]
     if shard is not None:
         items = [item for item in items if in_shard(item, *shard)]
     given = find_sidecars(Path(sidecars), out) if sidecars is not None else {}

@@ -27,6 +27,8 @@ COMMANDS = {
     "compare": ("ecg4u.cli.compare", "compare", "Score a digitized record against the original."),
     "info": ("ecg4u.cli.info", "info", "Versions and models, or what a file holds."),
     "batch": ("ecg4u.batch.command", "batch", "Many pages at once, resumable."),
+    "watch": ("ecg4u.batch.watch", "watch", "Read what arrives in a folder."),
+    "fix": ("ecg4u.web.fix", "fix", "Correct the reading of one page in the browser."),
     "serve": ("ecg4u.web.command", "serve", "The web page and the HTTP API."),
 }
 """Module, attribute and help of each command: a module is imported when its command is called."""

@@ -12,6 +12,7 @@ from typing import Any, Literal
 import click
 
 from ecg4u._options import FiniteRange, limit_options
+from ecg4u.cores import use_all
 from ecg4u.errors import BatchFailuresError, UsageError
 from ecg4u.limits import Limits, supervised, supervised_each
 
@@ -31,6 +32,7 @@ class ReadOptions:
     quiet: bool = False
     age: float | None = None
     sex: Literal["F", "M"] | None = None
+    weights: Path | None = None
 
 
 _READ = (
@@ -49,15 +51,20 @@ _READ = (
     ),
     click.option("-q", "--quiet", is_flag=True, help="Errors only on stderr."),
 )
-_PATIENT = (
+_JUDGED = (
     click.option("--sex", type=click.Choice(["F", "M"]), help="For the limits of ST and QTc."),
     click.option("--age", type=FiniteRange(0, 130), help="Years; for the limits of ST."),
+    click.option(
+        "--weights",
+        type=click.Path(path_type=Path),
+        help="Folder of a classifier of your own, as training.export writes it.",
+    ),
 )
 
 
 def read_options(*, patient: bool = False) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Give a command its options for reading as one `ReadOptions` called ``options``."""
-    given = (*_READ, *(_PATIENT if patient else ()))
+    given = (*_READ, *(_JUDGED if patient else ()))
 
     def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(command)
@@ -89,7 +96,12 @@ def limited(command: Callable[..., Any]) -> Callable[..., Any]:
             command(*args, **options)
             return
         limits = Limits(timeout_s, memory_mb)
-        context.exit(supervised(lambda: exit_code(lambda: command(*args, **options)), limits))
+
+        def work() -> int:
+            use_all()
+            return exit_code(lambda: command(*args, **options))
+
+        context.exit(supervised(work, limits))
 
     return limit_options(run)
 
@@ -125,6 +137,8 @@ def each(files: Sequence[Path], work: Callable[[Path], None]) -> None:
     names = [file.name if len(files) > 1 else "" for file in files]
 
     def code_of(file: Path, name: str) -> int:
+        if limits is not None:
+            use_all()
         return exit_code(lambda: work(file), name)
 
     works = [partial(code_of, *pair) for pair in zip(files, names, strict=True)]

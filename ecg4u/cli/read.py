@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,6 +27,7 @@ from ecg4u.errors import ECG4UError, SidecarError, UsageError
 
 if TYPE_CHECKING:
     from ecg4u.analysis import Analysis
+    from ecg4u.model import Classifier
 
 FORMAT = click.option(
     "--format",
@@ -99,7 +102,7 @@ def digitize(
 def classify(sources: tuple[str, ...], labels: bool, as_json: bool, options: ReadOptions) -> None:
     """What is found on pages or records: urgent findings first, then the nine classes."""
     if labels:
-        each([Path(sources[0])], lambda _: _print_figures(sources, as_json))
+        each([Path(sources[0])], lambda _: _print_figures(sources, as_json, options.weights))
         return
 
     def words(analysis: Analysis) -> None:
@@ -110,7 +113,7 @@ def classify(sources: tuple[str, ...], labels: bool, as_json: bool, options: Rea
     _answer(sources, as_json, options, words)
 
 
-def _print_figures(sources: tuple[str, ...], as_json: bool) -> None:
+def _print_figures(sources: tuple[str, ...], as_json: bool, weights: Path | None) -> None:
     """`ecg4u.model.labelled.figures` of one folder."""
     from ecg4u.model.classifier import default_classifier
     from ecg4u.model.labelled import figures
@@ -121,7 +124,7 @@ def _print_figures(sources: tuple[str, ...], as_json: bool) -> None:
             stage="read",
             hint="Give a folder of .hea files with #Dx: codes, or with a REFERENCE.csv.",
         )
-    found = figures(Path(sources[0]), default_classifier())
+    found = figures(Path(sources[0]), _classifier(weights) or default_classifier())
     if as_json:
         say.as_json(found.to_dict())
     else:
@@ -158,6 +161,8 @@ def explain(sources: tuple[str, ...], as_json: bool, options: ReadOptions) -> No
 )
 @FORMAT
 @click.option("--fhir", is_flag=True, help="fhir.json too: DiagnosticReport and Observations (R4).")
+@click.option("--pdf", is_flag=True, help="report.pdf too: one page A4.")
+@click.option("--dicom", is_flag=True, help="signals.dcm and report.dcm too: waveform and PDF.")
 @json_option
 @read_options(patient=True)
 @limited_each
@@ -166,6 +171,8 @@ def report(
     out: Path,
     formats: Sequence[str],
     fhir: bool,
+    pdf: bool,
+    dicom: bool,
     as_json: bool,
     options: ReadOptions,
 ) -> None:
@@ -178,7 +185,7 @@ def report(
 
         folder = out if len(files) == 1 else out / source.stem
         analysis = _analyse(source, options)
-        written = write(analysis, folder, formats, fhir=fhir)
+        written = write(analysis, folder, formats, fhir=fhir, pdf=pdf, dicom=dicom)
         written += _leave_sidecar(analysis, folder / "signals", options.sidecar)
         for path in written:
             click.echo(str(path), err=True)
@@ -235,6 +242,8 @@ def _analyse(
         explain=explain,
         age=options.age,
         sex=options.sex,
+        classifier=_classifier(options.weights) if classify else None,
+        progress=_load_ahead,
     )
     if options.quiet:
         return analysis
@@ -261,6 +270,24 @@ def _check_names(files: Sequence[Path]) -> None:
                 hint="Give each an -o of its own, or use ecg4u batch.",
             )
         seen.add(file.stem)
+
+
+def _classifier(weights: Path | None) -> Classifier | None:
+    """The classifier in a folder; None is the package's own."""
+    if weights is None:
+        return None
+    from ecg4u.model.classifier import loaded
+
+    return loaded(weights)
+
+
+def _load_ahead(stage: str) -> None:
+    """Import torch, which takes a second or two, while the page's grid is looked for.
+
+    Not earlier: what it takes would count as memory that decoding the page needs.
+    """
+    if stage == "digitize":
+        threading.Thread(target=importlib.import_module, args=["torch"], daemon=True).start()
 
 
 def _signal_base(source: Path, page: int, out: Target | None, formats: Sequence[str]) -> Path:

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from ecg4u.cores import spread
 from ecg4u.errors import ECG4UError
 from ecg4u.explain.result import Attribution, Features, Player, PlayerKind
 from ecg4u.record import CLASSES, LEADS
@@ -40,6 +41,8 @@ EPISODIC = ("PAC", "PVC")
 PAIRS = {"leads": 16, "windows": 12, "beats": 12, "blocks": 8}
 """Antithetic pairs of permutations per kind of player."""
 ADDITIVITY_TOLERANCE = 1e-4
+BATCH = 64
+"""Coalitions evaluated together."""
 
 FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
@@ -72,11 +75,10 @@ class Game:
     def values(self, coalitions: BoolArray) -> FloatArray:
         """(n, players) who is kept -> (n, classes) log-odds."""
         lookup = np.concatenate([coalitions, np.zeros((len(coalitions), 1), dtype=bool)], axis=1)
-        batches = [
-            self.classifier.log_odds(self._inputs(lookup[i : i + 64]))
-            for i in range(0, len(lookup), 64)
-        ]
-        return np.concatenate(batches)
+        batches = (lookup[i : i + BATCH] for i in range(0, len(lookup), BATCH))
+        return np.concatenate(
+            spread(lambda kept: self.classifier.log_odds(self._inputs(kept)), batches)
+        )
 
     def _inputs(self, lookup: BoolArray) -> npt.NDArray[np.float32]:
         kept = lookup[:, self.owner].astype(np.float32)

@@ -162,6 +162,9 @@ def _beyond_the_nine(opinion: Classification | None, told: set[str]) -> Iterator
         sure: Certainty = "likely" if row.probability >= LIKELY else "possible"
         title = OTHER_TITLES.get(row.name, capital(row.name))
         detail = f"network {percent(row.probability)}, threshold {percent(row.threshold)}"
+        if row.name == "incomplete RBBB" and "RBBB" in told:
+            sure, title = "", "The right bundle branch block may be incomplete"
+            detail += "; the QRS duration decides"
         yield Line("other", title, sure, detail, row.name)
 
 

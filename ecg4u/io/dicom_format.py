@@ -84,7 +84,7 @@ def _pydicom() -> Any:
         import pydicom
     except ImportError:
         raise MissingDependencyError(
-            "DICOM needs the package pydicom.", stage=STAGE, hint="pip install 'ecg4u[formats]'"
+            "DICOM needs the package pydicom.", stage=STAGE, hint="pip install pydicom"
         ) from None
     return pydicom
 
@@ -211,9 +211,9 @@ def _dataset(record: ECGRecord) -> Any:
     fits_twelve_lead = 200 <= record.fs <= 1000 and record.n_samples <= 16384
     dataset = Dataset()
     dataset.SOPClassUID = _TWELVE_LEAD_UID if fits_twelve_lead else _GENERAL_ECG_UID
-    dataset.SOPInstanceUID = _uid(b"instance", content)
-    dataset.StudyInstanceUID = _uid(b"study", content)
-    dataset.SeriesInstanceUID = _uid(b"series", content)
+    dataset.SOPInstanceUID = content_uid(b"instance", content)
+    dataset.StudyInstanceUID = content_uid(b"study", content)
+    dataset.SeriesInstanceUID = content_uid(b"series", content)
     dataset.PatientName = dataset.PatientID = dataset.PatientBirthDate = ""
     dataset.PatientSex = record.sex or ""
     if record.age is not None:
@@ -280,7 +280,13 @@ def _code(value: str, scheme: str, meaning: str) -> Any:
     return code
 
 
-def _uid(role: bytes, content: bytes) -> str:
+def study_uid(record: ECGRecord) -> str:
+    """The study that this record's DICOM files belong to."""
+    counts, gain = quantize(record.p_signal)
+    return content_uid(b"study", counts.tobytes() + f"{record.fs!r} {gain!r}".encode())
+
+
+def content_uid(role: bytes, content: bytes) -> str:
     """A UUID-derived UID (PS3.5 B.2) from a hash of the content."""
     digest = hashlib.sha256(role + b"\0" + content).digest()
     return f"{_ROOT_UID}{int.from_bytes(digest[:16], 'big')}"

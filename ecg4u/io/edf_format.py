@@ -100,7 +100,7 @@ def _edfio() -> Any:
         import edfio
     except ImportError:
         raise MissingDependencyError(
-            "EDF needs the package edfio.", stage=STAGE, hint="pip install 'ecg4u[formats]'"
+            "EDF needs the package edfio.", stage=STAGE, hint="pip install edfio"
         ) from None
     return edfio
 

@@ -325,7 +325,7 @@ def _heic_pages(data: bytes, only: int | None) -> Iterator[Page]:
         import pi_heif
     except ImportError:
         raise MissingDependencyError(
-            "HEIC images need the package pi-heif.", stage=STAGE, hint="pip install 'ecg4u[heic]'"
+            "HEIC images need the package pi-heif.", stage=STAGE, hint="pip install pi-heif"
         ) from None
     if only not in (None, 1):
         raise _no_such_page()

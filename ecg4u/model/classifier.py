@@ -324,6 +324,12 @@ def default_classifier() -> Classifier:
     return Classifier()
 
 
+@lru_cache(maxsize=4)
+def loaded(folder: Path) -> Classifier:
+    """The classifier of a folder, loaded once in a process, however many records it reads."""
+    return Classifier(folder)
+
+
 def classify(source: ECGSource, *, page: int = 1) -> Classification:
     """Nine classes of an ECG with the shipped weights; a page is digitized first.
 
@@ -353,13 +359,21 @@ def _read_card(folder: Path) -> dict[str, Any]:
         raise UnreadableInputError(
             "the classifier's card cannot be read",
             stage="model",
-            hint=f"Reinstall ecg4u, or give a folder that holds {CARD_NAME}.",
+            hint=_hint_of(folder),
         ) from error
     if not set(card["classes"]) <= set(CLASSES):
         raise UnreadableInputError(
             "the card names unknown classes", stage="model", hint="Use weights of this version."
         )
     return card
+
+
+def _hint_of(folder: Path) -> str:
+    if folder == WEIGHTS:
+        return "Reinstall ecg4u."
+    if (folder / "run.json").exists():
+        return "This is a training run: python -m training.export makes a classifier of it."
+    return f"Give a folder that holds {CARD_NAME}, as python -m training.export writes it."
 
 
 def _load(folder: Path, members: Sequence[Mapping[str, Any]], device: str) -> list[torch.nn.Module]:

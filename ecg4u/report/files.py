@@ -24,10 +24,13 @@ def write(
     title: str | None = None,
     page_image: bool = True,
     fhir: bool = False,
+    pdf: bool = False,
+    dicom: bool = False,
 ) -> list[Path]:
     """Write the signals in each format, ``result.json`` and ``report.html``; returns their paths.
 
-    With ``fhir`` also ``fhir.json``, see `ecg4u.report.fhir`.
+    With ``fhir`` also ``fhir.json``, see `ecg4u.report.fhir`; with ``pdf`` ``report.pdf``, one page
+    A4; with ``dicom`` ``signals.dcm`` and ``report.dcm``, that page in the same study.
 
     Each file is written whole or not at all.
 
@@ -50,6 +53,15 @@ def write(
 
         text = json.dumps(bundle(analysis), indent=1, ensure_ascii=False) + "\n"
         written.append(write_atomically(folder / "fhir.json", text))
+    if pdf:
+        from ecg4u.report.pdf import one_page_pdf
+
+        written.append(write_atomically(folder / "report.pdf", one_page_pdf(analysis)))
+    if dicom:
+        from ecg4u.report.dicom import encapsulated_pdf
+
+        written.append(write_atomically(folder / "report.dcm", encapsulated_pdf(analysis)))
+        formats = (*formats, "dicom")
     for name in dict.fromkeys(formats):
         path = folder / (SIGNAL_NAME + SUFFIXES[name])
         write_record(analysis.record, path, format=name)

@@ -102,7 +102,11 @@
   }
 
   const reading = document.getElementById("reading");
-  if (reading && matchMedia("(max-width: 40rem)").matches) {
+  const narrow = matchMedia("screen and (max-width: 40rem)").matches;
+  /* On a phone the tracing comes first; the heading tells how many there are. */
+  const conflicts = document.querySelector(".conflicts");
+  if (conflicts && narrow) conflicts.open = false;
+  if (reading && narrow) {
     const more = document.createElement("button");
     more.type = "button";
     more.className = "more screen-only";

@@ -57,7 +57,8 @@ def tied(text: str) -> str:
 
 def notice() -> Markup:
     """What this is and what it is not."""
-    return tag("p", DISCLAIMER, cls="notice")
+    first, rest = DISCLAIMER.split(". ", 1)
+    return tag("p", f"{first}. ", tag("span", rest, cls="wide-only"), cls="notice")
 
 
 def reading(sentences: Sequence[Sentence]) -> Markup:

@@ -315,13 +315,15 @@ def _add_results(app: FastAPI, queue: Jobs) -> None:
         summary="The page's corners, scale and segments, to show them and have them corrected",
     )
     async def page(identifier: str) -> Response:
-        made = await _outcome(queue.get(identifier))
-        return Response(_there(made.view), media_type="application/json", headers=PRIVATE)
+        job = queue.get(identifier)
+        view = queue.early(job, "view") or _there((await _outcome(job)).view)
+        return Response(view, media_type="application/json", headers=PRIVATE)
 
     @app.get("/v1/ecg/{identifier}/page.webp", responses=PROBLEMS, response_class=Response)
     async def page_picture(identifier: str) -> Response:
-        made = await _outcome(queue.get(identifier))
-        return Response(_there(made.picture), media_type="image/webp", headers=PRIVATE)
+        job = queue.get(identifier)
+        picture = queue.early(job, "picture") or _there((await _outcome(job)).picture)
+        return Response(picture, media_type="image/webp", headers=PRIVATE)
 
     @app.get("/v1/ecg/{identifier}/sidecar.json", responses=PROBLEMS, response_class=Response)
     async def sidecar(identifier: str) -> Response:
@@ -367,7 +369,14 @@ async def _answer(queue: Jobs, job: Job, *, wait: bool) -> Response:
     headers = {**PRIVATE, **_location(job)}
     if not wait and not job.finished.is_set():
         stage, ahead = queue.stage(job), queue.ahead(job)
-        state = {"id": job.id, "state": "running", "stage": stage, "ahead": ahead}
+        state = {
+            "id": job.id,
+            "state": "running",
+            "stage": stage,
+            "ahead": ahead,
+            "page": bool(queue.early(job, "view")),
+            "summary": json.loads(queue.early(job, "summary") or "[]"),
+        }
         return JSONResponse(state, 202, headers={**headers, "Retry-After": "1"})
     made = await _outcome(job)
     return Response(made.result, media_type="application/json", headers=headers)

@@ -61,6 +61,13 @@ BACKLOG = 2048
     help="Believe X-Forwarded-For of a proxy on this machine: limits then go by its clients.",
 )
 @click.option("--cors", multiple=True, metavar="ORIGIN", help="Origin that may call the API.")
+@click.option(
+    "--log-format",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="json: one object a line.",
+)
 def serve(
     host: str,
     port: int,
@@ -76,6 +83,7 @@ def serve(
     insecure: bool,
     behind_proxy: bool,
     cors: tuple[str, ...],
+    log_format: str,
 ) -> None:
     """Serve the page and the API to this machine, or to the house with --host 0.0.0.0.
 
@@ -98,7 +106,7 @@ def serve(
         raise MissingDependencyError(
             "The service needs FastAPI, uvicorn, python-multipart and pebble.",
             stage="serve",
-            hint="pip install 'ecg4u[serve]'",
+            hint="pip install fastapi pebble python-multipart uvicorn (or ecg4u's extra [serve])",
         ) from None
     settings = Settings(
         workers=workers,
@@ -115,15 +123,27 @@ def serve(
         hosts=LOOPBACK if host in LOOPBACK else (),
     )
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(message)s")
+    if log_format == "json":
+        from ecg4u.web.logs import JsonLines
+
+        for handler in logging.getLogger().handlers:
+            handler.setFormatter(JsonLines())
     logging.getLogger("ecg4u.web").setLevel(logging.INFO)
-    listener = _listen(host, port)
+    listener = listen(host, port)
     click.echo(f"ecg4u: http://{host}:{listener.getsockname()[1]}", err=True)
     app = create_app(settings)
     config = configuration(app, settings, host=host, port=port)
     Server(config, app.state.drain).run(sockets=[listener])
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that listens there.
+
+    Raises
+    ------
+    UsageError
+        If it cannot.
+    """
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         return socket.create_server((host, port), family=family, backlog=BACKLOG)

@@ -79,7 +79,13 @@ class Guard:
             status = answer.status or 500
             self._metrics.requests[(_method(scope), route, status)] += 1
             milliseconds = 1000 * (time.perf_counter() - begun)
-            log.info("%s %s %d %.0f ms", _method(scope), route, status, milliseconds)
+            said = {"method": _method(scope), "route": route, "status": status}
+            log.info(
+                "%s %s %d %.0f ms",
+                *said.values(),
+                milliseconds,
+                extra={"request": {**said, "ms": round(milliseconds)}},
+            )
 
     def _refusal(self, scope: Scope) -> Problem | None:
         headers = dict(scope["headers"])

@@ -186,6 +186,14 @@ class Jobs:
         """How far a job has come."""
         return "done" if job.finished.is_set() else worker.STAGES[self._board[job.slot]]
 
+    def early(self, job: Job, part: str) -> bytes:
+        """``view``, ``picture`` or ``summary`` of a page that is still being worked on; or b""."""
+        if job.future is None or not self.folder:
+            return b""
+        with contextlib.suppress(OSError):
+            return worker.early_path(self.folder, job.slot, part).read_bytes()
+        return b""
+
     def ahead(self, job: Job) -> int:
         """How many pages come before one that waits."""
         if self.stage(job) != worker.STAGES[0]:
@@ -236,9 +244,16 @@ class Jobs:
         finally:
             job.ended = time.monotonic()
             job.future = None
+            self._drop_early(job.slot)
             self._free.append(job.slot)
             job.finished.set()
             self._trim()
+
+    def _drop_early(self, slot: int) -> None:
+        if self.folder:
+            for part in worker.EARLY:
+                with contextlib.suppress(OSError):
+                    worker.early_path(self.folder, slot, part).unlink()
 
     def _trim(self) -> None:
         done = sorted(

@@ -10,7 +10,7 @@ import os
 import tempfile
 import zipfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from ecg4u.analysis import Analysis
 
 STAGES = ("waiting", "read", "digitize", "classify", "explain", "report", "done")
+EARLY = ("picture", "view", "summary")
+"""What is shown of a page before all of it is done."""
 ZIP_TIME = (1980, 1, 1, 0, 0, 0)
 """So that the same signals make the same bytes."""
 
@@ -108,21 +110,34 @@ def analyse_page(slot: int, data: bytes, options: Mapping[str, Any]) -> Outcome:
     from ecg4u.report import render
 
     begun = time.perf_counter()
+    shown: dict[str, bytes] = {}
+
+    def so_far(known: Analysis) -> None:
+        page = known.digitization
+        if page and not shown:
+            found = page.sidecar()
+            shown["sidecar"] = _json(found)
+            shown["view"] = _json(page_view(found))
+            shown["picture"] = picture(page.page.image)
+            for part in ("picture", "view"):
+                leave_early(slot, part, shown[part])
+        if known.classification is not None:
+            leave_early(slot, "summary", _json([asdict(line) for line in known.summary]))
+
     analysis = analyse(
-        data, progress=lambda stage: _note(slot, stage), **_with_sidecar(dict(options))
+        data,
+        progress=lambda stage: _note(slot, stage),
+        so_far=so_far,
+        **_with_sidecar(dict(options)),
     )
     _note(slot, "report")
     csv, archive = _signal_files(analysis)
-    page = analysis.digitization
-    found = page.sidecar() if page else None
     made = Outcome(
         result=_json(analysis.to_dict()),
         report=render(analysis).encode(),
         signals_zip=archive,
         signals_csv=csv,
-        sidecar=_json(found) if found else b"",
-        view=_json(page_view(found)) if found else b"",
-        picture=picture(page.page.image) if page else b"",
+        **shown,
         seconds=time.perf_counter() - begun,
     )
     _note(slot, "done")
@@ -159,6 +174,20 @@ def _json(value: Any) -> bytes:
 def _note(slot: int, stage: str) -> None:
     if _board is not None and stage in STAGES:
         _board[slot] = STAGES.index(stage)
+
+
+def early_path(folder: str | Path, slot: int, part: str) -> Path:
+    """Where a worker leaves ``part`` of a page that it still works on, for the service to show."""
+    return Path(folder) / f"early-{slot}.{part}"
+
+
+def leave_early(slot: int, part: str, data: bytes) -> None:
+    """Whole or not at all; without a private folder (outside the service) nothing is left."""
+    if _board is None or tempfile.tempdir is None:
+        return
+    path = early_path(tempfile.tempdir, slot, part)
+    path.with_suffix(".new").write_bytes(data)
+    path.with_suffix(".new").replace(path)
 
 
 def _signal_files(analysis: Analysis) -> tuple[bytes, bytes]:

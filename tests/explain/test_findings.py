@@ -174,6 +174,15 @@ def test_other_findings_of_the_network_stand_with_the_measured_ones_and_none_twi
     assert [line.title for line in lines if line.kind == "other"] == ["Tachycardia", "Paced rhythm"]
 
 
+def test_a_block_is_never_both_complete_and_incomplete() -> None:
+    row = ClassResult("incomplete RBBB", 0.9, 0.3, True, 0.9, 0.95)
+    alone = summarize(replace(opinion(), other_findings=(row,)), why())
+    assert str(alone[0]).startswith("Incomplete right bundle branch block (likely)")
+    both = summarize(replace(opinion(RBBB=0.9), other_findings=(row,)), why())
+    assert [line.certainty for line in both] == ["likely", ""]
+    assert "may be incomplete" in both[1].title
+
+
 def test_what_is_no_ecg_has_no_findings() -> None:
     lines = summarize(replace(opinion("unreadable"), reasons=("Noise.",)), why(URGENT))
     assert kinds(lines) == ["unreadable"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import made_up
+import pytest
 
 from ecg4u.analysis import Analysis
 from ecg4u.report.fhir import LOINC, SNOMED, bundle
@@ -46,3 +47,11 @@ def test_the_same_analysis_gives_the_same_bundle_without_the_page() -> None:
     assert first == again
     assert "presentedForm" not in first
     assert "presentedForm" in json.dumps(bundle(analysis(), report_html="<p>x</p>"))
+
+
+def test_the_resources_are_valid_to_another_implementation() -> None:
+    r4 = pytest.importorskip("fhir.resources.R4B.bundle")
+    read = r4.Bundle.model_validate(bundle(analysis(), report_html="<p>x</p>"))
+    kinds = [type(entry.resource).__name__ for entry in read.entry]
+    assert kinds[0] == "DiagnosticReport"
+    assert set(kinds[1:]) == {"Observation"}

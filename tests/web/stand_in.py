@@ -8,8 +8,10 @@ from __future__ import annotations
 import io
 import json
 import os
+import tempfile
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,9 +21,9 @@ from ecg4u.errors import NotAnECGError, UnreadableInputError
 from ecg4u.model import Classification, ClassResult
 from ecg4u.record import CLASSES
 from ecg4u.web.pageview import page_view, picture
-from ecg4u.web.worker import Outcome
+from ecg4u.web.worker import Outcome, leave_early
 
-ACTS = ("answer", "refuse", "hang", "die", "break", "hog", "slow", "report", "slower")
+ACTS = ("answer", "refuse", "hang", "die", "break", "hog", "slow", "report", "slower", "streams")
 PLANTED = "DOE^JANE 1950-01-01 +52.0907N"
 """A name, a date and a place that must come out nowhere."""
 
@@ -59,6 +61,15 @@ def work(slot: int, data: bytes, options: Mapping[str, Any]) -> Outcome:
         time.sleep(0.3)
     if act == "slower":
         time.sleep(1.5)
+    if act == "streams":
+        leave_early(slot, "picture", picture(np.full((200, 400, 3), 250, np.uint8)))
+        leave_early(slot, "view", json.dumps(page_view(PAGE)).encode())
+        lines = [{"kind": "class", "title": "Atrial fibrillation", "certainty": "likely"}]
+        leave_early(slot, "summary", json.dumps(lines).encode())
+        go_on = Path(tempfile.gettempdir()) / "go-on"
+        until = time.monotonic() + 60
+        while not go_on.exists() and time.monotonic() < until:
+            time.sleep(0.05)
     rows = tuple(
         ClassResult(n, 0.9 if n == "AF" else 0.1, 0.5, n == "AF", 0.9, 0.9) for n in CLASSES
     )

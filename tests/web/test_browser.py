@@ -277,3 +277,20 @@ def test_the_shell_is_kept_and_nothing_else(browser: Chromium, address: str) -> 
     )
     assert {address, f"{address}static/app.js", f"{address}static/app.css"} <= set(names)
     assert not any("/v1" in name for name in names)
+
+
+def test_traces_and_classes_are_shown_before_the_reasons(tmp_path: Path) -> None:
+    with live(SETTINGS) as running, Chromium() as browser:
+        browser.size(360, 740)
+        browser.go(f"{running.url}/")
+        browser.choose("#file", page_file(tmp_path, "streams"))
+        browser.wait(view_is("prepare"))
+        browser.run("document.querySelector('#options').requestSubmit()")
+        browser.wait("!$('early-summary').hidden && $('early').querySelector('path')")
+        assert browser.run("$('early').getBoundingClientRect().height") > 50
+        assert browser.run(view_is("working"))
+        assert "Atrial fibrillation (likely)" in browser.run("$('early-summary').textContent")
+        assert browser.run("document.documentElement.scrollWidth <= innerWidth")
+        (Path(running.jobs.folder) / "go-on").touch()
+        browser.wait(view_is("result"))
+        assert browser.complaints() == []

@@ -9,12 +9,14 @@ that keeps thin lines and one-pixel gaps sharp.
 from __future__ import annotations
 
 from functools import lru_cache
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
+from ecg4u.cores import spread
 from ecg4u.digitize.types import FloatArray, InkMap
 
 if TYPE_CHECKING:
@@ -76,16 +78,19 @@ def answer_of(seen: FloatArray) -> FloatArray:
     height, width = seen.shape[1:]
     out = np.zeros((len(CHANNELS), height, width), np.float32)
     short = bool(torch.cpu.get_capabilities().get("avx512_bf16"))
-    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=short):
-        for top in _starts(height):
-            for left in _starts(width):
-                tile = seen[:, top : top + TILE_PX, left : left + TILE_PX]
-                answer = _answer(net, tile)
-                inner_top = OVERLAP_PX // 2 if top else 0
-                inner_left = OVERLAP_PX // 2 if left else 0
-                part = answer[:, inner_top:, inner_left:]
-                y, x = top + inner_top, left + inner_left
-                out[:, y : y + part.shape[1], x : x + part.shape[2]] = part
+
+    def answer(start: tuple[int, int]) -> FloatArray:
+        top, left = start
+        with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=short):
+            return _answer(net, seen[:, top : top + TILE_PX, left : left + TILE_PX])
+
+    starts = list(product(_starts(height), _starts(width)))
+    for (top, left), tile in zip(starts, spread(answer, starts), strict=True):
+        inner_top = OVERLAP_PX // 2 if top else 0
+        inner_left = OVERLAP_PX // 2 if left else 0
+        part = tile[:, inner_top:, inner_left:]
+        y, x = top + inner_top, left + inner_left
+        out[:, y : y + part.shape[1], x : x + part.shape[2]] = part
     return out
 
 

@@ -8,7 +8,6 @@ separators, pulses, writing, is told by its shape and by where it comes from.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from ecg4u.cores import spread
 from ecg4u.digitize.rows import network
 from ecg4u.digitize.types import FloatArray
 
@@ -67,22 +67,25 @@ def strip_of(look: FloatArray, heights: Array, row: int) -> tuple[FloatArray, in
     return strip, top
 
 
-def own_share(look: FloatArray, heights: Array) -> Iterator[tuple[FloatArray, int]]:
+def own_share(look: FloatArray, heights: Array) -> list[tuple[FloatArray, int]]:
     """How likely each pixel of each row's strip is that row's trace, and the strip's first line.
 
-    ``look`` (7, H, W) is that of `network.look_of`, ``heights`` (R, W) in its px. Yields one
+    ``look`` (7, H, W) is that of `network.look_of`, ``heights`` (R, W) in its px. Returns one
     (`STRIP_PX`, W) a row.
     """
     import torch
 
     net = _trained()
-    with torch.inference_mode():
-        for row in range(len(heights)):
-            strip, top = strip_of(look, heights, row)
-            seen = torch.from_numpy(strip)[None]
-            seen = torch.nn.functional.pad(seen, (0, -strip.shape[2] % network.MULTIPLE))
-            answer = net(seen.contiguous(memory_format=torch.channels_last)).sigmoid()
-            yield answer[0, 0, :, : strip.shape[2]].numpy(), top
+
+    def answer(row: int) -> tuple[FloatArray, int]:
+        strip, top = strip_of(look, heights, row)
+        seen = torch.from_numpy(strip)[None]
+        seen = torch.nn.functional.pad(seen, (0, -strip.shape[2] % network.MULTIPLE))
+        with torch.inference_mode():
+            likely = net(seen.contiguous(memory_format=torch.channels_last)).sigmoid()
+        return np.asarray(likely[0, 0, :, : strip.shape[2]].numpy()), top
+
+    return spread(answer, range(len(heights)))
 
 
 @lru_cache(maxsize=1)

@@ -193,7 +193,7 @@ def _parted_rows(
     if not any(met):
         return rows
     halved = heights[:, :: row_network.HALVED][:, : ink.look.shape[2]]
-    shares = list(row_network.own_share(ink.look, halved))
+    shares = row_network.own_share(ink.look, halved)
     own = _own_rows(ink, shares, baselines, px_per_mm)
     return [new if anew else row for row, new, anew in zip(rows, own, met, strict=True)]
 

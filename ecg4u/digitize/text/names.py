@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from ecg4u.cores import spread
 from ecg4u.digitize.page.rectified import RectifiedPage
 from ecg4u.digitize.rows.ink import ink_channel
 from ecg4u.digitize.types import FloatArray, Label
@@ -108,13 +109,15 @@ def probabilities(crops: Sequence[Pixels]) -> FloatArray:
     import torch
 
     net, temperature = _reader()
-    parts = [np.zeros((0, len(NAMES) + 1), np.float32)]
-    with torch.inference_mode():
-        for first in range(0, len(crops), BATCH):
-            batch = scaled(np.stack([fitted(crop) for crop in crops[first : first + BATCH]]))
+
+    def read(some: Sequence[Pixels]) -> FloatArray:
+        batch = scaled(np.stack([fitted(crop) for crop in some]))
+        with torch.inference_mode():
             out = net(torch.from_numpy(batch)[:, None]) / temperature
-            parts.append(out.softmax(dim=1).numpy())
-    return np.concatenate(parts)
+            return np.asarray(out.softmax(dim=1).numpy())
+
+    parts = spread(read, (crops[i : i + BATCH] for i in range(0, len(crops), BATCH)))
+    return np.concatenate([np.zeros((0, len(NAMES) + 1), np.float32), *parts])
 
 
 def read_labels(rectified: RectifiedPage) -> tuple[Label, ...]:

@@ -8,6 +8,9 @@ const HEAVY_PX = 70000000;
 const LEAST_PX = 1000;
 const CHECK_PX = 400;
 const DARK = 60;
+const WASHED_OUT = 253;
+const SCAN_LIGHT = 235; /* a scan is white all over, and rightly so */
+const BLURRED = 0.16;
 const state = { file: null, bitmap: null, turn: 0, crop: [0, 0, 1, 1], id: null, ids: [], token: "", after: "prepare" };
 
 /* Views */
@@ -30,17 +33,17 @@ async function follow() {
   const id = location.hash.slice(1);
   if (!/^[\w-]{8,}$/.test(id)) return leave();
   if (id === state.id && document.body.dataset.view === "result") return undefined;
-  Object.assign(state, { id, after: "start" });
-  if (!state.ids.includes(id)) state.ids.push(id);
-  try {
-    await present();
-  } catch {
+  const answer = await ask(`/v1/ecg/${id}`).catch(() => null);
+  if (!answer || answer.status === 404) {
     $("trouble-heading").textContent = "This result is no longer kept";
     $("trouble-message").textContent = "Results are deleted after a while.";
     $("trouble-hint").textContent = "Read the page once more.";
     $("retry").hidden = true;
     show("trouble");
+    return undefined;
   }
+  await read(() => answer, "start");
+  if (document.body.dataset.view === "result" && new URLSearchParams(location.search).has("fix")) openFix();
   return undefined;
 }
 
@@ -104,7 +107,11 @@ async function choose(file) {
   $("preview").hidden = $("crop").hidden = $("turning").hidden = !shown;
   $("no-preview").hidden = shown;
   $("prepare-heading").textContent = shown ? "Crop to the ECG page and turn it upright" : "Ready to read";
-  $("photo-check").textContent = shown ? flaws() : "";
+  $("photo-check").replaceChildren(...(shown ? flaws() : []).map((words) => {
+    const item = document.createElement("li");
+    item.textContent = words;
+    return item;
+  }));
   $("page-field").hidden = !/pdf$/i.test(file.type || file.name);
   show("prepare");
   if (shown) draw();
@@ -113,14 +120,68 @@ async function choose(file) {
 /* What will make the page hard to read, while another photo is still easy to take. */
 function flaws() {
   const { width, height } = state.bitmap;
-  if (Math.max(width, height) < LEAST_PX) return "This picture is small: a photo or scan with more pixels is read better.";
-  const small = turned(CHECK_PX);
-  const { data } = small.getContext("2d").getImageData(0, 0, small.width, small.height);
-  let sum = 0;
-  for (let i = 0; i < data.length; i += 4) {
-    sum += Math.max(data[i], data[i + 1], data[i + 2]);
+  if (Math.max(width, height) < LEAST_PX) return ["This picture is small: a photo or scan with more pixels is read better."];
+  const found = [];
+  const light = brightness(turned(CHECK_PX));
+  if (mean(light.values) < DARK) found.push("This picture is dark: take it again with more light.");
+  if (glares(light)) found.push("Part of the page is washed out: avoid glare, switch the flash off.");
+  if (cutOff(light)) found.push("An edge of the page may be cut off: all four edges should be in view.");
+  if (sharpness() < BLURRED) found.push("This picture looks blurred: hold still and tap the page to focus.");
+  return found;
+}
+
+const mean = (values) => values.reduce((sum, value) => sum + value, 0) / values.length;
+
+function brightness(canvas) {
+  const { width, height } = canvas;
+  const { data } = canvas.getContext("2d").getImageData(0, 0, width, height);
+  const values = new Float32Array(width * height);
+  for (let i = 0; i < values.length; i += 1) values[i] = Math.max(data[4 * i], data[4 * i + 1], data[4 * i + 2]);
+  return { values, width, height, data };
+}
+
+/* A patch so bright that neither grid nor ink is left in it, on a page that is not so bright elsewhere. */
+function glares({ values, width, height }) {
+  const tile = 20;
+  let [flat, all] = [0, 0];
+  for (let y = 0; y + tile <= height; y += tile) {
+    for (let x = 0; x + tile <= width; x += tile) {
+      let least = 255;
+      for (let dy = 0; dy < tile; dy += 1) for (let dx = 0; dx < tile; dx += 1) least = Math.min(least, values[(y + dy) * width + x + dx]);
+      flat += least >= WASHED_OUT;
+      all += 1;
+    }
   }
-  return sum / (data.length / 4) < DARK ? "This picture is dark: take it again with more light." : "";
+  return mean(values) < SCAN_LIGHT && flat / all > 0.03;
+}
+
+/* Grid and paper run on to the border of the photo on one side, while on another the table shows. */
+function cutOff({ values, width, height }) {
+  const paper = [...values].sort((a, b) => a - b)[Math.round(values.length * 0.8)];
+  const share = (side) => side.filter((value) => value > 0.85 * paper).length / side.length;
+  const across = (y) => Array.from({ length: width }, (_, x) => values[y * width + x]);
+  const down = (x) => Array.from({ length: height }, (_, y) => values[y * width + x]);
+  const sides = [across(1), across(height - 2), down(1), down(width - 2)].map(share);
+  return Math.max(...sides) > 0.9 && Math.min(...sides) < 0.3;
+}
+
+/* How much of the fine detail a slight blur would take: little where the picture is blurred already. */
+function sharpness() {
+  const { width, height } = state.bitmap;
+  const side = Math.min(512, width, height);
+  const canvas = document.createElement("canvas");
+  canvas.width = canvas.height = side;
+  canvas.getContext("2d").drawImage(state.bitmap, (width - side) / 2, (height - side) / 2, side, side, 0, 0, side, side);
+  const { values } = brightness(canvas);
+  let [near, far] = [0, 0];
+  for (let y = 0; y < side; y += 1) {
+    for (let x = 0; x + 8 < side; x += 1) {
+      const i = y * side + x;
+      near += Math.abs(values[i + 1] - values[i]);
+      far += Math.abs(values[i + 8] - values[i]);
+    }
+  }
+  return far > 0 ? near / far : 1;
 }
 
 function turned(longest) {
@@ -244,6 +305,7 @@ function progress(stage, ahead = 0) {
 
 async function read(send, after) {
   state.after = after;
+  forgetEarly();
   show("working");
   progress("upload");
   try {
@@ -256,14 +318,15 @@ async function read(send, after) {
     if (!answer.ok) throw await problem(answer);
     let path = answer.headers.get("Location");
     while (answer.status === 202) {
-      const { stage, ahead } = await answer.json();
+      const { stage, ahead, page, summary } = await answer.json();
       progress(stage, ahead);
+      await showEarly(path, page, summary);
       await sleep(POLL_MS);
       answer = await ask(path);
     }
     if (!answer.ok) throw await problem(answer);
     state.id = path.split("/").pop();
-    state.ids.push(state.id);
+    if (!state.ids.includes(state.id)) state.ids.push(state.id);
     await present();
   } catch (trouble) {
     $("trouble-message").textContent = trouble.message || "Something went wrong on this page.";
@@ -273,6 +336,42 @@ async function read(send, after) {
     $("retry").textContent = after === "fix" ? "Back to the correction" : "Back to the page";
     show("trouble");
   }
+}
+
+/* The traces as soon as they are found, then the classes: the reasons take longest. */
+const EARLY_KINDS = ["urgent", "class", "normal", "none", "unreadable"];
+
+async function showEarly(path, page, summary) {
+  if (page && $("early-page").hidden) {
+    $("early-page").hidden = false;
+    const answers = await Promise.all([ask(`${path}/page`), ask(`${path}/page.webp`)]);
+    if (answers.every((answer) => answer.ok)) drawEarly(await answers[0].json(), await answers[1].blob());
+  }
+  const lines = summary.filter((line) => EARLY_KINDS.includes(line.kind));
+  if (!lines.length || !$("early-summary").hidden) return;
+  $("early-summary").replaceChildren(...lines.map((line) => {
+    const item = document.createElement("li");
+    item.textContent = [line.title, line.certainty && `(${line.certainty})`].filter(Boolean).join(" ");
+    return item;
+  }));
+  $("early-summary").hidden = false;
+}
+
+function drawEarly(view, picture) {
+  const { width, height } = view.page;
+  state.early = URL.createObjectURL(picture);
+  $("early").setAttribute("viewBox", `0 0 ${width} ${height}`);
+  $("early").replaceChildren(
+    make("image", { href: state.early, width, height, preserveAspectRatio: "none" }),
+    ...view.segments.map((segment, i) => make("path", { d: points(segment.polyline), stroke: COLOURS[i % COLOURS.length] })));
+}
+
+function forgetEarly() {
+  if (state.early) URL.revokeObjectURL(state.early);
+  state.early = null;
+  $("early").replaceChildren();
+  $("early-summary").replaceChildren();
+  $("early-page").hidden = $("early-summary").hidden = true;
 }
 
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
@@ -336,7 +435,7 @@ $("retry").addEventListener("click", () => { show(state.after); if (state.after 
 $("forget").addEventListener("click", forget);
 $("example").addEventListener("click", example);
 addEventListener("popstate", follow);
-if (location.hash.length > 1) follow();
+addEventListener("DOMContentLoaded", () => { if (location.hash.length > 1) follow(); });
 $("print").addEventListener("click", () => $("report").contentWindow.print());
 /* The browser would print as much of the report as the window shows. */
 function printShortcut(event) {

@@ -1,0 +1,113 @@
+"""``ecg4u watch``: what arrives in a folder is read as it comes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from ecg4u._options import FiniteRange, limit_options
+from ecg4u.batch.command import executor_of, show_failures, with_end_on_sigterm
+from ecg4u.errors import UsageError
+
+if TYPE_CHECKING:
+    from ecg4u.batch.executors import Executor
+    from ecg4u.batch.task import Options
+
+FORMATS = ("wfdb", "hdf5", "csv", "edf", "dicom")
+
+
+@click.command()
+@click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.argument("out", type=click.Path(path_type=Path))
+@click.option("--every", type=FiniteRange(0.2, 86_400), default=5.0, show_default=True,
+              help="Seconds between two looks.")  # fmt: skip
+@click.option("--settle", type=FiniteRange(0, 3600), default=5.0, show_default=True,
+              help="Seconds a file must be unchanged; it may still be written to.")  # fmt: skip
+@click.option("--once", is_flag=True, help="Read what is there now, and end.")
+@click.option("-j", "--jobs", type=click.IntRange(0, 1024), default=1, show_default=True)
+@click.option("--format", "format_", type=click.Choice(FORMATS), default="wfdb", show_default=True)
+@click.option("-q", "--quiet", is_flag=True, help="Errors only on stderr.")
+@limit_options
+def watch(
+    folder: Path,
+    out: Path,
+    every: float,
+    settle: float,
+    once: bool,
+    jobs: int,
+    format_: str,
+    timeout_s: float,
+    memory_mb: int,
+    quiet: bool,
+) -> None:
+    """Read every page and record that arrives in FOLDER; reports and a contact sheet in OUT.
+
+    OUT is that of a batch: a restarted watch goes on where it was, and ecg4u batch --status tells
+    how far it is. Ends on Ctrl-C or SIGTERM.
+    """
+    from ecg4u.batch.task import Options
+
+    options = Options(format_, classify=True, explain=True, report=True, sidecars=True,
+                      thumbnails=True)  # fmt: skip
+    make = executor_of(jobs, None, timeout_s, memory_mb)
+    with_end_on_sigterm()
+    seen: frozenset[tuple[str, int, int]] = frozenset()
+    while True:
+        ready = _settled(folder, out, settle)
+        if ready and ready != seen:
+            _read(folder, out, ready, make, options, quiet=quiet)
+            seen = ready
+        if once:
+            return
+        time.sleep(every)
+
+
+def _settled(folder: Path, out: Path, settle_s: float) -> frozenset[tuple[str, int, int]]:
+    """Key, size and time of the files that nobody writes any more."""
+    from ecg4u.batch.inputs import find_inputs
+
+    try:
+        items = find_inputs([str(folder)], out)
+    except UsageError:
+        if out.resolve() == folder.resolve():
+            raise
+        return frozenset()  # nothing has arrived yet
+    latest = time.time_ns() - round(settle_s * 1e9)
+    return frozenset(
+        (item.key, item.size, item.mtime_ns) for item in items if item.mtime_ns <= latest
+    )
+
+
+def _read(
+    folder: Path,
+    out: Path,
+    ready: frozenset[tuple[str, int, int]],
+    make: Callable[[str], Executor],
+    options: Options,
+    *,
+    quiet: bool,
+) -> None:
+    from ecg4u.batch.run import run_batch
+    from ecg4u.batch.sheet import write_sheet
+    from ecg4u.batch.task import PageTask
+
+    summary = run_batch(
+        [str(folder)],
+        out,
+        executor=make,
+        task=PageTask(str(out.resolve()), options),
+        options=options,
+        resume=True,
+        ready=lambda item: (item.key, item.size, item.mtime_ns) in ready,
+        quiet=True,
+    )
+    write_sheet(out)
+    new = summary.total - summary.earlier
+    if new and not quiet:
+        click.echo(f"{new} read, {summary.n_bad} of them refused or failed.", err=True)
+        if summary.n_bad:
+            show_failures(out, err=True)

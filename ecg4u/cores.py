@@ -1,0 +1,44 @@
+"""Whether work on one input may use several processor cores.
+
+One core is the default: a batch and the service give each core an input of its own. A command
+that has the machine to itself says `use_all`.
+
+Each part is computed by one thread of its own, as with a single core, so the results have the same
+bytes; threads within one operation (OpenMP's) would add numbers up in another order.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from typing import TypeVar
+
+MAX_CORES = 4
+"""Beyond it there is nothing left to share, and each takes memory for its own part."""
+
+Part = TypeVar("Part")
+Result = TypeVar("Result")
+
+_count = 1
+
+
+def use_all() -> None:
+    """Let the work of this process spread over the cores that it may run on."""
+    global _count
+    affinity = getattr(os, "sched_getaffinity", None)
+    available = len(affinity(0)) if affinity else os.cpu_count() or 1
+    _count = min(available, MAX_CORES)
+
+
+def spread(work: Callable[[Part], Result], parts: Iterable[Part]) -> list[Result]:
+    """``work`` on each part, at the same time where there are cores; results in order.
+
+    It pays where ``work`` spends its time in libraries that release the interpreter's lock.
+    """
+    todo = list(parts)
+    if _count == 1 or len(todo) < 2:
+        return [work(part) for part in todo]
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(min(_count, len(todo))) as threads:
+        return list(threads.map(work, todo))

@@ -1,0 +1,54 @@
+"""``ecg4u watch``: what arrives is read once, and only when it is whole."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+
+from ecg4u.batch import task
+from ecg4u.batch.inputs import Item
+from ecg4u.batch.ledger import read_entries
+from ecg4u.batch.watch import watch
+
+
+class Stub:
+    """In the place of the real task: every input is done at once, but for one."""
+
+    def __init__(self, *_: object) -> None: ...
+
+    def __call__(self, item: Item) -> dict[str, Any]:
+        if "blank" in item.path:
+            page = {"page": 1, "status": "refused", "code": "no-ecg", "message": "No ECG."}
+        else:
+            page = {"page": 1, "status": "done", "files": {}}
+        return {"pages": [page]}
+
+
+def look(folder: Path, out: Path, settle: float = 0.0) -> str:
+    done = CliRunner().invoke(
+        watch, [str(folder), str(out), "--once", "-j", "0", "--settle", str(settle)]
+    )
+    assert done.exit_code == 0, done.output
+    return done.output
+
+
+def test_only_what_is_new_and_whole_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(task, "PageTask", Stub)
+    folder, out = tmp_path / "in", tmp_path / "out"
+    folder.mkdir()
+    assert look(folder, out) == ""
+    Image.new("RGB", (8, 8)).save(folder / "a.png")
+    look(folder, out, settle=3600)
+    assert not out.exists()
+    assert "1 read, 0 of them" in look(folder, out)
+    assert [entry["status"] for entry in read_entries(out).values()] == ["done"]
+    assert (out / "contact-sheet.html").exists()
+    assert look(folder, out) == ""
+    Image.new("RGB", (8, 8)).save(folder / "blank.png")
+    assert "1 read, 1 of them refused or failed" in look(folder, out)

@@ -1,0 +1,51 @@
+"""Work spread over threads: the same results, in order."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+import pytest
+
+from ecg4u import cores
+from ecg4u.explain.attribution import attribute
+from ecg4u.record import ECGRecord
+
+
+@pytest.fixture
+def two_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cores, "_count", 2)
+
+
+def test_without_being_asked_work_stays_in_its_thread() -> None:
+    here = threading.get_ident()
+    assert cores.spread(lambda _: threading.get_ident(), range(3)) == [here] * 3
+
+
+def test_parts_run_at_the_same_time_and_stay_in_order(two_cores: None) -> None:
+    meeting = threading.Barrier(2, timeout=30)
+
+    def work(part: int) -> int:
+        meeting.wait()
+        return part * part
+
+    assert cores.spread(work, [3, 4]) == [9, 16]
+
+
+def test_an_error_in_a_part_is_raised(two_cores: None) -> None:
+    with pytest.raises(ZeroDivisionError):
+        cores.spread(lambda part: 1 // part, [1, 0])
+
+
+def test_attributions_are_the_same_with_two_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Sums:
+        """Log-odds that depend on every sample shown."""
+
+        def log_odds(self, inputs: np.ndarray) -> np.ndarray:
+            return np.repeat(inputs[:, :12].sum(axis=(1, 2), dtype=float)[:, None], 9, axis=1)
+
+    signal = np.random.default_rng(0).normal(size=(5000, 12))
+    record = ECGRecord(signal)
+    one = attribute(record, ["AF"], classifier=Sums())
+    monkeypatch.setattr(cores, "_count", 2)
+    assert attribute(record, ["AF"], classifier=Sums()) == one
