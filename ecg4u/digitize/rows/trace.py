@@ -62,7 +62,10 @@ BASE_STEP_MM = 2.0
 OWN = (0.35, 0.65)
 """From which probability on ink counts as a row's own, and in full."""
 DOUBT = 0.02
+"""Probability that trace ink is of no row that was found."""
 LEFT_COST = 0.02
+"""What a row pays for each px of its own ink in a column that it leaves; both this and `OWN` were
+chosen on the dev pages of the benchmark and 12 drawn ones, by SNR."""
 MARK_REACH_MM, MARK_MM = 1.0, 0.5
 """Straight print is in a trace's way if so much of it stands so near."""
 
