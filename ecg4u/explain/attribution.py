@@ -412,7 +412,7 @@ def as_attribution(
         errors=tuple(float(v) for v in solved.errors[:, column]),
         base_value=base,
         total=total,
-        additivity_error=error,
+        additivity_error=round(error, 9),
         method=solved.method,
         baseline="hidden" if game.reference is None else "usual beat",
         n_evaluations=solved.n_evaluations,
