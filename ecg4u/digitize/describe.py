@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from ecg4u.digitize.signals.quality import einthoven_residuals, worst
+from ecg4u.digitize.types import told
 
 if TYPE_CHECKING:
     from ecg4u.digitize.result import Digitization
@@ -51,7 +52,13 @@ def describe(result: Digitization) -> dict[str, Any]:
             "n_pages": page.n_pages,
             "format": page.format,
         },
-        "grid": {k: v for k, v in asdict(grid).items() if k != "pulse" or v is not None},
+        "grid": {
+            **{k: v for k, v in asdict(grid).items() if k != "pulse" or v is not None},
+            "confidence": told(grid.confidence),
+            "residual_mm": told(grid.residual_mm),
+            "source_px_per_mm": tuple(told(value) for value in grid.source_px_per_mm),
+            "turned_deg": told(grid.turned_deg),
+        },
         "calibration": {
             "gain_mm_per_mv": calibration.gain_mm_per_mv,
             "gain_from": calibration.gain_from,
@@ -62,7 +69,10 @@ def describe(result: Digitization) -> dict[str, Any]:
             "pulse_height_mm": calibration.pulse_height_mm,
             "pulse_width_mm": calibration.pulse_width_mm,
         },
-        "layout": {"name": result.layout.name, "confidence": round(result.layout.confidence, 3)},
+        "layout": {
+            "name": result.layout.name,
+            "confidence": round(told(result.layout.confidence), 3),
+        },
         "leads": leads,
         "einthoven_residual_mv": {name: _rounded(value) for name, value in residuals.items()},
         "grade": result.grade,

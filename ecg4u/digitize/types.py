@@ -15,6 +15,11 @@ NamedBy = Literal["label", "layout", "physiology", "user"]
 FloatArray = npt.NDArray[np.float32]
 
 
+def told(value: float) -> float:
+    """With the digits that do not depend on the number of threads: as it is written to files."""
+    return float(f"{value:.6g}")
+
+
 @dataclass(frozen=True, eq=False)
 class InkMap:
     """How likely each rectified pixel is of one kind of ink; (H, W) float32, 0..1.

@@ -45,7 +45,7 @@ from ecg4u.digitize.sidecar.model import (
 from ecg4u.digitize.sidecar.redraw import measured, polyline, zero_of
 from ecg4u.digitize.sidecar.relayout import with_layout
 from ecg4u.digitize.sidecar.values import MAX_SOURCE_PX, REPAIR, Value, read_corners
-from ecg4u.digitize.types import Calibration, NamedBy
+from ecg4u.digitize.types import Calibration, NamedBy, told
 from ecg4u.errors import SidecarError, UnreadableInputError
 from ecg4u.record import DEFAULT_FS_HZ, LEADS
 
@@ -117,11 +117,6 @@ def _line(value: Any) -> str:
     return json.dumps(value, ensure_ascii=True, allow_nan=False)
 
 
-def _told(value: float) -> float:
-    """With the digits that do not depend on the number of threads."""
-    return float(f"{value:.6g}")
-
-
 def write(sidecar: Sidecar) -> dict[str, Any]:
     """`Sidecar.to_dict`."""
     grid, mesh = sidecar.grid, sidecar.mesh
@@ -141,7 +136,7 @@ def write(sidecar: Sidecar) -> dict[str, Any]:
             "pulse_height_mm": sidecar.calibration.pulse_height_mm,
             "pulse_width_mm": sidecar.calibration.pulse_width_mm,
         },
-        "layout": {"name": sidecar.layout, "confidence": _told(sidecar.layout_confidence)},
+        "layout": {"name": sidecar.layout, "confidence": told(sidecar.layout_confidence)},
         "segments": [
             _segment(piece, sidecar, line)
             for piece, line in zip(sidecar.pieces, lines, strict=True)
@@ -152,10 +147,10 @@ def write(sidecar: Sidecar) -> dict[str, Any]:
         "grid": {
             "spacing_mm": grid.spacing_mm,
             "scale_from": grid.scale_from,
-            "confidence": _told(min(max(grid.confidence, 0.0), 1.0)),
-            "residual_mm": None if math.isnan(grid.residual_mm) else _told(grid.residual_mm),
-            "source_px_per_mm": [_told(value) for value in grid.source_px_per_mm],
-            "turned_deg": _told(grid.turned_deg),
+            "confidence": told(min(max(grid.confidence, 0.0), 1.0)),
+            "residual_mm": None if math.isnan(grid.residual_mm) else told(grid.residual_mm),
+            "source_px_per_mm": [told(value) for value in grid.source_px_per_mm],
+            "turned_deg": told(grid.turned_deg),
             "spacing_inferred": grid.spacing_inferred,
         },
         "found": {
