@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.strange import WRONG_SCALE, boxes_named, mean_snr
+from benchmarks.strange import boxes_named, mean_snr, scale_is_wrong
 from ecg4u.digitize import digitize_page
 from ecg4u.errors import ECG4UError
 from ecg4u.io import Page
@@ -55,13 +55,6 @@ def outcome(device: Device, seed: int, data: Path) -> Outcome:
     except ECG4UError as error:
         return Outcome(device.name, str(error), boxes, 0, 0, False, False, False, 0.0)
     names = boxes_named(result, photo)
-    calibration = result.calibration
-    found = (
-        (calibration.gain_for("I"), style.gain("I")),
-        (calibration.gain_for("V1"), style.gain("V1")),
-        (calibration.speed_mm_per_s, style.speed_mm_per_s),
-        (float(np.mean(result.rectified.grid.source_px_per_mm)), camera.px_per_mm),
-    )
     doubts = set(result.doubtful)
     return Outcome(
         device.name,
@@ -70,7 +63,7 @@ def outcome(device: Device, seed: int, data: Path) -> Outcome:
         sum(not right for right in names),
         boxes - len(names),
         bool(doubts & {"names", "columns"}),
-        any(abs(a / b - 1) > WRONG_SCALE for a, b in found),
+        scale_is_wrong(result, style, camera.px_per_mm),
         "scale" in doubts,
         mean_snr(result, photo, record.fs),
     )

@@ -78,16 +78,8 @@ def outcome(seed: int, data: Path) -> Outcome:
         result = digitize_page(Page(photo.image, "0" * 64, 1, 1, "png", None))
     except ECG4UError:
         return Outcome(severity, True, 0.0, False, False, 0, 0, False)
-    calibration, said = result.calibration, " ".join(result.warnings)
-    scale_wrong = any(
-        abs(found / true - 1) > WRONG_SCALE
-        for found, true in (
-            (calibration.gain_for("I"), style.gain("I")),
-            (calibration.gain_for("V1"), style.gain("V1")),
-            (calibration.speed_mm_per_s, style.speed_mm_per_s),
-            (float(np.mean(result.rectified.grid.source_px_per_mm)), camera.px_per_mm),
-        )
-    )
+    said = " ".join(result.warnings)
+    scale_wrong = scale_is_wrong(result, style, camera.px_per_mm)
     names = boxes_named(result, photo)
     return Outcome(
         severity,
@@ -98,6 +90,20 @@ def outcome(seed: int, data: Path) -> Outcome:
         len(names),
         sum(not right for right in names),
         any(word in said for word in NAME_WORDS),
+    )
+
+
+def scale_is_wrong(result: Digitization, style: PageStyle, px_per_mm: float) -> bool:
+    """Whether gain, speed or px/mm are not those that the page was drawn and seen with."""
+    calibration = result.calibration
+    return any(
+        abs(found / true - 1) > WRONG_SCALE
+        for found, true in (
+            (calibration.gain_for("I"), style.gain("I")),
+            (calibration.gain_for("V1"), style.gain("V1")),
+            (calibration.speed_mm_per_s, style.speed_mm_per_s),
+            (float(np.mean(result.rectified.grid.source_px_per_mm)), px_per_mm),
+        )
     )
 
 

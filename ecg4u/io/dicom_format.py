@@ -201,27 +201,42 @@ def _with_patient(record: ECGRecord, dataset: Any) -> ECGRecord:
     )
 
 
-def _dataset(record: ECGRecord) -> Any:
+def instance_of(record: ECGRecord, class_uid: str, instance_uid: str) -> Any:
+    """A pydicom data set of one instance about a record, with what it may say of the patient."""
     from pydicom.dataset import Dataset, FileMetaDataset
-    from pydicom.sequence import Sequence
     from pydicom.uid import PYDICOM_IMPLEMENTATION_UID, ExplicitVRLittleEndian
 
-    counts, gain = quantize(record.p_signal)
-    content = counts.tobytes() + f"{record.fs!r} {gain!r}".encode()
-    fits_twelve_lead = 200 <= record.fs <= 1000 and record.n_samples <= 16384
     dataset = Dataset()
-    dataset.SOPClassUID = _TWELVE_LEAD_UID if fits_twelve_lead else _GENERAL_ECG_UID
-    dataset.SOPInstanceUID = content_uid(b"instance", content)
-    dataset.StudyInstanceUID = content_uid(b"study", content)
-    dataset.SeriesInstanceUID = content_uid(b"series", content)
+    dataset.SOPClassUID, dataset.SOPInstanceUID = class_uid, instance_uid
     dataset.PatientName = dataset.PatientID = dataset.PatientBirthDate = ""
     dataset.PatientSex = record.sex or ""
     if record.age is not None:
         dataset.PatientAge = f"{round(record.age):03d}Y"
     dataset.StudyDate = dataset.StudyTime = dataset.AccessionNumber = dataset.StudyID = ""
     dataset.ReferringPhysicianName = ""
-    dataset.Modality = "ECG"
     dataset.Manufacturer = "ecg4u"
+    dataset.file_meta = FileMetaDataset()
+    dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    dataset.file_meta.MediaStorageSOPClassUID = dataset.SOPClassUID
+    dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
+    dataset.file_meta.ImplementationClassUID = PYDICOM_IMPLEMENTATION_UID
+    return dataset
+
+
+def _dataset(record: ECGRecord) -> Any:
+    from pydicom.sequence import Sequence
+
+    counts, gain = quantize(record.p_signal)
+    content = counts.tobytes() + f"{record.fs!r} {gain!r}".encode()
+    fits_twelve_lead = 200 <= record.fs <= 1000 and record.n_samples <= 16384
+    dataset = instance_of(
+        record,
+        _TWELVE_LEAD_UID if fits_twelve_lead else _GENERAL_ECG_UID,
+        content_uid(b"instance", content),
+    )
+    dataset.StudyInstanceUID = content_uid(b"study", content)
+    dataset.SeriesInstanceUID = content_uid(b"series", content)
+    dataset.Modality = "ECG"
     dataset.SeriesDescription = f"12-lead ECG, {record.provenance.kind}"
     dataset.SeriesNumber = dataset.InstanceNumber = "1"
     dataset.ContentDate, dataset.ContentTime = _UNKNOWN_TIME[:8], _UNKNOWN_TIME[8:]
@@ -229,11 +244,6 @@ def _dataset(record: ECGRecord) -> Any:
     dataset.AcquisitionContextSequence = Sequence([])
     dataset.AcquisitionContextDescription = provenance_json.to_json(record.provenance)[:1024]
     dataset.WaveformSequence = Sequence([_group(record, counts, gain)])
-    dataset.file_meta = FileMetaDataset()
-    dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    dataset.file_meta.MediaStorageSOPClassUID = dataset.SOPClassUID
-    dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
-    dataset.file_meta.ImplementationClassUID = PYDICOM_IMPLEMENTATION_UID
     return dataset
 
 
