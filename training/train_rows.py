@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 CROP_PX = row_network.STRIP_PX * row_network.HALVED
 CROPS_PER_PAGE = 24
-TALL_SHARE, SPOT_SHARE = 0.4, 0.3
-"""Share of the crops about tall waves, and about pulses and straight print."""
+TALL_SHARE, SPOT_SHARE, NAME_SHARE = 0.35, 0.3, 0.1
+"""Share of the crops about tall waves, about pulses and straight print, and about names."""
 TALL_PERCENTILE = 98
 OFF_MM = 2.0
 """How far a strip's middle is from its row's height, one sd."""
@@ -60,7 +60,7 @@ def sample(sampler: PageSampler, page: TrainingPage) -> tuple[Floats, Floats] | 
 
 
 def _place(page: TrainingPage, rng: np.random.Generator) -> tuple[int, Points]:
-    """A row and a place on it (mm): at a tall wave, near a pulse or straight print, or anywhere."""
+    """A row and a place on it (mm): a tall wave, a pulse, straight print, a name, or anywhere."""
     scale = page.drawn.px_per_mm
     segment = page.drawn.segments[int(rng.integers(len(page.drawn.segments)))]
     xy = segment.xy[np.isfinite(segment.xy).all(axis=1)] / scale
@@ -80,6 +80,9 @@ def _place(page: TrainingPage, rng: np.random.Generator) -> tuple[int, Points]:
             return segment.row, np.array([x + rng.normal(0, 12), zero + off])
     elif choice < TALL_SHARE + SPOT_SHARE and spots:
         x = spots[int(rng.integers(len(spots)))][0]
+        return segment.row, np.array([x + rng.normal(0, 8), zero + off])
+    elif choice < TALL_SHARE + SPOT_SHARE + NAME_SHARE and page.drawn.labels:
+        x = page.drawn.labels[int(rng.integers(len(page.drawn.labels)))].box[0] / scale
         return segment.row, np.array([x + rng.normal(0, 8), zero + off])
     return segment.row, np.array([xy[int(rng.integers(len(xy))), 0], zero + off])
 
