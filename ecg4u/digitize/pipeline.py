@@ -308,7 +308,7 @@ def _arranged(
     if not layout.segments:
         rows = "One row was" if len(paths) == 1 else f"{len(paths)} rows were"
         raise PoorQualityError(
-            f"{rows} found, in no arrangement of leads that is known.",
+            f"{rows} found. {layout.warnings[-1]}",
             stage="layout",
             hint="Photograph the whole page, with all rows in view and nothing else.",
         )

@@ -88,6 +88,9 @@ class Straight:
 
 UPRIGHT = Straight((10, 1), 12, 0.7, 0.3, (3, 3))
 LEVEL = Straight((1, 50), 800, 0.9, 0.9, (5, 3))
+LINE = Straight((120, 1), 120, 0.4, 0.3, (3, 5))
+"""A line down the page, told even where strokes of traces run into it: those are never so long in
+one column of pixels."""
 IN_LINE_PX = 4.0
 CORNER_PX = 260
 PLATEAU_PX = 18
@@ -333,7 +336,9 @@ def joined_ink(
     kept = np.maximum(gate, UNSURE * (1.0 - writing))
     straight = np.maximum(_straight(strokes, seen, UPRIGHT), _straight(strokes, seen, LEVEL))
     ink = strokes * kept
-    left = ink * (1.0 - straight * (1.0 - _surely(likely)))
+    line = _straight(strokes, seen, LINE)
+    left = ink * (1.0 - np.maximum(line, straight * (1.0 - _surely(likely))))
+    straight = np.maximum(straight, line)
     crossing = cv2.morphologyEx(left, cv2.MORPH_CLOSE, np.ones(CROSSED_PX, np.uint8))
     trace = np.where(straight > 0, np.minimum(ink, crossing), left).astype(np.float32)
     pulse = np.maximum(seen.pulse, strokes * straight)
