@@ -56,6 +56,9 @@ GAIN_RANGE_MM_PER_MV = (1.0, 80.0)
 SPEED_RANGE_MM_PER_S = (5.0, 200.0)
 DPI_RANGE = (50.0, 2400.0)
 SURE_LABEL = 0.6
+WELL_EXPLAINED = 10.0
+"""Log odds of an arrangement below which others are looked for; where names are read they are
+above 20 (ten pages of several makers)."""
 ROW_EXPLAINED = 2.0
 """Log odds in favour of a reading for each row of ink that another leaves unexplained."""
 
@@ -103,8 +106,9 @@ class _Arranged:
 
     @property
     def open_questions(self) -> bool:
-        """Whether names contradict the layout, or leads are missing."""
-        return bool(self.layout.doubts) or not self.layout.shows_all
+        """Whether names contradict the layout or hardly speak for it, or leads are missing."""
+        layout = self.layout
+        return bool(layout.doubts) or not layout.shows_all or layout.log_odds < WELL_EXPLAINED
 
 
 def digitize_page(
