@@ -79,18 +79,17 @@ def answer_of(seen: FloatArray) -> FloatArray:
     out = np.zeros((len(CHANNELS), height, width), np.float32)
     short = bool(torch.cpu.get_capabilities().get("avx512_bf16"))
 
-    def answer(start: tuple[int, int]) -> FloatArray:
+    def answer(start: tuple[int, int]) -> None:
+        """Fill in one tile; of what tiles share, each keeps its own half."""
         top, left = start
         with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=short):
-            return _answer(net, seen[:, top : top + TILE_PX, left : left + TILE_PX])
+            tile = _answer(net, seen[:, top : top + TILE_PX, left : left + TILE_PX])
+        rows, columns = _kept(top, height), _kept(left, width)
+        out[:, rows, columns] = tile[
+            :, rows.start - top : rows.stop - top, columns.start - left : columns.stop - left
+        ]
 
-    starts = list(product(_starts(height), _starts(width)))
-    for (top, left), tile in zip(starts, spread(answer, starts), strict=True):
-        inner_top = OVERLAP_PX // 2 if top else 0
-        inner_left = OVERLAP_PX // 2 if left else 0
-        part = tile[:, inner_top:, inner_left:]
-        y, x = top + inner_top, left + inner_left
-        out[:, y : y + part.shape[1], x : x + part.shape[2]] = part
+    spread(answer, product(_starts(height), _starts(width)))
     return out
 
 
@@ -202,6 +201,13 @@ def _fuse(block: nn.Module) -> None:
 
 def _starts(length: int) -> list[int]:
     return list(range(0, max(1, length - OVERLAP_PX), TILE_PX - OVERLAP_PX))
+
+
+def _kept(start: int, length: int) -> slice:
+    """What of a tile's places along one side is its own."""
+    last = start == _starts(length)[-1]
+    half = OVERLAP_PX // 2
+    return slice(start + half if start else 0, length if last else start + TILE_PX - half)
 
 
 def _answer(net: nn.Module, tile: FloatArray) -> FloatArray:
