@@ -138,7 +138,7 @@ def versions() -> dict[str, str]:
     import platform
     from importlib.metadata import version
 
-    from ecg4u import __version__
+    from ecg4u._version import __version__
 
     packages = ("numpy", "scipy", "opencv-python", "torch")
     return {

@@ -31,8 +31,9 @@ from ecg4u.digitize.scale.calibration import (
     with_chest_gain,
 )
 from ecg4u.digitize.scale.decision import Shown, decide_scale
+from ecg4u.digitize.sidecar.content import Corner
 from ecg4u.digitize.sidecar.corrections import carried
-from ecg4u.digitize.sidecar.model import Corner, Sidecar
+from ecg4u.digitize.sidecar.model import Sidecar
 from ecg4u.digitize.signals.physiology import rename_strips, upright
 from ecg4u.digitize.signals.signal import (
     SegmentSignal,

@@ -19,7 +19,8 @@ from ecg4u.digitize.page.sheet import warp_image
 from ecg4u.digitize.page.warp import apply_homography
 from ecg4u.digitize.rectify import rectify
 from ecg4u.digitize.result import Digitization
-from ecg4u.digitize.sidecar.model import GAP, STAGE, Corner, Note, Piece, Sidecar
+from ecg4u.digitize.sidecar.content import GAP, STAGE, Corner, Note, Piece
+from ecg4u.digitize.sidecar.model import Sidecar
 from ecg4u.digitize.sidecar.redraw import hand_drawn, measured, zero_of
 from ecg4u.digitize.signals.einthoven import reconciled
 from ecg4u.digitize.signals.physiology import check_physiology

@@ -514,6 +514,20 @@ def decision(results: tuple[CriterionResult, ...], class_name: str) -> Criterion
     return next(r for r in results if r.class_name == class_name and r.decides)
 
 
+def undecided(criteria: tuple[CriterionResult, ...]) -> dict[str, CriterionResult]:
+    """Classes left undecided by a value close to its limit or by an unknown age or sex, and it."""
+    found: dict[str, CriterionResult] = {}
+    for decides in (c for c in criteria if c.decides and c.outcome == "cannot tell"):
+        near = [
+            c
+            for c in parts_of(criteria, decides.class_name)
+            if c.outcome == "cannot tell" and (NEAR in c.numbers or OF_PATIENT in c.numbers)
+        ]
+        if near:
+            found[decides.class_name] = near[0]
+    return found
+
+
 def evaluate(features: Features, patient: Patient, places: Places) -> tuple[CriterionResult, ...]:
     """Every criterion, then for each class the one result that decides."""
     results: list[CriterionResult] = []
