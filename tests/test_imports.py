@@ -16,6 +16,7 @@ ROOMS = (
     "errors",
     "limits",
     "cores",
+    "options",
     "_options",
     "notebook",
     "exchange",

@@ -17,9 +17,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ecg4u.analysis import analyse
-from ecg4u.digitize import pipeline
+from ecg4u.digitize import digitize_page, pipeline
 from ecg4u.digitize.overlay import overlay
-from ecg4u.digitize.pipeline import digitize_page
 from ecg4u.digitize.restore import page_grade, restored
 from ecg4u.digitize.result import Digitization
 from ecg4u.digitize.sidecar.model import Sidecar, sidecar_path

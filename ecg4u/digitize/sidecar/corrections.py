@@ -23,9 +23,8 @@ from ecg4u.digitize.sidecar.relayout import with_layout
 from ecg4u.digitize.sidecar.values import MAX_SOURCE_PX, Value, read_corners
 from ecg4u.digitize.types import Calibration
 from ecg4u.errors import SidecarError
+from ecg4u.options import GAINS_MM_PER_MV, SPEEDS_MM_PER_S
 
-GAINS_MM_PER_MV = (1.0, 80.0)
-SPEEDS_MM_PER_S = (5.0, 200.0)
 MAX_START_S = 120.0
 MAX_REDRAWS = 500
 MAX_DRAWN_POINTS = 50_000

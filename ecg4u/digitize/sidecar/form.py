@@ -34,10 +34,8 @@ from ecg4u.digitize.sidecar.content import (
     Redraw,
 )
 from ecg4u.digitize.sidecar.corrections import (
-    GAINS_MM_PER_MV,
     MAX_REDRAWS,
     MAX_START_S,
-    SPEEDS_MM_PER_S,
     checked_redraws,
     read_redraw,
     with_gains,
@@ -47,6 +45,7 @@ from ecg4u.digitize.sidecar.relayout import with_layout
 from ecg4u.digitize.sidecar.values import MAX_SOURCE_PX, REPAIR, Value, read_corners
 from ecg4u.digitize.types import Calibration, NamedBy, told
 from ecg4u.errors import SidecarError, UnreadableInputError
+from ecg4u.options import GAINS_MM_PER_MV, SPEEDS_MM_PER_S
 from ecg4u.record import DEFAULT_FS_HZ, LEADS
 
 MAX_BYTES = 20_000_000
