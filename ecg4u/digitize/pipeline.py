@@ -53,6 +53,9 @@ EDGE_MM = 0.8
 MIN_SIDE_PX = 64
 """No four rows of an ECG can be told apart in less."""
 SURE_LABEL = 0.6
+WELL_EXPLAINED = 10.0
+"""Log odds of an arrangement below which others are looked for; where names are read they are
+above 20 (ten pages of several makers)."""
 ROW_EXPLAINED = 2.0
 """Log odds in favour of a reading for each row of ink that another leaves unexplained."""
 
@@ -100,8 +103,9 @@ class _Arranged:
 
     @property
     def open_questions(self) -> bool:
-        """Whether names contradict the layout, or leads are missing."""
-        return bool(self.layout.doubts) or not self.layout.shows_all
+        """Whether names contradict the layout or hardly speak for it, or leads are missing."""
+        layout = self.layout
+        return bool(layout.doubts) or not layout.shows_all or layout.log_odds < WELL_EXPLAINED
 
 
 def digitize_page(page: Page, options: ReadOptions = NOTHING_KNOWN) -> Digitization:
@@ -259,7 +263,7 @@ def _arranged(found: _Looked, clock: _Clock, options: ReadOptions) -> _Arranged:
     if not layout.segments:
         rows = "One row was" if len(paths) == 1 else f"{len(paths)} rows were"
         raise PoorQualityError(
-            f"{rows} found, in no arrangement of leads that is known.",
+            f"{rows} found. {layout.warnings[-1]}",
             stage="layout",
             hint="Photograph the whole page, with all rows in view and nothing else.",
         )
