@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from ecg4u.errors import UsageError
+from ecg4u.messages import as_data, message
 from ecg4u.options import ReadOptions
 from ecg4u.record import ECGRecord
 
@@ -115,6 +116,7 @@ class Analysis:
                 "classification": self.classification and self.classification.to_dict(),
                 "explanation": self.explanation and self.explanation.to_dict(),
                 "warnings": list(self.warnings),
+                "messages": as_data(self.warnings),
             }
         )
 
@@ -283,4 +285,4 @@ def read(
 def _assumed(record: ECGRecord) -> tuple[str, ...]:
     """What a record file, or the page that it was once read from, did not tell."""
     inferred = "; ".join(record.provenance.inferred)
-    return (f"Assumed, not read: {inferred}.",) if inferred else ()
+    return (message("assumed", what=inferred),) if inferred else ()

@@ -21,6 +21,7 @@ ROOMS = (
     "notebook",
     "exchange",
     "record",
+    "messages",
     "compare",
     "paper",
     "io",

@@ -14,6 +14,7 @@ from ecg4u.digitize.scale.decision import CERTAIN, Shown, likely_speed
 from ecg4u.digitize.scale.pulse_shapes import PulseShape, find_plateaus
 from ecg4u.digitize.text.printed import PrintedScale
 from ecg4u.digitize.types import Calibration, InkMap, Layout
+from ecg4u.messages import Message, message
 from ecg4u.record import CHEST_LEADS
 
 Array = npt.NDArray[np.float64]
@@ -22,7 +23,6 @@ PULSE_MV = 1.0
 PULSE_S = 0.2
 LONE_END_MM, LONE_TOLERANCE = 6.0, 0.1
 USUAL_SPEED_MM_PER_S = 25.0
-UNUSUAL_LENGTH = "The rows are of no usual length at 25 mm/s: the paper speed may be another."
 STANDARD_GAINS_MM_PER_MV = (5.0, 10.0, 20.0)
 GAIN_TOLERANCE = 0.09
 SEARCH_MM = 32.0
@@ -384,7 +384,7 @@ def calibrate(
     the choice is reported.
     """
     printed = printed or PrintedScale()
-    warnings: list[str] = []
+    warnings: list[Message] = []
     height = width = None
     measured = None
     if pulses:
@@ -393,10 +393,7 @@ def calibrate(
         heights = [p.height_mm(px_per_mm) for p in pulses]
         measured = _commonest_gain(heights, printed.gain_mm_per_mv) or height
         if len({_standard_gain(one) for one in heights}) > 1:
-            warnings.append(
-                "The calibration pulses of the rows differ in height: the gain may be mixed. "
-                f"{measured:g} mm/mV was measured for all leads."
-            )
+            warnings.append(message("pulses_differ", gain=measured))
     gain, gain_from = _first(
         {"user": gain_mm_per_mv, "pulse": measured, "text": printed.gain_mm_per_mv}, 10.0
     )
@@ -408,28 +405,27 @@ def calibrate(
         {"user": speed_mm_per_s, "text": printed.speed_mm_per_s, by: shown}, USUAL_SPEED_MM_PER_S
     )
     if speed_from == by:
-        reason = "the length of the rows" if by == "layout" else f"pulses {width:.0f} mm wide"
-        warnings.append(f"No printed paper speed was read: {speed:g} mm/s follows from {reason}.")
-    if gain_from == "user":
-        warnings += _against("The pulse on the page says", measured, "the given", gain, "mm/mV")
-    if gain_from in ("user", "pulse"):
-        rival = "the given" if gain_from == "user" else "by its calibration pulse,"
-        warnings += _against("The page prints", printed.gain_mm_per_mv, rival, gain, "mm/mV")
-    if speed_from == "user":
-        warnings += _against("The page prints", printed.speed_mm_per_s, "the given", speed, "mm/s")
-    if gain_from == "assumed":
         warnings.append(
-            "No calibration pulse was found and no printed gain read: 10 mm/mV is assumed."
+            message("speed_from_rows", speed=speed)
+            if by == "layout"
+            else message("speed_from_pulses", speed=speed, width_mm=width or 0.0)
         )
+    if gain_from == "user":
+        warnings += _against("pulse_not_used", measured, gain)
+    if gain_from in ("user", "pulse"):
+        code = "printed_gain_not_given" if gain_from == "user" else "printed_gain_not_pulse"
+        warnings += _against(code, printed.gain_mm_per_mv, gain)
+    if speed_from == "user":
+        warnings += _against("printed_speed_not_given", printed.speed_mm_per_s, speed)
+    if gain_from == "assumed":
+        warnings.append(message("gain_assumed"))
     if speed_from == "assumed":
-        warnings.append("No printed paper speed was read: 25 mm/s is assumed.")
+        warnings.append(message("speed_assumed"))
     chest, chest_from = printed.chest_gain_mm_per_mv, "text"
     if chest == gain or gain_from == "user":
         chest = None
     if chest is not None:
-        warnings.append(
-            f"The page prints {chest:g} mm/mV for the chest leads: it was used for V1 to V6."
-        )
+        warnings.append(message("chest_gain_printed", gain=chest))
     return Calibration(
         gain,
         speed,
@@ -440,7 +436,7 @@ def calibrate(
         tuple(warnings),
         chest,
         None if chest is None else chest_from,
-        (UNUSUAL_LENGTH,) if speed_from in ("assumed", by) and sure < CERTAIN else (),
+        (message("rows_unusual"),) if speed_from in ("assumed", by) and sure < CERTAIN else (),
     )
 
 
@@ -455,12 +451,11 @@ def with_chest_gain(
     gain = _commonest_gain([pulse.height_mm(px_per_mm) for pulse in pulses], None)
     if gain is None or gain == calibration.gain_mm_per_mv:
         return calibration
-    told = f"The pulses before the chest leads are {gain:g} mm tall: {gain:g} mm/mV for V1 to V6."
     return replace(
         calibration,
         chest_gain_mm_per_mv=gain,
         chest_gain_from="pulse",
-        warnings=(*calibration.warnings, told),
+        warnings=(*calibration.warnings, message("chest_gain_from_pulses", gain=gain)),
     )
 
 
@@ -480,8 +475,8 @@ def _first(values: dict[str, float | None], assumed: float) -> tuple[float, str]
     return assumed, "assumed"
 
 
-def _against(says: str, value: float | None, rival: str, used: float, unit: str) -> list[str]:
+def _against(code: str, value: float | None, used: float) -> list[Message]:
     """A warning where a value contradicts the one that is used."""
     if value is None or abs(value / used - 1) <= GAIN_TOLERANCE:
         return []
-    return [f"{says} {value:g} {unit}; {rival} {used:g} was used."]
+    return [message(code, value=value, used=used)]

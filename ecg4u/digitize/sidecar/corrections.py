@@ -23,6 +23,7 @@ from ecg4u.digitize.sidecar.relayout import with_layout
 from ecg4u.digitize.sidecar.values import MAX_SOURCE_PX, Value, read_corners
 from ecg4u.digitize.types import Calibration
 from ecg4u.errors import SidecarError
+from ecg4u.messages import message
 from ecg4u.options import GAINS_MM_PER_MV, SPEEDS_MM_PER_S
 
 MAX_START_S = 120.0
@@ -216,12 +217,12 @@ def carried(old: Content, new: Content) -> Content:
     finds none is said in a note.
     """
     changed = _with_scale_of(old, new)
-    notes = [Note("corners", "The page was rectified from the corners that were given.")]
+    notes = [Note("corners", message("corners_given"))]
     if old.layout != old.found_layout:
         try:
             changed = with_layout(changed, old.layout)
         except SidecarError:
-            notes.append(Note("lost", "The layout that was given does not fit any more."))
+            notes.append(Note("lost", message("layout_lost")))
     pieces, redraws, lost = {}, [], []
     for piece in old.pieces:
         edited = piece.lead != piece.found_lead or piece.start_s != piece.found_start_s
@@ -240,10 +241,7 @@ def carried(old: Content, new: Content) -> Content:
         if piece.start_s != piece.found_start_s:
             match = replace(match, start_s=piece.start_s)
         pieces[match.id] = match
-    notes += [
-        Note("lost", f"A correction of segment {id_} was dropped: it is not there any more.")
-        for id_ in lost
-    ]
+    notes += [Note("lost", message("correction_lost", segment=id_)) for id_ in lost]
     changed = replace(changed, redraw=tuple(redraws), notes=(*notes, *changed.notes))
     return with_pieces(changed, pieces)
 

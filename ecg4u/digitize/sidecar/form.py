@@ -45,6 +45,7 @@ from ecg4u.digitize.sidecar.relayout import with_layout
 from ecg4u.digitize.sidecar.values import MAX_SOURCE_PX, REPAIR, Value, read_corners
 from ecg4u.digitize.types import Calibration, NamedBy, told
 from ecg4u.errors import SidecarError, UnreadableInputError
+from ecg4u.messages import Message, restored
 from ecg4u.options import GAINS_MM_PER_MV, SPEEDS_MM_PER_S
 from ecg4u.record import DEFAULT_FS_HZ, LEADS
 
@@ -141,7 +142,7 @@ def write(sidecar: PageContent) -> dict[str, Any]:
             for piece, line in zip(sidecar.pieces, lines, strict=True)
         ],
         "redraw": [_redraw(redraw) for redraw in sidecar.redraw],
-        "warnings": [{"about": note.about, "text": note.text} for note in sidecar.notes],
+        "warnings": [_note(note) for note in sidecar.notes],
         "rows": _rows(sidecar),
         "grid": {
             "spacing_mm": grid.spacing_mm,
@@ -171,6 +172,13 @@ def write(sidecar: PageContent) -> dict[str, Any]:
             "segments": [_samples(piece) for piece in sidecar.pieces],
         },
     }
+
+
+def _note(note: Note) -> dict[str, Any]:
+    values = {"about": note.about, "text": str(note.text)}
+    if not isinstance(note.text, Message):
+        return values
+    return {**values, "code": note.text.code, "parameters": dict(note.text.parameters)}
 
 
 def _scale(calibration: Calibration) -> dict[str, Any]:
@@ -464,8 +472,11 @@ def _read_piece(segment: Value, samples: Value, lead: Value, start: Value) -> Pi
 
 
 def _read_note(value: Value) -> Note:
-    got = value.members(("about", "text"))
-    return Note(got["about"].text(40), got["text"].text(1000))
+    got = value.members(("about", "text"), ("code", "parameters"))
+    text = got["text"].text(1000)
+    if "code" in got:
+        text = restored(text, got["code"].text(40), got.get("parameters", Value({}, "")).value)
+    return Note(got["about"].text(40), text)
 
 
 def _with_edited_polylines(sidecar: PageContent, segments: Value, prints: Value) -> PageContent:
