@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from string import Formatter
 from typing import Any, Literal, TypeAlias
 
 from ecg4u.record import LEADS
@@ -15,6 +16,8 @@ from ecg4u.record import LEADS
 Severity: TypeAlias = Literal["note", "warning", "refusal"]
 """Good to know; something may be wrong; the signal cannot be read as an ECG."""
 Parameter: TypeAlias = str | float | list[str]
+LARGEST = 1e9
+"""No parameter that ecg4u writes is as large."""
 
 
 @dataclass(frozen=True)
@@ -62,13 +65,29 @@ def message(code: str, **parameters: Parameter) -> Message:
     return Message(code, plain)
 
 
-def restored(text: str, code: str, parameters: Mapping[str, Any]) -> str:
-    """A written sentence as the message it was, if its code and parameters still say the same."""
+def restored(text: str, code: str, parameters: Any) -> str:
+    """A written sentence as the message it was, if its code and parameters still say the same.
+
+    Whoever wrote the file may have written anything there: what does not fit stays a sentence.
+    """
+    if code not in KINDS or not isinstance(parameters, dict):
+        return text
+    named = {name for _, name, _, _ in Formatter().parse(KINDS[code].words) if name}
+    if set(parameters) != named or not all(map(_is_parameter, parameters.values())):
+        return text
     try:
-        again = Message(code, dict(parameters))
-    except (KeyError, ValueError, TypeError, IndexError, AttributeError):
+        again = Message(code, parameters)
+    except ValueError:
         return text
     return again if again == text else text
+
+
+def _is_parameter(value: Any) -> bool:
+    if isinstance(value, list):
+        return all(isinstance(item, str) for item in value)
+    if isinstance(value, (int, float)):
+        return abs(value) < LARGEST
+    return isinstance(value, str)
 
 
 def as_data(texts: Iterable[str]) -> list[dict[str, Any]]:

@@ -81,11 +81,19 @@ def test_what_a_file_says_is_a_message_only_where_its_words_agree() -> None:
         ("part_of_page", {"layout": "6x2"}),
         ("part_of_page", {}),
         ("no_such_code", {"layout": "3x2"}),
+        ("part_of_page", {"layout": "3x2", "more": "words"}),
+        ("part_of_page", {"layout": {"3x2": "3x2"}}),
         ("part_of_page", None),
     ):
         kept = restored(text, code, parameters)
         assert kept == text
         assert not isinstance(kept, Message)
+
+
+@pytest.mark.parametrize("gain", ["wide", float("inf"), 10**400, ["5"]])
+def test_a_number_that_is_none_makes_no_message(gain: object) -> None:
+    kept = restored("The page prints more.", "chest_gain_printed", {"gain": gain})
+    assert not isinstance(kept, Message)
 
 
 def test_a_sentence_of_an_older_file_has_no_code() -> None:
