@@ -180,7 +180,7 @@ KINDS: Mapping[str, Kind] = {
         SCALE_REMEDY,
     ),
     "speed_from_rows": Kind(
-        "No printed paper speed was read: {speed:g} mm/s follows from the length of the rows.",
+        "No printed paper speed was read: {speed:g} mm/s follows from the rows' length and beats.",
         "speed",
         "The paper speed was inferred.",
         SCALE_REMEDY,
@@ -231,10 +231,11 @@ KINDS: Mapping[str, Kind] = {
         "The scale of the calibration pulses gives rows of unusual length.",
         SCALE_REMEDY,
     ),
-    "rows_unusual": Kind(
-        "The rows are of no usual length at 25 mm/s: the paper speed may be another.",
+    "speed_uncertain": Kind(
+        "The paper speed is uncertain: it was not read, and rows, pulses and beats speak for "
+        "{speed:g} mm/s with a probability of {probability:.0%} only.",
         "scale",
-        "The paper speed was assumed or inferred, and the rows last unusually long by it.",
+        "The paper speed was assumed or inferred, and another is not much less likely.",
         SCALE_REMEDY,
     ),
     "origin_left_out": Kind(

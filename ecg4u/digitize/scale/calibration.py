@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from ecg4u.digitize.rows.stroke import fine_columns
 from ecg4u.digitize.rows.trace import RowPath
+from ecg4u.digitize.scale.beats import Beats
 from ecg4u.digitize.scale.decision import CERTAIN, Shown, likely_speed
 from ecg4u.digitize.scale.pulse_shapes import PulseShape, find_plateaus
 from ecg4u.digitize.text.printed import PrintedScale
@@ -375,13 +376,14 @@ def calibrate(
     speed_mm_per_s: float | None = None,
     printed: PrintedScale | None = None,
     row_mm: float | None = None,
+    beats: Beats | None = None,
 ) -> Calibration:
     """Gain and speed, each with where it comes from.
 
     What the user gives comes first, then for the gain the pulse, which is drawn with the trace,
     then what the page prints, then 10 mm/mV; for the speed what the page prints, then what the
-    length of its rows (``row_mm``) and the width of its pulses make likeliest. Whatever contradicts
-    the choice is reported.
+    length of its rows (``row_mm``), the width of its pulses and its beats make likeliest. Whatever
+    contradicts the choice is reported.
     """
     printed = printed or PrintedScale()
     warnings: list[Message] = []
@@ -397,7 +399,8 @@ def calibrate(
     gain, gain_from = _first(
         {"user": gain_mm_per_mv, "pulse": measured, "text": printed.gain_mm_per_mv}, 10.0
     )
-    seen = Shown(row_mm, [(p.height_mm(px_per_mm), p.width_mm(px_per_mm)) for p in pulses])
+    sizes = [(p.height_mm(px_per_mm), p.width_mm(px_per_mm)) for p in pulses]
+    seen = Shown(row_mm, sizes, beats=beats)
     likely, sure = likely_speed(seen)
     shown = likely if likely != USUAL_SPEED_MM_PER_S else None
     by = "pulse" if row_mm is None else "layout"
@@ -426,6 +429,9 @@ def calibrate(
         chest = None
     if chest is not None:
         warnings.append(message("chest_gain_printed", gain=chest))
+    doubts: tuple[str, ...] = ()
+    if speed_from in ("assumed", by) and sure < CERTAIN:
+        doubts = (message("speed_uncertain", speed=speed, probability=sure),)
     return Calibration(
         gain,
         speed,
@@ -436,7 +442,7 @@ def calibrate(
         tuple(warnings),
         chest,
         None if chest is None else chest_from,
-        (message("rows_unusual"),) if speed_from in ("assumed", by) and sure < CERTAIN else (),
+        doubts,
     )
 
 
