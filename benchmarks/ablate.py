@@ -44,7 +44,7 @@ Swap = tuple[Any, str, Any]
 WHOLE = "the digitizer"
 
 
-def globally(page: Page, **_options: Any) -> RectifiedPage:
+def globally(page: Page, *_options: Any) -> RectifiedPage:
     """The page flattened by the one homography that comes nearest to the local warp."""
     flat = rectify(page)
     rows, columns = flat.nodes.shape[:2]

@@ -18,7 +18,7 @@ from ecg4u.record import DEFAULT_FS_HZ, LEADS
 
 if TYPE_CHECKING:
     from ecg4u.digitize.result import Digitization
-    from ecg4u.digitize.sidecar.model import Piece
+    from ecg4u.digitize.sidecar.content import Piece
 
 Array = npt.NDArray[np.float64]
 Pixels = npt.NDArray[np.uint8]

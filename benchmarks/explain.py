@@ -23,9 +23,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from benchmarks import faithfulness as f
 from benchmarks.drawn import pairs
 from benchmarks.waves import as_3x4, load, rows
-from ecg4u.explain import faithfulness as f
 from ecg4u.explain.attribution import (
     FloatArray,
     Game,
@@ -35,10 +35,11 @@ from ecg4u.explain.attribution import (
     exact,
     games,
     permutations,
+    rank_correlation,
     solve,
 )
 from ecg4u.explain.edits import Subject, as_usual
-from ecg4u.explain.measure import features as features_of
+from ecg4u.explain.features import features as features_of
 from ecg4u.explain.measure import joint, measure_record
 from ecg4u.explain.signals import FS_HZ
 from ecg4u.model import prepare
@@ -348,22 +349,22 @@ def sanity_lines(cases: list[tuple[ECGRecord, str]]) -> list[str]:
         game = game_of(record, "leads", classifier)
         own = solve(game).values[:, column]
         other = solve(game, seed=1).values[:, column]
-        found["seed"].append(f.rank_correlation(own, other))
+        found["seed"].append(rank_correlation(own, other))
         drawn = [solve(replace(game, classifier=n)).values[:, column] for n in noises]
-        found["random"].append(float(np.mean([f.rank_correlation(own, d) for d in drawn])))
+        found["random"].append(float(np.mean([rank_correlation(own, d) for d in drawn])))
         flat = solve(against_flat(game))
-        found["flat"].append(f.rank_correlation(own, flat.values[:, column]))
+        found["flat"].append(rank_correlation(own, flat.values[:, column]))
         one, two = (
             solve(game_of(record, "leads", f.single(classifier, m))).values[:, column]
             for m in f.twins(classifier)
         )
-        found["member"].append(f.rank_correlation(one, two))
+        found["member"].append(rank_correlation(one, two))
         by_time = game_of(record, "windows", classifier)
         found["windows seed"].append(
-            f.rank_correlation(*(solve(by_time, seed=s).values[:, column] for s in (0, 1)))
+            rank_correlation(*(solve(by_time, seed=s).values[:, column] for s in (0, 1)))
         )
         shown = solve(game_of(as_3x4(record), "leads", classifier)).values[:, column]
-        page.append(f.rank_correlation(own, shown))
+        page.append(rank_correlation(own, shown))
     return [
         "| rank correlation of the attribution to leads | mean (95 % CI) | median | n |",
         "|---|---|---|---|",
@@ -423,7 +424,7 @@ def seeds_lines(data: Path, split: str, most: int, folders: list[Path]) -> list[
                 solve(game_of(shown, "leads", one), pairs=REFERENCE_PAIRS).values[:, column]
                 for one in sets
             ]
-            found.append(f.rank_correlation(*solved))
+            found.append(rank_correlation(*solved))
             if shown is record:
                 same.append(bool(np.argmax(solved[0]) == np.argmax(solved[1])))
     return [
@@ -512,17 +513,17 @@ def of_pages(
         every = next(iter(parts.values()))
         yield (
             COMPARED["again"],
-            f.rank_correlation(of("whole", column, every), of("again", column, every)),
+            rank_correlation(of("whole", column, every), of("again", column, every)),
         )
         yield (
             COMPARED["cut"],
-            f.rank_correlation(of("cut", column, every), of("3x4+1", column, every)),
+            rank_correlation(of("cut", column, every), of("3x4+1", column, every)),
         )
         for page in PAGES:
             for part, kept in parts.items() if page == "3x4+1" else [("", every)]:
                 yield (
                     COMPARED[page] + part,
-                    f.rank_correlation(of("whole", column, kept), of(page, column, kept)),
+                    rank_correlation(of("whole", column, kept), of(page, column, kept)),
                 )
 
 

@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from benchmarks.waves import auroc, load, rows
 from ecg4u.explain.beats import find_beats
-from ecg4u.explain.measure import features as features_of
+from ecg4u.explain.features import features as features_of
 from ecg4u.explain.measure import measure_record
 from ecg4u.explain.neurokit import AGREE_S, neurokit_features
 from ecg4u.explain.signals import FS_HZ, at_500_hz

@@ -17,7 +17,7 @@ import os
 
 import lazy_loader
 
-__version__ = "0.2.0"
+from ecg4u._version import __version__ as __version__
 
 # Threads of torch that spin while they wait slow a busy machine down several fold. OpenMP reads
 # this once, when torch is loaded; a choice that the environment makes stands.

@@ -10,23 +10,24 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from ecg4u.errors import UsageError
-from ecg4u.record import OLDEST_YEARS, ECGRecord
+from ecg4u.messages import as_data, message
+from ecg4u.options import ReadOptions
+from ecg4u.record import ECGRecord
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
     from ecg4u.digitize.result import Digitization
-    from ecg4u.digitize.sidecar.model import Sidecar
     from ecg4u.explain import Explanation
     from ecg4u.explain.summary import Line
     from ecg4u.model import Classification, Classifier
+    from ecg4u.options import SidecarSource
     from ecg4u.sources import ECGSource
 
 SCHEMA = "ecg4u.result/1"
@@ -115,6 +116,7 @@ class Analysis:
                 "classification": self.classification and self.classification.to_dict(),
                 "explanation": self.explanation and self.explanation.to_dict(),
                 "warnings": list(self.warnings),
+                "messages": as_data(self.warnings),
             }
         )
 
@@ -138,7 +140,7 @@ def versions() -> dict[str, str]:
     import platform
     from importlib.metadata import version
 
-    from ecg4u import __version__
+    from ecg4u._version import __version__
 
     packages = ("numpy", "scipy", "opencv-python", "torch")
     return {
@@ -160,7 +162,7 @@ def analyse(
     gain_mm_per_mv: float | None = None,
     speed_mm_per_s: float | None = None,
     dpi: float | None = None,
-    sidecar: Sidecar | Mapping[str, Any] | str | Path | None = None,
+    sidecar: SidecarSource | None = None,
     age: float | None = None,
     sex: Literal["F", "M"] | None = None,
     seed: int = 0,
@@ -174,39 +176,47 @@ def analyse(
     source
         An `ECGRecord`, the path of a record file, or a page: path or bytes of an image or PDF, a
         `Page`, a PIL image or an array of pixels.
-    page
-        Which page of a file with several, from 1.
-    classify, explain
-        What to do beyond the signals; ``explain`` needs ``classify``.
-    classes
-        Whose log-odds are explained by Shapley values; by default those found.
     classifier
         The network to ask, for instance one's own; by default the package's.
-    neurokit
-        Whether to measure NeuroKit2's features beside ours; see `ecg4u.explain`.
-    gain_mm_per_mv, speed_mm_per_s
-        What is printed on the page, where the user knows it.
-    dpi
-        Resolution of the picture, for pages on which no grid can be found; without it, the
-        calibration pulses of such a page tell its scale, if they do so for certain.
-    sidecar
-        What an earlier reading of this page found (`Digitization.basis`, its
-        values or the path of its file), perhaps corrected by hand: the work goes on from there.
-    age, sex
-        Years and ``"F"`` or ``"M"``, where known: limits of ST elevation and of QTc depend on
-        them. They overrule what a record file says.
-    seed
-        Of the Shapley estimates.
     progress
         Called with the name of each stage as it begins.
     so_far
         Called with what is known once the page is read, and again once it is classified.
+    page, classify, explain, classes, neurokit, gain_mm_per_mv, speed_mm_per_s, dpi, sidecar, age, \
+    sex, seed
+        See `ecg4u.options.ReadOptions`.
 
     Raises
     ------
     ECG4UError
         A typed error where the input cannot be read, is no ECG, or is too poor.
     """
+    options = ReadOptions(
+        page,
+        gain_mm_per_mv,
+        speed_mm_per_s,
+        dpi,
+        sidecar,
+        age,
+        sex,
+        classify,
+        explain,
+        None if classes is None else tuple(classes),
+        neurokit,
+        seed,
+    )
+    return read(source, options, classifier=classifier, progress=progress, so_far=so_far)
+
+
+def read(
+    source: ECGSource,
+    options: ReadOptions,
+    *,
+    classifier: Classifier | None = None,
+    progress: Callable[[str], None] | None = None,
+    so_far: Callable[[Analysis], None] | None = None,
+) -> Analysis:
+    """As `analyse`, with its options as one."""
     from ecg4u.sources import load
 
     note = progress or (lambda stage: None)
@@ -221,12 +231,11 @@ def analyse(
         clock = now
 
     digitization = classification = explanation = None
-    _check_patient(age, sex)
     note("read")
-    loaded = load(source, page=page)
+    loaded = load(source, page=options.page)
     lap("read")
     if isinstance(loaded, ECGRecord):
-        if sidecar is not None:
+        if options.sidecar is not None:
             raise UsageError(
                 "A sidecar belongs to a page, and this is a record of signals.",
                 stage="read",
@@ -237,23 +246,17 @@ def analyse(
         from ecg4u.digitize.pipeline import digitize_page
 
         note("digitize")
-        digitization = digitize_page(
-            loaded,
-            gain_mm_per_mv=gain_mm_per_mv,
-            speed_mm_per_s=speed_mm_per_s,
-            dpi=dpi,
-            sidecar=sidecar,
-        )
+        digitization = digitize_page(loaded, options)
         record = replace(digitization.record, warnings=digitization.warnings)
         lap("digitize")
     record = replace(
         record,
-        age=record.age if age is None else age,
-        sex=record.sex if sex is None else sex,
+        age=record.age if options.age is None else options.age,
+        sex=record.sex if options.sex is None else options.sex,
     )
     if digitization is not None:
         tell(Analysis(record, digitization))
-    if classify:
+    if options.classify:
         from ecg4u.model import classify as run_classifier
 
         note("classify")
@@ -262,33 +265,24 @@ def analyse(
         )
         lap("classify")
         tell(Analysis(record, digitization, classification))
-    if explain and classification is not None:
+    if options.explain and classification is not None:
         from ecg4u.explain import explain as run_explanation
 
         note("explain")
         explanation = run_explanation(
             record,
             classification,
-            classes=classes,
+            classes=options.classes,
             classifier=classifier,
-            neurokit=neurokit,
-            seed=seed,
+            neurokit=options.neurokit,
+            seed=options.seed,
         )
         lap("explain")
     warnings = _assumed(record) if digitization is None else digitization.warnings
     return Analysis(record, digitization, classification, explanation, warnings, timings)
 
 
-def _check_patient(age: float | None, sex: str | None) -> None:
-    if sex not in (None, "F", "M"):
-        raise UsageError(f"sex must be F or M, not {sex!r}.", hint="Leave it out if not known.")
-    if age is not None and not 0 <= age <= OLDEST_YEARS:
-        raise UsageError(
-            f"age must lie in 0 to {OLDEST_YEARS} years.", hint="Leave it out if not known."
-        )
-
-
 def _assumed(record: ECGRecord) -> tuple[str, ...]:
     """What a record file, or the page that it was once read from, did not tell."""
     inferred = "; ".join(record.provenance.inferred)
-    return (f"Assumed, not read: {inferred}.",) if inferred else ()
+    return (message("assumed", what=inferred),) if inferred else ()

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
 from ecg4u.errors import ECG4UError, UsageError
+from ecg4u.options import ReadOptions
 from ecg4u.record import CLASSES, LEADS
 
 if TYPE_CHECKING:
@@ -159,24 +160,14 @@ def _seconds_shown(entry: Entry) -> list[float]:
 
 @dataclass(frozen=True)
 class _Task:
-    classify: bool
-    explain: bool
-    classes: tuple[str, ...] | None
-    neurokit: bool
-    seed: int
+    options: ReadOptions
 
-    def __call__(self, path: str) -> Entry:
-        from ecg4u.analysis import analyse
+    def __call__(self, item: tuple[int, str]) -> Entry:
+        from ecg4u.analysis import read
 
+        path = item[1]
         try:
-            found = analyse(
-                path,
-                classify=self.classify,
-                explain=self.explain,
-                classes=self.classes,
-                neurokit=self.neurokit,
-                seed=self.seed,
-            )
+            found = read(path, self.options)
         except ECG4UError as error:
             return Entry(path, None, None, error.code, f"{error.message} {error.hint}".strip())
         grade = None if found.digitization is None else found.digitization.grade
@@ -224,23 +215,20 @@ def analyse_many(
     names = [os.fspath(path) for path in paths]
     limits = WorkerLimits(timeout_s=timeout_s)
     executor: Executor = SerialExecutor(limits) if workers == 1 else PoolExecutor(workers, limits)
-    wanted = None if classes is None else tuple(classes)
-    task = _Task(classify, explain, wanted, neurokit, seed)
+    options = ReadOptions(
+        classify=classify,
+        explain=explain,
+        classes=None if classes is None else tuple(classes),
+        neurokit=neurokit,
+        seed=seed,
+    )
     told = _reporter(progress)
     entries: list[Entry | None] = [None] * len(names)
-    outcomes = executor.run(_Numbered(task), list(enumerate(names)))
+    outcomes = executor.run(_Task(options), list(enumerate(names)))
     for done, (index, entry) in enumerate(_entries(outcomes), start=1):
         entries[index] = entry
         told(done, len(names))
     return Cohort(tuple(entry for entry in entries if entry is not None))
-
-
-@dataclass(frozen=True)
-class _Numbered:
-    task: _Task
-
-    def __call__(self, item: tuple[int, str]) -> Entry:
-        return self.task(item[1])
 
 
 def _entries(outcomes: Iterator[Outcome[tuple[int, str], Entry]]) -> Iterator[tuple[int, Entry]]:

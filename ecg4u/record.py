@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from ecg4u import exchange
 from ecg4u.errors import InvalidRecordError
+from ecg4u.options import OLDEST_YEARS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -43,7 +44,6 @@ MAX_DURATION_S = 4_000.0
 """More than an hour at 500 Hz, which is 200 MB as float64; a longer recording is cut first."""
 MAX_ABS_MV = 10_000.0
 """No amplifier for electrodes on the skin goes beyond 10 V, whatever offset it meets."""
-OLDEST_YEARS = 130
 
 EINTHOVEN: Mapping[str, Mapping[str, float]] = MappingProxyType(
     {

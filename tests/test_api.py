@@ -66,7 +66,7 @@ def test_warnings_of_the_page_stay_with_the_record_and_what_is_made_of_it(
     record: ECGRecord, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read = SimpleNamespace(record=record, warnings=("The gain is assumed.",), grade="fair")
-    monkeypatch.setattr(pipeline, "digitize_page", lambda page, **options: read)
+    monkeypatch.setattr(pipeline, "digitize_page", lambda page, options: read)
     digitized = ecg4u.digitize(np.zeros((80, 90), np.uint8))
     assert digitized.warnings == read.warnings
     assert "1 warning" in repr(digitized)

@@ -7,6 +7,7 @@ import shutil
 import socket
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,12 @@ from click.testing import CliRunner
 from PIL import Image
 
 from ecg4u import analysis
-from ecg4u.analysis import analyse
+from ecg4u.analysis import read
 from ecg4u.cli import COMMANDS, cli
 from ecg4u.errors import UnreadableInputError
 from ecg4u.io.own import is_own_output
 from ecg4u.model.classifier import WEIGHTS
+from ecg4u.options import ReadOptions
 
 DATA = Path(__file__).parents[1] / "data"
 PAGE = DATA / "pages" / "A00347.png"
@@ -244,8 +246,8 @@ def test_results_of_another_page_of_that_name_are_not_overwritten_unasked(tmp_pa
         _signal_base(tmp_path / "a.png", 1, None, ("wfdb",))
 
 
-def _without_reasons(source: Path, **options: Any) -> analysis.Analysis:
-    return analyse(source, **{**options, "explain": False})
+def _without_reasons(source: Path, options: ReadOptions, **more: Any) -> analysis.Analysis:
+    return read(source, replace(options, explain=False), **more)
 
 
 def test_a_classifier_of_ones_own_answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -253,7 +255,7 @@ def test_a_classifier_of_ones_own_answers(tmp_path: Path, monkeypatch: pytest.Mo
     card = json.loads((own / "classifier.json").read_text())
     card["thresholds"]["AF"] = 0.0
     (own / "classifier.json").write_text(json.dumps(card))
-    monkeypatch.setattr(analysis, "analyse", _without_reasons)
+    monkeypatch.setattr(analysis, "read", _without_reasons)
     done = CliRunner().invoke(cli, ["classify", f"{RECORD}.hea", "--weights", str(own), "--json"])
     assert done.exit_code == 0, done.output
     found = {row["name"]: row for row in json.loads(done.stdout)["classification"]["classes"]}

@@ -5,18 +5,23 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from collections.abc import Mapping
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
 
 ROOMS = (
+    "_version",
     "errors",
     "limits",
     "cores",
+    "options",
     "_options",
     "notebook",
     "exchange",
     "record",
+    "messages",
     "compare",
     "paper",
     "io",
@@ -154,3 +159,52 @@ def _inside(path: Path) -> set[str]:
             names = (node.module or "").split(".")[2:3] or [alias.name for alias in node.names]
             found |= set(names)
     return found
+
+
+def _graph(package: Path) -> dict[str, set[str]]:
+    """Which modules of a package import which of its modules, inside functions too."""
+    files = {}
+    for path in sorted(package.rglob("*.py")):
+        parts = path.relative_to(package.parent).with_suffix("").parts
+        files[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    graph = {}
+    for module, path in files.items():
+        names = set()
+        for node in _run(path):
+            if isinstance(node, ast.Import):
+                names |= {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                assert not node.level, f"{path} imports relatively"
+                whole = [f"{node.module}.{alias.name}" for alias in node.names]
+                names |= {name if name in files else name.rpartition(".")[0] for name in whole}
+        graph[module] = names & set(files)
+    return graph
+
+
+def _circle(graph: Mapping[str, set[str]]) -> list[str]:
+    """A circle of imports; empty where there is none."""
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        return list(error.args[1])
+    return []
+
+
+@pytest.mark.parametrize("package", ["ecg4u", "training"])
+def test_no_circle_of_imports(package: str) -> None:
+    graph = _graph(PACKAGE.parent / package)
+    assert len(graph) > 10
+    assert _circle(graph) == []
+
+
+def test_a_circle_hidden_in_a_function_is_found(tmp_path: Path) -> None:
+    package = tmp_path / "made"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    (package / "above.py").write_text("from made.below import fact\n")
+    (package / "below.py").write_text("fact = 1\n\ndef f():\n    from made import above\n")
+    assert _circle(_graph(package)) == ["made.above", "made.below", "made.above"]
+    (package / "below.py").write_text(
+        "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import made.above\n"
+    )
+    assert _circle(_graph(package)) == []

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from ecg4u.messages import message
 from ecg4u.paper.draw import runs
 from ecg4u.record import Provenance
 
@@ -37,7 +38,7 @@ def deidentified(analysis: Analysis, source_sha256: str = "") -> Analysis:
         record = replace(record, age=None)
     if analysis.digitization is None:
         record = replace(record, provenance=Provenance("digital", source_sha256, (LEFT_OUT,)))
-        return replace(analysis, record=record, warnings=(LEFT_OUT,))
+        return replace(analysis, record=record, warnings=(message("origin_left_out"),))
     page = replace(_blanked(analysis.digitization), record=record)
     return replace(analysis, record=record, digitization=page)
 

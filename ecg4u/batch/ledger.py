@@ -16,7 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from ecg4u import __version__
+from ecg4u._version import __version__
 from ecg4u.errors import UsageError
 from ecg4u.io.atomic import output_error
 

@@ -35,6 +35,7 @@ from ecg4u.io import (
 from ecg4u.io.files import read_bytes
 from ecg4u.io.pages import MAX_FILE_BYTES
 from ecg4u.limits import is_out_of_memory, where
+from ecg4u.options import ReadOptions
 
 if TYPE_CHECKING:
     from ecg4u.analysis import Analysis
@@ -141,19 +142,17 @@ class PageTask:
             return {"status": "failed", "code": "internal", "message": where(error), **corrected}
 
     def _analyse(self, source: str | bytes, number: int, given: Given | None) -> Analysis:
-        from ecg4u.analysis import analyse
+        from ecg4u.analysis import read
 
-        options, sidecar = self.options, None
+        sidecar = None
         if given is not None:
             from ecg4u.digitize.sidecar.model import Sidecar
 
             sidecar = Sidecar.from_json(_unchanged(given))
-        return analyse(
+        wanted = self.options
+        return read(
             source,
-            page=number,
-            classify=options.classify,
-            explain=options.explain,
-            sidecar=sidecar,
+            ReadOptions(number, sidecar=sidecar, classify=wanted.classify, explain=wanted.explain),
         )
 
     def _write(self, analysis: Analysis, folder: Path) -> dict[str, str]:

@@ -14,7 +14,7 @@ from typing import Any
 
 import click
 
-from ecg4u import __version__
+from ecg4u._version import __version__
 from ecg4u.errors import ECG4UError
 from ecg4u.limits import is_out_of_memory, too_much_memory, where
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial, wraps
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import click
 
@@ -15,33 +15,37 @@ from ecg4u._options import FiniteRange, limit_options
 from ecg4u.cores import use_all
 from ecg4u.errors import BatchFailuresError, UsageError
 from ecg4u.limits import Limits, supervised, supervised_each
+from ecg4u.options import DPI, GAINS_MM_PER_MV, OLDEST_YEARS, SPEEDS_MM_PER_S, ReadOptions
 
 FORMATS = ("wfdb", "csv", "hdf5", "edf", "dicom")
 _LIMITS = "ecg4u.limits"
 
 
 @dataclass(frozen=True)
-class ReadOptions:
-    """How the inputs are read, and what is known of the page and of the patient."""
+class CommandOptions(ReadOptions):
+    """How the inputs of a command are read, by which network, and how much is said about it."""
 
-    page: int = 1
-    gain: float | None = None
-    speed: float | None = None
-    dpi: float | None = None
-    sidecar: Path | None = None
     quiet: bool = False
-    age: float | None = None
-    sex: Literal["F", "M"] | None = None
     weights: Path | None = None
 
 
 _READ = (
     click.option("--page", default=1, show_default=True, help="Page of a PDF or TIFF."),
-    click.option("--gain", type=FiniteRange(1, 80), help="Gain in mm/mV, if known."),
-    click.option("--speed", type=FiniteRange(5, 200), help="Paper speed in mm/s, if known."),
+    click.option(
+        "--gain",
+        "gain_mm_per_mv",
+        type=FiniteRange(*GAINS_MM_PER_MV),
+        help="Gain in mm/mV, if known.",
+    ),
+    click.option(
+        "--speed",
+        "speed_mm_per_s",
+        type=FiniteRange(*SPEEDS_MM_PER_S),
+        help="Paper speed in mm/s, if known.",
+    ),
     click.option(
         "--dpi",
-        type=FiniteRange(50, 2400),
+        type=FiniteRange(*DPI),
         help="Scan resolution, for a page without a grid or calibration pulse.",
     ),
     click.option(
@@ -53,7 +57,7 @@ _READ = (
 )
 _JUDGED = (
     click.option("--sex", type=click.Choice(["F", "M"]), help="For the limits of ST and QTc."),
-    click.option("--age", type=FiniteRange(0, 130), help="Years; for the limits of ST."),
+    click.option("--age", type=FiniteRange(0, OLDEST_YEARS), help="Years; for the limits of ST."),
     click.option(
         "--weights",
         type=click.Path(path_type=Path),
@@ -63,15 +67,15 @@ _JUDGED = (
 
 
 def read_options(*, patient: bool = False) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Give a command its options for reading as one `ReadOptions` called ``options``."""
+    """Give a command its options for reading as one `CommandOptions` called ``options``."""
     given = (*_READ, *(_JUDGED if patient else ()))
 
     def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(command)
         def gathered(**values: Any) -> Any:
-            names = ReadOptions.__dataclass_fields__
+            names = CommandOptions.__dataclass_fields__
             mine = {name: values.pop(name) for name in list(values) if name in names}
-            return command(options=ReadOptions(**mine), **values)
+            return command(options=CommandOptions(**mine), **values)
 
         decorated: Callable[..., Any] = gathered
         for option in given:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ import click
 from ecg4u.cli import NOTICE, printable, say
 from ecg4u.cli.options import (
     FORMATS,
-    ReadOptions,
+    CommandOptions,
     Target,
     TargetType,
     each,
@@ -59,7 +60,7 @@ def digitize(
     formats: Sequence[str],
     overlay: Path | None,
     as_json: bool,
-    options: ReadOptions,
+    options: CommandOptions,
 ) -> None:
     """Turn pages into signals; prints the files written.
 
@@ -78,7 +79,7 @@ def digitize(
 
     def one(source: Path) -> None:
         base = _signal_base(source, options.page, out, formats)
-        analysis = _analyse(source, options, classify=False, explain=False)
+        analysis = _analyse(source, replace(options, classify=False, explain=False))
         written = _write_signals(analysis, base, formats, options)
         written += _write_overlay(analysis, overlay)
         if not options.quiet:
@@ -99,7 +100,9 @@ def digitize(
 @json_option
 @read_options(patient=True)
 @limited_each
-def classify(sources: tuple[str, ...], labels: bool, as_json: bool, options: ReadOptions) -> None:
+def classify(
+    sources: tuple[str, ...], labels: bool, as_json: bool, options: CommandOptions
+) -> None:
     """What is found on pages or records: urgent findings first, then the nine classes."""
     if labels:
         each([Path(sources[0])], lambda _: _print_figures(sources, as_json, options.weights))
@@ -136,7 +139,7 @@ def _print_figures(sources: tuple[str, ...], as_json: bool, weights: Path | None
 @json_option
 @read_options(patient=True)
 @limited_each
-def explain(sources: tuple[str, ...], as_json: bool, options: ReadOptions) -> None:
+def explain(sources: tuple[str, ...], as_json: bool, options: CommandOptions) -> None:
     """The reading of pages or records in words, with the numbers behind it."""
 
     def words(analysis: Analysis) -> None:
@@ -174,7 +177,7 @@ def report(
     pdf: bool,
     dicom: bool,
     as_json: bool,
-    options: ReadOptions,
+    options: CommandOptions,
 ) -> None:
     """Signals, result.json and report.html; prints the summary."""
     files = expanded(sources)
@@ -186,7 +189,7 @@ def report(
         folder = out if len(files) == 1 else out / source.stem
         analysis = _analyse(source, options)
         written = write(analysis, folder, formats, fhir=fhir, pdf=pdf, dicom=dicom)
-        written += _leave_sidecar(analysis, folder / "signals", options.sidecar)
+        written += _leave_sidecar(analysis, folder / "signals", options)
         for path in written:
             click.echo(str(path), err=True)
         if as_json:
@@ -200,7 +203,7 @@ def report(
 def _answer(
     sources: tuple[str, ...],
     as_json: bool,
-    options: ReadOptions,
+    options: CommandOptions,
     words: Callable[[Analysis], None],
 ) -> None:
     files = expanded(sources)
@@ -221,28 +224,13 @@ def _answer(
         click.echo(NOTICE, err=True)
 
 
-def _analyse(
-    source: Path, options: ReadOptions, *, classify: bool = True, explain: bool = True
-) -> Analysis:
-    from ecg4u.analysis import analyse
+def _analyse(source: Path, options: CommandOptions) -> Analysis:
+    from ecg4u.analysis import read
 
-    found = None
-    if options.sidecar is not None:
-        from ecg4u.digitize.sidecar.model import Sidecar
-
-        found = Sidecar.from_json(options.sidecar)
-    analysis = analyse(
+    analysis = read(
         source,
-        page=options.page,
-        gain_mm_per_mv=options.gain,
-        speed_mm_per_s=options.speed,
-        dpi=options.dpi,
-        sidecar=found,
-        classify=classify,
-        explain=explain,
-        age=options.age,
-        sex=options.sex,
-        classifier=_classifier(options.weights) if classify else None,
+        options,
+        classifier=_classifier(options.weights) if options.classify else None,
         progress=_load_ahead,
     )
     if options.quiet:
@@ -324,7 +312,7 @@ def _is_read_from(source: Path, base: Path) -> bool:
 
 
 def _write_signals(
-    analysis: Analysis, base: Path, formats: Sequence[str], options: ReadOptions
+    analysis: Analysis, base: Path, formats: Sequence[str], options: CommandOptions
 ) -> list[Path]:
     from ecg4u.io import write_record
 
@@ -333,7 +321,7 @@ def _write_signals(
         for format_ in dict.fromkeys(formats)
         for path in write_record(analysis.record, base, format=format_)
     ]
-    return written + _leave_sidecar(analysis, written[0].with_suffix(""), options.sidecar)
+    return written + _leave_sidecar(analysis, written[0].with_suffix(""), options)
 
 
 def _write_overlay(analysis: Analysis, overlay: Path | None) -> list[Path]:
@@ -350,7 +338,7 @@ def _write_overlay(analysis: Analysis, overlay: Path | None) -> list[Path]:
     return [write_atomically(overlay, marked_png(overlay_png(analysis.digitization)))]
 
 
-def _leave_sidecar(analysis: Analysis, base: Path, given: Path | None) -> list[Path]:
+def _leave_sidecar(analysis: Analysis, base: Path, options: CommandOptions) -> list[Path]:
     """Write ``base``.page.json, unless a person's corrections are there that were not given."""
     if analysis.digitization is None or analysis.digitization.basis is None:
         return []
@@ -358,7 +346,7 @@ def _leave_sidecar(analysis: Analysis, base: Path, given: Path | None) -> list[P
     from ecg4u.io import write_atomically
 
     path = sidecar_path(base)
-    if given is None and path.exists():
+    if options.sidecar is None and path.exists():
         try:
             kept = Sidecar.from_json(path).corrections != ()
         except SidecarError:

@@ -8,12 +8,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from pathlib import Path
-
     from ecg4u.digitize.result import Digitization as Digitization
     from ecg4u.digitize.sidecar.model import Sidecar as Sidecar
     from ecg4u.io import PageSource
+    from ecg4u.options import SidecarSource
     from ecg4u.record import ECGRecord
 
 __all__ = ["Digitization", "Sidecar", "digitize", "digitize_page"]
@@ -26,7 +24,7 @@ def digitize(
     gain_mm_per_mv: float | None = None,
     speed_mm_per_s: float | None = None,
     dpi: float | None = None,
-    sidecar: Sidecar | Mapping[str, Any] | str | Path | None = None,
+    sidecar: SidecarSource | None = None,
 ) -> ECGRecord:
     """Read a page of ECG paper.
 
@@ -75,19 +73,15 @@ def digitize_page(
     gain_mm_per_mv: float | None = None,
     speed_mm_per_s: float | None = None,
     dpi: float | None = None,
-    sidecar: Sidecar | Mapping[str, Any] | str | Path | None = None,
+    sidecar: SidecarSource | None = None,
 ) -> Digitization:
     """As `digitize`, with what each stage found: layout, labels, calibration, traces, grade."""
     from ecg4u.digitize import pipeline
     from ecg4u.io import as_page
+    from ecg4u.options import ReadOptions
 
-    return pipeline.digitize_page(
-        as_page(source, page=page),
-        gain_mm_per_mv=gain_mm_per_mv,
-        speed_mm_per_s=speed_mm_per_s,
-        dpi=dpi,
-        sidecar=sidecar,
-    )
+    options = ReadOptions(page, gain_mm_per_mv, speed_mm_per_s, dpi, sidecar)
+    return pipeline.digitize_page(as_page(source, page=page), options)
 
 
 def __getattr__(name: str) -> Any:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ecg4u.digitize.signals.quality import einthoven_residuals, worst
 from ecg4u.digitize.types import told
+from ecg4u.messages import as_data
 
 if TYPE_CHECKING:
     from ecg4u.digitize.result import Digitization
@@ -79,6 +80,7 @@ def describe(result: Digitization) -> dict[str, Any]:
         "grade_reasons": list(result.grade_reasons),
         "corrections": list(result.corrections),
         "warnings": list(result.warnings),
+        "messages": as_data(result.warnings),
     }
 
 

@@ -33,6 +33,7 @@ from ecg4u.digitize.text.printed import read_printed_scale
 from ecg4u.digitize.types import Calibration, FloatArray, Label, Layout
 from ecg4u.errors import NotAnECGError, PoorQualityError
 from ecg4u.io import Page
+from ecg4u.messages import message
 from ecg4u.record import DEFAULT_FS_HZ
 
 Floats = npt.NDArray[np.float64]
@@ -60,6 +61,11 @@ READINGS = 3
 SAME = 0.01
 """How far height and width may differ to be averaged; printed pulses are up to 2 % off in width."""
 NEAR_MM = 12.0
+OF_PRINT = (
+    "printed_gain_not_given", "printed_gain_not_pulse", "printed_speed_not_given",
+    "chest_gain_printed",
+)  # fmt: skip
+"""Messages on what the page prints: they hold whatever else gives the scale."""
 """How far around a pulse there is paper."""
 LONGEST_MM = 450.0
 """Page beyond which settings are taken only if they are printed or given."""
@@ -337,7 +343,7 @@ def calibrated(calibration: Calibration, scale: PulseScale) -> Calibration:
         speed_mm_per_s=speed,
         gain_from=calibration.gain_from if calibration.gain_from == "user" else "pulse",
         speed_from=calibration.speed_from if scale.stated else "pulse",
-        warnings=tuple(w for w in calibration.warnings if w.startswith("The page prints")),
+        warnings=tuple(w for w in calibration.warnings if w.code in OF_PRINT),
     )
 
 
@@ -402,4 +408,4 @@ def length_doubts(scale: PulseScale, layout: Layout, speed_px_per_s: float) -> t
             stage="grid",
             hint=HINT,
         )
-    return (f"By the calibration pulses the rows last {seconds:.1f} s, not the usual 10 s.",)
+    return (message("pulse_rows_unusual", seconds=seconds),)

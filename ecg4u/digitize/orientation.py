@@ -16,6 +16,7 @@ from ecg4u.digitize.text.names import page_darkness, read_labels, sure_names
 from ecg4u.digitize.types import Label
 from ecg4u.errors import PoorQualityError
 from ecg4u.io import Page
+from ecg4u.options import NOTHING_KNOWN, ReadOptions
 
 PLAINLY_UPRIGHT = 7
 """Names from which no other turn is tried; of the development pages' other turns the best has 6."""
@@ -28,7 +29,7 @@ CELL_MM = 5.0
 
 
 def read_upright(
-    page: Page, rectified: RectifiedPage, *, dpi: float | None = None
+    page: Page, rectified: RectifiedPage, options: ReadOptions = NOTHING_KNOWN
 ) -> tuple[RectifiedPage, tuple[Label, ...]]:
     """The rectified page turned upright, and the lead names on it.
 
@@ -49,7 +50,7 @@ def read_upright(
         if found >= max(FEWEST, most + (CLEARLY_MORE if best == 0 else 1)):
             best, most = k, found
     if best:
-        upright = rectify_turned(page, best, dpi=dpi)
+        upright = rectify_turned(page, best, options)
         return upright, read_labels(upright)
     if most < FEWEST and _rows_run_down(rectified):
         raise PoorQualityError(
@@ -61,22 +62,20 @@ def read_upright(
 
 
 def rectified_again(
-    page: Page, rectified: RectifiedPage, reading: int, *, dpi: float | None = None
+    page: Page, rectified: RectifiedPage, reading: int, options: ReadOptions
 ) -> RectifiedPage:
     """A page the same side up as before, its grid's lines read as of another scale."""
     k = round(-rectified.grid.turned_deg / 90.0) % 4
-    return rectify_turned(page, k, reading, dpi=dpi)
+    return rectify_turned(page, k, options, reading)
 
 
-def rectify_turned(
-    page: Page, k: int, reading: int = 0, *, dpi: float | None = None
-) -> RectifiedPage:
+def rectify_turned(page: Page, k: int, options: ReadOptions, reading: int = 0) -> RectifiedPage:
     """A page rectified from its picture turned by k * 90 degrees clockwise.
 
     Its nodes are places of the picture as it was given. ``reading`` is that of its grid's scales.
     """
     turned = replace(page, image=np.ascontiguousarray(np.rot90(page.image, -k)))
-    found = rectify(turned, reading=reading, dpi=dpi)
+    found = rectify(turned, options, reading=reading)
     right, bottom = page.image.shape[1] - 1.0, page.image.shape[0] - 1.0
     x, y = found.nodes[..., 0], found.nodes[..., 1]
     places = {0: (x, y), 1: (y, bottom - x), 2: (right - x, bottom - y), 3: (right - y, x)}

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -32,8 +30,9 @@ from ecg4u.digitize.scale.calibration import (
     with_chest_gain,
 )
 from ecg4u.digitize.scale.decision import Shown, decide_scale
+from ecg4u.digitize.sidecar.content import Corner
 from ecg4u.digitize.sidecar.corrections import carried
-from ecg4u.digitize.sidecar.model import Corner, Sidecar
+from ecg4u.digitize.sidecar.model import Sidecar
 from ecg4u.digitize.signals.physiology import rename_strips, upright
 from ecg4u.digitize.signals.signal import (
     SegmentSignal,
@@ -45,17 +44,15 @@ from ecg4u.digitize.text.label_search import search_labels
 from ecg4u.digitize.text.names import read_labels
 from ecg4u.digitize.text.printed import PrintedScale, read_printed_scale
 from ecg4u.digitize.types import Calibration, InkMap, Label, Layout
-from ecg4u.errors import NotAnECGError, PoorQualityError, UsageError
+from ecg4u.errors import NotAnECGError, PoorQualityError
 from ecg4u.io import Page
+from ecg4u.options import NOTHING_KNOWN, ReadOptions
 from ecg4u.record import Doubtful
 
 MIN_ROW_MM = 35.0
 EDGE_MM = 0.8
 MIN_SIDE_PX = 64
 """No four rows of an ECG can be told apart in less."""
-GAIN_RANGE_MM_PER_MV = (1.0, 80.0)
-SPEED_RANGE_MM_PER_S = (5.0, 200.0)
-DPI_RANGE = (50.0, 2400.0)
 SURE_LABEL = 0.6
 WELL_EXPLAINED = 10.0
 """Log odds of an arrangement below which others are looked for; where names are read they are
@@ -87,15 +84,15 @@ class _Looked:
     paths: tuple[RowPath, ...]
     pulses: tuple[Pulse, ...]
 
-    def shown(self, gain_mm_per_mv: float | None, speed_mm_per_s: float | None) -> Shown:
+    def shown(self, options: ReadOptions) -> Shown:
         """What it tells of the scale."""
         per_mm = self.rectified.px_per_mm
         spans = signal_span(self.paths, self.pulses)
         return Shown(
             row_mm=float(np.median([x1 - x0 for x0, x1 in spans])) / per_mm,
             pulses_mm=[(p.height_mm(per_mm), p.width_mm(per_mm)) for p in self.pulses],
-            speed_mm_per_s=speed_mm_per_s or self.printed.speed_mm_per_s,
-            gain_mm_per_mv=gain_mm_per_mv or self.printed.gain_mm_per_mv,
+            speed_mm_per_s=options.speed_mm_per_s or self.printed.speed_mm_per_s,
+            gain_mm_per_mv=options.gain_mm_per_mv or self.printed.gain_mm_per_mv,
             beats=beats_of([path.centre for path in self.paths], per_mm),
         )
 
@@ -113,32 +110,11 @@ class _Arranged:
         return bool(layout.doubts) or not layout.shows_all or layout.log_odds < WELL_EXPLAINED
 
 
-def digitize_page(
-    page: Page,
-    *,
-    gain_mm_per_mv: float | None = None,
-    speed_mm_per_s: float | None = None,
-    dpi: float | None = None,
-    sidecar: Sidecar | Mapping[str, Any] | str | Path | None = None,
-) -> Digitization:
-    """Digitize one page.
-
-    Parameters
-    ----------
-    page : Page
-        As `ecg4u.io.read_page` gives it.
-    gain_mm_per_mv, speed_mm_per_s : float or None
-        What is printed on the page, where the user knows it; None to find out or assume.
-    dpi : float or None
-        Resolution of the picture, for pages on which no grid can be found; without it, the
-        calibration pulses of such a page tell its scale, if they do so for certain.
-    sidecar : Sidecar, its values, the path of its file, or None
-        What an earlier reading of this page found, perhaps corrected: the work goes on from there.
+def digitize_page(page: Page, options: ReadOptions = NOTHING_KNOWN) -> Digitization:
+    """Digitize one page, as `ecg4u.io.read_page` gives it.
 
     Raises
     ------
-    UsageError
-        A gain, speed or resolution that no page has.
     NotAnECGError
         No ECG grid, nor calibration pulses in its place; or no traces.
     PoorQualityError
@@ -146,18 +122,15 @@ def digitize_page(
     SidecarError
         The sidecar is of another page, or leaves no lead.
     """
-    _check_given("gain", gain_mm_per_mv, "mm/mV", GAIN_RANGE_MM_PER_MV)
-    _check_given("paper speed", speed_mm_per_s, "mm/s", SPEED_RANGE_MM_PER_S)
-    _check_given("resolution", dpi, "dpi", DPI_RANGE)
     _check_size(page)
     clock = _Clock()
     labels: Sequence[Label] = ()
-    if sidecar is None:
-        rectified, labels, found = _read(page, clock, gain_mm_per_mv, speed_mm_per_s, dpi=dpi)
+    if options.sidecar is None:
+        rectified, labels, found = _read(page, clock, options)
     else:
-        given = Sidecar.of(sidecar)
+        given = Sidecar.of(options.sidecar)
         given.check_page(page)
-        found = given.corrected(gain=gain_mm_per_mv, speed=speed_mm_per_s)
+        found = given.corrected(gain=options.gain_mm_per_mv, speed=options.speed_mm_per_s)
         if found.corners_moved:
             rectified, labels, found = _read_again(page, clock, found)
         else:
@@ -166,16 +139,6 @@ def digitize_page(
     with clock.stage("record"):
         result = restored(page, rectified, found, labels=labels)
     return replace(result, timings_s=clock.seconds)
-
-
-def _check_given(what: str, value: float | None, unit: str, limits: tuple[float, float]) -> None:
-    low, high = limits
-    if value is not None and not low <= value <= high:
-        raise UsageError(
-            f"The {what} must lie in {low:g} to {high:g} {unit}, not {value:g}.",
-            stage="digitize",
-            hint="Leave it out to have it read from the page.",
-        )
 
 
 def _check_size(page: Page) -> None:
@@ -191,42 +154,35 @@ def _check_size(page: Page) -> None:
 def _read(
     page: Page,
     clock: _Clock,
-    gain_mm_per_mv: float | None = None,
-    speed_mm_per_s: float | None = None,
+    options: ReadOptions,
     corners: Sequence[Corner] = (),
-    dpi: float | None = None,
 ) -> tuple[RectifiedPage, Sequence[Label], Sidecar]:
     """Every stage from the picture to measured pieces of leads."""
     with clock.stage("rectify"):
-        if corners:
-            rectified = rectified_within(page, corners)
-        else:
-            rectified = rectify(
-                page, dpi=dpi, gain_mm_per_mv=gain_mm_per_mv, speed_mm_per_s=speed_mm_per_s
-            )
+        rectified = rectified_within(page, corners) if corners else rectify(page, options)
     pulse_scale = rectified.grid.pulse
     with clock.stage("labels"):
         if corners or pulse_scale is not None:
             labels = read_labels(rectified)
         else:
-            rectified, labels = read_upright(page, rectified, dpi=dpi)
+            rectified, labels = read_upright(page, rectified, options)
         refuse_two_ecgs(labels, rectified.px_per_mm)
     found = _looked(rectified, labels, clock)
-    decided = decide_scale(found.shown(gain_mm_per_mv, speed_mm_per_s), rectified.rivals)
+    decided = decide_scale(found.shown(options), rectified.rivals)
     if decided.rival is not None:
         with clock.stage("rectify"):
-            rectified = rectified_again(page, rectified, decided.rival.reading, dpi=dpi)
+            rectified = rectified_again(page, rectified, decided.rival.reading, options)
         with clock.stage("labels"):
             labels = read_labels(rectified)
         found = _looked(rectified, labels, clock)
     scale_doubts = decided.doubts or grid_doubts(rectified.grid)
     sure = rectified.grid.confidence * decided.probability
     rectified = replace(rectified, grid=replace(rectified.grid, confidence=sure))
-    arranged = _arranged(found, clock, gain_mm_per_mv, speed_mm_per_s)
+    arranged = _arranged(found, clock, options)
     if arranged.open_questions:
         other = _by_column(found, arranged.layout, clock)
         if other is not None:
-            again = _arranged(other, clock, gain_mm_per_mv, speed_mm_per_s)
+            again = _arranged(other, clock, options)
             more = ROW_EXPLAINED * (len(other.paths) - len(found.paths))
             if again.layout.log_odds + more > arranged.layout.log_odds:
                 found, arranged = other, again
@@ -235,7 +191,7 @@ def _read(
         if longer is not None:
             rectified, labels = lengthened(page, rectified, labels, longer)
             found = _looked(rectified, labels, clock)
-            arranged = _arranged(found, clock, gain_mm_per_mv, speed_mm_per_s)
+            arranged = _arranged(found, clock, options)
     paths, pulses = found.paths, found.pulses
     calibration, labels, layout = arranged.calibration, arranged.labels, arranged.layout
     with clock.stage("signals"):
@@ -280,22 +236,17 @@ def _by_column(found: _Looked, layout: Layout, clock: _Clock) -> _Looked | None:
     return replace(found, paths=paths, pulses=_pulses(found.ink, paths, px_per_mm))
 
 
-def _arranged(
-    found: _Looked,
-    clock: _Clock,
-    gain_mm_per_mv: float | None,
-    speed_mm_per_s: float | None,
-) -> _Arranged:
+def _arranged(found: _Looked, clock: _Clock, options: ReadOptions) -> _Arranged:
     """The scale of a page's signals and which lead stands where."""
     px_per_mm, paths, pulses = found.rectified.px_per_mm, found.paths, found.pulses
     pulse_scale = found.rectified.grid.pulse
     with clock.stage("layout"):
-        shown = found.shown(None, None)
+        shown = found.shown(NOTHING_KNOWN)
         calibration = calibrate(
             pulses,
             px_per_mm,
-            gain_mm_per_mv=gain_mm_per_mv,
-            speed_mm_per_s=speed_mm_per_s,
+            gain_mm_per_mv=options.gain_mm_per_mv,
+            speed_mm_per_s=options.speed_mm_per_s,
             printed=found.printed,
             row_mm=shown.row_mm,
             beats=shown.beats,
@@ -342,7 +293,7 @@ def _read_again(
     """The page read from the corners that a person gave, with that person's other corrections."""
     now, found = old.calibration, old.found_calibration
     speed = now.speed_mm_per_s if now.speed_mm_per_s != found.speed_mm_per_s else None
-    rectified, labels, new = _read(page, clock, None, speed, old.corners)
+    rectified, labels, new = _read(page, clock, ReadOptions(speed_mm_per_s=speed), old.corners)
     new = replace(new, corners=old.corners, found_corners=old.corners)
     return rectified, labels, carried(old, new)
 

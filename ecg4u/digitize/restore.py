@@ -19,7 +19,8 @@ from ecg4u.digitize.page.sheet import warp_image
 from ecg4u.digitize.page.warp import apply_homography
 from ecg4u.digitize.rectify import rectify
 from ecg4u.digitize.result import Digitization
-from ecg4u.digitize.sidecar.model import GAP, STAGE, Corner, Note, Piece, Sidecar
+from ecg4u.digitize.sidecar.content import GAP, STAGE, Corner, Note, Piece
+from ecg4u.digitize.sidecar.model import Sidecar
 from ecg4u.digitize.sidecar.redraw import hand_drawn, measured, zero_of
 from ecg4u.digitize.signals.einthoven import reconciled
 from ecg4u.digitize.signals.physiology import check_physiology
@@ -34,6 +35,7 @@ from ecg4u.digitize.signals.signal import SegmentSignal, assemble
 from ecg4u.digitize.types import Calibration, Grade, Label, Layout, RowSegment, Trace
 from ecg4u.errors import SidecarError
 from ecg4u.io import Page
+from ecg4u.messages import message
 from ecg4u.record import (
     DEFAULT_FS_HZ,
     DOUBTFUL,
@@ -47,7 +49,6 @@ from ecg4u.record import (
 Floats = npt.NDArray[np.float64]
 
 MAX_DURATION_S = 120.0
-HAND = "Corrected by hand: "
 
 
 def observed(
@@ -69,7 +70,7 @@ def observed(
     scale = rectified.grid.pulse
     notes = [] if scale is None else [Note("pulses", scale.warning)]
     notes += [Note("layout", text) for text in layout.warnings]
-    notes += [Note(_about(text), text) for text in calibration.warnings]
+    notes += [Note(text.kind.about, text) for text in calibration.warnings]
     notes += [Note(about, text) for about, texts in doubts.items() for text in texts]
     return Sidecar(
         page_sha256=page.sha256,
@@ -87,11 +88,6 @@ def observed(
         pieces=tuple(pieces),
         notes=tuple(notes),
     )
-
-
-def _about(text: str) -> str:
-    """Whether a warning of the calibration is about the speed or the gain."""
-    return "speed" if "mm/s" in text else "gain"
 
 
 def page_corners(rectified: RectifiedPage, page: Page) -> tuple[Corner, ...]:
@@ -211,7 +207,7 @@ def restored(
     doubtful = tuple(kind for kind in DOUBTFUL if kind in about)
     signal = _agreeing(signal, sidecar)
     texts = (
-        *((HAND + "; ".join(corrections) + ".",) if corrections else ()),
+        *((message("corrected_by_hand", what="; ".join(corrections)),) if corrections else ()),
         *(note.text for note in standing),
         *_missing(signal),
         *check_hidden_waves(parts),
@@ -367,7 +363,7 @@ def _trace(piece: Piece, part: SegmentSignal, sidecar: Sidecar) -> Trace:
 def _missing(signal: Floats) -> tuple[str, ...]:
     """A warning that names the leads of which nothing was found."""
     empty = [lead for lead, n in zip(LEADS, np.isfinite(signal).sum(axis=0), strict=True) if n == 0]
-    return (f"Nothing was found of {', '.join(empty)}.",) if empty else ()
+    return (message("leads_missing", leads=empty),) if empty else ()
 
 
 def _inferred(calibration: Calibration, segments: Sequence[RowSegment]) -> tuple[str, ...]:

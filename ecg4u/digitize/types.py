@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from ecg4u.messages import Message
 from ecg4u.record import CHEST_LEADS, LEADS
 
 Grade = Literal["good", "fair", "poor", "missing"]
@@ -129,7 +130,7 @@ class Calibration:
     speed_from: str = "assumed"
     pulse_height_mm: float | None = None
     pulse_width_mm: float | None = None
-    warnings: tuple[str, ...] = ()
+    warnings: tuple[Message, ...] = ()
     chest_gain_mm_per_mv: float | None = None
     chest_gain_from: str | None = None
     doubts: tuple[str, ...] = ()

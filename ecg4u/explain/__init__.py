@@ -51,7 +51,8 @@ def measure_features(record: ECGRecord, *, neurokit: bool = False) -> Features:
 
     With ``neurokit`` NeuroKit2's features stand beside ours; importing it takes a few seconds.
     """
-    from ecg4u.explain.measure import features, measure_record
+    from ecg4u.explain.features import features
+    from ecg4u.explain.measure import measure_record
 
     seen = measure_record(record)
     return _with_neurokit(features(seen), seen) if neurokit else features(seen)
@@ -116,8 +117,8 @@ def explain(
     from ecg4u.explain.contrast import contrasts
     from ecg4u.explain.criteria import Patient, evaluate
     from ecg4u.explain.edits import Subject, as_usual
+    from ecg4u.explain.features import features as features_of
     from ecg4u.explain.findings import measured_findings
-    from ecg4u.explain.measure import features as features_of
     from ecg4u.explain.measure import measure_record
     from ecg4u.explain.places import Places
     from ecg4u.explain.reading import read, refused

@@ -421,6 +421,12 @@ def as_attribution(
 
 
 def _agreement(a: FloatArray, b: FloatArray) -> float | None:
-    from ecg4u.explain.faithfulness import rank_correlation
-
     return rank_correlation(a, b) if len(a) > 2 else None
+
+
+def rank_correlation(a: FloatArray, b: FloatArray) -> float:
+    """Spearman's rank correlation; 0 where one side is constant."""
+    ranks = [np.argsort(np.argsort(v, kind="stable"), kind="stable").astype(float) for v in (a, b)]
+    if np.ptp(a) == 0 or np.ptp(b) == 0:
+        return 0.0
+    return float(np.corrcoef(ranks[0], ranks[1])[0, 1])

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ecg4u.explain.attribution import EPISODIC
 from ecg4u.explain.conflicts import blind
-from ecg4u.explain.criteria import NEAR, OF_PATIENT, decision, parts_of
+from ecg4u.explain.criteria import decision, parts_of, undecided
 from ecg4u.explain.places import Places
 from ecg4u.explain.result import (
     Attribution,
@@ -17,6 +17,7 @@ from ecg4u.explain.result import (
     Player,
     Sentence,
 )
+from ecg4u.explain.summary import LIKELY
 from ecg4u.explain.titles import CLASSES as CLASS_TITLES
 from ecg4u.explain.titles import capital, inside, listed, percent
 
@@ -27,8 +28,6 @@ LEAST_SHARE = 0.1
 """Log-odds that a lead, wave or beat must add to be named."""
 BESIDE = 0.25
 """The second is named beside the first if it adds this share of what the first does."""
-LIKELY = 0.5
-"""Below this probability a class that reaches its threshold is only possible."""
 
 
 def conclusion(
@@ -95,20 +94,6 @@ def _opinion(classification: Classification, agreed: set[str]) -> Iterator[Sente
         )
         if rows:
             yield Sentence("Conclusion", text.format(names))
-
-
-def undecided(criteria: tuple[CriterionResult, ...]) -> dict[str, CriterionResult]:
-    """Classes left undecided by a value close to its limit or by an unknown age or sex, and it."""
-    found: dict[str, CriterionResult] = {}
-    for decides in (c for c in criteria if c.decides and c.outcome == "cannot tell"):
-        near = [
-            c
-            for c in parts_of(criteria, decides.class_name)
-            if c.outcome == "cannot tell" and (NEAR in c.numbers or OF_PATIENT in c.numbers)
-        ]
-        if near:
-            found[decides.class_name] = near[0]
-    return found
 
 
 def left_open(criteria: tuple[CriterionResult, ...]) -> Iterator[Sentence]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from ecg4u.explain.criteria import decision, parts_of
 from ecg4u.explain.result import CriterionResult
-from ecg4u.explain.summary import reliability
+from ecg4u.explain.summary import LIKELY, reliability
 from ecg4u.explain.titles import CLASSES as CLASS_TITLES
 from ecg4u.explain.titles import capital, inside, listed, percent
 
@@ -35,7 +35,7 @@ def conflicts(
     for result in classification.results:
         rows, decides = parts_of(criteria, result.name), decision(criteria, result.name)
         title = CLASS_TITLES[result.name]
-        if result.positive and result.probability >= 0.5 and decides.outcome == "not met":
+        if result.positive and result.probability >= LIKELY and decides.outcome == "not met":
             failed = [c for c in rows if c.outcome == "not met"]
             why = "; ".join(f"{inside(c.name)}: {c.numbers}" for c in failed) or decides.numbers
             out.append(f"{capital(title)}: found by the network, not by the measurements ({why}).")

@@ -21,6 +21,7 @@ from ecg4u.explain.result import (
     Features,
     Margin,
     Outcome,
+    UndecidedBy,
 )
 from ecg4u.record import CLASSES, LEADS
 
@@ -44,10 +45,10 @@ EXACT = frozenset({"rate"})
 
 They are compared as they are shown, in whole numbers: 100.4 per minute is not above 100.
 """
-NEAR = "within measurement error of"
-"""Stands in the numbers of a criterion whose value is too close to its limit to decide."""
-OF_PATIENT = "the limit depends on age and sex"
-NEAR_ST = f"{NEAR} the limit"
+WHY_UNDECIDED: Mapping[UndecidedBy, str] = {
+    "measurement error": "within measurement error of the limit",
+    "age or sex": "the limit depends on age and sex",
+}
 TERMINAL_MV = 0.05
 """Late forces weaker than this have no direction."""
 AGAINST_R_PRIME = frozenset({"V1", "V2", "V3"})
@@ -81,6 +82,7 @@ class Finding:
     numbers: str
     evidence: tuple[Evidence, ...] = ()
     margin: Margin | None = None
+    undecided_by: UndecidedBy | None = None
 
 
 Rule = Callable[[Features, Patient, Places], Finding]
@@ -131,8 +133,8 @@ def compare(name: str, sign: str, limit: float, *, first: str = "", last: str = 
         margin = Margin(label, feature.value, limit, feature.unit, digits, sd)
         if abs(feature.value - limit) < BORDERLINE_SD * sd:
             unit = "°" if feature.unit == "deg" else f" {feature.unit}"
-            numbers += f": {NEAR} {limit:.{digits}f}{unit}"
-            return Finding("cannot tell", numbers, seen, margin)
+            numbers += f": within measurement error of {limit:.{digits}f}{unit}"
+            return Finding("cannot tell", numbers, seen, margin, "measurement error")
         return Finding("met" if met else "not met", numbers, seen, margin)
 
     return rule
@@ -314,13 +316,13 @@ def _elevation(features: Features, patient: Patient, places: Places) -> Finding:
         low, high = st_limits(lead, patient)
         return 2 if level >= high + ST_BORDER_MV else 1 if level >= low - ST_BORDER_MV else 0
 
-    def unsure(leads: list[str]) -> str:
+    def unsure(leads: list[str]) -> UndecidedBy:
         of_patient = any(
             st_limits(x, patient)[0] - ST_BORDER_MV <= (features.lead_value(x, "j") or 0.0)
             and st_limits(x, patient)[0] < st_limits(x, patient)[1]
             for x in leads
         )
-        return OF_PATIENT if of_patient else NEAR_ST
+        return "age or sex" if of_patient else "measurement error"
 
     def beyond(lead: str) -> tuple[float, float]:
         return features.lead_value(lead, "j") or 0.0, st_limits(lead, patient)[1]
@@ -343,7 +345,7 @@ def _depression(features: Features, patient: Patient, places: Places) -> Finding
         j, later = (features.lead_value(lead, name) or 0.0 for name in ("j", "st60"))
         return max(j, later), ST_DEPRESSION_MV
 
-    return _pairs(features, places, state, "st60", lambda leads: NEAR_ST, beyond)
+    return _pairs(features, places, state, "st60", lambda leads: "measurement error", beyond)
 
 
 def _corrected_qt(features: Features, patient: Patient, places: Places) -> Finding:
@@ -359,7 +361,12 @@ def _corrected_qt(features: Features, patient: Patient, places: Places) -> Findi
     )
     if bazett.outcome == fridericia.outcome:
         return bazett
-    return replace(bazett, outcome="cannot tell", numbers=f"{bazett.numbers}, {fridericia.numbers}")
+    return replace(
+        bazett,
+        outcome="cannot tell",
+        numbers=f"{bazett.numbers}, {fridericia.numbers}",
+        undecided_by=bazett.undecided_by or fridericia.undecided_by,
+    )
 
 
 def _upright_t(features: Features, patient: Patient, places: Places) -> Finding:
@@ -399,7 +406,7 @@ def _pairs(
     places: Places,
     state: Callable[[str], int | None],
     level: str,
-    unsure: Callable[[list[str]], str],
+    unsure: Callable[[list[str]], UndecidedBy],
     beyond: Callable[[str], tuple[float, float]],
 ) -> Finding:
     """Two contiguous leads: both surely (2), perhaps (1), or not (0) beyond the limit.
@@ -426,7 +433,9 @@ def _pairs(
     numbers = ", ".join(_level_in_words(features, x, level) for x in shown)
     seen = tuple(p for x in shown for p in places.wave(x, "QRS off", "T off"))
     if best == 1:
-        return Finding("cannot tell", f"{numbers}: {unsure(hits)}", seen)
+        reason = unsure(hits)
+        numbers = f"{numbers}: {WHY_UNDECIDED[reason]}"
+        return Finding("cannot tell", numbers, seen, undecided_by=reason)
     if best < 1:
         return Finding("not met", numbers, seen)
     a, b = max(
@@ -514,6 +523,20 @@ def decision(results: tuple[CriterionResult, ...], class_name: str) -> Criterion
     return next(r for r in results if r.class_name == class_name and r.decides)
 
 
+def undecided(criteria: tuple[CriterionResult, ...]) -> dict[str, CriterionResult]:
+    """Classes left undecided by a value close to its limit or by an unknown age or sex, and it."""
+    found: dict[str, CriterionResult] = {}
+    for decides in (c for c in criteria if c.decides and c.outcome == "cannot tell"):
+        near = [
+            c
+            for c in parts_of(criteria, decides.class_name)
+            if c.outcome == "cannot tell" and c.undecided_by is not None
+        ]
+        if near:
+            found[decides.class_name] = near[0]
+    return found
+
+
 def evaluate(features: Features, patient: Patient, places: Places) -> tuple[CriterionResult, ...]:
     """Every criterion, then for each class the one result that decides."""
     results: list[CriterionResult] = []
@@ -539,7 +562,7 @@ def _evaluate_class(
     findings = [c.rule(features, patient, places) for c in rules]
     rows = [
         CriterionResult(name, c.name, c.source, c.threshold, f.outcome, f.numbers, f.evidence,
-                        required=c.required, margin=f.margin)
+                        required=c.required, margin=f.margin, undecided_by=f.undecided_by)
         for c, f in zip(rules, findings, strict=True)
     ]  # fmt: skip
     needed = [f.outcome for c, f in zip(rules, findings, strict=True) if c.required]

@@ -1,9 +1,9 @@
-"""Measured features of an ECG: each a value with unit and uncertainty, or None with a reason."""
+"""What features are read from: beats and their kinds, the median beat, the waves of each lead."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,7 +18,7 @@ from ecg4u.explain.beats import (
     speed,
     steepness,
 )
-from ecg4u.explain.result import Beat, Features
+from ecg4u.explain.result import Beat
 from ecg4u.explain.signals import FS_HZ
 from ecg4u.explain.waves import Wave, find_waves
 from ecg4u.record import LEADS
@@ -62,7 +62,6 @@ LONG_GAP = 1.35
 SMALL_BEAT = 0.25
 """A beat found in a gap is at least so steep, against the median of those found before."""
 
-NO_BEATS = "no QRS complexes found"
 NO_LEAD = "the lead does not show a complete beat"
 
 
@@ -303,25 +302,3 @@ def joint(measured: Measured, name: str) -> tuple[float | None, float, int]:
     middle = float(np.quantile(values, pick[name]))
     spread = 1.4826 * float(np.median(np.abs(values - np.median(values)))) if len(values) > 1 else 0
     return 1000 * (middle - median.centre) / FS_HZ, 1000 * spread / FS_HZ, len(values)
-
-
-def features(measured: Measured) -> Features:
-    """All features of an ECG from its `Measured` intermediate results."""
-    from ecg4u.explain.global_features import P_PRESENT, global_features, nothing_measured
-    from ecg4u.explain.lead_features import lead_features, nothing
-
-    if measured.median is None:
-        leads = {lead: nothing(lead, NO_BEATS) for lead in LEADS}
-        return Features(nothing_measured(NO_BEATS), leads, (), ())
-
-    waves_ms = {name: joint(measured, name) for name in METHOD_SD_MS}
-    waves_s = {name: None if at is None else at / 1000 for name, (at, _, _) in waves_ms.items()}
-    leads = {lead: lead_features(measured, lead, waves_s) for lead in LEADS}
-    rr = tuple(float(v) for v in np.diff(measured.beats.r) / FS_HZ)
-    found = global_features(measured, leads)
-    kinds = measured.kinds
-    if found["p_presence"].value is not None and found["p_presence"].value < P_PRESENT:
-        # Without P waves "early" means nothing: fibrillation is irregular throughout.
-        kinds = tuple(replace(b, kind="usual") if b.kind == "PAC" else b for b in kinds)
-        found["pac"] = replace(found["pac"], value=0.0)
-    return Features(found, leads, kinds, rr, waves_s)

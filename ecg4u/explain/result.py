@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import shap
 
 Outcome = Literal["met", "not met", "cannot tell"]
+UndecidedBy = Literal["measurement error", "age or sex"]
 BeatKind = Literal["usual", "PAC", "PVC", "other"]
 PlayerKind = Literal["leads", "windows", "beats", "blocks", "waves"]
 Section = Literal["Rate", "Rhythm", "Axis", "Intervals", "QRS", "ST-T", "Conclusion"]
@@ -113,7 +114,7 @@ class CriterionResult:
     """A published criterion and what the measured numbers say about it.
 
     ``decides`` marks the one result of each class that sums its criteria up; a class is met when
-    all its ``required`` criteria are.
+    all its ``required`` criteria are. ``undecided_by`` says why a measured value decides nothing.
     """
 
     class_name: str
@@ -126,6 +127,7 @@ class CriterionResult:
     decides: bool = False
     required: bool = True
     margin: Margin | None = None
+    undecided_by: UndecidedBy | None = None
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from ecg4u.explain.criteria import undecided
 from ecg4u.explain.titles import CLASSES as CLASS_TITLES
 from ecg4u.explain.titles import capital, listed, percent
 
@@ -172,8 +173,6 @@ def _open(explanation: Explanation | None, told: set[str]) -> Iterator[Line]:
     """Classes left open by a value within measurement error of its limit, or by age or sex."""
     if explanation is None:
         return
-    from ecg4u.explain.conclusion import undecided
-
     parts = [
         f"{CLASS_TITLES[name]} ({row.numbers})"
         for name, row in undecided(explanation.criteria).items()

@@ -19,7 +19,8 @@ from ecg4u.io import provenance as provenance_json
 from ecg4u.io.atomic import write_atomically
 from ecg4u.io.files import check_regular, sha256_of, unreadable
 from ecg4u.io.leads import Channel, assemble, check_sample_count, lead_of
-from ecg4u.record import LEADS, OLDEST_YEARS, ECGRecord
+from ecg4u.options import OLDEST_YEARS
+from ecg4u.record import LEADS, ECGRecord
 
 MAGIC = b"\x89HDF\r\n\x1a\n"
 SCHEMA = "ecg4u-record-1"

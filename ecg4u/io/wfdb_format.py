@@ -26,7 +26,8 @@ from ecg4u.io import provenance as provenance_json
 from ecg4u.io.atomic import write_atomically
 from ecg4u.io.files import check_regular, read_bytes, read_head, unreadable
 from ecg4u.io.leads import Channel, assemble, check_sample_count
-from ecg4u.record import LEADS, OLDEST_YEARS, ECGRecord, FloatArray
+from ecg4u.options import OLDEST_YEARS
+from ecg4u.record import LEADS, ECGRecord, FloatArray
 
 COUNTS_PER_MV = 1000.0
 MISSING = -32768

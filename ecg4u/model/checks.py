@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ecg4u.messages import message
 from ecg4u.model.prepare import Float32Array, ModelInput
 from ecg4u.record import DOUBTFUL_KEY, LEADS, Doubtful, ECGRecord
 
@@ -35,9 +36,9 @@ MIN_LIKENESS = 0.72
 """Bursts of noise reach 0.43 (most of 20), twelve unrelated rows of spikes 0, a square wave 0.72
 in 18 of 20."""
 PAGE_DOUBTS: dict[Doubtful, str] = {
-    "scale": "The scale of the page is uncertain: amplitudes and intervals may be wrong.",
-    "names": "Lead names on the page are uncertain: leads may be swapped.",
-    "columns": "Where the leads begin on the page is uncertain.",
+    "scale": message("page_scale_uncertain"),
+    "names": message("page_names_uncertain"),
+    "columns": message("page_columns_uncertain"),
 }
 TURNED = 0.3
 """A lead whose highest and lowest value sum to this share of its span points one way."""
@@ -63,25 +64,19 @@ def check(model_input: ModelInput) -> SignalCheck:
     seconds = known.sum(axis=1) / model_input.fs
     shown = np.flatnonzero(seconds >= MIN_LEAD_S)
     if not len(shown) or seconds.max() < MIN_LONGEST_S:
-        return SignalCheck(
-            (f"Too little signal: the longest lead shows {seconds.max():.1f} s.",), ()
-        )
+        return SignalCheck((message("too_little_signal", seconds=float(seconds.max())),), ())
     spread = np.array([_spread(leads[lead][known[lead]]) for lead in shown])
     flat = [LEADS[lead] for lead, value in zip(shown, spread, strict=True) if value < FLAT_MV]
     if len(flat) > len(shown) / 2:
-        return SignalCheck((f"{len(flat)} of {len(shown)} leads are flat.",), ())
+        return SignalCheck((message("most_leads_flat", flat=len(flat), shown=len(shown)),), ())
     middle = float(np.median(spread))
     if middle > MAX_SPREAD_MV:
-        text = f"The leads span {middle:.0f} mV, more than any ECG: the gain is wrong."
-        return SignalCheck((text,), ())
+        return SignalCheck((message("span_impossible", millivolts=middle),), ())
     unreadable = _beat_problem(model_input)
     doubts = _doubts(model_input, shown, flat)
     low, high = USUAL_SPREAD_MV
     if not low <= middle <= high:
-        doubts += (
-            f"The leads span {middle:.2g} mV in the middle, and {low:g} to {high:g} are "
-            "usual: the gain may be wrong.",
-        )
+        doubts += (message("span_unusual", millivolts=middle, low=low, high=high),)
     return SignalCheck((unreadable,) if unreadable else (), doubts)
 
 
@@ -108,12 +103,12 @@ def _beat_problem(model_input: ModelInput) -> str | None:
     slope = qrs_slope(model_input)
     high, middle = np.percentile(slope, 98), np.median(slope)
     if high < QRS_CONTRAST * middle or high == 0:
-        return "No QRS complexes stand out: noise, or no ECG."
+        return message("no_qrs")
     rate = _rate(slope, float(high) / 2, model_input.fs)
     if not MIN_RATE_PER_MIN <= rate <= MAX_RATE_PER_MIN:
-        return f"{rate:.0f} beats a minute were counted, which is no heart rate."
+        return message("no_heart_rate", rate=rate)
     if beat_likeness(model_input) < MIN_LIKENESS:
-        return "No two beats look alike: noise, or no ECG."
+        return message("beats_unlike")
     return None
 
 
@@ -142,19 +137,13 @@ def _rate(slope: Float32Array, level: float, fs: float) -> float:
 def _doubts(model_input: ModelInput, shown: np.ndarray, flat: list[str]) -> tuple[str, ...]:
     found = []
     if len(shown) < MIN_LEADS:
-        found.append(f"Only {len(shown)} of 12 leads are shown.")
+        found.append(message("few_leads", count=len(shown)))
     if flat:
-        found.append(f"Flat: {', '.join(flat)}.")
+        found.append(message("leads_flat", leads=flat))
     if einthoven_residual(model_input) > EINTHOVEN_RESIDUAL:
-        found.append(
-            "The limb leads contradict Einthoven's law (II is not I + III): "
-            "leads may be swapped, misnamed or misread."
-        )
+        found.append(message("einthoven_contradicted"))
     elif goldberger_residual(model_input) > EINTHOVEN_RESIDUAL:
-        found.append(
-            "aVR, aVL and aVF are not what I, II and III make them: "
-            "leads may be swapped, misnamed or misread."
-        )
+        found.append(message("goldberger_contradicted"))
     turned = _turned(model_input)
     return tuple(found + ([turned] if turned else []))
 
@@ -186,11 +175,11 @@ def _turned(model_input: ModelInput) -> str | None:
     """What the signs of the leads say of swapped electrodes or a page misread, if anything."""
     skew = {name: _skew(model_input, name) for name in ("I", "II", "aVR", "V1", "V6")}
     if skew["I"] < -0.5 and skew["aVR"] > TURNED and skew["V6"] > TURNED:
-        return "Lead I is upside down with an upright aVR: the arm leads may be swapped."
+        return message("arm_leads_swapped")
     if max(skew["I"], skew["II"], skew["V6"]) < -TURNED:
-        return "I, II and V6 all point down: the signal may be upside down."
+        return message("upside_down")
     if skew["V1"] > TURNED and skew["V6"] < -TURNED:
-        return "V1 points up and V6 down: the chest leads may be in reverse order."
+        return message("chest_signs_reversed")
     return None
 
 

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ecg4u.errors import MissingDependencyError, UnreadableInputError
+from ecg4u.messages import as_data, message
 from ecg4u.model.aggregate import over_windows
 from ecg4u.model.checks import SignalCheck, check, page_doubts
 from ecg4u.model.prepare import prepare
@@ -140,6 +141,7 @@ class Classification:
             "nothing_found": self.nothing_found,
             "verdict": self.verdict,
             "reasons": list(self.reasons),
+            "messages": as_data(self.reasons),
             "model": self.model,
         }
 
@@ -287,8 +289,12 @@ class Classifier:
             found.doubts
             + of_page
             + tuple(
-                f"{row.name} is a close call ({100 * row.probability:.0f} %, threshold "
-                f"{100 * row.threshold:.0f} %)."
+                message(
+                    "close_call",
+                    name=row.name,
+                    percent=100 * row.probability,
+                    threshold=100 * row.threshold,
+                )
                 for row in results
                 if readable and row.close
             )

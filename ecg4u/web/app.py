@@ -16,7 +16,7 @@ from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
-from ecg4u import __version__
+from ecg4u._version import __version__
 from ecg4u.report.document import csp_hash, script, style
 from ecg4u.web.docs import DOCS_POLICY, docs_page
 from ecg4u.web.guard import Guard

@@ -6,11 +6,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from ecg4u.options import DPI, GAINS_MM_PER_MV, OLDEST_YEARS, SPEEDS_MM_PER_S
 from ecg4u.web.problems import Problem
 
-Gain = Annotated[float, Field(ge=1, le=80, strict=True)]
-Speed = Annotated[float, Field(ge=5, le=200, strict=True)]
-Age = Annotated[float, Field(ge=0, le=130, strict=True)]
+Gain = Annotated[float, Field(ge=GAINS_MM_PER_MV[0], le=GAINS_MM_PER_MV[1], strict=True)]
+Speed = Annotated[float, Field(ge=SPEEDS_MM_PER_S[0], le=SPEEDS_MM_PER_S[1], strict=True)]
+Dpi = Annotated[float, Field(ge=DPI[0], le=DPI[1], strict=True)]
+Age = Annotated[float, Field(ge=0, le=OLDEST_YEARS, strict=True)]
 Sex = Literal["F", "M"]
 Pixel = Annotated[float, Field(ge=-100_000, le=100_000, strict=True)]
 Point = tuple[Pixel, Pixel]
@@ -71,7 +73,7 @@ class Correction(_Strict):
     sex: Sex | None = None
 
     def patient(self) -> dict[str, Any]:
-        """Age and sex as keyword arguments of `ecg4u.analysis.analyse`; only what was said."""
+        """Age and sex as fields of `ecg4u.options.ReadOptions`; only what was said."""
         return self.model_dump(include={"age", "sex"}, exclude_none=True)
 
     def to_corrected(self) -> dict[str, Any]:
@@ -90,7 +92,7 @@ class AnalysisOptions(_Strict):
 
     gain_mm_per_mv: Gain | None = Field(default=None, description="If known: e.g. 5, 10 or 20")
     speed_mm_per_s: Speed | None = Field(default=None, description="If known: e.g. 25 or 50")
-    dpi: Annotated[float, Field(ge=50, le=2400, strict=True)] | None = Field(
+    dpi: Dpi | None = Field(
         default=None, description="Resolution of a scan, for paper without a grid"
     )
     age: Age | None = Field(
@@ -105,7 +107,7 @@ class AnalysisOptions(_Strict):
     )
 
     def to_analysis(self) -> dict[str, Any]:
-        """As keyword arguments of `ecg4u.analysis.analyse`; only what was said."""
+        """As fields of `ecg4u.options.ReadOptions`; only what was said."""
         return self.model_dump(exclude_none=True)
 
     @classmethod

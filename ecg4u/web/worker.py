@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from ecg4u.batch.memory import keep_freed_memory
 from ecg4u.limits import ENVIRONMENT, is_out_of_memory, prepare_worker
+from ecg4u.options import ReadOptions
 from ecg4u.web.pageview import page_view, picture
 
 if TYPE_CHECKING:
@@ -96,8 +97,8 @@ def warm_up() -> None:
 def analyse_page(slot: int, data: bytes, options: Mapping[str, Any]) -> Outcome:
     """Analyse a page and make its report and its signal files.
 
-    ``options`` are those of `ecg4u.analysis.analyse`; beside them ``sidecar`` may be JSON, and
-    ``correction`` the arguments of `Sidecar.corrected`.
+    ``options`` are those of `ReadOptions`; beside them ``sidecar`` may be JSON, and ``correction``
+    the arguments of `Sidecar.corrected`.
 
     Raises
     ------
@@ -106,7 +107,7 @@ def analyse_page(slot: int, data: bytes, options: Mapping[str, Any]) -> Outcome:
     """
     import time
 
-    from ecg4u.analysis import analyse
+    from ecg4u.analysis import read
     from ecg4u.report import render
 
     begun = time.perf_counter()
@@ -124,11 +125,11 @@ def analyse_page(slot: int, data: bytes, options: Mapping[str, Any]) -> Outcome:
         if known.classification is not None:
             leave_early(slot, "summary", _json([asdict(line) for line in known.summary]))
 
-    analysis = analyse(
+    analysis = read(
         data,
+        _as_options(dict(options)),
         progress=lambda stage: _note(slot, stage),
         so_far=so_far,
-        **_with_sidecar(dict(options)),
     )
     _note(slot, "report")
     csv, archive = _signal_files(analysis)
@@ -157,14 +158,13 @@ def work(slot: int, data: bytes, options: Mapping[str, Any]) -> Outcome:
             ctypes.CDLL(None).malloc_trim(0)
 
 
-def _with_sidecar(options: dict[str, Any]) -> dict[str, Any]:
+def _as_options(options: dict[str, Any]) -> ReadOptions:
     correction = options.pop("correction", None) or {}
-    if not options.get("sidecar"):
-        return options
-    from ecg4u.digitize.sidecar.model import Sidecar
+    if options.get("sidecar"):
+        from ecg4u.digitize.sidecar.model import Sidecar
 
-    options["sidecar"] = Sidecar.from_json(options["sidecar"]).corrected(**correction)
-    return options
+        options["sidecar"] = Sidecar.from_json(options["sidecar"]).corrected(**correction)
+    return ReadOptions(**options)
 
 
 def _json(value: Any) -> bytes:

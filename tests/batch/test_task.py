@@ -17,6 +17,7 @@ from ecg4u.batch import Options, PageTask, SerialExecutor, Summary, find_inputs,
 from ecg4u.batch.deidentify import deidentified, keep_near
 from ecg4u.errors import PoorQualityError
 from ecg4u.io import read_record, write_record
+from ecg4u.options import ReadOptions
 from ecg4u.record import ECGRecord, Provenance
 
 SUFFIXES = (".hea", ".h5", ".csv", ".edf", ".dcm")
@@ -87,7 +88,7 @@ def test_what_cannot_be_done_is_said_and_leaves_nothing(
         raise KeyError("Jane Doe")
 
     source = write_record(a_record(), tmp_path / "in" / "one", "wfdb")[0]
-    monkeypatch.setattr("ecg4u.analysis.analyse", broken)
+    monkeypatch.setattr("ecg4u.analysis.read", broken)
     report, folder = page_of(source, tmp_path / "out")
     assert report["pages"][0]["status"] == "failed"
     assert report["pages"][0]["message"].startswith("KeyError at ")
@@ -98,12 +99,12 @@ def test_what_cannot_be_done_is_said_and_leaves_nothing(
 def test_pages_of_one_file_end_each_for_itself(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def analyse(_path: str, *, page: int, **_options: object) -> Analysis:
-        if page == 2:
+    def read(_path: str, options: ReadOptions) -> Analysis:
+        if options.page == 2:
             raise PoorQualityError("Too faint.", stage="ink", hint="Scan it again.")
-        return Analysis(a_record(page))
+        return Analysis(a_record(options.page))
 
-    monkeypatch.setattr("ecg4u.analysis.analyse", analyse)
+    monkeypatch.setattr("ecg4u.analysis.read", read)
     frames = [Image.new("L", (30, 20), 80 * n) for n in range(3)]
     frames[0].save(tmp_path / "three.tif", save_all=True, append_images=frames[1:])
     out = tmp_path / "out"

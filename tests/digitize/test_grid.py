@@ -13,6 +13,7 @@ from ecg4u.digitize.page.rectified import RectifiedPage, quarter_turn
 from ecg4u.digitize.rectify import rectify
 from ecg4u.errors import ECG4UError, NotAnECGError
 from ecg4u.io import Page
+from ecg4u.options import ReadOptions
 
 DRAWN_PX_PER_MM = 12
 WIDTH_MM, HEIGHT_MM = 200, 120
@@ -177,7 +178,7 @@ def test_tiny_image_is_refused() -> None:
 
 
 def test_dpi_where_there_is_no_grid() -> None:
-    found = rectify(as_page(traces_only()), dpi=127.0)
+    found = rectify(as_page(traces_only()), ReadOptions(dpi=127.0))
     assert found.grid.scale_from == "dpi"
     assert found.grid.source_px_per_mm == (5.0, 5.0)
     assert np.allclose(found.to_source([[100.0, 50.0]]), [[50.0, 25.0]])

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ecg4u.digitize import digitize_page
 from ecg4u.digitize.orientation import evidence, read_upright
 from ecg4u.digitize.page.rectified import RectifiedPage
-from ecg4u.digitize.pipeline import digitize_page
 from ecg4u.digitize.rectify import rectify
 from ecg4u.digitize.types import Label
 from ecg4u.errors import PoorQualityError

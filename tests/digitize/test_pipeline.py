@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from benchmarks.measure import score_lead
-from ecg4u.digitize.pipeline import digitize_page
+from ecg4u.digitize import digitize_page
 from ecg4u.digitize.result import Digitization
 from ecg4u.errors import ECG4UError, NotAnECGError, PoorQualityError, UnreadableInputError
 from ecg4u.io import Page, read_page, read_record

@@ -17,14 +17,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ecg4u.analysis import analyse
-from ecg4u.digitize import pipeline
+from ecg4u.digitize import digitize_page, pipeline
 from ecg4u.digitize.overlay import overlay
-from ecg4u.digitize.pipeline import digitize_page
 from ecg4u.digitize.restore import page_grade, restored
 from ecg4u.digitize.result import Digitization
+from ecg4u.digitize.sidecar.content import Note
 from ecg4u.digitize.sidecar.model import Sidecar, sidecar_path
 from ecg4u.errors import SidecarError, UsageError
 from ecg4u.io import Page, read_page
+from ecg4u.messages import message
 from ecg4u.record import LEADS
 
 ROOT = Path(__file__).parents[2]
@@ -517,3 +518,16 @@ def test_unedited_on_more_real_pages(name: str) -> None:
 
 def test_where_a_sidecar_stands() -> None:
     assert sidecar_path(Path("a/b.c")) == Path("a/b.c.page.json")
+
+
+def test_warnings_keep_their_codes_on_the_way_through_a_file(photo: Digitization) -> None:
+    noted = replace(photo.basis, notes=(Note("gain", message("gain_assumed")), Note("x", "Words.")))
+    kept, words = Sidecar.from_json(noted.to_json()).notes
+    assert kept.text.code == "gain_assumed"
+    assert (words.about, words.text) == ("x", "Words.")
+
+
+def test_a_file_that_knows_no_codes_is_still_read(photo: Digitization) -> None:
+    document = replace(photo.basis, notes=(Note("gain", message("gain_assumed")),)).to_dict()
+    del document["warnings"][0]["code"], document["warnings"][0]["parameters"]
+    assert Sidecar.from_dict(document).notes[0].text == message("gain_assumed")

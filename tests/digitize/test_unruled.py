@@ -24,6 +24,7 @@ from ecg4u.digitize.rectify import rectify
 from ecg4u.digitize.types import Layout, RowSegment
 from ecg4u.errors import ECG4UError, PoorQualityError
 from ecg4u.io import Page, read_record
+from ecg4u.options import ReadOptions
 from ecg4u.paper import LAYOUTS
 from ecg4u.paper.draw import draw_page
 from ecg4u.paper.style import PageStyle
@@ -182,7 +183,7 @@ def test_narrow_pulses_without_print_are_refused() -> None:
 
 def test_narrow_pulses_are_read_with_the_settings_given() -> None:
     page = as_page(drawn(style=replace(BARE, pulse_s=0.13)))
-    grid = rectify(page, gain_mm_per_mv=10.0, speed_mm_per_s=25.0).grid
+    grid = rectify(page, ReadOptions(gain_mm_per_mv=10.0, speed_mm_per_s=25.0)).grid
     assert grid.pulse is not None
     assert not grid.pulse.width_used
     assert "not stretched" in grid.pulse.warning

@@ -6,19 +6,20 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from made_hearts import RECORDS, as_3x4, train
 
+from benchmarks import faithfulness as f
 from ecg4u.errors import UsageError
 from ecg4u.explain import explain, measure_features
-from ecg4u.explain import faithfulness as f
 from ecg4u.explain.attribution import (
     attribute,
     exact,
     games,
     permutations,
+    rank_correlation,
     solve,
     stratified_orders,
 )
 from ecg4u.explain.edits import Subject, as_usual
-from ecg4u.explain.measure import features as features_of
+from ecg4u.explain.features import features as features_of
 from ecg4u.explain.measure import measure_record
 from ecg4u.io import read_record
 from ecg4u.model import prepare
@@ -207,7 +208,7 @@ def test_mass_inside_counts_positive_values_only(sinus):
     ("a", "b", "expected"), [([1, 2, 3], [10, 20, 30], 1), ([1, 2, 3], [3, 2, 1], -1)]
 )
 def test_rank_correlation(a, b, expected):
-    assert f.rank_correlation(np.array(a), np.array(b)) == pytest.approx(expected)
+    assert rank_correlation(np.array(a), np.array(b)) == pytest.approx(expected)
 
 
 def test_against_the_usual_beat_only_the_unusual_one_counts():

@@ -5,7 +5,8 @@ import pytest
 from made_hearts import RECORDS, as_3x4, bump, train
 
 from ecg4u.explain import edits, explain, measure_features
-from ecg4u.explain.measure import features, measure_record
+from ecg4u.explain.features import features
+from ecg4u.explain.measure import measure_record
 from ecg4u.io import read_record
 from ecg4u.model import Classification, ClassResult
 from ecg4u.record import CLASSES, ECGRecord

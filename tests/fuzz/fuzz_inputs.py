@@ -61,8 +61,7 @@ def read_any_record(data: bytes) -> None:
 
 def read_any_sidecar(data: bytes) -> None:
     """Bytes as a sidecar; or, after a zero byte, edits of a real one, which a page then gets."""
-    from ecg4u.digitize import Sidecar
-    from ecg4u.digitize.pipeline import digitize_page
+    from ecg4u.digitize import Sidecar, digitize_page
 
     page, text = a_read_page()
     source = data if data[:1] != b"\0" else edited(json.loads(text), data[1:])
@@ -79,7 +78,7 @@ def a_read_page() -> tuple[Any, str]:
     """A small drawn page without its ink (a sidecar needs none), and the sidecar of its reading."""
     from dataclasses import replace
 
-    from ecg4u.digitize.pipeline import digitize_page
+    from ecg4u.digitize import digitize_page
     from ecg4u.io import Page
     from ecg4u.paper.draw import draw_page
     from ecg4u.paper.layouts import LAYOUTS

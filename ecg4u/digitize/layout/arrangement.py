@@ -30,6 +30,7 @@ from ecg4u.digitize.scale.calibration import Pulse
 from ecg4u.digitize.signals.physiology import STRIP_PRIOR, STRIP_RARE
 from ecg4u.digitize.text.names import NAMES
 from ecg4u.digitize.types import Label, Layout, NamedBy, RowSegment
+from ecg4u.messages import message
 from ecg4u.record import LEADS
 
 Array = npt.NDArray[np.float64]
@@ -395,10 +396,7 @@ def _clip(
 def _unnamed_row(span: tuple[float, float]) -> Layout:
     """A single row whose name was not read, as a strip of the lead that strips mostly show."""
     segment = RowSegment(USUAL_STRIP, 0, *span, 0.0, "layout", UNNAMED, rhythm=True)
-    doubt = (
-        f"The name of the only row was not read: it is stored as {USUAL_STRIP}; correct it if it "
-        "is another lead."
-    )
+    doubt = message("only_row_unnamed", lead=USUAL_STRIP)
     return Layout("1x1", (segment,), UNNAMED, doubts=(doubt,))
 
 
@@ -425,17 +423,11 @@ def _notes(geometry: _Geometry, names: Sequence[str], scores: Array) -> tuple[st
     """What a reader should know of the leads shown."""
     notes = []
     if geometry.cells != len(LEADS):
-        notes.append(
-            f"The picture shows only part of the twelve leads' rows and columns "
-            f"({geometry.name} was found): check the names."
-        )
+        notes.append(message("part_of_page", layout=geometry.name))
     others = [name for name in (*names, *_strip_names(scores[geometry.cells :])) if name]
     others = [name for name in others if name not in LEADS]
     if others:
-        notes.append(
-            f"{', '.join(others)} stand on the page: they are none of the twelve leads and were "
-            "left out."
-        )
+        notes.append(message("other_leads", names=others))
     return tuple(notes)
 
 
@@ -446,19 +438,14 @@ def _doubts(geometry: _Geometry, names: Sequence[str], scores: Array) -> tuple[s
         rival = int(scores[cell].argmax())
         own = scores[cell, NAMES.index(name)] if name else 0.0
         if name and scores[cell, rival] > own + 1.0:
-            doubts.append(f"A name that reads {NAMES[rival]} stands where {name} is expected.")
+            doubts.append(message("name_unexpected", read=NAMES[rival], lead=name))
     read = _read_names(names, scores)
     usual = any(list(names) == _standard(geometry, order) for order in (LEADS, CABRERA))
     weak = [n for cell, n in enumerate(names) if n in read and _weak(scores[cell], n)]
     if not usual and len(weak) > MAX_WEAK * len(read):
-        doubts.append(
-            f"The leads stand in no usual order, and the names {', '.join(weak)} were read with "
-            "doubt: they may be wrong."
-        )
+        doubts.append(message("order_unusual", names=weak))
     if len(read) < len([n for n in names if n]) / 3:
-        doubts.append(
-            f"Only {len(read)} lead names could be read; the others follow the usual order."
-        )
+        doubts.append(message("few_names_read", count=len(read)))
     return tuple(doubts)
 
 

@@ -11,6 +11,7 @@ from ecg4u.digitize.rows.trace import RowPath
 from ecg4u.digitize.scale.calibration import inner_pulses
 from ecg4u.digitize.types import Label, Layout
 from ecg4u.errors import PoorQualityError
+from ecg4u.messages import message
 
 COLUMN_REACH_MM = 20.0
 COLUMN_DOUBT_MM = 3.0
@@ -51,12 +52,9 @@ def grid_doubts(grid: Grid) -> tuple[str, ...]:
     if grid.scale_from != "grid":
         return ()
     if abs(np.log(across / down)) > SQUARE:
-        return (
-            "The squares of the grid look oblong: its lines, and with them the scale, may be "
-            "misread.",
-        )
+        return (message("grid_oblong"),)
     if grid.confidence < CLEAR_GRID:
-        return ("The grid is hard to see: its lines, and with them the scale, may be misread.",)
+        return (message("grid_faint"),)
     return ()
 
 
@@ -69,10 +67,7 @@ def _length_doubts(layout: Layout) -> tuple[str, ...]:
     seconds = float(np.median(np.diff(columns)))
     if any(abs(seconds / usual - 1) < USUAL_LENGTH for usual in USUAL_COLUMNS_S):
         return ()
-    return (
-        f"The columns show {seconds:.1f} s each, and 2.5 s are usual: the scale or the paper speed "
-        "may be wrong.",
-    )
+    return (message("columns_unusual", seconds=seconds),)
 
 
 def column_doubts(
@@ -85,7 +80,7 @@ def column_doubts(
     own = inner_pulses(paths, edges, px_per_mm)
     left_in = [p for p in own for s in inner if s.row == p.row and s.x0 < p.x0 < p.x1 < s.x1]
     if left_in:
-        doubts.append("Columns begin with calibration pulses of their own, left in the signal.")
+        doubts.append(message("columns_with_pulses"))
     offsets = [
         (label.box[0] - s.x0) / px_per_mm
         for s in inner
@@ -93,8 +88,5 @@ def column_doubts(
         if label.name == s.lead and abs(label.box[0] - s.x0) < COLUMN_REACH_MM * px_per_mm
     ]
     if not own and len(offsets) >= 3 and abs(np.median(offsets)) > COLUMN_DOUBT_MM:
-        doubts.append(
-            f"The names stand {np.median(offsets):.0f} mm from where their columns were cut: "
-            "the ends of the leads may belong to their neighbours."
-        )
+        doubts.append(message("names_off_columns", distance_mm=float(np.median(offsets))))
     return tuple(doubts)

@@ -27,6 +27,7 @@ from ecg4u.digitize.signals.physiology import (
 )
 from ecg4u.digitize.signals.signal import SegmentSignal
 from ecg4u.digitize.types import Layout, RowSegment
+from ecg4u.messages import message
 from ecg4u.record import CHEST_LEADS, LEADS, LIMB_LEADS
 
 ORDERS = {"usual": LEADS, "Cabrera": CABRERA}
@@ -148,11 +149,10 @@ def _named(layout: Layout, names: dict[RowSegment, str], order: str) -> Layout:
     if not decided:
         return layout
     warning = (
-        f"The names {', '.join(decided)} were not clearly read. Of the orders that agree with the "
-        f"names that were, only the {order} one fits Einthoven's laws and the other leads' beats."
+        message("order_against_print", names=decided, order=order, against="; ".join(against))
+        if against
+        else message("order_by_signals", names=decided, order=order)
     )
-    if against:
-        warning += f" It speaks against what seemed printed ({'; '.join(against)})."
     return replace(
         layout, segments=tuple(segments), warnings=(*layout.warnings, warning), doubts=()
     )

@@ -8,6 +8,8 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from ecg4u.messages import Message, message
+
 Pixels = npt.NDArray[np.uint8]
 Points = npt.NDArray[np.float64]
 
@@ -47,16 +49,10 @@ class PulseScale:
         return self.gain_mm_per_mv, self.speed_mm_per_s, self.width_used
 
     @property
-    def warning(self) -> str:
+    def warning(self) -> Message:
         """What a reader must know of this scale."""
-        if self.width_used:
-            rests = "assumes that they are 1 mV high and last 0.2 s"
-        else:
-            rests = "assumes that they are 1 mV high and that the picture is not stretched"
-        return (
-            f"No grid was found: the scale rests on the calibration pulses of {self.rows} rows "
-            f"(to about {100 * self.uncertainty:.1f} %) and {rests}."
-        )
+        code = "pulse_scale" if self.width_used else "pulse_scale_by_height"
+        return message(code, rows=self.rows, percent=100 * self.uncertainty)
 
 
 @dataclass(frozen=True)

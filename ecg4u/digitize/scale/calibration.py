@@ -15,6 +15,7 @@ from ecg4u.digitize.scale.decision import CERTAIN, Shown, likely_speed
 from ecg4u.digitize.scale.pulse_shapes import PulseShape, find_plateaus
 from ecg4u.digitize.text.printed import PrintedScale
 from ecg4u.digitize.types import Calibration, InkMap, Layout
+from ecg4u.messages import Message, message
 from ecg4u.record import CHEST_LEADS
 
 Array = npt.NDArray[np.float64]
@@ -385,7 +386,7 @@ def calibrate(
     contradicts the choice is reported.
     """
     printed = printed or PrintedScale()
-    warnings: list[str] = []
+    warnings: list[Message] = []
     height = width = None
     measured = None
     if pulses:
@@ -394,10 +395,7 @@ def calibrate(
         heights = [p.height_mm(px_per_mm) for p in pulses]
         measured = _commonest_gain(heights, printed.gain_mm_per_mv) or height
         if len({_standard_gain(one) for one in heights}) > 1:
-            warnings.append(
-                "The calibration pulses of the rows differ in height: the gain may be mixed. "
-                f"{measured:g} mm/mV was measured for all leads."
-            )
+            warnings.append(message("pulses_differ", gain=measured))
     gain, gain_from = _first(
         {"user": gain_mm_per_mv, "pulse": measured, "text": printed.gain_mm_per_mv}, 10.0
     )
@@ -410,34 +408,30 @@ def calibrate(
         {"user": speed_mm_per_s, "text": printed.speed_mm_per_s, by: shown}, USUAL_SPEED_MM_PER_S
     )
     if speed_from == by:
-        reason = "the rows' length and beats" if by == "layout" else f"pulses {width:.0f} mm wide"
-        warnings.append(f"No printed paper speed was read: {speed:g} mm/s follows from {reason}.")
-    if gain_from == "user":
-        warnings += _against("The pulse on the page says", measured, "the given", gain, "mm/mV")
-    if gain_from in ("user", "pulse"):
-        rival = "the given" if gain_from == "user" else "by its calibration pulse,"
-        warnings += _against("The page prints", printed.gain_mm_per_mv, rival, gain, "mm/mV")
-    if speed_from == "user":
-        warnings += _against("The page prints", printed.speed_mm_per_s, "the given", speed, "mm/s")
-    if gain_from == "assumed":
         warnings.append(
-            "No calibration pulse was found and no printed gain read: 10 mm/mV is assumed."
+            message("speed_from_rows", speed=speed)
+            if by == "layout"
+            else message("speed_from_pulses", speed=speed, width_mm=width or 0.0)
         )
+    if gain_from == "user":
+        warnings += _against("pulse_not_used", measured, gain)
+    if gain_from in ("user", "pulse"):
+        code = "printed_gain_not_given" if gain_from == "user" else "printed_gain_not_pulse"
+        warnings += _against(code, printed.gain_mm_per_mv, gain)
+    if speed_from == "user":
+        warnings += _against("printed_speed_not_given", printed.speed_mm_per_s, speed)
+    if gain_from == "assumed":
+        warnings.append(message("gain_assumed"))
     if speed_from == "assumed":
-        warnings.append("No printed paper speed was read: 25 mm/s is assumed.")
+        warnings.append(message("speed_assumed"))
     chest, chest_from = printed.chest_gain_mm_per_mv, "text"
     if chest == gain or gain_from == "user":
         chest = None
     if chest is not None:
-        warnings.append(
-            f"The page prints {chest:g} mm/mV for the chest leads: it was used for V1 to V6."
-        )
+        warnings.append(message("chest_gain_printed", gain=chest))
     doubts: tuple[str, ...] = ()
     if speed_from in ("assumed", by) and sure < CERTAIN:
-        doubts = (
-            f"The paper speed is uncertain: it was not read, and rows, pulses and beats speak for "
-            f"{speed:g} mm/s with a probability of {sure:.0%} only.",
-        )
+        doubts = (message("speed_uncertain", speed=speed, probability=sure),)
     return Calibration(
         gain,
         speed,
@@ -463,12 +457,11 @@ def with_chest_gain(
     gain = _commonest_gain([pulse.height_mm(px_per_mm) for pulse in pulses], None)
     if gain is None or gain == calibration.gain_mm_per_mv:
         return calibration
-    told = f"The pulses before the chest leads are {gain:g} mm tall: {gain:g} mm/mV for V1 to V6."
     return replace(
         calibration,
         chest_gain_mm_per_mv=gain,
         chest_gain_from="pulse",
-        warnings=(*calibration.warnings, told),
+        warnings=(*calibration.warnings, message("chest_gain_from_pulses", gain=gain)),
     )
 
 
@@ -488,8 +481,8 @@ def _first(values: dict[str, float | None], assumed: float) -> tuple[float, str]
     return assumed, "assumed"
 
 
-def _against(says: str, value: float | None, rival: str, used: float, unit: str) -> list[str]:
+def _against(code: str, value: float | None, used: float) -> list[Message]:
     """A warning where a value contradicts the one that is used."""
     if value is None or abs(value / used - 1) <= GAIN_TOLERANCE:
         return []
-    return [f"{says} {value:g} {unit}; {rival} {used:g} was used."]
+    return [message(code, value=value, used=used)]

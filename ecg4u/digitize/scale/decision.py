@@ -15,6 +15,7 @@ import numpy as np
 
 from ecg4u.digitize.page.rectified import ScaleRival
 from ecg4u.digitize.scale.beats import Beats
+from ecg4u.messages import message
 
 SPEED_PRIOR = {25.0: 0.95, 50.0: 0.045, 12.5: 0.0025, 100.0: 0.0025}
 GAIN_PRIOR = {10.0: 0.93, 5.0: 0.03, 20.0: 0.03, 2.5: 0.005, 40.0: 0.005}
@@ -68,10 +69,7 @@ class Verdict:
         """A warning where the scale is not certain."""
         if self.probability >= CERTAIN:
             return ()
-        return (
-            f"The scale is uncertain (probability {self.probability:.0%}): the grid, the length of "
-            "the rows and the calibration pulses do not agree on what a millimetre is.",
-        )
+        return (message("scale_uncertain", probability=self.probability),)
 
 
 def decide_scale(shown: Shown, rivals: Sequence[ScaleRival]) -> Verdict:

@@ -8,13 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from ecg4u.digitize.sidecar.model import (
+from ecg4u.digitize.sidecar.content import (
     GROUPS,
     STAGE,
+    Content,
     Note,
+    PageContent,
     Piece,
     Redraw,
-    Sidecar,
     with_pieces,
 )
 from ecg4u.digitize.sidecar.redraw import hand_drawn, measured
@@ -22,16 +23,16 @@ from ecg4u.digitize.sidecar.relayout import with_layout
 from ecg4u.digitize.sidecar.values import MAX_SOURCE_PX, Value, read_corners
 from ecg4u.digitize.types import Calibration
 from ecg4u.errors import SidecarError
+from ecg4u.messages import message
+from ecg4u.options import GAINS_MM_PER_MV, SPEEDS_MM_PER_S
 
-GAINS_MM_PER_MV = (1.0, 80.0)
-SPEEDS_MM_PER_S = (5.0, 200.0)
 MAX_START_S = 120.0
 MAX_REDRAWS = 500
 MAX_DRAWN_POINTS = 50_000
 
 
 def apply(
-    sidecar: Sidecar,
+    sidecar: Content,
     *,
     names: Mapping[str, str | None],
     gain: float | Mapping[str, float] | None,
@@ -40,7 +41,7 @@ def apply(
     start_s: Mapping[str, float],
     layout: str | None,
     redraw: Sequence[Mapping[str, Any] | Redraw],
-) -> Sidecar:
+) -> Content:
     """`Sidecar.corrected`."""
     calibration = sidecar.calibration
     if gain is not None:
@@ -62,7 +63,7 @@ def apply(
     return replace(changed, redraw=checked_redraws([*changed.redraw, *drawn]))
 
 
-def read_redraw(value: Value, sidecar: Sidecar) -> Redraw:
+def read_redraw(value: Value, sidecar: PageContent) -> Redraw:
     """One redrawn or blanked stretch."""
     got = value.members(("segment", "points"), ("x",))
     called = pieces_called(sidecar, got["segment"].text(20))
@@ -123,7 +124,7 @@ def with_gains(
     )
 
 
-def pieces_called(sidecar: Sidecar, key: str) -> list[Piece]:
+def pieces_called(sidecar: PageContent, key: str) -> list[Piece]:
     """The piece with this id, else those with this lead's name.
 
     Raises
@@ -142,7 +143,7 @@ def pieces_called(sidecar: Sidecar, key: str) -> list[Piece]:
     return found
 
 
-def _renamed(sidecar: Sidecar, names: Mapping[str, str | None]) -> Sidecar:
+def _renamed(sidecar: Content, names: Mapping[str, str | None]) -> Content:
     changed = {}
     for key, name in names.items():
         lead = Value(name, "names").lead_or_none()
@@ -151,7 +152,7 @@ def _renamed(sidecar: Sidecar, names: Mapping[str, str | None]) -> Sidecar:
     return with_pieces(sidecar, changed)
 
 
-def _restarted(sidecar: Sidecar, start_s: Mapping[str, float]) -> Sidecar:
+def _restarted(sidecar: Content, start_s: Mapping[str, float]) -> Content:
     changed = {}
     for key, value in start_s.items():
         start = Value(value, "start_s").number(0.0, MAX_START_S)
@@ -160,7 +161,7 @@ def _restarted(sidecar: Sidecar, start_s: Mapping[str, float]) -> Sidecar:
     return with_pieces(sidecar, changed)
 
 
-def describe_corrections(sidecar: Sidecar) -> tuple[str, ...]:
+def describe_corrections(sidecar: PageContent) -> tuple[str, ...]:
     """What a person changed, in words."""
     said = []
     if sidecar.corners_moved or any(note.about == "corners" for note in sidecar.notes):
@@ -190,7 +191,7 @@ def _scale_corrections(now: Calibration, found: Calibration) -> list[str]:
     return said
 
 
-def _piece_corrections(piece: Piece, sidecar: Sidecar) -> list[str]:
+def _piece_corrections(piece: Piece, sidecar: PageContent) -> list[str]:
     where = f"segment {piece.id}"
     if piece.lead is None:
         return [f"{where} left out (found: {piece.found_lead})"]
@@ -209,19 +210,19 @@ def _piece_corrections(piece: Piece, sidecar: Sidecar) -> list[str]:
     return said
 
 
-def carried(old: Sidecar, new: Sidecar) -> Sidecar:
+def carried(old: Content, new: Content) -> Content:
     """A new reading (from moved corners) with the other corrections of the old one.
 
     Names, times and redraws go to the stretch that stands in the same place of the same row; what
     finds none is said in a note.
     """
     changed = _with_scale_of(old, new)
-    notes = [Note("corners", "The page was rectified from the corners that were given.")]
+    notes = [Note("corners", message("corners_given"))]
     if old.layout != old.found_layout:
         try:
             changed = with_layout(changed, old.layout)
         except SidecarError:
-            notes.append(Note("lost", "The layout that was given does not fit any more."))
+            notes.append(Note("lost", message("layout_lost")))
     pieces, redraws, lost = {}, [], []
     for piece in old.pieces:
         edited = piece.lead != piece.found_lead or piece.start_s != piece.found_start_s
@@ -240,15 +241,12 @@ def carried(old: Sidecar, new: Sidecar) -> Sidecar:
         if piece.start_s != piece.found_start_s:
             match = replace(match, start_s=piece.start_s)
         pieces[match.id] = match
-    notes += [
-        Note("lost", f"A correction of segment {id_} was dropped: it is not there any more.")
-        for id_ in lost
-    ]
+    notes += [Note("lost", message("correction_lost", segment=id_)) for id_ in lost]
     changed = replace(changed, redraw=tuple(redraws), notes=(*notes, *changed.notes))
     return with_pieces(changed, pieces)
 
 
-def _with_scale_of(old: Sidecar, new: Sidecar) -> Sidecar:
+def _with_scale_of(old: Content, new: Content) -> Content:
     """The new reading with the gain and the speed that a person corrected in the old one."""
     now, found = new.calibration, new.found_calibration
     if _gains(old.calibration) != _gains(old.found_calibration):

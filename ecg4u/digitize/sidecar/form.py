@@ -1,7 +1,7 @@
 """Sidecars as JSON: written compactly, read with suspicion.
 
-Whatever the text holds, reading it gives a `Sidecar` or one `SidecarError` that says where it is
-wrong. docs/sidecar.schema.json describes the same form to other programs.
+Whatever the text holds, reading it gives the content of a page or one `SidecarError` that says
+where it is wrong. docs/sidecar.schema.json describes the same form to other programs.
 """
 
 from __future__ import annotations
@@ -19,34 +19,34 @@ from typing import Any, NoReturn, get_args
 import numpy as np
 import numpy.typing as npt
 
-from ecg4u import __version__
+from ecg4u._version import __version__
 from ecg4u.digitize.page.mesh import PRECISION_PX, STEP_MM, Mesh, shape_of
 from ecg4u.digitize.page.rectified import PX_PER_MM, Grid
-from ecg4u.digitize.sidecar.corrections import (
-    GAINS_MM_PER_MV,
-    MAX_REDRAWS,
-    MAX_START_S,
-    SPEEDS_MM_PER_S,
-    checked_redraws,
-    read_redraw,
-    with_gains,
-)
-from ecg4u.digitize.sidecar.model import (
+from ecg4u.digitize.sidecar.content import (
     GAP,
     GROUPS,
     SCHEMA,
     STAGE,
     Note,
+    PageContent,
     Piece,
     Points,
     Redraw,
-    Sidecar,
+)
+from ecg4u.digitize.sidecar.corrections import (
+    MAX_REDRAWS,
+    MAX_START_S,
+    checked_redraws,
+    read_redraw,
+    with_gains,
 )
 from ecg4u.digitize.sidecar.redraw import measured, polyline, zero_of
 from ecg4u.digitize.sidecar.relayout import with_layout
 from ecg4u.digitize.sidecar.values import MAX_SOURCE_PX, REPAIR, Value, read_corners
 from ecg4u.digitize.types import Calibration, NamedBy, told
 from ecg4u.errors import SidecarError, UnreadableInputError
+from ecg4u.messages import Message, restored
+from ecg4u.options import GAINS_MM_PER_MV, SPEEDS_MM_PER_S
 from ecg4u.record import DEFAULT_FS_HZ, LEADS
 
 MAX_BYTES = 20_000_000
@@ -62,9 +62,9 @@ MAX_PAGE_PX = 20_000
 MAX_HEIGHT_UM = 2_000_000
 
 
-def parse(source: str | bytes | Path) -> Sidecar:
-    """`Sidecar.from_json`."""
-    return read(_loaded(_text(source)))
+def parse(source: str | bytes | Path) -> Any:
+    """The plain values of a sidecar's text, its bytes or its file."""
+    return _loaded(_text(source))
 
 
 def _text(source: str | bytes | Path) -> str:
@@ -117,7 +117,7 @@ def _line(value: Any) -> str:
     return json.dumps(value, ensure_ascii=True, allow_nan=False)
 
 
-def write(sidecar: Sidecar) -> dict[str, Any]:
+def write(sidecar: PageContent) -> dict[str, Any]:
     """`Sidecar.to_dict`."""
     grid, mesh = sidecar.grid, sidecar.mesh
     lines = [polyline(piece, sidecar) for piece in sidecar.pieces]
@@ -142,7 +142,7 @@ def write(sidecar: Sidecar) -> dict[str, Any]:
             for piece, line in zip(sidecar.pieces, lines, strict=True)
         ],
         "redraw": [_redraw(redraw) for redraw in sidecar.redraw],
-        "warnings": [{"about": note.about, "text": note.text} for note in sidecar.notes],
+        "warnings": [_note(note) for note in sidecar.notes],
         "rows": _rows(sidecar),
         "grid": {
             "spacing_mm": grid.spacing_mm,
@@ -174,6 +174,13 @@ def write(sidecar: Sidecar) -> dict[str, Any]:
     }
 
 
+def _note(note: Note) -> dict[str, Any]:
+    values = {"about": note.about, "text": str(note.text)}
+    if not isinstance(note.text, Message):
+        return values
+    return {**values, "code": note.text.code, "parameters": dict(note.text.parameters)}
+
+
 def _scale(calibration: Calibration) -> dict[str, Any]:
     return {
         "gain_mm_per_mv": {g: calibration.gain_for(leads[0]) for g, leads in GROUPS.items()},
@@ -183,7 +190,7 @@ def _scale(calibration: Calibration) -> dict[str, Any]:
     }
 
 
-def _segment(piece: Piece, sidecar: Sidecar, line: Points) -> dict[str, Any]:
+def _segment(piece: Piece, sidecar: PageContent, line: Points) -> dict[str, Any]:
     speed = sidecar.calibration.speed_mm_per_s
     return {
         "id": piece.id,
@@ -210,7 +217,7 @@ def fingerprint(points: Points) -> str:
     return f"{zlib.crc32(tenths.tobytes()):08x}"
 
 
-def _box(piece: Piece, sidecar: Sidecar) -> list[float]:
+def _box(piece: Piece, sidecar: PageContent) -> list[float]:
     """Upright box in source px around a piece: x0, y0, x1, y1."""
     height, _ = measured(piece, sidecar.redraw, sidecar)
     known = height[np.isfinite(height)]
@@ -222,7 +229,7 @@ def _box(piece: Piece, sidecar: Sidecar) -> list[float]:
     return [round(float(value), 1) for value in box]
 
 
-def _rows(sidecar: Sidecar) -> list[dict[str, Any]]:
+def _rows(sidecar: PageContent) -> list[dict[str, Any]]:
     rows = []
     for row in sorted({piece.row for piece in sidecar.pieces}):
         pieces = [piece for piece in sidecar.pieces if piece.row == row]
@@ -291,7 +298,7 @@ TOP = (
 )
 
 
-def read(values: Any) -> Sidecar:
+def read(values: Any) -> PageContent:
     """`Sidecar.from_dict`."""
     _check_schema(values)
     top = Value(values, "all").members(TOP, ("written_by", "rows"))
@@ -303,7 +310,7 @@ def read(values: Any) -> Sidecar:
     found_calibration = _read_calibration(found["calibration"])
     layout = top["layout"].members(("name", "confidence"))
     inner = top["measured"].members(("layout", "mesh", "segments"))
-    sidecar = Sidecar(
+    sidecar = PageContent(
         page_sha256=_sha256(page["sha256"]),
         page_number=page["number"].whole(1, 1_000_000),
         size=size,
@@ -465,11 +472,14 @@ def _read_piece(segment: Value, samples: Value, lead: Value, start: Value) -> Pi
 
 
 def _read_note(value: Value) -> Note:
-    got = value.members(("about", "text"))
-    return Note(got["about"].text(40), got["text"].text(1000))
+    got = value.members(("about", "text"), ("code", "parameters"))
+    text = got["text"].text(1000)
+    if "code" in got:
+        text = restored(text, got["code"].text(40), got.get("parameters", Value({}, "")).value)
+    return Note(got["about"].text(40), text)
 
 
-def _with_edited_polylines(sidecar: Sidecar, segments: Value, prints: Value) -> Sidecar:
+def _with_edited_polylines(sidecar: PageContent, segments: Value, prints: Value) -> PageContent:
     """A polyline that was edited in place becomes redrawn stretches."""
     known = [value.text(20) for value in prints.items(MAX_PIECES)]
     shown = segments.items(MAX_PIECES)
@@ -505,7 +515,7 @@ def _changed_stretches(id_: str, old: Points, new: Points) -> list[Redraw]:
     return [Redraw(id_, points)] if np.isfinite(points[:, 0]).sum() >= 2 else []
 
 
-def _with_edited_layout(sidecar: Sidecar, name: Value) -> Sidecar:
+def _with_edited_layout(sidecar: PageContent, name: Value) -> PageContent:
     if name.word(LAYOUT) == sidecar.layout:
         return sidecar
     return with_layout(sidecar, name.value)

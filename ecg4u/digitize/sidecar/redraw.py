@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from ecg4u.digitize.sidecar.model import GAP, Piece, Redraw, Sidecar
+from ecg4u.digitize.sidecar.content import GAP, PageContent, Piece, Redraw
 
 Floats = npt.NDArray[np.float64]
 
@@ -19,7 +19,9 @@ TOLERANCE_MM = 0.03
 """How far the compact polyline may run beside the measured curve."""
 
 
-def measured(piece: Piece, redraws: Sequence[Redraw], sidecar: Sidecar) -> tuple[Floats, Floats]:
+def measured(
+    piece: Piece, redraws: Sequence[Redraw], sidecar: PageContent
+) -> tuple[Floats, Floats]:
     """Height over the zero level (n,) in mm, NaN in gaps, and confidence (n,) in [0, 1]."""
     gap = piece.percent == GAP
     height = np.where(gap, np.nan, piece.height_um / 1000.0)
@@ -30,7 +32,7 @@ def measured(piece: Piece, redraws: Sequence[Redraw], sidecar: Sidecar) -> tuple
     return height, confidence
 
 
-def hand_drawn(piece: Piece, sidecar: Sidecar) -> npt.NDArray[np.bool_]:
+def hand_drawn(piece: Piece, sidecar: PageContent) -> npt.NDArray[np.bool_]:
     """Which samples (n,) of a piece a person drew or blanked."""
     touched = np.zeros(len(piece.percent), bool)
     for redraw in sidecar.redraw:
@@ -40,7 +42,7 @@ def hand_drawn(piece: Piece, sidecar: Sidecar) -> npt.NDArray[np.bool_]:
 
 
 def _put_in(
-    redraw: Redraw, piece: Piece, sidecar: Sidecar, height: Floats, confidence: Floats
+    redraw: Redraw, piece: Piece, sidecar: PageContent, height: Floats, confidence: Floats
 ) -> None:
     inside = _span(redraw, piece, sidecar)
     height[inside] = np.nan
@@ -53,7 +55,7 @@ def _put_in(
     confidence[known] = HAND_CONFIDENCE
 
 
-def zero_of(piece: Piece, sidecar: Sidecar) -> float:
+def zero_of(piece: Piece, sidecar: PageContent) -> float:
     """Height of 0 mV on the page in mm: the piece's own, else that of its row or its neighbours."""
     if piece.zero_mm is not None:
         return piece.zero_mm
@@ -64,7 +66,7 @@ def zero_of(piece: Piece, sidecar: Sidecar) -> float:
     return float(np.median([p.zero_mm for d, p in known if d == nearest and p.zero_mm is not None]))
 
 
-def _span(redraw: Redraw, piece: Piece, sidecar: Sidecar) -> npt.NDArray[np.bool_]:
+def _span(redraw: Redraw, piece: Piece, sidecar: PageContent) -> npt.NDArray[np.bool_]:
     """Samples that a redraw replaces."""
     if redraw.x is None:
         assert redraw.points is not None
@@ -79,12 +81,12 @@ def _span(redraw: Redraw, piece: Piece, sidecar: Sidecar) -> npt.NDArray[np.bool
     return np.asarray((along >= min(redraw.x)) & (along <= max(redraw.x)))
 
 
-def on_its_side(sidecar: Sidecar) -> bool:
+def on_its_side(sidecar: PageContent) -> bool:
     """Whether the page's rows run up or down in the source image."""
     return 45.0 < abs(sidecar.grid.turned_deg) < 135.0
 
 
-def _drawn(points: Floats, piece: Piece, sidecar: Sidecar) -> Floats:
+def _drawn(points: Floats, piece: Piece, sidecar: PageContent) -> Floats:
     """Height on the page (n,) in mm at each sample of a piece; NaN where nothing was drawn."""
     page = sidecar.mesh.to_page(points)
     height = np.full(len(piece.x_mm), np.nan)
@@ -102,7 +104,7 @@ def _drawn(points: Floats, piece: Piece, sidecar: Sidecar) -> Floats:
     return height
 
 
-def polyline(piece: Piece, sidecar: Sidecar) -> Floats:
+def polyline(piece: Piece, sidecar: PageContent) -> Floats:
     """The curve of a piece (n, 2) in source px, NaN in gaps, without points that say nothing."""
     height, _ = measured(piece, sidecar.redraw, sidecar)
     page = np.column_stack([piece.x_mm, zero_of(piece, sidecar) - height])

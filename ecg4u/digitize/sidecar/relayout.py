@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from ecg4u.digitize.sidecar.model import GAP, STAGE, Piece, Sidecar
+from ecg4u.digitize.sidecar.content import GAP, STAGE, Content, Piece
 from ecg4u.errors import SidecarError
 from ecg4u.paper.layouts import LAYOUTS, Segment
 
@@ -15,7 +15,7 @@ START_TOLERANCE_S = 0.5
 """A start this near to the layout's is left as it was measured."""
 
 
-def with_layout(sidecar: Sidecar, name: str) -> Sidecar:
+def with_layout(sidecar: Content, name: str) -> Content:
     """The sidecar with the layout of this name.
 
     A row that holds as many leads as before keeps its cuts and gets names and times; any other is

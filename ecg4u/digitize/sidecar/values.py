@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ecg4u.digitize.sidecar.model import STAGE, Corner, Points
+from ecg4u.digitize.sidecar.content import STAGE, Corner, Points
 from ecg4u.errors import SidecarError
 from ecg4u.record import LEADS
 

@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from ecg4u.digitize.signals.signal import SegmentSignal
 from ecg4u.digitize.types import Layout
+from ecg4u.messages import message
 from ecg4u.record import CHEST_LEADS, DEFAULT_FS_HZ, EINTHOVEN, LIMB_LEADS
 
 Floats = npt.NDArray[np.float64]
@@ -238,9 +239,7 @@ def misnamed_limb_leads(beats: Mapping[str, Floats]) -> tuple[str, ...]:
     order = [traces[i] for i in orders[best]]
     moved = [(name, trace) for name, trace in zip(names, order, strict=True) if name != trace]
     which = ", ".join(f"what is called {trace} fits as {name}" for name, trace in moved)
-    return (
-        f"Names of limb leads seem exchanged ({which}): as named they contradict Einthoven's laws.",
-    )
+    return (message("limb_names_swapped", which=which),)
 
 
 def swapped_electrodes(beats: Mapping[str, Floats]) -> tuple[str, ...]:
@@ -255,15 +254,13 @@ def swapped_electrodes(beats: Mapping[str, Floats]) -> tuple[str, ...]:
         upright = float(beats["aVR"].max() + beats["aVR"].min()) > 0
         large = np.ptp(beats["I"]) > MIN_BEAT_MV
         if against < ARM_R and upright and large:
-            found.append(
-                "Lead I runs against V6 and aVR is upright: the arm electrodes may be exchanged."
-            )
+            found.append(message("arm_electrodes_swapped"))
     sizes = {lead: float(np.ptp(beats[lead])) for lead in ("I", "II", "III") if lead in beats}
     if len(sizes) == 3:
         flat = min(sizes, key=lambda lead: sizes[lead])
         others = [size for lead, size in sizes.items() if lead != flat]
         if sizes[flat] < FLAT_SHARE * min(others) and min(others) > 3 * MIN_BEAT_MV:
-            found.append(f"Lead {flat} is flat: an electrode may be on the wrong limb.")
+            found.append(message("electrode_on_wrong_limb", lead=flat))
     return tuple(found)
 
 
@@ -299,17 +296,11 @@ def misplaced_chest_leads(beats: Mapping[str, Floats]) -> tuple[str, ...]:
     if "I" in beats and "II" in beats:
         left = beats["I"] + beats["II"]
         if _r(beats["V6"], left) - _r(beats["V1"], left) < CHEST_REVERSED_R:
-            return (
-                "V1 looks more like the left side's leads than V6 does: the chest leads' names or "
-                "electrodes may be in reverse.",
-            )
+            return (message("chest_leads_reversed"),)
     detour, order = chest_detour(beats)
     if detour < CHEST_DETOUR:
         return ()
-    return (
-        "The chest leads do not follow each other from V1 to V6 "
-        f"(smoother: {', '.join(order)}): names or electrodes may be exchanged.",
-    )
+    return (message("chest_leads_disordered", order=list(order)),)
 
 
 def upright(layout: Layout, parts: Sequence[SegmentSignal]) -> Layout:
@@ -326,14 +317,14 @@ def upright(layout: Layout, parts: Sequence[SegmentSignal]) -> Layout:
     if _r(beats["aVR"], beats["I"] + beats["II"]) < INVERTED_R:
         return layout
     turned = tuple(replace(s, inverted=s.lead == "aVR") for s in layout.segments)
-    warning = "aVR is printed inverted (-aVR); the record holds aVR."
+    warning = message("avr_inverted")
     return replace(layout, segments=turned, warnings=(*layout.warnings, warning))
 
 
 def misnamed_strips(parts: Sequence[SegmentSignal]) -> tuple[str, ...]:
     """A warning for each rhythm strip that repeats another lead than the one it is named after."""
     return tuple(
-        f"The rhythm strip named {part.segment.lead} looks like {lead}."
+        message("strip_like", lead=part.segment.lead, like=lead)
         for part in parts
         if (lead := repeated_lead(part, parts)) is not None
     )
@@ -349,10 +340,7 @@ def rename_strips(layout: Layout, parts: Sequence[SegmentSignal]) -> Layout:
         lead = repeated_lead(part, parts)
         if lead is not None:
             segments[place] = replace(part.segment, lead=lead, named_by="layout")
-            warnings.append(
-                f"The rhythm strip's name reads {part.segment.lead}, but it repeats {lead} and was "
-                f"taken for {lead}."
-            )
+            warnings.append(message("strip_renamed", read=part.segment.lead, lead=lead))
     return replace(layout, segments=tuple(segments), warnings=tuple(warnings))
 
 

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from ecg4u.digitize.signals.signal import COLLIDED_CONFIDENCE, SegmentSignal
 from ecg4u.digitize.types import Grade
+from ecg4u.messages import message
 from ecg4u.record import EINTHOVEN, LEADS
 
 Array = npt.NDArray[np.float64]
@@ -53,11 +54,7 @@ def check_hidden_waves(parts: Sequence[SegmentSignal]) -> tuple[str, ...]:
     leads = {p.segment.lead for p in parts if hidden_waves(p) >= MIN_HIDDEN_WAVES}
     if not leads:
         return ()
-    named = ", ".join(lead for lead in LEADS if lead in leads)
-    return (
-        f"Tall waves of {named} run into those of the rows above or below: how high they are is "
-        "uncertain there.",
-    )
+    return (message("waves_collide", leads=[lead for lead in LEADS if lead in leads]),)
 
 
 def einthoven_residuals(signal: Array) -> dict[str, float]:
@@ -90,14 +87,14 @@ def check_einthoven(signal: Array) -> tuple[str, ...]:
     if not broken:
         return ()
     which = ", ".join(f"{name} {residual:.2f} mV" for name, residual in broken.items())
-    return (f"The limb leads contradict each other ({which}): a lead may be misnamed or misread.",)
+    return (message("limb_leads_contradict", which=which),)
 
 
 def check_names(parts: Sequence[SegmentSignal]) -> tuple[str, ...]:
     """A warning where a lead stands twice among the columns: one of its names may be wrong."""
     counts = Counter(part.segment.lead for part in parts if not part.segment.rhythm)
-    twice = ", ".join(lead for lead in LEADS if counts[lead] > 1)
-    return (f"{twice} stands twice on the page: one of these names may be wrong.",) if twice else ()
+    twice = [lead for lead in LEADS if counts[lead] > 1]
+    return (message("name_twice", names=twice),) if twice else ()
 
 
 def worst(grades: Sequence[Grade]) -> Grade:

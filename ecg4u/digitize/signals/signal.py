@@ -13,6 +13,7 @@ from ecg4u.digitize.rows.trace import RowPath
 from ecg4u.digitize.scale.calibration import Pulse
 from ecg4u.digitize.signals.confidence import confidence_of
 from ecg4u.digitize.types import Calibration, Layout, RowSegment
+from ecg4u.messages import message
 from ecg4u.record import DEFAULT_FS_HZ, LEADS
 
 Array = npt.NDArray[np.float64]
@@ -255,10 +256,7 @@ def _strips_last(layout: Layout, end_s: float) -> Layout:
     segments = tuple(
         replace(s, start_s=s.start_s + end_s) if s.rhythm else s for s in layout.segments
     )
-    warning = (
-        f"The rhythm strip's beats do not lie under those of the leads above it: it was taken at "
-        f"another time and follows them in the record, from {end_s:.0f} s on."
-    )
+    warning = message("strip_after_columns", start_s=end_s)
     return replace(layout, segments=segments, warnings=(*layout.warnings, warning))
 
 

@@ -131,14 +131,6 @@ def points_at(game: Game, values: FloatArray, inside: BoolArray) -> bool:
     return bool(((game.owner == int(np.argmax(values))) & inside[None]).any())
 
 
-def rank_correlation(a: FloatArray, b: FloatArray) -> float:
-    """Spearman's rank correlation; 0 where one side is constant."""
-    ranks = [np.argsort(np.argsort(v, kind="stable"), kind="stable").astype(float) for v in (a, b)]
-    if np.ptp(a) == 0 or np.ptp(b) == 0:
-        return 0.0
-    return float(np.corrcoef(ranks[0], ranks[1])[0, 1])
-
-
 def randomised(classifier: Any, *, seed: int = 0) -> Any:
     """A copy of a classifier whose networks have freshly drawn weights (Adebayo et al. 2018)."""
     import copy

@@ -1,0 +1,576 @@
+"""Every warning and doubt as data: a stable code with parameters, and the one place of its words.
+
+A `Message` is its sentence, so that it can be shown as it is; what decides something asks for its
+``code``. ``docs/messages.md`` is this catalogue, written by ``python -m ecg4u.messages``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from string import Formatter
+from typing import Any, Literal, TypeAlias
+
+from ecg4u.record import LEADS
+
+Severity: TypeAlias = Literal["note", "warning", "refusal"]
+"""Good to know; something may be wrong; the signal cannot be read as an ECG."""
+Parameter: TypeAlias = str | float | list[str]
+LARGEST = 1e9
+"""No parameter that ecg4u writes is as large."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What a code means: its words with their parameters, what it is about, and what to do."""
+
+    words: str
+    about: str
+    meaning: str
+    remedy: str
+    severity: Severity = "warning"
+
+
+class Message(str):
+    """A sentence that knows its code and its parameters; `message` makes one."""
+
+    code: str
+    parameters: Mapping[str, Parameter]
+
+    def __new__(cls, code: str, parameters: Mapping[str, Parameter]) -> Message:
+        shown = {k: ", ".join(v) if isinstance(v, list) else v for k, v in parameters.items()}
+        made = super().__new__(cls, KINDS[code].words.format(**shown))
+        made.code, made.parameters = code, parameters
+        return made
+
+    def __getnewargs__(self) -> tuple[str, Mapping[str, Parameter]]:  # type: ignore[override]
+        return self.code, self.parameters
+
+    @property
+    def kind(self) -> Kind:
+        """What the catalogue says of the code."""
+        return KINDS[self.code]
+
+    @property
+    def leads(self) -> tuple[str, ...]:
+        """The leads that its parameters name, in the usual order."""
+        values = [v if isinstance(v, list) else [v] for v in self.parameters.values()]
+        named = {item for value in values for item in value}
+        return tuple(lead for lead in LEADS if lead in named)
+
+
+def message(code: str, **parameters: Parameter) -> Message:
+    """The message of a code; ``parameters`` are those that its words in `KINDS` name."""
+    plain = {k: float(v) if isinstance(v, float) else v for k, v in parameters.items()}
+    return Message(code, plain)
+
+
+def restored(text: str, code: str, parameters: Any) -> str:
+    """A written sentence as the message it was, if its code and parameters still say the same.
+
+    Whoever wrote the file may have written anything there: what does not fit stays a sentence.
+    """
+    if code not in KINDS or not isinstance(parameters, dict):
+        return text
+    named = {name for _, name, _, _ in Formatter().parse(KINDS[code].words) if name}
+    if set(parameters) != named or not all(map(_is_parameter, parameters.values())):
+        return text
+    try:
+        again = Message(code, parameters)
+    except ValueError:
+        return text
+    return again if again == text else text
+
+
+def _is_parameter(value: Any) -> bool:
+    if isinstance(value, list):
+        return all(isinstance(item, str) for item in value)
+    if isinstance(value, (int, float)):
+        return abs(value) < LARGEST
+    return isinstance(value, str)
+
+
+def as_data(texts: Iterable[str]) -> list[dict[str, Any]]:
+    """Messages as plain values; the code of a sentence from an older file is None."""
+    return [
+        {
+            "code": text.code,
+            "severity": text.kind.severity,
+            "about": text.kind.about,
+            "leads": list(text.leads),
+            "parameters": dict(text.parameters),
+            "text": str(text),
+        }
+        if isinstance(text, Message)
+        else {
+            "code": None,
+            "severity": "warning",
+            "about": "",
+            "leads": [],
+            "parameters": {},
+            "text": text,
+        }
+        for text in texts
+    ]
+
+
+SCALE_REMEDY = "Give `--gain` or `--speed`, or correct it in the sidecar."
+NAMES_REMEDY = "Compare with the page; correct names with `ecg4u fix` or in the sidecar."
+CUTS_REMEDY = "Compare with the overlay; correct starts or the layout with `ecg4u fix`."
+PICTURE_REMEDY = "Take a better picture: flat, sharp, the whole page in view."
+SIGNAL_REMEDY = "Look at the tracing; where it came from a page, at its overlay."
+
+KINDS: Mapping[str, Kind] = {
+    "pulse_scale": Kind(
+        "No grid was found: the scale rests on the calibration pulses of {rows} rows "
+        "(to about {percent:.1f} %) and assumes that they are 1 mV high and last 0.2 s.",
+        "pulses",
+        "No grid was found; the calibration pulses gave the scale.",
+        "Give `--dpi` where the resolution of the scan is known.",
+    ),
+    "pulse_scale_by_height": Kind(
+        "No grid was found: the scale rests on the calibration pulses of {rows} rows "
+        "(to about {percent:.1f} %) and assumes that they are 1 mV high and that the picture is "
+        "not stretched.",
+        "pulses",
+        "No grid was found; the height alone of the calibration pulses gave the scale.",
+        "Give `--dpi` where the resolution of the scan is known.",
+    ),
+    "pulses_differ": Kind(
+        "The calibration pulses of the rows differ in height: the gain may be mixed. {gain:g} "
+        "mm/mV was measured for all leads.",
+        "gain",
+        "Rows may be printed at different gains, and one was used for all.",
+        SCALE_REMEDY,
+    ),
+    "pulse_not_used": Kind(
+        "The pulse on the page says {value:g} mm/mV; the given {used:g} was used.",
+        "gain",
+        "The gain that was given contradicts the calibration pulse.",
+        "Leave out `--gain` to have it read from the page.",
+    ),
+    "printed_gain_not_given": Kind(
+        "The page prints {value:g} mm/mV; the given {used:g} was used.",
+        "gain",
+        "The gain that was given contradicts the print.",
+        "Leave out `--gain` to have it read from the page.",
+    ),
+    "printed_gain_not_pulse": Kind(
+        "The page prints {value:g} mm/mV; by its calibration pulse, {used:g} was used.",
+        "gain",
+        "Calibration pulse and print disagree on the gain.",
+        SCALE_REMEDY,
+    ),
+    "printed_speed_not_given": Kind(
+        "The page prints {value:g} mm/s; the given {used:g} was used.",
+        "speed",
+        "The paper speed that was given contradicts the print.",
+        "Leave out `--speed` to have it read from the page.",
+    ),
+    "gain_assumed": Kind(
+        "No calibration pulse was found and no printed gain read: 10 mm/mV is assumed.",
+        "gain",
+        "Nothing on the page tells the gain.",
+        SCALE_REMEDY,
+    ),
+    "speed_assumed": Kind(
+        "No printed paper speed was read: 25 mm/s is assumed.",
+        "speed",
+        "Nothing on the page tells the paper speed.",
+        SCALE_REMEDY,
+    ),
+    "speed_from_rows": Kind(
+        "No printed paper speed was read: {speed:g} mm/s follows from the rows' length and beats.",
+        "speed",
+        "The paper speed was inferred.",
+        SCALE_REMEDY,
+    ),
+    "speed_from_pulses": Kind(
+        "No printed paper speed was read: {speed:g} mm/s follows from pulses {width_mm:.0f} mm "
+        "wide.",
+        "speed",
+        "The paper speed was inferred.",
+        SCALE_REMEDY,
+    ),
+    "chest_gain_printed": Kind(
+        "The page prints {gain:g} mm/mV for the chest leads: it was used for V1 to V6.",
+        "gain",
+        "Limb and chest leads are printed at different gains.",
+        "Check the chest leads' amplitudes.",
+        "note",
+    ),
+    "chest_gain_from_pulses": Kind(
+        "The pulses before the chest leads are {gain:g} mm tall: {gain:g} mm/mV for V1 to V6.",
+        "gain",
+        "Limb and chest leads are printed at different gains.",
+        "Check the chest leads' amplitudes.",
+        "note",
+    ),
+    "scale_uncertain": Kind(
+        "The scale is uncertain (probability {probability:.0%}): the grid, the length of the rows "
+        "and the calibration pulses do not agree on what a millimetre is.",
+        "scale",
+        "Amplitudes and intervals may be wrong by the same factor.",
+        SCALE_REMEDY,
+    ),
+    "grid_oblong": Kind(
+        "The squares of the grid look oblong: its lines, and with them the scale, may be misread.",
+        "scale",
+        "What was taken for the grid looks little like one.",
+        PICTURE_REMEDY,
+    ),
+    "grid_faint": Kind(
+        "The grid is hard to see: its lines, and with them the scale, may be misread.",
+        "scale",
+        "What was taken for the grid is faint.",
+        PICTURE_REMEDY,
+    ),
+    "pulse_rows_unusual": Kind(
+        "By the calibration pulses the rows last {seconds:.1f} s, not the usual 10 s.",
+        "scale",
+        "The scale of the calibration pulses gives rows of unusual length.",
+        SCALE_REMEDY,
+    ),
+    "speed_uncertain": Kind(
+        "The paper speed is uncertain: it was not read, and rows, pulses and beats speak for "
+        "{speed:g} mm/s with a probability of {probability:.0%} only.",
+        "scale",
+        "The paper speed was assumed or inferred, and another is not much less likely.",
+        SCALE_REMEDY,
+    ),
+    "origin_left_out": Kind(
+        "what the record's file says of its origin was left out",
+        "record",
+        "De-identified: the record says nothing of where it is from.",
+        "Nothing.",
+        "note",
+    ),
+    "columns_unusual": Kind(
+        "The columns show {seconds:.1f} s each, and 2.5 s are usual: the scale or the paper speed "
+        "may be wrong.",
+        "columns",
+        "The columns last unusually long or short by the scale that was found.",
+        SCALE_REMEDY,
+    ),
+    "columns_with_pulses": Kind(
+        "Columns begin with calibration pulses of their own, left in the signal.",
+        "columns",
+        "Pulses in the signal look like waves.",
+        CUTS_REMEDY,
+    ),
+    "names_off_columns": Kind(
+        "The names stand {distance_mm:.0f} mm from where their columns were cut: the ends of the "
+        "leads may belong to their neighbours.",
+        "columns",
+        "The columns may be cut in the wrong places.",
+        CUTS_REMEDY,
+    ),
+    "part_of_page": Kind(
+        "The picture shows only part of the twelve leads' rows and columns ({layout} was found): "
+        "check the names.",
+        "layout",
+        "Fewer rows or columns were found than twelve leads take.",
+        NAMES_REMEDY,
+    ),
+    "other_leads": Kind(
+        "{names} stand on the page: they are none of the twelve leads and were left out.",
+        "layout",
+        "The page shows leads beyond the twelve.",
+        "Nothing, where only the twelve are wanted.",
+        "note",
+    ),
+    "only_row_unnamed": Kind(
+        "The name of the only row was not read: it is stored as {lead}; correct it if it is "
+        "another lead.",
+        "names",
+        "The page shows one row without a name that could be read.",
+        NAMES_REMEDY,
+    ),
+    "name_unexpected": Kind(
+        "A name that reads {read} stands where {lead} is expected.",
+        "names",
+        "A lead name contradicts the layout.",
+        NAMES_REMEDY,
+    ),
+    "order_unusual": Kind(
+        "The leads stand in no usual order, and the names {names} were read with doubt: they may "
+        "be wrong.",
+        "names",
+        "The order of the leads rests on names that were hard to read.",
+        NAMES_REMEDY,
+    ),
+    "few_names_read": Kind(
+        "Only {count} lead names could be read; the others follow the usual order.",
+        "names",
+        "Most lead names were inferred from their places.",
+        NAMES_REMEDY,
+    ),
+    "order_by_signals": Kind(
+        "The names {names} were not clearly read. Of the orders that agree with the names that "
+        "were, only the {order} one fits Einthoven's laws and the other leads' beats.",
+        "layout",
+        "The signals decided between two orders of the leads.",
+        NAMES_REMEDY,
+    ),
+    "order_against_print": Kind(
+        "The names {names} were not clearly read. Of the orders that agree with the names that "
+        "were, only the {order} one fits Einthoven's laws and the other leads' beats. It speaks "
+        "against what seemed printed ({against}).",
+        "layout",
+        "The signals decided the order of the leads against names that seemed read.",
+        NAMES_REMEDY,
+    ),
+    "avr_inverted": Kind(
+        "aVR is printed inverted (-aVR); the record holds aVR.",
+        "layout",
+        "The page prints -aVR, as many do in Cabrera's order.",
+        "Nothing; the record's aVR is upright in sign.",
+        "note",
+    ),
+    "strip_renamed": Kind(
+        "The rhythm strip's name reads {read}, but it repeats {lead} and was taken for {lead}.",
+        "layout",
+        "The signal of the rhythm strip contradicts its name.",
+        NAMES_REMEDY,
+    ),
+    "strip_after_columns": Kind(
+        "The rhythm strip's beats do not lie under those of the leads above it: it was taken at "
+        "another time and follows them in the record, from {start_s:.0f} s on.",
+        "layout",
+        "The rhythm strip is not simultaneous with the leads above it.",
+        "Nothing, unless the strip is simultaneous on the page: then correct its start.",
+        "note",
+    ),
+    "strip_like": Kind(
+        "The rhythm strip named {lead} looks like {like}.",
+        "names",
+        "The signal of the rhythm strip contradicts its name.",
+        NAMES_REMEDY,
+    ),
+    "limb_names_swapped": Kind(
+        "Names of limb leads seem exchanged ({which}): as named they contradict Einthoven's laws.",
+        "names",
+        "With other names the limb leads would fit Einthoven's laws far better.",
+        NAMES_REMEDY,
+    ),
+    "arm_electrodes_swapped": Kind(
+        "Lead I runs against V6 and aVR is upright: the arm electrodes may be exchanged.",
+        "names",
+        "The tracing looks as with exchanged arm electrodes.",
+        SIGNAL_REMEDY,
+    ),
+    "electrode_on_wrong_limb": Kind(
+        "Lead {lead} is flat: an electrode may be on the wrong limb.",
+        "names",
+        "The tracing looks as with an arm electrode on the right leg.",
+        SIGNAL_REMEDY,
+    ),
+    "chest_leads_reversed": Kind(
+        "V1 looks more like the left side's leads than V6 does: the chest leads' names or "
+        "electrodes may be in reverse.",
+        "names",
+        "The chest leads seem to run from V6 to V1.",
+        NAMES_REMEDY,
+    ),
+    "chest_leads_disordered": Kind(
+        "The chest leads do not follow each other from V1 to V6 (smoother: {order}): names or "
+        "electrodes may be exchanged.",
+        "names",
+        "In another order the chest leads would change far more evenly.",
+        NAMES_REMEDY,
+    ),
+    "name_twice": Kind(
+        "{names} stands twice on the page: one of these names may be wrong.",
+        "names",
+        "Two columns bear the same name.",
+        NAMES_REMEDY,
+    ),
+    "limb_leads_contradict": Kind(
+        "The limb leads contradict each other ({which}): a lead may be misnamed or misread.",
+        "signal",
+        "The limb leads of the page do not fulfil Einthoven's laws.",
+        NAMES_REMEDY,
+    ),
+    "waves_collide": Kind(
+        "Tall waves of {leads} run into those of the rows above or below: how high they are is "
+        "uncertain there.",
+        "signal",
+        "Where two traces overlap, their heights are uncertain.",
+        "Redraw them with `ecg4u fix`.",
+    ),
+    "leads_missing": Kind(
+        "Nothing was found of {leads}.",
+        "signal",
+        "The record holds no sample of these leads.",
+        PICTURE_REMEDY,
+    ),
+    "corrected_by_hand": Kind(
+        "Corrected by hand: {what}.",
+        "corrections",
+        "A person corrected the reading.",
+        "Nothing.",
+        "note",
+    ),
+    "corners_given": Kind(
+        "The page was rectified from the corners that were given.",
+        "corners",
+        "A person moved the corners of the page.",
+        "Nothing.",
+        "note",
+    ),
+    "layout_lost": Kind(
+        "The layout that was given does not fit any more.",
+        "lost",
+        "After moved corners the corrected layout fits the rows no more.",
+        "Correct the layout again.",
+    ),
+    "correction_lost": Kind(
+        "A correction of segment {segment} was dropped: it is not there any more.",
+        "lost",
+        "After moved corners a corrected segment was not found again.",
+        "Correct it again.",
+    ),
+    "assumed": Kind(
+        "Assumed, not read: {what}.",
+        "record",
+        "The record's file, or the page it was read from, does not tell these values.",
+        "Correct the file where they are wrong.",
+    ),
+    "too_little_signal": Kind(
+        "Too little signal: the longest lead shows {seconds:.1f} s.",
+        "signal",
+        "The leads are too short to be classified.",
+        SIGNAL_REMEDY,
+        "refusal",
+    ),
+    "most_leads_flat": Kind(
+        "{flat} of {shown} leads are flat.",
+        "signal",
+        "More than half of the leads hold no signal.",
+        SIGNAL_REMEDY,
+        "refusal",
+    ),
+    "span_impossible": Kind(
+        "The leads span {millivolts:.0f} mV, more than any ECG: the gain is wrong.",
+        "gain",
+        "The amplitudes are beyond any ECG.",
+        SCALE_REMEDY,
+        "refusal",
+    ),
+    "no_qrs": Kind(
+        "No QRS complexes stand out: noise, or no ECG.",
+        "signal",
+        "Nothing in the signal is as steep as a QRS against the rest.",
+        SIGNAL_REMEDY,
+        "refusal",
+    ),
+    "no_heart_rate": Kind(
+        "{rate:.0f} beats a minute were counted, which is no heart rate.",
+        "signal",
+        "What looks like beats comes too slowly or too fast.",
+        SIGNAL_REMEDY,
+        "refusal",
+    ),
+    "beats_unlike": Kind(
+        "No two beats look alike: noise, or no ECG.",
+        "signal",
+        "What looks like beats has no shape in common.",
+        SIGNAL_REMEDY,
+        "refusal",
+    ),
+    "span_unusual": Kind(
+        "The leads span {millivolts:.2g} mV in the middle, and {low:g} to {high:g} are usual: the "
+        "gain may be wrong.",
+        "gain",
+        "The amplitudes are unusually small or large.",
+        SCALE_REMEDY,
+    ),
+    "few_leads": Kind(
+        "Only {count} of 12 leads are shown.",
+        "signal",
+        "The network was measured on all twelve leads.",
+        SIGNAL_REMEDY,
+    ),
+    "leads_flat": Kind("Flat: {leads}.", "signal", "These leads hold no signal.", SIGNAL_REMEDY),
+    "einthoven_contradicted": Kind(
+        "The limb leads contradict Einthoven's law (II is not I + III): leads may be swapped, "
+        "misnamed or misread.",
+        "names",
+        "I, II and III cannot be those of one heart.",
+        NAMES_REMEDY,
+    ),
+    "goldberger_contradicted": Kind(
+        "aVR, aVL and aVF are not what I, II and III make them: leads may be swapped, misnamed or "
+        "misread.",
+        "names",
+        "The augmented leads do not follow from I, II and III.",
+        NAMES_REMEDY,
+    ),
+    "arm_leads_swapped": Kind(
+        "Lead I is upside down with an upright aVR: the arm leads may be swapped.",
+        "names",
+        "The signs of the leads are those of exchanged arm electrodes.",
+        SIGNAL_REMEDY,
+    ),
+    "upside_down": Kind(
+        "I, II and V6 all point down: the signal may be upside down.",
+        "signal",
+        "The signs of the leads are turned over.",
+        SIGNAL_REMEDY,
+    ),
+    "chest_signs_reversed": Kind(
+        "V1 points up and V6 down: the chest leads may be in reverse order.",
+        "names",
+        "The signs of the chest leads are those of the reverse order.",
+        NAMES_REMEDY,
+    ),
+    "page_scale_uncertain": Kind(
+        "The scale of the page is uncertain: amplitudes and intervals may be wrong.",
+        "scale",
+        "The page that the record was read from left its scale in doubt.",
+        SCALE_REMEDY,
+    ),
+    "page_names_uncertain": Kind(
+        "Lead names on the page are uncertain: leads may be swapped.",
+        "names",
+        "The page that the record was read from left names in doubt.",
+        NAMES_REMEDY,
+    ),
+    "page_columns_uncertain": Kind(
+        "Where the leads begin on the page is uncertain.",
+        "columns",
+        "The page that the record was read from left the cuts in doubt.",
+        CUTS_REMEDY,
+    ),
+    "close_call": Kind(
+        "{name} is a close call ({percent:.0f} %, threshold {threshold:.0f} %).",
+        "class",
+        "The probability is so near its threshold that little would change the answer.",
+        "Weigh the measured criteria of this class.",
+    ),
+}
+
+
+def as_markdown() -> str:
+    """The catalogue as the page of the documentation."""
+    lines = [
+        "# Messages",
+        "",
+        "Each warning and doubt in `result.json` is in a list `messages` beside its sentence, as",
+        "`code`, `severity` (`note`, `warning`, or `refusal`: this cannot be read as an ECG),",
+        "`about`, `leads`, `parameters` and `text`. Codes stay; words may change. `code` is null",
+        "in what older files hold. This page is written by `python -m ecg4u.messages`.",
+        "",
+        "| code | severity | about | words | meaning | remedy |",
+        "|---|---|---|---|---|---|",
+    ]
+    lines += [
+        f"| `{code}` | {kind.severity} | {kind.about} | {kind.words} | {kind.meaning} | "
+        f"{kind.remedy} |"
+        for code, kind in KINDS.items()
+    ]
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    print(as_markdown(), end="")
