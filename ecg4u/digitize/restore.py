@@ -22,6 +22,7 @@ from ecg4u.digitize.result import Digitization
 from ecg4u.digitize.sidecar.content import GAP, STAGE, Corner, Note, Piece
 from ecg4u.digitize.sidecar.model import Sidecar
 from ecg4u.digitize.sidecar.redraw import hand_drawn, measured, zero_of
+from ecg4u.digitize.signals.agreement import faults
 from ecg4u.digitize.signals.einthoven import reconciled
 from ecg4u.digitize.signals.physiology import check_physiology
 from ecg4u.digitize.signals.quality import (
@@ -199,7 +200,10 @@ def restored(
     signal, confidence = assemble(parts, sidecar.calibration)
     corrections = sidecar.corrections
     calibration = sidecar.calibration
-    traces = tuple(_trace(p, part, sidecar) for p, part in zip(shown, parts, strict=True))
+    traces = tuple(
+        _trace(piece, part, sidecar, contradicted)
+        for piece, part, contradicted in zip(shown, parts, faults(parts), strict=True)
+    )
     misnamed = (*check_names(parts), *check_physiology(parts))
     doubts = (*misnamed, *check_einthoven(signal))
     standing = _standing(sidecar)
@@ -338,8 +342,10 @@ def _resampled(height: Floats, confidence: Floats, ratio: float) -> tuple[Floats
     return new, np.where(known[near], np.interp(at, old, confidence), 0.0)
 
 
-def _trace(piece: Piece, part: SegmentSignal, sidecar: Sidecar) -> Trace:
-    grade, reasons = grade_segment(part)
+def _trace(
+    piece: Piece, part: SegmentSignal, sidecar: Sidecar, contradicted: Sequence[str]
+) -> Trace:
+    grade, reasons = grade_segment(part, contradicted)
     known = np.isfinite(part.xy[:, 1])
     source = np.full_like(part.xy, np.nan)
     source[known] = sidecar.mesh.to_source(part.xy[known] / PX_PER_MM)
