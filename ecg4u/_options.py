@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import wraps
 from typing import Any
 
 import click
@@ -53,3 +54,25 @@ def limit_options(command: Callable[..., Any]) -> Callable[..., Any]:
     ):
         command = option(command)
     return command
+
+
+def export_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """``--pdf``, ``--dicom`` and ``--fhir``, which the command gets as one tuple ``exports``."""
+
+    @wraps(command)
+    def gathered(*, pdf: bool, dicom: bool, fhir: bool, **values: Any) -> Any:
+        chosen = {"pdf": pdf, "dicom": dicom, "fhir": fhir}
+        return command(exports=tuple(kind for kind, asked in chosen.items() if asked), **values)
+
+    decorated: Callable[..., Any] = gathered
+    for option in (
+        click.option(
+            "--fhir", is_flag=True, help="fhir.json too: DiagnosticReport, Observations (R4)."
+        ),
+        click.option(
+            "--dicom", is_flag=True, help="signals.dcm and report.dcm too: waveform and PDF."
+        ),
+        click.option("--pdf", is_flag=True, help="report.pdf too: one page A4."),
+    ):
+        decorated = option(decorated)
+    return decorated

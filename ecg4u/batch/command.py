@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ecg4u._options import limit_options
+from ecg4u._options import export_options, limit_options
 from ecg4u.errors import BatchFailuresError, ECG4UError, MissingDependencyError, UsageError
 
 if TYPE_CHECKING:
@@ -50,6 +50,7 @@ _SHOWN_FAILURES = 20
 @click.option("--classify", is_flag=True, help="The nine classes of each record.")
 @click.option("--explain", is_flag=True, help="Reasons too (implies --classify).")
 @click.option("--report", is_flag=True, help="report.html for each page.")
+@export_options
 @click.option(
     "--sheet",
     is_flag=True,
@@ -104,6 +105,7 @@ def batch(
     classify: bool,
     explain: bool,
     report: bool,
+    exports: tuple[str, ...],
     sheet: bool,
     deidentify: bool,
     keep_sidecars: bool,
@@ -116,7 +118,8 @@ def batch(
     """Digitize every page and record in folders, lists (.txt, or - for stdin) and patterns.
 
     OUT gets records/ (a folder per input), manifest.csv and ledger.jsonl. Each input is isolated:
-    one that crashes, hangs or needs too much memory harms no other.
+    one that crashes, hangs or needs too much memory harms no other. --pdf, --dicom and --fhir imply
+    --explain.
     """
     if status_of is not None:
         show_status(status_of)
@@ -136,8 +139,12 @@ def batch(
             stage="batch",
             hint="Choose one of the two.",
         )
+    from ecg4u.report.exports import check
+
+    check(exports)
+    explain = explain or bool(exports)
     options = Options(
-        format_, classify or explain, explain, report, deidentify, keep_sidecars, sheet
+        format_, classify or explain, explain, report, deidentify, keep_sidecars, sheet, exports
     )
     with_end_on_sigterm()
     summary = run_batch(

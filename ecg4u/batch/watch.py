@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ecg4u._options import FiniteRange, limit_options
+from ecg4u._options import FiniteRange, export_options, limit_options
 from ecg4u.batch.command import executor_of, show_failures, with_end_on_sigterm
 from ecg4u.errors import UsageError
 
@@ -30,6 +30,7 @@ FORMATS = ("wfdb", "hdf5", "csv", "edf", "dicom")
 @click.option("--once", is_flag=True, help="Read what is there now, and end.")
 @click.option("-j", "--jobs", type=click.IntRange(0, 1024), default=1, show_default=True)
 @click.option("--format", "format_", type=click.Choice(FORMATS), default="wfdb", show_default=True)
+@export_options
 @click.option("-q", "--quiet", is_flag=True, help="Errors only on stderr.")
 @limit_options
 def watch(
@@ -40,6 +41,7 @@ def watch(
     once: bool,
     jobs: int,
     format_: str,
+    exports: tuple[str, ...],
     timeout_s: float,
     memory_mb: int,
     quiet: bool,
@@ -50,9 +52,11 @@ def watch(
     how far it is. Ends on Ctrl-C or SIGTERM.
     """
     from ecg4u.batch.task import Options
+    from ecg4u.report.exports import check
 
+    check(exports)
     options = Options(format_, classify=True, explain=True, report=True, sidecars=True,
-                      thumbnails=True)  # fmt: skip
+                      thumbnails=True, exports=exports)  # fmt: skip
     make = executor_of(jobs, None, timeout_s, memory_mb)
     with_end_on_sigterm()
     seen: frozenset[tuple[str, int, int]] = frozenset()

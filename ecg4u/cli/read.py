@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ecg4u._options import export_options
 from ecg4u.cli import NOTICE, printable, say
 from ecg4u.cli.options import (
     FORMATS,
@@ -160,9 +161,7 @@ def explain(sources: tuple[str, ...], as_json: bool, options: ReadOptions) -> No
     help="Folder; with several inputs, a folder for each inside it.",
 )
 @FORMAT
-@click.option("--fhir", is_flag=True, help="fhir.json too: DiagnosticReport and Observations (R4).")
-@click.option("--pdf", is_flag=True, help="report.pdf too: one page A4.")
-@click.option("--dicom", is_flag=True, help="signals.dcm and report.dcm too: waveform and PDF.")
+@export_options
 @json_option
 @read_options(patient=True)
 @limited_each
@@ -170,9 +169,7 @@ def report(
     sources: tuple[str, ...],
     out: Path,
     formats: Sequence[str],
-    fhir: bool,
-    pdf: bool,
-    dicom: bool,
+    exports: Sequence[str],
     as_json: bool,
     options: ReadOptions,
 ) -> None:
@@ -182,10 +179,12 @@ def report(
 
     def one(source: Path) -> None:
         from ecg4u.report import write
+        from ecg4u.report.exports import check
 
+        check(exports)
         folder = out if len(files) == 1 else out / source.stem
         analysis = _analyse(source, options)
-        written = write(analysis, folder, formats, fhir=fhir, pdf=pdf, dicom=dicom)
+        written = write(analysis, folder, formats, exports=exports)
         written += _leave_sidecar(analysis, folder / "signals", options.sidecar)
         for path in written:
             click.echo(str(path), err=True)

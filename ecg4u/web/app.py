@@ -28,6 +28,7 @@ from ecg4u.web.problems import (
     BAD_REQUEST,
     EMPTY,
     INTERNAL,
+    NOT_EXPORTED,
     NOTHING_TO_CORRECT,
     TOO_LARGE,
     UNKNOWN_ID,
@@ -62,8 +63,15 @@ STATIC = {
     "icon-192.png": "image/png",
     "icon-512.png": "image/png",
 }
-KEPT = ("page", "explain", "dpi", "age", "sex")
+KEPT = ("page", "explain", "dpi", "age", "sex", "exports")
 """Options of the first reading that hold for a corrected one; the rest is in the sidecar."""
+EXPORTED = {
+    "report.pdf": ("application/pdf", "The report on one page A4"),
+    "signals.dcm": ("application/dicom", "12-Lead ECG Waveform Storage"),
+    "report.dcm": ("application/dicom", "That page as Encapsulated PDF Storage, in one study"),
+    "fhir.json": ("application/fhir+json", "A Bundle of DiagnosticReport and Observations, R4"),
+}
+"""Files of `ecg4u.report.exports`; they are there where the upload's options asked for them."""
 PRIVATE = {"Cache-Control": "no-store"}
 
 
@@ -114,6 +122,7 @@ def create_app(
     _add_state(app, queue, counted)
     _add_uploads(app, queue, limits)
     _add_results(app, queue)
+    _add_exports(app, queue)
     app.state.drain = queue.drain
     if limits.cors_origins:
         app.add_middleware(
@@ -233,7 +242,7 @@ def _add_uploads(app: FastAPI, queue: Jobs, limits: Settings) -> None:
     @app.post("/predict", responses=PROBLEMS, summary="Classes, in the first ECG4U's form")
     async def predict(request: Request, image: Upload) -> JSONResponse:
         data = await _read(image, limits)
-        job = queue.submit(data, AnalysisOptions().to_analysis(), _client(request))
+        job = queue.submit(data, AnalysisOptions().to_work(), _client(request))
         result = json.loads((await _outcome(job)).result)
         return JSONResponse(legacy_results(result), headers={**PRIVATE, **_location(job)})
 
@@ -250,7 +259,7 @@ def _add_uploads(app: FastAPI, queue: Jobs, limits: Settings) -> None:
     ) -> Response:
         chosen = AnalysisOptions.from_json(options)
         data = await _read(image, limits)
-        job = queue.submit(data, chosen.to_analysis(), _client(request))
+        job = queue.submit(data, chosen.to_work(), _client(request))
         return await _answer(queue, job, wait=wait)
 
     @app.post(
@@ -329,6 +338,21 @@ def _add_results(app: FastAPI, queue: Jobs) -> None:
     async def sidecar(identifier: str) -> Response:
         made = await _outcome(queue.get(identifier))
         return _download(_there(made.sidecar), "application/json", "ecg-page.json")
+
+
+def _add_exports(app: FastAPI, queue: Jobs) -> None:
+    def add(name: str, media_type: str, summary: str) -> None:
+        path = f"/v1/ecg/{{identifier}}/{name}"
+
+        @app.get(path, responses=PROBLEMS, response_class=Response, summary=summary)
+        async def exported(identifier: str) -> Response:
+            made = await _outcome(queue.get(identifier))
+            if name not in made.exports:
+                raise NOT_EXPORTED
+            return _download(made.exports[name], media_type, f"ecg-{name}")
+
+    for name, (media_type, summary) in EXPORTED.items():
+        add(name, media_type, summary)
 
 
 def _there(part: bytes) -> bytes:

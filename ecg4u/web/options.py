@@ -12,6 +12,7 @@ Gain = Annotated[float, Field(ge=1, le=80, strict=True)]
 Speed = Annotated[float, Field(ge=5, le=200, strict=True)]
 Age = Annotated[float, Field(ge=0, le=130, strict=True)]
 Sex = Literal["F", "M"]
+Export = Literal["pdf", "dicom", "fhir"]
 Pixel = Annotated[float, Field(ge=-100_000, le=100_000, strict=True)]
 Point = tuple[Pixel, Pixel]
 SegmentId = Annotated[str, Field(min_length=1, max_length=20)]
@@ -103,9 +104,15 @@ class AnalysisOptions(_Strict):
     explain: bool = Field(
         default=True, strict=True, description="False: classes without reasons, sooner"
     )
+    exports: list[Export] = Field(
+        default_factory=list,
+        max_length=3,
+        description="What is made beside the report: report.pdf, signals.dcm and report.dcm, "
+        "fhir.json",
+    )
 
-    def to_analysis(self) -> dict[str, Any]:
-        """As keyword arguments of `ecg4u.analysis.analyse`; only what was said."""
+    def to_work(self) -> dict[str, Any]:
+        """As the options of `ecg4u.web.worker.analyse_page`; only what was said."""
         return self.model_dump(exclude_none=True)
 
     @classmethod

@@ -10,7 +10,7 @@ import os
 import tempfile
 import zipfile
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -47,11 +47,14 @@ class Outcome:
     """What the page needs to show it and have it corrected, as JSON; see `page_view`."""
     picture: bytes = b""
     """The page as WebP, upright and without anything that its file said."""
+    exports: Mapping[str, bytes] = field(default_factory=dict)
+    """Content of the files that were asked for, by their names; see `ecg4u.report.exports`."""
 
     @property
     def n_bytes(self) -> int:
         """What it holds in memory."""
-        return sum(len(part) for part in vars(self).values() if isinstance(part, bytes))
+        parts = [*vars(self).values(), *self.exports.values()]
+        return sum(len(part) for part in parts if isinstance(part, bytes))
 
 
 Analyse = Callable[..., "Analysis"]
@@ -96,8 +99,8 @@ def warm_up() -> None:
 def analyse_page(slot: int, data: bytes, options: Mapping[str, Any]) -> Outcome:
     """Analyse a page and make its report and its signal files.
 
-    ``options`` are those of `ecg4u.analysis.analyse`; beside them ``sidecar`` may be JSON, and
-    ``correction`` the arguments of `Sidecar.corrected`.
+    ``options`` are those of `ecg4u.analysis.analyse`; beside them ``sidecar`` may be JSON,
+    ``correction`` the arguments of `Sidecar.corrected`, and ``exports`` what is to be made.
 
     Raises
     ------
@@ -108,7 +111,11 @@ def analyse_page(slot: int, data: bytes, options: Mapping[str, Any]) -> Outcome:
 
     from ecg4u.analysis import analyse
     from ecg4u.report import render
+    from ecg4u.report.exports import check, export
 
+    given = dict(options)
+    exports = given.pop("exports", ())
+    check(exports)
     begun = time.perf_counter()
     shown: dict[str, bytes] = {}
 
@@ -128,7 +135,7 @@ def analyse_page(slot: int, data: bytes, options: Mapping[str, Any]) -> Outcome:
         data,
         progress=lambda stage: _note(slot, stage),
         so_far=so_far,
-        **_with_sidecar(dict(options)),
+        **_with_sidecar(given),
     )
     _note(slot, "report")
     csv, archive = _signal_files(analysis)
@@ -137,6 +144,7 @@ def analyse_page(slot: int, data: bytes, options: Mapping[str, Any]) -> Outcome:
         report=render(analysis).encode(),
         signals_zip=archive,
         signals_csv=csv,
+        exports=export(analysis, exports),
         **shown,
         seconds=time.perf_counter() - begun,
     )

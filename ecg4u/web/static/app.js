@@ -389,6 +389,7 @@ async function present() {
 async function upload() {
   const said = given($("options"));
   if ($("page-field").hidden) delete said.page;
+  said.exports = ["pdf"];
   const body = new FormData();
   body.append("image", await prepared(), "page");
   body.append("options", JSON.stringify(said));
