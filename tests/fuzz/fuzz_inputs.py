@@ -107,7 +107,7 @@ def edited(tree: Any, script: bytes) -> bytes:
         elif choice >= 240:
             del where[key]
         else:
-            where[key] = ODD_VALUES[choice % len(ODD_VALUES)]
+            where[key] = copy.deepcopy(ODD_VALUES[choice % len(ODD_VALUES)])
         if not tree:
             break
     return json.dumps(tree).encode()
