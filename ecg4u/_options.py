@@ -31,6 +31,15 @@ class FiniteRange(click.FloatRange):
         return number
 
 
+json_option = click.option("--json", "as_json", is_flag=True, help="The whole result as JSON.")
+quiet_option = click.option("-q", "--quiet", is_flag=True, help="Errors only on stderr.")
+
+
+def verbose_option(what: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """``-v``: also ``what`` on stderr."""
+    return click.option("-v", "--verbose", is_flag=True, help=f"{what}, too, on stderr.")
+
+
 def limit_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """``--timeout`` and ``--memory`` of one input, alike in all commands."""
     for option in (

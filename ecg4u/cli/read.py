@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ecg4u._options import export_options
+from ecg4u._options import export_options, json_option
 from ecg4u.cli import NOTICE, printable, say
 from ecg4u.cli.options import (
     FORMATS,
     ReadOptions,
     Target,
     TargetType,
+    check_names,
     each,
     expanded,
-    json_option,
     limited_each,
     read_options,
     sources_argument,
@@ -75,7 +75,7 @@ def digitize(
             hint="Give -o a folder (with a slash at its end) and leave out --overlay.",
         )
     if out is not None:
-        _check_names(files)
+        check_names(files)
 
     def one(source: Path) -> None:
         base = _signal_base(source, options.page, out, formats)
@@ -86,7 +86,7 @@ def digitize(
             say.quality(analysis)
         if as_json:
             values = {**analysis.to_dict(), "written": [path.name for path in written]}
-            say.as_json(values, line=len(files) > 1)
+            say.as_json(values, of=source if len(files) > 1 else None)
         else:
             for path in written:
                 click.echo(str(path))
@@ -175,7 +175,7 @@ def report(
 ) -> None:
     """Signals, result.json and report.html; prints the summary."""
     files = expanded(sources)
-    _check_names(files)
+    check_names(files)
 
     def one(source: Path) -> None:
         from ecg4u.report import write
@@ -189,7 +189,7 @@ def report(
         for path in written:
             click.echo(str(path), err=True)
         if as_json:
-            say.as_json(analysis.to_dict(), line=len(files) > 1)
+            say.as_json(analysis.to_dict(), of=source if len(files) > 1 else None)
         else:
             say.summary(analysis)
 
@@ -207,7 +207,7 @@ def _answer(
     def one(source: Path) -> None:
         analysis = _analyse(source, options)
         if as_json:
-            say.as_json(analysis.to_dict(), line=len(files) > 1)
+            say.as_json(analysis.to_dict(), of=source if len(files) > 1 else None)
             return
         if len(files) > 1:
             click.echo(f"== {printable(source.name)}")
@@ -242,8 +242,10 @@ def _analyse(
         age=options.age,
         sex=options.sex,
         classifier=_classifier(options.weights) if classify else None,
-        progress=_load_ahead,
+        progress=say.stages(_load_ahead) if options.verbose else _load_ahead,
     )
+    if options.verbose:
+        say.seconds(analysis)
     if options.quiet:
         return analysis
     n_pages = 1 if analysis.digitization is None else analysis.digitization.page.n_pages
@@ -255,20 +257,6 @@ def _analyse(
     for warning in analysis.warnings:
         click.echo(f"warning: {warning}", err=True)
     return analysis
-
-
-def _check_names(files: Sequence[Path]) -> None:
-    """Raise UsageError where the results of two inputs would get one name in one folder."""
-    seen: set[str] = set()
-    for file in files:
-        if file.stem in seen:
-            raise UsageError(
-                f"Two inputs are called {printable(file.stem)}; one's results would overwrite the "
-                "other's.",
-                stage="output",
-                hint="Give each an -o of its own, or use ecg4u batch.",
-            )
-        seen.add(file.stem)
 
 
 def _classifier(weights: Path | None) -> Classifier | None:
