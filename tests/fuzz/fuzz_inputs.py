@@ -15,6 +15,7 @@ import copy
 import functools
 import io
 import json
+import os
 import sys
 import tempfile
 import warnings
@@ -204,6 +205,9 @@ def main() -> None:
     """Fuzz the target named first; further arguments go to libFuzzer."""
     import atheris
 
+    from ecg4u.limits import ENVIRONMENT
+
+    os.environ.update(ENVIRONMENT)  # as every worker: caches of kernels would look like a leak
     warnings.simplefilter("ignore")
     instrument(atheris)
     target, seeds = TARGETS[sys.argv[1]]
