@@ -17,6 +17,7 @@ ROOMS = (
     "notebook",
     "exchange",
     "record",
+    "texts",
     "compare",
     "paper",
     "io",

@@ -25,6 +25,7 @@ from ecg4u.cli.options import (
     sources_argument,
 )
 from ecg4u.errors import ECG4UError, SidecarError, UsageError
+from ecg4u.texts import LANGUAGES, SOURCE
 
 if TYPE_CHECKING:
     from ecg4u.analysis import Analysis
@@ -162,6 +163,13 @@ def explain(sources: tuple[str, ...], as_json: bool, options: ReadOptions) -> No
 )
 @FORMAT
 @export_options
+@click.option(
+    "--language",
+    type=click.Choice(LANGUAGES),
+    default=SOURCE,
+    show_default=True,
+    help="Of the headings and labels of report.html (drafts); findings stay English.",
+)
 @json_option
 @read_options(patient=True)
 @limited_each
@@ -170,6 +178,7 @@ def report(
     out: Path,
     formats: Sequence[str],
     exports: Sequence[str],
+    language: str,
     as_json: bool,
     options: ReadOptions,
 ) -> None:
@@ -184,7 +193,7 @@ def report(
         check(exports)
         folder = out if len(files) == 1 else out / source.stem
         analysis = _analyse(source, options)
-        written = write(analysis, folder, formats, exports=exports)
+        written = write(analysis, folder, formats, exports=exports, language=language)
         written += _leave_sidecar(analysis, folder / "signals", options.sidecar)
         for path in written:
             click.echo(str(path), err=True)

@@ -25,10 +25,12 @@ def write(
     title: str | None = None,
     page_image: bool = True,
     exports: Sequence[str] = (),
+    language: str = "en",
 ) -> list[Path]:
     """Write the signals in each format, ``result.json`` and ``report.html``; returns their paths.
 
     ``exports`` are any of ``"pdf"``, ``"dicom"`` and ``"fhir"``: see `ecg4u.report.exports`.
+    ``language`` is that of ``report.html``: see `ecg4u.report.render`.
 
     Each file is written whole or not at all.
 
@@ -44,7 +46,8 @@ def write(
     folder = Path(out_dir)
     written = [
         write_atomically(
-            folder / "report.html", render(analysis, title=title, page_image=page_image)
+            folder / "report.html",
+            render(analysis, title=title, page_image=page_image, language=language),
         ),
         write_atomically(folder / "result.json", result_json(analysis)),
     ]

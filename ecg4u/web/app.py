@@ -18,6 +18,7 @@ from starlette.routing import Match
 
 from ecg4u import __version__
 from ecg4u.report.document import csp_hash, script, style
+from ecg4u.texts import SOURCE, preferred
 from ecg4u.web.docs import DOCS_POLICY, docs_page
 from ecg4u.web.guard import Guard
 from ecg4u.web.jobs import Job, Jobs
@@ -36,6 +37,7 @@ from ecg4u.web.problems import (
     Problem,
 )
 from ecg4u.web.settings import Settings
+from ecg4u.web.shell import page_in
 from ecg4u.web.sniff import is_page
 
 Upload = Annotated[UploadFile, File(description="A page: PNG, JPEG, TIFF, BMP, WebP, HEIC or PDF")]
@@ -179,10 +181,11 @@ def _add_page(app: FastAPI) -> None:
             return JSONResponse({"data": "Api running"}, headers={"Vary": "Accept"})
         headers = {
             "Content-Security-Policy": page_policy(),
-            "Vary": "Accept",
+            "Vary": "Accept, Accept-Language",
+            "Content-Language": _language(request),
             "Cache-Control": "no-cache",
         }
-        return HTMLResponse(_static("index.html"), headers=headers)
+        return HTMLResponse(page_in(_language(request)), headers=headers)
 
     @app.get("/docs", include_in_schema=False)
     async def docs() -> Response:
@@ -259,7 +262,7 @@ def _add_uploads(app: FastAPI, queue: Jobs, limits: Settings) -> None:
     ) -> Response:
         chosen = AnalysisOptions.from_json(options)
         data = await _read(image, limits)
-        job = queue.submit(data, chosen.to_work(), _client(request))
+        job = queue.submit(data, {**chosen.to_work(), **_spoken(request)}, _client(request))
         return await _answer(queue, job, wait=wait)
 
     @app.post(
@@ -276,7 +279,7 @@ def _add_uploads(app: FastAPI, queue: Jobs, limits: Settings) -> None:
             raise NOTHING_TO_CORRECT
         said = {"sidecar": made.sidecar, "correction": correction.to_corrected()}
         kept = {name: earlier.options[name] for name in KEPT if name in earlier.options}
-        options = {**kept, **correction.patient(), **said}
+        options = {**kept, **correction.patient(), **said, **_spoken(request)}
         job = queue.submit(earlier.source, options, _client(request))
         return await _answer(queue, job, wait=wait)
 
@@ -376,6 +379,16 @@ async def _read(image: UploadFile, limits: Settings) -> bytes:
     if not is_page(data):
         raise WRONG_TYPE
     return data
+
+
+def _language(request: Request) -> str:
+    return preferred(request.headers.get("accept-language", ""))
+
+
+def _spoken(request: Request) -> dict[str, str]:
+    """The language of the report as an option of the work, where it is not English."""
+    language = _language(request)
+    return {} if language == SOURCE else {"language": language}
 
 
 def _client(request: Request) -> str:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from ecg4u.batch.memory import keep_freed_memory
 from ecg4u.limits import ENVIRONMENT, is_out_of_memory, prepare_worker
+from ecg4u.texts import SOURCE
 from ecg4u.web.pageview import page_view, picture
 
 if TYPE_CHECKING:
@@ -100,7 +101,8 @@ def analyse_page(slot: int, data: bytes, options: Mapping[str, Any]) -> Outcome:
     """Analyse a page and make its report and its signal files.
 
     ``options`` are those of `ecg4u.analysis.analyse`; beside them ``sidecar`` may be JSON,
-    ``correction`` the arguments of `Sidecar.corrected`, and ``exports`` what is to be made.
+    ``correction`` the arguments of `Sidecar.corrected`, and ``exports`` what is to be made
+    and ``language`` that of the report.
 
     Raises
     ------
@@ -114,7 +116,7 @@ def analyse_page(slot: int, data: bytes, options: Mapping[str, Any]) -> Outcome:
     from ecg4u.report.exports import check, export
 
     given = dict(options)
-    exports = given.pop("exports", ())
+    exports, language = given.pop("exports", ()), given.pop("language", SOURCE)
     check(exports)
     begun = time.perf_counter()
     shown: dict[str, bytes] = {}
@@ -141,7 +143,7 @@ def analyse_page(slot: int, data: bytes, options: Mapping[str, Any]) -> Outcome:
     csv, archive = _signal_files(analysis)
     made = Outcome(
         result=_json(analysis.to_dict()),
-        report=render(analysis).encode(),
+        report=render(analysis, language=language).encode(),
         signals_zip=archive,
         signals_csv=csv,
         exports=export(analysis, exports),

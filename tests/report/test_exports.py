@@ -45,6 +45,19 @@ def test_they_are_written_beside_the_report_once(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == names
 
 
+def test_the_report_speaks_the_language_that_is_asked_for(tmp_path: Path) -> None:
+    write(analysis(), tmp_path, language="fr")
+    html = (tmp_path / "report.html").read_text()
+    assert '<html lang="fr">' in html
+    assert "Fibrillation atriale" in html
+    assert "Traduction provisoire" in html
+    assert '<dd lang="en">' in html
+    result = (tmp_path / "result.json").read_text()
+    assert "Atrial fibrillation" in result
+    write(analysis(), tmp_path)
+    assert 'lang="en">' not in (tmp_path / "report.html").read_text().split("<body", 1)[1]
+
+
 def test_what_cannot_be_made_is_said_before_anything_is_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -91,6 +91,18 @@ def test_result_report_and_signals_by_id(client: TestClient) -> None:
         assert client.get(where + path).headers["cache-control"] == "no-store"
 
 
+def test_page_and_report_follow_the_browsers_language(client: TestClient) -> None:
+    said = {"Accept": "text/html", "Accept-Language": "es-MX,es;q=0.9"}
+    page = client.get("/", headers=said)
+    assert page.headers["content-language"] == "es"
+    assert "Accept-Language" in page.headers["vary"]
+    assert "Elegir un archivo" in page.text
+    files = {"image": ("page", stand_in.page())}
+    answer = client.post("/v1/ecg", files=files, headers={"Accept-Language": "es"})
+    assert answer.json()["options"]["language"] == "es"
+    assert "language" not in send(client, stand_in.page()).json()["options"]
+
+
 EXPORT_TYPES = {
     "report.pdf": "application/pdf",
     "signals.dcm": "application/dicom",
