@@ -195,7 +195,7 @@ def report(
         analysis = _analyse(source, options)
         written = write(analysis, folder, formats, exports=exports, language=language)
         written += _leave_sidecar(analysis, folder / "signals", options.sidecar)
-        for path in written:
+        for path in () if options.quiet else written:
             click.echo(str(path), err=True)
         if as_json:
             say.as_json(analysis.to_dict(), of=source if len(files) > 1 else None)
