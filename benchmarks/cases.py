@@ -19,15 +19,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from ecg4u.digitize import digitize_page
 from ecg4u.digitize.result import Digitization
 from ecg4u.errors import ECG4UError
-from ecg4u.io import is_record_file, read_page, read_record
+from ecg4u.io import Page, is_record_file, read_page, read_record
 from ecg4u.record import DEFAULT_FS_HZ, LEADS
 
+Floats = npt.NDArray[np.float64]
+
 RESULTS = Path(__file__).parent / "results" / "cases.md"
-TOLERANCE = 0.03
+TOLERANCE, ROUGHLY = 0.03, 0.1
 EDGE_S, EDGE_TIMES, LEAST_MV = 0.08, 1.3, 0.15
 FLAT_MV = 0.3
 LEAST_SHOWN_S, RHYTHM_S = 2.0, 5.0
@@ -37,6 +40,7 @@ REFUSAL_WILL_DO = (
     "right or refused",
     "to be refused",
     "or refused for another",
+    "left out, in words",
 )
 RHYTHM = "rhythm"
 
@@ -77,11 +81,15 @@ def _record_faults(path: Path) -> tuple[list[str], bool]:
 
 
 def _page_faults(path: Path, expected: Mapping[str, str]) -> tuple[list[str], bool]:
-    result = digitize_page(read_page(path))
+    page = read_page(path)
+    result = digitize_page(page)
     said = bool(result.doubtful) or result.grade != "good"
     if expected["layout"] == "none":
         return ["no ECG page, but not refused"], said
-    faults = [*_name_faults(result, expected), *_scale_faults(result, expected)]
+    faults = [
+        *_name_faults(result, expected),
+        *_scale_faults(result, expected, _stretch(path, page)),
+    ]
     for kind, checks in SIGNAL_CHECKS.items():
         if path.name.startswith(kind):
             faults += [words for words in (checks(result),) if words]
@@ -94,14 +102,23 @@ def _name_faults(result: Digitization, expected: Mapping[str, str]) -> list[str]
         sure = [t.lead for t in result.traces if t.named_by == "label"]
         return [f"named {', '.join(sure)}"] if sure and not said_of_names(result) else []
     rows = [row.split() for row in wanted.split("/")]
-    right = [[n for n in row if n in LEADS] for row in rows if row]
+    right = [_names_of(row) for row in rows]
     found: dict[int, list[tuple[float, str]]] = {}
     for segment in result.layout.segments:
         found.setdefault(segment.row, []).append((segment.x0, segment.lead))
     shown = [[name for _, name in sorted(row)] for _, row in sorted(found.items())]
-    if wanted.strip() == "read them" or shown == [row for row in right if row]:
+    right = [row for row in right if row]
+    if right and right[-1] == [RHYTHM] and shown and len(shown[-1]) == 1:
+        right[-1] = shown[-1]
+    if wanted.strip() == "read them" or shown == right:
         return []
     return ["rows " + " / ".join(" ".join(row) for row in shown)]
+
+
+def _names_of(row: list[str]) -> list[str]:
+    """The leads of a row; `RHYTHM` for a strip of which no name is told."""
+    names = [name.removeprefix("-") for name in row]
+    return names if names == [RHYTHM] else [name for name in names if name in LEADS]
 
 
 def said_of_names(result: Digitization) -> bool:
@@ -109,7 +126,16 @@ def said_of_names(result: Digitization) -> bool:
     return "names" in result.doubtful
 
 
-def _scale_faults(result: Digitization, expected: Mapping[str, str]) -> list[str]:
+def _stretch(path: Path, page: Page) -> Floats:
+    """How far a picture was stretched across and down when it was read (a fax is)."""
+    from PIL import Image, ImageOps
+
+    with Image.open(path) as image:
+        size = ImageOps.exif_transpose(image).size
+    return np.divide(page.image.shape[1::-1], size)
+
+
+def _scale_faults(result: Digitization, expected: Mapping[str, str], stretch: Floats) -> list[str]:
     faults = []
     calibration = result.calibration
     for what, found, text in (
@@ -118,13 +144,15 @@ def _scale_faults(result: Digitization, expected: Mapping[str, str]) -> list[str
     ):
         if text and abs(found / float(text) - 1) > TOLERANCE:
             faults.append(f"{what} {found:g}")
+    rough = "about" in expected["px_per_mm"]
     wanted = expected["px_per_mm"].split("(")[0].replace("about", "").strip()
     try:
         sizes = [float(part) for part in wanted.split("x")]
     except ValueError:
         return faults
-    for size, found in zip(sizes * 2, result.rectified.grid.source_px_per_mm, strict=False):
-        if abs(found / size - 1) > TOLERANCE:
+    in_file = result.rectified.grid.source_px_per_mm / stretch
+    for size, found in zip(sizes * 2, in_file, strict=False):
+        if abs(found / size - 1) > (ROUGHLY if rough else TOLERANCE):
             faults.append(f"{found:.2f} px/mm")
     return faults
 

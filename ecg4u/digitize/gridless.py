@@ -21,7 +21,14 @@ from ecg4u.digitize.page.rectified import NODE_PX, Grid, PulseScale, RectifiedPa
 from ecg4u.digitize.page.sheet import cropped, paper_mask, warp_image
 from ecg4u.digitize.rows.trace import RowPath
 from ecg4u.digitize.scale.calibration import Pulse
-from ecg4u.digitize.scale.pulse_shapes import PulseShape, agreeing, find_shapes, turn_of
+from ecg4u.digitize.scale.pulse_shapes import (
+    PulseShape,
+    agreeing,
+    find_plateaus,
+    find_shapes,
+    turn_of,
+    usual_darkness,
+)
 from ecg4u.digitize.text.printed import read_printed_scale
 from ecg4u.digitize.types import Calibration, FloatArray, Label, Layout
 from ecg4u.errors import NotAnECGError, PoorQualityError
@@ -42,7 +49,9 @@ SQUARE = 0.04
 """How far a pulse's height and width may be from the settings' proportion."""
 AGREE = 0.04
 """How far the rows' pulses may differ from one another."""
-FEWEST_ROWS = 2
+FEWEST_ROWS, FEWEST_PLATEAUS = 2, 3
+SHARES = (0.4, 0.6, 0.8, 1.0)
+"""Of the usual darkness of strokes, from which ink counts as a plateau's."""
 MOST = 0.7
 """Least share of the shapes found that must be of one height, width and place."""
 MAX_SKEW = 0.02
@@ -171,9 +180,8 @@ def find_stand(image: npt.NDArray[np.uint8]) -> Stand:
     turn = turn_of(ink)
     for k in range(4):
         turned, back = _turned(np.ascontiguousarray(np.rot90(ink, -k)), turn)
-        shapes = find_shapes(turned)
-        pulses = agreeing(shapes, within=AGREE)
-        if len(pulses) >= FEWEST_ROWS:
+        shapes, pulses = _alike(turned)
+        if pulses:
             break
     else:
         raise NotAnECGError("No ECG grid was found on this page.", stage="grid", hint=HINT)
@@ -194,6 +202,25 @@ def find_stand(image: npt.NDArray[np.uint8]) -> Stand:
         _error(wide),
         (at + 0.5) / factor - 0.5,
     )
+
+
+def _alike(ink: FloatArray) -> tuple[tuple[PulseShape, ...], tuple[PulseShape, ...]]:
+    """The pulses of an upright page, and those of one size and place; none if they are too few.
+
+    What is left of a grid, and ticks, may stand beside and in them: then plateaus will do, darker
+    than such lines, if more of them agree.
+    """
+    shapes = find_shapes(ink)
+    pulses = agreeing(shapes, within=AGREE)
+    if len(pulses) >= FEWEST_ROWS:
+        return shapes, pulses
+    usual = usual_darkness(ink) or 0.0
+    for share in SHARES:
+        shapes = find_plateaus(ink, share * usual)
+        pulses = agreeing(shapes, within=AGREE)
+        if len(pulses) >= FEWEST_PLATEAUS:
+            return shapes, pulses
+    return (), ()
 
 
 def _turned(ink: FloatArray, degrees: float) -> tuple[FloatArray, Floats]:

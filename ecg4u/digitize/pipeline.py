@@ -56,6 +56,9 @@ GAIN_RANGE_MM_PER_MV = (1.0, 80.0)
 SPEED_RANGE_MM_PER_S = (5.0, 200.0)
 DPI_RANGE = (50.0, 2400.0)
 SURE_LABEL = 0.6
+WELL_EXPLAINED = 10.0
+"""Log odds of an arrangement below which others are looked for; where names are read they are
+above 20 (ten pages of several makers)."""
 ROW_EXPLAINED = 2.0
 """Log odds in favour of a reading for each row of ink that another leaves unexplained."""
 
@@ -103,8 +106,9 @@ class _Arranged:
 
     @property
     def open_questions(self) -> bool:
-        """Whether names contradict the layout, or leads are missing."""
-        return bool(self.layout.doubts) or not self.layout.shows_all
+        """Whether names contradict the layout or hardly speak for it, or leads are missing."""
+        layout = self.layout
+        return bool(layout.doubts) or not layout.shows_all or layout.log_odds < WELL_EXPLAINED
 
 
 def digitize_page(
@@ -331,7 +335,7 @@ def _arranged(
     if not layout.segments:
         rows = "One row was" if len(paths) == 1 else f"{len(paths)} rows were"
         raise PoorQualityError(
-            f"{rows} found, in no arrangement of leads that is known.",
+            f"{rows} found. {layout.warnings[-1]}",
             stage="layout",
             hint="Photograph the whole page, with all rows in view and nothing else.",
         )

@@ -56,6 +56,10 @@ MOST_OFF_MM = 12.0
 MIN_NAMES = 3
 NAME_OFFSET_MM = (0.0, 2.5)
 USUAL_NAME_OFFSET_MM = 1.5
+SEPARATOR_OFF_MM, SEPARATOR_SLACK_MM = 4.0, 0.4
+"""How far off separators are looked for, and how unevenly they may stand."""
+RULED_ROWS = 0.6
+"""Share of the rows that must show a separator at each inner edge."""
 BREAK_SIDE_MM = 0.6
 FULL_BREAK_MM = 1.0
 MIN_BREAK = 0.5
@@ -149,10 +153,32 @@ def boundaries(
         width = usual if abs(pitch / usual - 1) < PITCH_TOLERANCE else pitch
     edges = np.asarray(x0 + width * np.arange(columns + 1), dtype=np.float64)
     usual = nominal / columns
+    ruled = _at_separators(edges, rows, px_per_mm)
+    if ruled is not None:
+        return ruled
     ends_fit = abs(length / nominal - 1) < SAME_LENGTH
     if ends_fit or pitch is None or abs(pitch / usual - 1) > PITCH_TOLERANCE:
         return edges
     return _at_names(edges, rows, labels, usual, px_per_mm)
+
+
+def _at_separators(edges: Array, rows: Sequence[RowPath], px_per_mm: float) -> Array | None:
+    """The columns moved to where separators part them; None where most rows do not show all."""
+    from scipy.ndimage import maximum_filter1d
+
+    seen = np.mean(
+        [np.zeros(len(row.y)) if row.ruled is None else row.ruled for row in rows], axis=0
+    )
+    wide = maximum_filter1d(seen, int(SEPARATOR_SLACK_MM * px_per_mm) | 1)
+    reach = int(SEPARATOR_OFF_MM * px_per_mm)
+    shifts = np.arange(-reach, reach + 1)
+    at = np.clip(np.round(edges[1:-1, None] + shifts).astype(int), 0, len(wide) - 1)
+    if len(at) == 0:
+        return None
+    share = wide[at].min(axis=0)
+    if share.max() < RULED_ROWS:
+        return None
+    return np.asarray(edges + np.median(shifts[share >= share.max()]))
 
 
 def _at_names(

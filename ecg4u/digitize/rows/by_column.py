@@ -84,4 +84,5 @@ def _joined(parts: Sequence[RowPath | None], widths: Sequence[int], baseline: fl
         fine=whole("fine", np.nan, FINE),
         collided=whole("collided", 0.0).astype(bool),
         marked=whole("marked", 0.0).astype(bool),
+        ruled=whole("ruled", 0.0).astype(bool),
     )

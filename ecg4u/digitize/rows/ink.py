@@ -14,6 +14,8 @@ import numpy.typing as npt
 
 from ecg4u.digitize.types import FloatArray, InkMap
 
+Floats = npt.NDArray[np.float64]
+
 BACKGROUND_MM = 6.0
 PIECE_MM = 6.0
 LINE_X_MM = 96.0
@@ -88,7 +90,12 @@ class Straight:
 
 UPRIGHT = Straight((10, 1), 12, 0.7, 0.3, (3, 3))
 LEVEL = Straight((1, 50), 800, 0.9, 0.9, (5, 3))
+LINE = Straight((120, 1), 120, 0.4, 0.3, (3, 5))
+"""A line down the page, told even where strokes of traces run into it: those are never so long in
+one column of pixels."""
 IN_LINE_PX = 4.0
+ALIKE_PX, FEWEST_ALIKE, ALIKE_SHARE = 2, 6, 0.6
+"""How far strokes of one size may differ, how many make a kind, and how much of it is print."""
 CORNER_PX = 260
 PLATEAU_PX = 18
 COVERED = 0.9
@@ -333,11 +340,14 @@ def joined_ink(
     kept = np.maximum(gate, UNSURE * (1.0 - writing))
     straight = np.maximum(_straight(strokes, seen, UPRIGHT), _straight(strokes, seen, LEVEL))
     ink = strokes * kept
-    left = ink * (1.0 - straight * (1.0 - _surely(likely)))
+    line = _straight(strokes, seen, LINE)
+    left = ink * (1.0 - np.maximum(line, straight * (1.0 - _surely(likely))))
+    straight = np.maximum(straight, line)
     crossing = cv2.morphologyEx(left, cv2.MORPH_CLOSE, np.ones(CROSSED_PX, np.uint8))
     trace = np.where(straight > 0, np.minimum(ink, crossing), left).astype(np.float32)
     pulse = np.maximum(seen.pulse, strokes * straight)
-    return InkMap(trace, _with_boxes(seen.text, boxes), pulse, seen.separator, seen.look)
+    separator = np.maximum(seen.separator, strokes * straight)
+    return InkMap(trace, _with_boxes(seen.text, boxes), pulse, separator, seen.look)
 
 
 def _straight(strokes: FloatArray, seen: InkMap, kind: Straight) -> FloatArray:
@@ -364,9 +374,22 @@ def _straight(strokes: FloatArray, seen: InkMap, kind: Straight) -> FloatArray:
     middle = stats[:, cv2.CC_STAT_LEFT] + stats[:, cv2.CC_STAT_WIDTH] / 2
     in_line = np.abs(middle[:, None] - middle[found]).min(axis=1, initial=np.inf) < IN_LINE_PX
     found |= long & in_line & (votes > kind.share_in_line)
+    found |= long & (_shared_vote(votes, sides, long) > ALIKE_SHARE)
     for k in np.flatnonzero(found & (length < CORNER_PX)):
         found[k] = not _turns(strokes, stats[k])
     return np.asarray(cv2.dilate(found[label].astype(np.float32), rim))
+
+
+def _shared_vote(
+    votes: Floats, sides: npt.NDArray[np.int32], counted: npt.NDArray[np.bool_]
+) -> Floats:
+    """The mean vote of all strokes of one size, 0 where these are few: ticks are all alike."""
+    shared = np.zeros(len(votes))
+    for k in np.flatnonzero(counted):
+        alike = counted & (np.abs(sides - sides[k]).max(axis=1) <= ALIKE_PX)
+        if alike.sum() >= FEWEST_ALIKE:
+            shared[k] = votes[alike].mean()
+    return shared
 
 
 def _turns(strokes: FloatArray, stats: npt.NDArray[np.int32]) -> bool:

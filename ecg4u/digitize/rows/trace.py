@@ -68,6 +68,8 @@ LEFT_COST = 0.02
 chosen on the dev pages of the benchmark and 12 drawn ones, by SNR."""
 MARK_REACH_MM, MARK_MM = 1.0, 0.5
 """Straight print is in a trace's way if so much of it stands so near."""
+RULED_REACH_MM, RULED_MM = 8.0, 3.0
+"""So much of a separator stands so near its row."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,7 +79,8 @@ class RowPath:
     ``y`` is (W,) the followed path in rectified px; ``top`` and ``bottom`` are (W,) the sub-pixel
     edges of its ink, NaN where there is none; ``centre`` is (W,) the curve itself and ``fine`` the
     same at `FINE` positions a pixel (`fine_columns`). ``collided`` is (W,): where a tall wave of
-    the row runs into one of another; ``marked`` is (W,): where a separator stands across it.
+    the row runs into one of another; ``marked`` is (W,): where a separator stands across it, and
+    ``ruled``: where one stands across it, above it or below.
     """
 
     baseline: float
@@ -89,6 +92,7 @@ class RowPath:
     fine: Array
     collided: npt.NDArray[np.bool_] | None = None
     marked: npt.NDArray[np.bool_] | None = None
+    ruled: npt.NDArray[np.bool_] | None = None
 
     @property
     def extent(self) -> tuple[int, int]:
@@ -284,16 +288,24 @@ def _marked(
 ) -> tuple[RowPath, ...]:
     """The rows, marked where straight print stands across or beside their traces."""
     down = np.pad(np.cumsum(separator > INK_LEVEL, axis=0, dtype=np.int32), ((1, 0), (0, 0)))
-    reach, height = MARK_REACH_MM * px_per_mm, len(separator)
     columns = np.arange(separator.shape[1])
-    marked = []
-    for row in rows:
+
+    def near(y: Array, reach_mm: float) -> npt.NDArray[np.int32]:
+        """How many px of straight print stand within reach of a height."""
         low, high = (
-            np.clip(np.round(row.y + side).astype(int), 0, height) for side in (-reach, reach)
+            np.clip(np.round(y + side * reach_mm * px_per_mm).astype(int), 0, len(separator))
+            for side in (-1, 1)
         )
-        found = down[high, columns] - down[low, columns]
-        marked.append(replace(row, marked=found > MARK_MM * px_per_mm))
-    return tuple(marked)
+        return np.asarray(down[high, columns] - down[low, columns])
+
+    return tuple(
+        replace(
+            row,
+            marked=near(row.y, MARK_REACH_MM) > MARK_MM * px_per_mm,
+            ruled=near(np.full(len(row.y), row.baseline), RULED_REACH_MM) > RULED_MM * px_per_mm,
+        )
+        for row in rows
+    )
 
 
 def _collided(rows: tuple[RowPath, ...], px_per_mm: float) -> tuple[RowPath, ...]:

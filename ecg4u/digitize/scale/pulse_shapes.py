@@ -25,6 +25,7 @@ WIDTH_OVER_HEIGHT = (0.12, 2.4)
 INK_SHARE = 0.4
 """Of the usual darkness of strokes, from which a pixel is ink."""
 FAINTEST = 0.06
+LEAST_INK_PX = 100
 COVERED = 0.96
 """Least share of a plateau's columns that holds ink."""
 CLEAR = 0.025
@@ -109,10 +110,10 @@ def find_shapes(ink: FloatArray) -> tuple[PulseShape, ...]:
     """Pulses on an upright page, given how dark it is, (H, W) in 0..1, paper 0."""
     import cv2
 
-    strong = ink[ink > FAINTEST]
-    if strong.size < 100:
+    usual = usual_darkness(ink)
+    if usual is None:
         return ()
-    bits = ink > max(FAINTEST, INK_SHARE * float(np.percentile(strong, 90)))
+    bits = ink > max(FAINTEST, INK_SHARE * usual)
     strokes = _strokes(bits)
     pen = _pen(bits)
     total = cv2.integral(bits.astype(np.uint8))
@@ -132,13 +133,20 @@ def find_shapes(ink: FloatArray) -> tuple[PulseShape, ...]:
     return tuple(found)
 
 
-def find_plateaus(ink: FloatArray) -> tuple[PulseShape, ...]:
+def usual_darkness(ink: FloatArray) -> float | None:
+    """How dark full strokes are; None on a page without any."""
+    strong = ink[ink > FAINTEST]
+    return float(np.percentile(strong, 90)) if strong.size >= LEAST_INK_PX else None
+
+
+def find_plateaus(ink: FloatArray, least: float = INK_SHARE) -> tuple[PulseShape, ...]:
     """Plateaus on two like strokes with bare paper under them, at fewer demands than `find_shapes`.
 
-    For pages of known scale, where height and rows tell pulses from the like; ``ink`` as there.
-    On which side of its row one stands is not looked at: all are called ``"left"``.
+    For pages on which other things tell pulses from the like: a known scale, rows, that several
+    are alike. ``ink`` as there; what is lighter than ``least`` does not count. On which side of
+    its row one stands is not looked at: all are called ``"left"``.
     """
-    bits = ink > INK_SHARE
+    bits = ink > least
     strokes, pen = _strokes(bits), _pen(bits)
     edge = int(np.ceil(0.5 * pen))
     found = []
@@ -152,7 +160,10 @@ def find_plateaus(ink: FloatArray) -> tuple[PulseShape, ...]:
             between = bits[:, left.x1 + 1 : right.x0]
             plateau = between[max(0, top - edge) : top + 2 * edge].any(axis=0)
             under = between[top + 3 * edge : bottom - 3 * edge, edge:-edge]
+            below = between[bottom - 2 * edge : bottom + edge].any(axis=0)
             if under.size == 0 or plateau.mean() < COVERED or under.mean() > CLEAR:
+                continue
+            if below.mean() > OPEN_BELOW:
                 continue
             x0, x1 = (left.x0 + left.x1) / 2, (right.x0 + right.x1) / 2
             y0, y1 = top + pen / 2 - 0.5, bottom - pen / 2 - 0.5

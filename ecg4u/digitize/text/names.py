@@ -141,13 +141,15 @@ def find_labels(image: Pixels, text_prob: FloatArray | None = None) -> list[Labe
     """
     looked = Candidates.on(image, text_prob)
     seen = looked.grey
-    found = _read(seen, looked.boxes, MIN_PROBABILITY)
+    words = _read(seen, looked.boxes, MIN_PROBABILITY)
+    found = list(words)
     wider = _read(seen, looked.widened, SURE_WIDENED)
     found += [label for label in wider if "V" in label.name]
     found += _no_chance_strokes(_read(seen, _boxes_in_line(found), SURE_BESIDE))
     found += _no_chance_strokes(_read(seen, _boxes_in_line(found, further=True), SURE_FURTHER))
     wide = [one for one in _read(seen, _stroke_pairs(found), SURE_PAIR) if one.name in STROKES]
     found = wide + [one for one in found if not any(_holds(pair, one) for pair in wide)]
+    found = [one for one in found if not any(_goes_on(word, one) for word in words)]
     return sorted(
         _plausible(_without_doubles(found)), key=lambda label: (label.box[1], label.box[0])
     )
@@ -385,6 +387,12 @@ def _stroke_pairs(labels: Sequence[Label]) -> list[Box]:
         if abs(a.centre[1] - b.centre[1]) < 0.2 * _height(a)
         and 0 < b.box[0] - a.box[2] < STROKES_APART * _height(a)
     ]
+
+
+def _goes_on(word: Label, start: Label) -> bool:
+    """Whether a name is the start of a whole word, as V4 is of V4R."""
+    longer = word.name == f"{start.name}R" and word.probability > FAIRLY_SURE
+    return longer and _holds(word, start)
 
 
 def _holds(whole: Label, part: Label) -> bool:
