@@ -23,6 +23,7 @@ from ecg4u.digitize.restore import observed, rectified_within, restored, restore
 from ecg4u.digitize.result import Digitization
 from ecg4u.digitize.rows.by_column import rows_by_column
 from ecg4u.digitize.rows.trace import RowPath, trace_rows
+from ecg4u.digitize.scale.beats import beats_of
 from ecg4u.digitize.scale.calibration import (
     Pulse,
     calibrate,
@@ -95,6 +96,7 @@ class _Looked:
             pulses_mm=[(p.height_mm(per_mm), p.width_mm(per_mm)) for p in self.pulses],
             speed_mm_per_s=speed_mm_per_s or self.printed.speed_mm_per_s,
             gain_mm_per_mv=gain_mm_per_mv or self.printed.gain_mm_per_mv,
+            beats=beats_of([path.centre for path in self.paths], per_mm),
         )
 
 
@@ -311,13 +313,15 @@ def _arranged(
     px_per_mm, paths, pulses = found.rectified.px_per_mm, found.paths, found.pulses
     pulse_scale = found.rectified.grid.pulse
     with clock.stage("layout"):
+        shown = found.shown(None, None)
         calibration = calibrate(
             pulses,
             px_per_mm,
             gain_mm_per_mv=gain_mm_per_mv,
             speed_mm_per_s=speed_mm_per_s,
             printed=found.printed,
-            row_mm=found.shown(None, None).row_mm,
+            row_mm=shown.row_mm,
+            beats=shown.beats,
         )
         if pulse_scale is not None:
             calibration = calibrated(calibration, pulse_scale)

@@ -177,3 +177,16 @@ def test_a_heading_taken_for_a_row_holds_no_leads() -> None:
     heading = row(5.0, ((LEFT, LEFT + 4 * COLUMN_PX),))
     found = decided([heading, *rows(4)], labels([*STANDARD, ["II"]]))
     assert grid(found) == [[], *STANDARD, ["II"]]
+
+
+def test_separators_say_where_columns_begin_where_the_rows_ends_do_not() -> None:
+    paths = rows(3)
+    ruled = np.zeros(len(paths[0].y), bool)
+    for column in (1, 2, 3):
+        at = LEFT - 8 + column * COLUMN_PX
+        ruled[at - 2 : at + 3] = True
+    bare = decided(paths, labels(STANDARD))
+    marked = decided([replace(path, ruled=ruled) for path in paths], labels(STANDARD))
+    assert marked.column_starts[1] - bare.column_starts[1] == pytest.approx(-8, abs=1)
+    near = [replace(path, ruled=np.roll(ruled, 6)) for path in paths]
+    assert decided(near, labels(STANDARD)).column_starts == bare.column_starts

@@ -65,3 +65,35 @@ def test_a_doubtful_tick_below_sure_ones_is_one() -> None:
     ink = joined_ink(strokes, InkMap(trace, page(), page(), separator))
     assert ink.trace[42:52, COLUMN].max() < 0.1
     assert ink.trace[42:52, 10:13].min() > 0.5
+
+
+def test_a_line_down_the_page_is_no_trace_even_where_the_network_says_so() -> None:
+    """A QRS complex leans on a separator; the network takes the separator beside it for trace."""
+    tall = 240
+    strokes, trace, separator = (np.full((tall, SIDE), 0.02, np.float32) for _ in range(3))
+    strokes[:, COLUMN] = 1.0
+    separator[:, COLUMN] = 0.9
+    for y in range(100, 141):
+        x = COLUMN.stop + abs(y - 120) // 5
+        strokes[y, x : x + 4] = trace[y, x : x + 4] = 1.0
+    separator[90:150, COLUMN] = 0.1
+    trace[90:150, COLUMN] = 0.95
+    none = np.zeros_like(trace)
+    ink = joined_ink(strokes, InkMap(trace, none, none, separator))
+    assert ink.trace[:95, COLUMN].max() < 0.05
+    assert ink.trace[145:, COLUMN].max() < 0.05
+    assert ink.trace[104:116, COLUMN.stop + 3 : COLUMN.stop + 5].max(axis=1).min() > 0.9
+
+
+def test_ticks_of_one_size_are_judged_together() -> None:
+    strokes, separator = page(), page(0.02)
+    places = [(first, x) for first in (4, 38) for x in (8, 22, 36, 50)]
+    for first, x in places:
+        strokes[first : first + 16, x : x + 3] = 1.0
+        separator[first : first + 16, x : x + 3] = 0.9
+    doubtful = np.s_[38:54, 50:53]
+    trace = page(0.02)
+    separator[doubtful], trace[doubtful] = 0.3, 0.6
+    trace[doubtful] = np.where(np.arange(16)[:, None] < 14, 0.6, 0.02)
+    ink = joined_ink(strokes, InkMap(trace, page(), page(), separator))
+    assert ink.trace[doubtful].max() < 0.5

@@ -76,3 +76,9 @@ def test_a_name_that_touches_a_line_is_found_from_its_row_and_column() -> None:
 
 def test_an_empty_page_has_no_names() -> None:
     assert find_labels(page_with([])) == []
+
+
+def test_a_lead_of_the_right_side_is_no_lead_of_the_left() -> None:
+    words = [("V3R", 60.0, 80.0), ("V4R", 60.0, 200.0), ("V5", 400.0, 80.0)]
+    names = [label.name for label in find_labels(page_with(words)) if label.probability > SURE]
+    assert sorted(names) == ["V3R", "V4R", "V5"]

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
+import numpy.typing as npt
 import pytest
 
 from ecg4u.digitize.page.rectified import ScaleRival
+from ecg4u.digitize.scale.beats import beats_of
 from ecg4u.digitize.scale.decision import CERTAIN, Shown, decide_scale, likely_speed
 
 HALF, TWICE = ScaleRival(1, 0.5, -2.0), ScaleRival(1, 2.0, -3.0)
@@ -53,3 +56,24 @@ def test_speed_by_rows_and_pulses(
 def test_without_rivals_the_grid_is_believed() -> None:
     decided = decide_scale(Shown(row_mm=None), [])
     assert (decided.rival, decided.probability) == (None, 1.0)
+
+
+def beating(mm_per_s: float, rate_per_min: float) -> list[npt.NDArray[np.float64]]:
+    """Three rows of 250 mm with QRS complexes of 80 ms and T waves, at 10 px/mm."""
+    mm = np.arange(2500) / 10.0
+    since = (mm / mm_per_s + 0.3) % (60.0 / rate_per_min) - 0.4
+    beat = np.exp(-0.5 * (since / 0.018) ** 2) + 0.25 * np.exp(-0.5 * ((since - 0.28) / 0.05) ** 2)
+    return [500.0 * row - height * 100.0 * beat for row, height in enumerate((0.6, 1.2, 0.9))]
+
+
+@pytest.mark.parametrize("speed", [25.0, 50.0])
+def test_beats_tell_the_speed_where_nothing_else_does(speed: float) -> None:
+    beats = beats_of(beating(speed, 72.0), 10.0)
+    assert beats is not None
+    assert beats.rr_mm == pytest.approx(speed * 60 / 72, rel=0.02)
+    assert likely_speed(Shown(None, beats=beats))[0] == speed
+
+
+def test_rows_without_beats_tell_nothing() -> None:
+    assert beats_of([np.full(2500, 300.0), np.full(2500, np.nan)], 10.0) is None
+    assert beats_of([], 10.0) is None

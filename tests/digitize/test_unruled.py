@@ -241,3 +241,17 @@ def test_a_page_without_a_grid_is_read_by_its_pulses() -> None:
     again = digitize_page(as_page(drawn("3x4+1", 1.5)), sidecar=kept)
     assert again.record.p_signal.tobytes() == result.record.p_signal.tobytes()
     assert again.warnings == result.warnings
+
+
+def test_pulses_amid_what_is_left_of_a_grid_tell_the_scale() -> None:
+    """Pale lines run through the pulses, and ticks stand beside them."""
+    image = without_pulses()
+    for base in rows_mm():
+        pulse(image, 12.0, base)
+        tick = round(6 * 10.6)
+        cv2.line(image, (tick, round(6 * (base - 6))), (tick, round(6 * (base - 2))), (20,) * 3, 2)
+    lines = np.full_like(image, 255)
+    for x in range(round(6 * 14.5), image.shape[1], 30):
+        cv2.line(lines, (x, 0), (x, image.shape[0]), (205,) * 3, 1)
+    rectified = rectify(as_page(np.minimum(image, lines)))
+    assert rectified.grid.source_px_per_mm == pytest.approx((6.0, 6.0), rel=0.02)

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from ecg4u.digitize.rows.stroke import fine_columns
 from ecg4u.digitize.rows.trace import RowPath
+from ecg4u.digitize.scale.beats import Beats
 from ecg4u.digitize.scale.decision import CERTAIN, Shown, likely_speed
 from ecg4u.digitize.scale.pulse_shapes import PulseShape, find_plateaus
 from ecg4u.digitize.text.printed import PrintedScale
@@ -22,7 +23,6 @@ PULSE_MV = 1.0
 PULSE_S = 0.2
 LONE_END_MM, LONE_TOLERANCE = 6.0, 0.1
 USUAL_SPEED_MM_PER_S = 25.0
-UNUSUAL_LENGTH = "The rows are of no usual length at 25 mm/s: the paper speed may be another."
 STANDARD_GAINS_MM_PER_MV = (5.0, 10.0, 20.0)
 GAIN_TOLERANCE = 0.09
 SEARCH_MM = 32.0
@@ -375,13 +375,14 @@ def calibrate(
     speed_mm_per_s: float | None = None,
     printed: PrintedScale | None = None,
     row_mm: float | None = None,
+    beats: Beats | None = None,
 ) -> Calibration:
     """Gain and speed, each with where it comes from.
 
     What the user gives comes first, then for the gain the pulse, which is drawn with the trace,
     then what the page prints, then 10 mm/mV; for the speed what the page prints, then what the
-    length of its rows (``row_mm``) and the width of its pulses make likeliest. Whatever contradicts
-    the choice is reported.
+    length of its rows (``row_mm``), the width of its pulses and its beats make likeliest. Whatever
+    contradicts the choice is reported.
     """
     printed = printed or PrintedScale()
     warnings: list[str] = []
@@ -400,7 +401,8 @@ def calibrate(
     gain, gain_from = _first(
         {"user": gain_mm_per_mv, "pulse": measured, "text": printed.gain_mm_per_mv}, 10.0
     )
-    seen = Shown(row_mm, [(p.height_mm(px_per_mm), p.width_mm(px_per_mm)) for p in pulses])
+    sizes = [(p.height_mm(px_per_mm), p.width_mm(px_per_mm)) for p in pulses]
+    seen = Shown(row_mm, sizes, beats=beats)
     likely, sure = likely_speed(seen)
     shown = likely if likely != USUAL_SPEED_MM_PER_S else None
     by = "pulse" if row_mm is None else "layout"
@@ -408,7 +410,7 @@ def calibrate(
         {"user": speed_mm_per_s, "text": printed.speed_mm_per_s, by: shown}, USUAL_SPEED_MM_PER_S
     )
     if speed_from == by:
-        reason = "the length of the rows" if by == "layout" else f"pulses {width:.0f} mm wide"
+        reason = "the rows' length and beats" if by == "layout" else f"pulses {width:.0f} mm wide"
         warnings.append(f"No printed paper speed was read: {speed:g} mm/s follows from {reason}.")
     if gain_from == "user":
         warnings += _against("The pulse on the page says", measured, "the given", gain, "mm/mV")
@@ -430,6 +432,12 @@ def calibrate(
         warnings.append(
             f"The page prints {chest:g} mm/mV for the chest leads: it was used for V1 to V6."
         )
+    doubts: tuple[str, ...] = ()
+    if speed_from in ("assumed", by) and sure < CERTAIN:
+        doubts = (
+            f"The paper speed is uncertain: it was not read, and rows, pulses and beats speak for "
+            f"{speed:g} mm/s with a probability of {sure:.0%} only.",
+        )
     return Calibration(
         gain,
         speed,
@@ -440,7 +448,7 @@ def calibrate(
         tuple(warnings),
         chest,
         None if chest is None else chest_from,
-        (UNUSUAL_LENGTH,) if speed_from in ("assumed", by) and sure < CERTAIN else (),
+        doubts,
     )
 
 

@@ -1,9 +1,9 @@
 """What a millimetre is, decided once from all that a page shows of it.
 
 The grid's lines leave open whether they are 1 mm apart, or 0.5, or 5; how long the rows are, how
-high and wide the pulses, what speed and gain are printed, and how large pages are, close the
-question together. Each says how likely a reading is; the product decides (Bayes' rule), and says
-how sure the answer is.
+high and wide the pulses, how far apart and how wide the beats, what speed and gain are printed,
+and how large pages are, close the question together. Each says how likely a reading is; the
+product decides (Bayes' rule), and says how sure the answer is.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ecg4u.digitize.page.rectified import ScaleRival
+from ecg4u.digitize.scale.beats import Beats
 
 SPEED_PRIOR = {25.0: 0.95, 50.0: 0.045, 12.5: 0.0025, 100.0: 0.0025}
 GAIN_PRIOR = {10.0: 0.93, 5.0: 0.03, 20.0: 0.03, 2.5: 0.005, 40.0: 0.005}
@@ -45,12 +46,14 @@ class Shown:
     pulses_mm : sequence of (height, width)
     speed_mm_per_s, gain_mm_per_mv : float or None
         As printed or given.
+    beats : Beats or None
     """
 
     row_mm: float | None
     pulses_mm: Sequence[tuple[float, float]] = ()
     speed_mm_per_s: float | None = None
     gain_mm_per_mv: float | None = None
+    beats: Beats | None = None
 
 
 @dataclass(frozen=True)
@@ -113,8 +116,8 @@ def _prior(usual: dict[float, float], printed: float | None) -> dict[float, floa
 
 
 def _along(shown: Shown, factor: float, speed: float) -> float:
-    """How likely the rows' length and the pulses' width are at a paper speed."""
-    likely = 1.0
+    """How likely the beats, the rows' length and the pulses' width are at a paper speed."""
+    likely = 1.0 if shown.beats is None else shown.beats.likelihood(speed / factor)
     if shown.row_mm is not None:
         seconds = shown.row_mm * factor / speed
         usual = sum(share * _bell(np.log(seconds / s), ROW_SPREAD) for s, share in ROW_S)
