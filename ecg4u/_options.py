@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import wraps
 from typing import Any
 
 import click
@@ -30,6 +31,15 @@ class FiniteRange(click.FloatRange):
         return number
 
 
+json_option = click.option("--json", "as_json", is_flag=True, help="The whole result as JSON.")
+quiet_option = click.option("-q", "--quiet", is_flag=True, help="Errors only on stderr.")
+
+
+def verbose_option(what: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """``-v``: also ``what`` on stderr."""
+    return click.option("-v", "--verbose", is_flag=True, help=f"{what}, too, on stderr.")
+
+
 def limit_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """``--timeout`` and ``--memory`` of one input, alike in all commands."""
     for option in (
@@ -53,3 +63,25 @@ def limit_options(command: Callable[..., Any]) -> Callable[..., Any]:
     ):
         command = option(command)
     return command
+
+
+def export_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """``--pdf``, ``--dicom`` and ``--fhir``, which the command gets as one tuple ``exports``."""
+
+    @wraps(command)
+    def gathered(*, pdf: bool, dicom: bool, fhir: bool, **values: Any) -> Any:
+        chosen = {"pdf": pdf, "dicom": dicom, "fhir": fhir}
+        return command(exports=tuple(kind for kind, asked in chosen.items() if asked), **values)
+
+    decorated: Callable[..., Any] = gathered
+    for option in (
+        click.option(
+            "--fhir", is_flag=True, help="fhir.json too: DiagnosticReport, Observations (R4)."
+        ),
+        click.option(
+            "--dicom", is_flag=True, help="signals.dcm and report.dcm too: waveform and PDF."
+        ),
+        click.option("--pdf", is_flag=True, help="report.pdf too: one page A4."),
+    ):
+        decorated = option(decorated)
+    return decorated

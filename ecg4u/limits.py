@@ -2,10 +2,9 @@
 
 A damaged or malicious file can make any decoder hang or take all memory, and then no Python code
 runs that could stop it. So each input is worked on by a process that can be spared: a fork of the
-command line, a worker of the batch or of the service. `prepare_worker` limits such a process;
-`supervised` is the fork for one input, `supervised_each` the fork for several, of which each may
-bring it down. Within such a process, what `reading` wraps has narrower limits still: they are kept
-by the system, so they hold inside C libraries, too.
+command line (`supervised_each`), a worker of the batch or of the service. `prepare_worker` limits
+such a process. Within it, what `reading` wraps has narrower limits still: they are kept by the
+system, so they hold inside C libraries, too.
 
 Without these limits (in a program that imports ecg4u, on Windows, and of memory on macOS) the
 bounds on sizes and counts that each reader checks remain.
@@ -82,22 +81,6 @@ def prepare_worker(memory_mb: int | None, parent: int) -> None:
             resource.setrlimit(resource.RLIMIT_DATA, (memory_mb * 1_000_000,) * 2)
 
 
-def supervised(work: Callable[[], int], limits: Limits) -> int:
-    """Run ``work`` in a fork of this process within ``limits``; returns its exit code.
-
-    Call it before anything heavy is imported: the fork then costs two milliseconds. Where there is
-    no fork (Windows), ``work`` runs in this process, without limits.
-
-    Raises
-    ------
-    UnreadableInputError
-        If the input took too long or brought its process down.
-    """
-    if not hasattr(os, "fork"):
-        return work()
-    return _exit_code(_forked(work, limits), limits)
-
-
 def supervised_each(
     works: Sequence[Callable[[], int]], limits: Limits
 ) -> Iterator[int | UnreadableInputError]:
@@ -105,7 +88,9 @@ def supervised_each(
     the reason why it has none.
 
     A fork does one after another, so that libraries are imported once; where a work brings it down,
-    another fork goes on with the next.
+    another fork goes on with the next. Call it before anything heavy is imported: the fork then
+    costs two milliseconds. Where there is no fork (Windows), all run in this process, without
+    limits.
     """
     if not hasattr(os, "fork"):
         yield from (work() for work in works)

@@ -194,6 +194,7 @@ def test_several_inputs_are_answered_one_by_one_and_a_bad_one_harms_no_other(
     assert done.returncode == 7
     assert len(done.stdout.splitlines()) == 1
     assert json.loads(done.stdout)["summary"]
+    assert json.loads(done.stdout)["input"] == f"{RECORD}.hea"
     assert "error: bad.png: " in done.stderr
 
 
@@ -224,6 +225,41 @@ def test_a_drawn_page_read_again_matches_its_record(tmp_path: Path) -> None:
     assert not is_own_output(page)
     (tmp_path / "page.page.json").write_text("{}")
     assert not is_own_output(page)
+
+
+def test_patterns_and_several_inputs_are_a_line_each(tmp_path: Path) -> None:
+    records = DATA / "records" / "ptbxl_0*.hea"
+    expected = sorted(path.stem for path in records.parent.glob(records.name))
+    drawn = _ecg4u("draw", records, "-o", f"{tmp_path}/", "--dpi", "100", "--json")
+    lines = [json.loads(line) for line in drawn.stdout.splitlines()]
+    assert [Path(line["written"]).stem for line in lines] == expected
+    assert all(Path(line["written"]).exists() for line in lines)
+    held = _ecg4u("info", records, tmp_path / f"{expected[0]}.png", "--json")
+    kinds = [json.loads(line)["kind"] for line in held.stdout.splitlines()]
+    assert kinds == ["record"] * len(expected) + ["page"]
+    scores = _ecg4u("compare", RECORD.with_suffix(".hea"), records, "--json")
+    snr_db = {
+        Path(line["input"]).stem: line["II"]["snr_db"]
+        for line in map(json.loads, scores.stdout.splitlines())
+    }
+    assert set(snr_db) == set(expected)
+    assert max(snr_db, key=snr_db.__getitem__) == RECORD.name
+
+
+def test_several_records_need_a_folder(tmp_path: Path) -> None:
+    two = [DATA / "records" / f"{name}.hea" for name in ("ptbxl_00427", "ptbxl_01416")]
+    assert _ecg4u("draw", *two, "-o", tmp_path / "x.png").returncode == 2
+    assert _ecg4u("compare", *two, two[0], "--overlay", tmp_path / "x.html").returncode == 2
+    assert not list(tmp_path.iterdir())
+
+
+def test_words_are_on_stderr_alone_more_or_fewer(tmp_path: Path) -> None:
+    record = RECORD.with_suffix(".hea")
+    out = ("-o", tmp_path / "x", "--format", "csv")
+    loud, quiet = (_ecg4u("digitize", record, *out, option) for option in ("-v", "-q"))
+    assert loud.stdout == quiet.stdout == f"{tmp_path / 'x.csv'}\n"
+    assert quiet.stderr == ""
+    assert " s  read" in loud.stderr
 
 
 def test_no_layout_of_that_name_is_said_with_those_there_are(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ ROOMS = (
     "exchange",
     "record",
     "messages",
+    "texts",
     "compare",
     "paper",
     "io",

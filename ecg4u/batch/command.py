@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import re
 import signal
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
 import click
 
-from ecg4u._options import limit_options
+from ecg4u._options import (
+    export_options,
+    json_option,
+    limit_options,
+    quiet_option,
+    verbose_option,
+)
 from ecg4u.errors import BatchFailuresError, ECG4UError, MissingDependencyError, UsageError
 
 if TYPE_CHECKING:
@@ -50,6 +58,7 @@ _SHOWN_FAILURES = 20
 @click.option("--classify", is_flag=True, help="The nine classes of each record.")
 @click.option("--explain", is_flag=True, help="Reasons too (implies --classify).")
 @click.option("--report", is_flag=True, help="report.html for each page.")
+@export_options
 @click.option(
     "--sheet",
     is_flag=True,
@@ -89,7 +98,9 @@ _SHOWN_FAILURES = 20
     metavar="FILE.h5",
     help="With --status: also put all records done so far into one HDF5 file.",
 )
-@click.option("-q", "--quiet", is_flag=True, help="No progress.")
+@json_option
+@verbose_option("A line for each input")
+@quiet_option
 def batch(
     inputs: tuple[str, ...],
     out: Path | None,
@@ -104,6 +115,7 @@ def batch(
     classify: bool,
     explain: bool,
     report: bool,
+    exports: tuple[str, ...],
     sheet: bool,
     deidentify: bool,
     keep_sidecars: bool,
@@ -111,17 +123,18 @@ def batch(
     scheduler: str | None,
     status_of: Path | None,
     collect: Path | None,
+    as_json: bool,
+    verbose: bool,
     quiet: bool,
 ) -> None:
     """Digitize every page and record in folders, lists (.txt, or - for stdin) and patterns.
 
     OUT gets records/ (a folder per input), manifest.csv and ledger.jsonl. Each input is isolated:
-    one that crashes, hangs or needs too much memory harms no other.
+    one that crashes, hangs or needs too much memory harms no other. --pdf, --dicom and --fhir imply
+    --explain.
     """
     if status_of is not None:
-        show_status(status_of)
-        if collect is not None:
-            show_collected(status_of, collect)
+        show_status(status_of, collect, as_json=as_json)
         return
     if not inputs or out is None:
         raise UsageError(
@@ -136,8 +149,12 @@ def batch(
             stage="batch",
             hint="Choose one of the two.",
         )
+    from ecg4u.report.exports import check
+
+    check(exports)
+    explain = explain or bool(exports)
     options = Options(
-        format_, classify or explain, explain, report, deidentify, keep_sidecars, sheet
+        format_, classify or explain, explain, report, deidentify, keep_sidecars, sheet, exports
     )
     with_end_on_sigterm()
     summary = run_batch(
@@ -152,11 +169,16 @@ def batch(
         sidecars=sidecars,
         on_error=on_error,
         quiet=quiet,
+        verbose=verbose,
     )
     if sheet:
         from ecg4u.batch.sheet import write_sheet
 
-        click.echo(f"Contact sheet: {write_sheet(out)}", err=True)
+        path = write_sheet(out)
+        if not quiet:
+            click.echo(f"Contact sheet: {path}", err=True)
+    if as_json:
+        click.echo(json.dumps({**asdict(summary), "manifest": str(out / "manifest.csv")}))
     show_summary(summary, out, quiet=quiet)
     if summary.n_bad:
         raise BatchFailuresError(
@@ -242,25 +264,26 @@ def show_summary(summary: Summary, out: Path, *, quiet: bool) -> None:
     click.echo(f"Manifest: {out / 'manifest.csv'}", err=True)
 
 
-def show_status(out: Path) -> None:
-    """Counts and the first failures of a run, on stdout."""
+def show_status(out: Path, collect_to: Path | None, *, as_json: bool) -> None:
+    """Counts and the first failures of a run, on stdout; all records into one file if asked."""
+    from ecg4u.batch.collect import collect
     from ecg4u.batch.manifest import write_manifest
     from ecg4u.batch.run import status_of
 
     counts = status_of(out)
-    click.echo("\n".join(f"{name:>14} {count:>8}" for name, count in counts.items()))
-    show_failures(out, err=False)
+    if not as_json:
+        click.echo("\n".join(f"{name:>14} {count:>8}" for name, count in counts.items()))
+        show_failures(out, err=False)
     try:
         write_manifest(out)
     except ECG4UError as error:
         click.echo(f"The manifest was not written: {error.message}", err=True)
-
-
-def show_collected(out: Path, path: Path) -> None:
-    """Collect, and say how many records there were."""
-    from ecg4u.batch.collect import collect
-
-    click.echo(f"{'collected':>14} {collect(out, path):>8}")
+    if collect_to is not None:
+        counts["collected"] = collect(out, collect_to)
+        if not as_json:
+            click.echo(f"{'collected':>14} {counts['collected']:>8}")
+    if as_json:
+        click.echo(json.dumps(counts))
 
 
 def show_failures(out: Path, *, err: bool) -> None:

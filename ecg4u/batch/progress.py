@@ -12,18 +12,30 @@ _EVERY_S = {True: 0.5, False: 30.0}
 class Progress:
     """Counts and a line of rate, time left and failures; rewritten in a terminal, else rare."""
 
-    def __init__(self, total: int, *, quiet: bool = False, stream: TextIO | None = None) -> None:
+    def __init__(
+        self,
+        total: int,
+        *,
+        quiet: bool = False,
+        verbose: bool = False,
+        stream: TextIO | None = None,
+    ) -> None:
         self.total = total
         self.counts = {"done": 0, "refused": 0, "failed": 0}
         self._stream = stream if stream is not None else sys.stderr
         self._quiet = quiet
+        self._verbose = verbose and not quiet
         self._is_terminal = self._stream.isatty()
         self._start = time.monotonic()
         self._shown = self._start
 
-    def add(self, status: str) -> None:
-        """Count one input and show the line if it is time."""
+    def add(self, status: str, what: str = "") -> None:
+        """Count one input and show the line if it is time; if verbose, ``what`` has ended, too."""
         self.counts[status] += 1
+        if self._verbose:
+            told = "".join(c if c.isprintable() else "?" for c in what)
+            start = "\r\x1b[K" if self._is_terminal else ""
+            print(f"{start}{status:>14} {told}", file=self._stream, flush=True)
         now = time.monotonic()
         if now - self._shown >= _EVERY_S[self._is_terminal]:
             self._shown = now

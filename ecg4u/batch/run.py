@@ -66,6 +66,7 @@ def run_batch(
     sidecars: str | Path | None = None,
     on_error: str = "skip",
     quiet: bool = False,
+    verbose: bool = False,
 ) -> Summary:
     """Run ``task`` over every input that the ledger does not already list as ended.
 
@@ -117,7 +118,7 @@ def run_batch(
             _clear_temporaries(out)
         ended: Mapping[str, dict[str, Any]] = read_entries(out) if resume else {}
         todo = [item for item in items if not _has_ended(item, ended, out, retry_failed, given)]
-        progress = Progress(len(todo), quiet=quiet)
+        progress = Progress(len(todo), quiet=quiet, verbose=verbose)
         try:
             stopped = _work(
                 executor(str(ledger.lock_path)), task, todo, out, ledger, progress, on_error, given
@@ -173,7 +174,7 @@ def _work(
             if entry["status"] != "done" and outcome.failure is not None:
                 _clear(out / outcome.item.folder)
             ledger.append(entry)
-            progress.add(entry["status"])
+            progress.add(entry["status"], f"{entry['key']} ({seconds:.1f} s)")
             if on_error == "stop" and entry["status"] != "done":
                 return True
     finally:

@@ -20,6 +20,7 @@ THUMBNAIL_PX = 480
 STYLE = """
 :root { color-scheme: light dark }
 body { font: 15px/1.4 system-ui, sans-serif; margin: 1rem }
+h1 { font-size: 1.4rem }
 table { border-collapse: collapse; width: 100% }
 th, td { text-align: left; vertical-align: top; padding: .4rem .6rem }
 tr { border-bottom: 1px solid #8885 }
@@ -27,7 +28,17 @@ th button { font: inherit; font-weight: 600; background: none; border: 0; color:
 img { width: 240px; height: auto; display: block; background: #fff }
 .look { font-weight: 650; color: #b34d00 }
 small { color: #767069; display: block }
+td span { display: block }
 label { display: inline-flex; gap: .4rem; min-height: 2.75rem; align-items: center }
+@media (max-width: 45rem) {
+  tbody, tr, td { display: block }
+  tr[hidden], td:empty { display: none }
+  thead tr { display: flex; flex-wrap: wrap }
+  th { padding: .2rem .4rem }
+  td { padding: .15rem 0; overflow-wrap: anywhere }
+  tr { padding: .6rem 0 }
+  img { width: 100%; max-width: 480px }
+}
 """
 SCRIPT = """
 "use strict";
@@ -84,10 +95,10 @@ def write_sheet(out: Path) -> Path:
 
 def urgency(row: dict[str, Any]) -> tuple[int, str]:
     """How much a page needs a look (0: it does not), and why."""
-    if row["status"] != "done":
-        return 4, f"{row['status']}: {row['message'] or ''}"
     if row.get("urgent"):
-        return 3, "urgent finding"
+        return 4, "urgent finding"
+    if row["status"] != "done":
+        return 3, f"{row['status']}: {row['message'] or ''}"
     if row.get("grade") == "poor" or row.get("verdict") == "unreadable":
         return 2, "poorly read"
     if row.get("grade") == "fair" or row.get("verdict") == "uncertain":
@@ -105,6 +116,7 @@ def _row(out: Path, row: dict[str, Any]) -> Markup:
         for name, words in (("report.html", "report"), ("signals.page.json", "sidecar"))
         if folder and (out / folder / name).exists()
     ]
+    warnings = row.get("warning_texts") or ""
     return tag(
         "tr",
         tag("td", image if picture else ""),
@@ -112,6 +124,6 @@ def _row(out: Path, row: dict[str, Any]) -> Markup:
         tag("td", why, cls="look" if rank else "", attrs={"data-key": str(9 - rank)}),
         tag("td", row.get("grade") or ""),
         tag("td", row.get("headline") or ""),
-        tag("td", row.get("warning_texts") or ""),
+        tag("td", *(tag("span", text) for text in warnings.split(" | ")) if warnings else ()),
         attrs={"data-look": "1" if rank else None},
     )

@@ -55,10 +55,12 @@ class Options:
     deidentify: bool = False
     sidecars: bool = False
     thumbnails: bool = False
+    exports: tuple[str, ...] = ()
+    """Any of those of `ecg4u.report.exports`."""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for the ledger."""
-        return asdict(self)
+        return {**asdict(self), "exports": list(self.exports)}
 
 
 @dataclass(frozen=True)
@@ -157,6 +159,7 @@ class PageTask:
 
     def _write(self, analysis: Analysis, folder: Path) -> dict[str, str]:
         """Write everything; ``result.json`` last. Returns the hash of each file by its name."""
+        from ecg4u.report.exports import export
         from ecg4u.report.files import result_json
 
         paths = list(write_record(analysis.record, folder / SIGNAL_NAME, self.options.format))
@@ -165,6 +168,8 @@ class PageTask:
 
             html = render(analysis, title=None)
             paths.append(write_atomically(folder / "report.html", html))
+        made = export(analysis, self.options.exports)
+        paths += [write_atomically(folder / name, content) for name, content in made.items()]
         picture = thumbnail(analysis) if self.options.thumbnails else None
         if picture is not None:
             paths.append(write_atomically(folder / THUMBNAIL_NAME, picture))

@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from ecg4u._options import FiniteRange, limit_options
+from ecg4u._options import (
+    FiniteRange,
+    export_options,
+    json_option,
+    limit_options,
+    quiet_option,
+    verbose_option,
+)
 from ecg4u.batch.command import executor_of, show_failures, with_end_on_sigterm
 from ecg4u.errors import UsageError
 
 if TYPE_CHECKING:
     from ecg4u.batch.executors import Executor
+    from ecg4u.batch.run import Summary
     from ecg4u.batch.task import Options
 
 FORMATS = ("wfdb", "hdf5", "csv", "edf", "dicom")
@@ -30,7 +40,10 @@ FORMATS = ("wfdb", "hdf5", "csv", "edf", "dicom")
 @click.option("--once", is_flag=True, help="Read what is there now, and end.")
 @click.option("-j", "--jobs", type=click.IntRange(0, 1024), default=1, show_default=True)
 @click.option("--format", "format_", type=click.Choice(FORMATS), default="wfdb", show_default=True)
-@click.option("-q", "--quiet", is_flag=True, help="Errors only on stderr.")
+@export_options
+@json_option
+@verbose_option("A line for each input")
+@quiet_option
 @limit_options
 def watch(
     folder: Path,
@@ -40,8 +53,11 @@ def watch(
     once: bool,
     jobs: int,
     format_: str,
+    exports: tuple[str, ...],
     timeout_s: float,
     memory_mb: int,
+    as_json: bool,
+    verbose: bool,
     quiet: bool,
 ) -> None:
     """Read every page and record that arrives in FOLDER; reports and a contact sheet in OUT.
@@ -50,16 +66,19 @@ def watch(
     how far it is. Ends on Ctrl-C or SIGTERM.
     """
     from ecg4u.batch.task import Options
+    from ecg4u.report.exports import check
 
+    check(exports)
     options = Options(format_, classify=True, explain=True, report=True, sidecars=True,
-                      thumbnails=True)  # fmt: skip
+                      thumbnails=True, exports=exports)  # fmt: skip
     make = executor_of(jobs, None, timeout_s, memory_mb)
     with_end_on_sigterm()
     seen: frozenset[tuple[str, int, int]] = frozenset()
     while True:
         ready = _settled(folder, out, settle)
         if ready and ready != seen:
-            _read(folder, out, ready, make, options, quiet=quiet)
+            summary = _read(folder, out, ready, make, options, verbose=verbose and not quiet)
+            _tell(summary, out, as_json=as_json, quiet=quiet)
             seen = ready
         if once:
             return
@@ -89,8 +108,8 @@ def _read(
     make: Callable[[str], Executor],
     options: Options,
     *,
-    quiet: bool,
-) -> None:
+    verbose: bool,
+) -> Summary:
     from ecg4u.batch.run import run_batch
     from ecg4u.batch.sheet import write_sheet
     from ecg4u.batch.task import PageTask
@@ -103,10 +122,17 @@ def _read(
         options=options,
         resume=True,
         ready=lambda item: (item.key, item.size, item.mtime_ns) in ready,
-        quiet=True,
+        quiet=not verbose,
+        verbose=verbose,
     )
     write_sheet(out)
+    return summary
+
+
+def _tell(summary: Summary, out: Path, *, as_json: bool, quiet: bool) -> None:
     new = summary.total - summary.earlier
+    if new and as_json:
+        click.echo(json.dumps(asdict(summary)))
     if new and not quiet:
         click.echo(f"{new} read, {summary.n_bad} of them refused or failed.", err=True)
         if summary.n_bad:

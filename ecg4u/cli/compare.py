@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ecg4u.cli import say
-from ecg4u.cli.options import json_option, limited
+from ecg4u._options import json_option
+from ecg4u.cli import printable, say
+from ecg4u.cli.options import each, expanded, limited_each
 from ecg4u.errors import UsageError
 
 if TYPE_CHECKING:
@@ -29,32 +30,44 @@ COLUMNS = (
 
 @click.command()
 @click.argument("original", type=click.Path(path_type=Path))
-@click.argument("digitized", type=click.Path(path_type=Path))
+@click.argument("digitized", nargs=-1, required=True, metavar="DIGITIZED...")
 @click.option("--overlay", type=click.Path(path_type=Path), help="HTML: both traces, lead by lead.")
 @json_option
-@limited
-def compare(original: Path, digitized: Path, overlay: Path | None, as_json: bool) -> None:
-    """Score DIGITIZED (a record, or a page) against ORIGINAL, lead by lead.
+@limited_each
+def compare(
+    original: Path, digitized: tuple[str, ...], overlay: Path | None, as_json: bool
+) -> None:
+    """Score each DIGITIZED (a record, or a page) against ORIGINAL, lead by lead.
 
     The SNR is that of the PhysioNet Challenge 2024: after the best shift in time (0.5 s at most)
     and voltage (1 mV at most), times the share that is covered of the stretch DIGITIZED shows.
     """
-    from ecg4u.compare import compare_records
+    files = expanded(digitized)
+    if len(files) > 1 and overlay is not None:
+        raise UsageError("Several comparisons cannot be drawn in one file.", hint="One at a time.")
 
-    reference, estimate = _record(original), _record(digitized)
-    scores = compare_records(reference, estimate)
-    if not any(scores.values()):
-        raise UsageError("The original shows no lead.", hint="Give the original record first.")
-    if overlay is not None:
-        from ecg4u.io import write_atomically
-        from ecg4u.report.comparison import comparison_html
+    def one(source: Path) -> None:
+        from ecg4u.compare import compare_records
 
-        write_atomically(overlay, comparison_html(reference, estimate, scores))
-        click.echo(str(overlay), err=True)
-    if as_json:
-        say.as_json({name: score and asdict(score) for name, score in scores.items()})
-        return
-    _table(scores)
+        reference, estimate = _record(original), _record(source)
+        scores = compare_records(reference, estimate)
+        if not any(scores.values()):
+            raise UsageError("The original shows no lead.", hint="Give the original record first.")
+        if overlay is not None:
+            from ecg4u.io import write_atomically
+            from ecg4u.report.comparison import comparison_html
+
+            write_atomically(overlay, comparison_html(reference, estimate, scores))
+            click.echo(str(overlay), err=True)
+        if as_json:
+            found = {name: score and asdict(score) for name, score in scores.items()}
+            say.as_json(found, of=source if len(files) > 1 else None)
+            return
+        if len(files) > 1:
+            click.echo(f"== {printable(source.name)}")
+        _table(scores)
+
+    each(files, one)
 
 
 def _record(source: Path) -> ECGRecord:

@@ -3,20 +3,37 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from ecg4u._options import FiniteRange
-from ecg4u.cli.options import limited
+from ecg4u._options import FiniteRange, json_option
+from ecg4u.cli import say
+from ecg4u.cli.options import (
+    Target,
+    TargetType,
+    check_names,
+    each,
+    expanded,
+    limited_each,
+    sources_argument,
+)
 from ecg4u.errors import UsageError
+
+if TYPE_CHECKING:
+    from ecg4u.paper import DrawnPage
 
 GRIDS = ("1mm", "5mm", "fine", "dots", "dotted", "none")
 
 
 @click.command()
-@click.argument("record", type=click.Path(path_type=Path))
+@sources_argument
 @click.option(
-    "-o", "--out", required=True, type=click.Path(path_type=Path), help="PNG to be written."
+    "-o",
+    "--out",
+    required=True,
+    type=TargetType(),
+    help="PNG to be written; or a folder (with a slash at its end) of PNGs.",
 )
 @click.option("--layout", default="3x4+1", show_default=True, help="E.g. 3x4, 3x4+1, 6x2, 12x1.")
 @click.option("--gain", type=FiniteRange(1, 80), default=10.0, show_default=True)
@@ -29,10 +46,11 @@ GRIDS = ("1mm", "5mm", "fine", "dots", "dotted", "none")
     help="Photographed or scanned: 0 a clean scan, 1 a poor photo of a crumpled page.",
 )
 @click.option("--seed", default=0, show_default=True, help="Of --photo.")
-@limited
+@json_option
+@limited_each
 def draw(
-    record: Path,
-    out: Path,
+    sources: tuple[str, ...],
+    out: Target,
     layout: str,
     gain: float,
     speed: float,
@@ -40,33 +58,57 @@ def draw(
     dpi: float,
     photo: float | None,
     seed: int,
+    as_json: bool,
 ) -> None:
-    """Draw RECORD (WFDB, HDF5, CSV, EDF, DICOM) as an ECG page."""
-    from ecg4u.io import read_record, write_atomically
-    from ecg4u.paper import LAYOUTS, PageStyle, draw_page
-
-    if layout not in LAYOUTS:
+    """Draw records (WFDB, HDF5, CSV, EDF, DICOM) as ECG pages."""
+    files = expanded(sources)
+    if len(files) > 1 and not out.is_folder:
         raise UsageError(
-            f"There is no layout {layout!r}.", hint=f"One of {', '.join(sorted(LAYOUTS))}."
+            "Several records cannot be drawn in one file.",
+            stage="output",
+            hint="Give -o a folder, with a slash at its end.",
         )
-    style = PageStyle(
-        px_per_mm=dpi / 25.4,
-        gain_mm_per_mv=gain,
-        speed_mm_per_s=speed,
-        grid=grid,  # type: ignore[arg-type]
-        footer=(f"{speed:g} mm/s", f"{gain:g} mm/mV"),
-    )
-    page = draw_page(read_record(record), LAYOUTS[layout], style)
-    image = page.image
-    if photo is not None:
-        import numpy as np
+    check_names(files)
 
-        from ecg4u.paper import photograph, random_camera
+    def one(source: Path) -> None:
+        from ecg4u.io import read_record, write_atomically
+        from ecg4u.paper import LAYOUTS, PageStyle, draw_page
 
-        camera = random_camera(np.random.default_rng(seed), photo, px_per_mm=style.px_per_mm)
-        image = photograph(page, camera).image
-    write_atomically(out, _png(image))
-    click.echo(str(out))
+        if layout not in LAYOUTS:
+            raise UsageError(
+                f"There is no layout {layout!r}.", hint=f"One of {', '.join(sorted(LAYOUTS))}."
+            )
+        style = PageStyle(
+            px_per_mm=dpi / 25.4,
+            gain_mm_per_mv=gain,
+            speed_mm_per_s=speed,
+            grid=grid,  # type: ignore[arg-type]
+            footer=(f"{speed:g} mm/s", f"{gain:g} mm/mV"),
+        )
+        page = draw_page(read_record(source), LAYOUTS[layout], style)
+        image = page.image
+        if photo is not None:
+            image = _photographed(page, photo, seed, style.px_per_mm)
+        given = out.path or Path()
+        target = given / f"{source.stem}.png" if out.is_folder else given
+        write_atomically(target, _png(image))
+        if as_json:
+            height, width = image.shape[:2]
+            found = {"written": str(target), "width_px": width, "height_px": height}
+            say.as_json(found, of=source if len(files) > 1 else None)
+        else:
+            click.echo(str(target))
+
+    each(files, one)
+
+
+def _photographed(page: DrawnPage, difficulty: float, seed: int, px_per_mm: float) -> Any:
+    import numpy as np
+
+    from ecg4u.paper import photograph, random_camera
+
+    camera = random_camera(np.random.default_rng(seed), difficulty, px_per_mm=px_per_mm)
+    return photograph(page, camera).image
 
 
 def _png(image: object) -> bytes:

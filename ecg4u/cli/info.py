@@ -7,26 +7,38 @@ from typing import Any
 
 import click
 
-from ecg4u.cli import say
-from ecg4u.cli.options import json_option, limited
+from ecg4u._options import json_option
+from ecg4u.cli import printable, say
+from ecg4u.cli.options import each, expanded, limited_each
 
 
 @click.command()
-@click.argument("source", required=False, type=click.Path(path_type=Path))
+@click.argument("sources", nargs=-1, metavar="[FILE...]")
 @click.option("--card", is_flag=True, help="The classifier's full model card, as JSON.")
 @json_option
-@limited
-def info(source: Path | None, card: bool, as_json: bool) -> None:
-    """Versions and models; with SOURCE, what the file holds."""
+@limited_each
+def info(sources: tuple[str, ...], card: bool, as_json: bool) -> None:
+    """Versions and models; with FILEs, what they hold."""
     if card:
         from ecg4u.model import Classifier
 
         say.as_json(Classifier().card)
         return
-    found = _of_package() if source is None else _of_file(source)
-    if as_json:
-        say.as_json(found)
+    if not sources:
+        _show(_of_package(), as_json, None)
         return
+    files = expanded(sources)
+    several = len(files) > 1
+    each(files, lambda source: _show(_of_file(source), as_json, source if several else None))
+
+
+def _show(found: dict[str, Any], as_json: bool, of: Path | None) -> None:
+    """As JSON or as lines, after the name of the input where there are several."""
+    if as_json:
+        say.as_json(found, of=of)
+        return
+    if of is not None:
+        click.echo(f"== {printable(of.name)}")
     for name, value in found.items():
         click.echo(f"{name:16s} {_in_words(value)}")
 

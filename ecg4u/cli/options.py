@@ -11,10 +11,10 @@ from typing import Any
 
 import click
 
-from ecg4u._options import FiniteRange, limit_options
+from ecg4u._options import FiniteRange, limit_options, quiet_option, verbose_option
 from ecg4u.cores import use_all
 from ecg4u.errors import BatchFailuresError, UsageError
-from ecg4u.limits import Limits, supervised, supervised_each
+from ecg4u.limits import Limits, supervised_each
 from ecg4u.options import DPI, GAINS_MM_PER_MV, OLDEST_YEARS, SPEEDS_MM_PER_S, ReadOptions
 
 FORMATS = ("wfdb", "csv", "hdf5", "edf", "dicom")
@@ -26,6 +26,7 @@ class CommandOptions(ReadOptions):
     """How the inputs of a command are read, by which network, and how much is said about it."""
 
     quiet: bool = False
+    verbose: bool = False
     weights: Path | None = None
 
 
@@ -53,7 +54,8 @@ _READ = (
         type=click.Path(path_type=Path),
         help="A .page.json of this page, corrected by hand: continue from there.",
     ),
-    click.option("-q", "--quiet", is_flag=True, help="Errors only on stderr."),
+    verbose_option("Stages and their seconds"),
+    quiet_option,
 )
 _JUDGED = (
     click.option("--sex", type=click.Choice(["F", "M"]), help="For the limits of ST and QTc."),
@@ -83,31 +85,6 @@ def read_options(*, patient: bool = False) -> Callable[[Callable[..., Any]], Cal
         return decorated
 
     return decorate
-
-
-def limited(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Run a command in a process of its own, within ``--timeout`` and ``--memory``.
-
-    Only where the shell called it: a program that calls the command itself keeps what it imports.
-    """
-
-    @wraps(command)
-    def run(*args: Any, timeout_s: float, memory_mb: int, **options: Any) -> None:
-        from ecg4u.cli import FROM_SHELL, exit_code
-
-        context = click.get_current_context()
-        if context.find_root().obj is not FROM_SHELL:
-            command(*args, **options)
-            return
-        limits = Limits(timeout_s, memory_mb)
-
-        def work() -> int:
-            use_all()
-            return exit_code(lambda: command(*args, **options))
-
-        context.exit(supervised(work, limits))
-
-    return limit_options(run)
 
 
 def limited_each(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -186,7 +163,20 @@ def expanded(sources: tuple[str, ...]) -> list[Path]:
     return found
 
 
-json_option = click.option("--json", "as_json", is_flag=True, help="The whole result as JSON.")
+def check_names(files: Sequence[Path]) -> None:
+    """Raise UsageError where the results of two inputs would get one name in one folder."""
+    from ecg4u.cli import printable
+
+    seen: set[str] = set()
+    for file in files:
+        if file.stem in seen:
+            raise UsageError(
+                f"Two inputs are called {printable(file.stem)}; one's results would overwrite the "
+                "other's.",
+                stage="output",
+                hint="Give each an -o of its own, or use ecg4u batch.",
+            )
+        seen.add(file.stem)
 
 
 @dataclass(frozen=True)

@@ -11,20 +11,22 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ecg4u._options import export_options, json_option
 from ecg4u.cli import NOTICE, printable, say
 from ecg4u.cli.options import (
     FORMATS,
     CommandOptions,
     Target,
     TargetType,
+    check_names,
     each,
     expanded,
-    json_option,
     limited_each,
     read_options,
     sources_argument,
 )
 from ecg4u.errors import ECG4UError, SidecarError, UsageError
+from ecg4u.texts import LANGUAGES, SOURCE
 
 if TYPE_CHECKING:
     from ecg4u.analysis import Analysis
@@ -75,7 +77,7 @@ def digitize(
             hint="Give -o a folder (with a slash at its end) and leave out --overlay.",
         )
     if out is not None:
-        _check_names(files)
+        check_names(files)
 
     def one(source: Path) -> None:
         base = _signal_base(source, options.page, out, formats)
@@ -86,7 +88,7 @@ def digitize(
             say.quality(analysis)
         if as_json:
             values = {**analysis.to_dict(), "written": [path.name for path in written]}
-            say.as_json(values, line=len(files) > 1)
+            say.as_json(values, of=source if len(files) > 1 else None)
         else:
             for path in written:
                 click.echo(str(path))
@@ -163,9 +165,14 @@ def explain(sources: tuple[str, ...], as_json: bool, options: CommandOptions) ->
     help="Folder; with several inputs, a folder for each inside it.",
 )
 @FORMAT
-@click.option("--fhir", is_flag=True, help="fhir.json too: DiagnosticReport and Observations (R4).")
-@click.option("--pdf", is_flag=True, help="report.pdf too: one page A4.")
-@click.option("--dicom", is_flag=True, help="signals.dcm and report.dcm too: waveform and PDF.")
+@export_options
+@click.option(
+    "--language",
+    type=click.Choice(LANGUAGES),
+    default=SOURCE,
+    show_default=True,
+    help="Of the headings and labels of report.html (drafts); findings stay English.",
+)
 @json_option
 @read_options(patient=True)
 @limited_each
@@ -173,27 +180,28 @@ def report(
     sources: tuple[str, ...],
     out: Path,
     formats: Sequence[str],
-    fhir: bool,
-    pdf: bool,
-    dicom: bool,
+    exports: Sequence[str],
+    language: str,
     as_json: bool,
     options: CommandOptions,
 ) -> None:
     """Signals, result.json and report.html; prints the summary."""
     files = expanded(sources)
-    _check_names(files)
+    check_names(files)
 
     def one(source: Path) -> None:
         from ecg4u.report import write
+        from ecg4u.report.exports import check
 
+        check(exports)
         folder = out if len(files) == 1 else out / source.stem
         analysis = _analyse(source, options)
-        written = write(analysis, folder, formats, fhir=fhir, pdf=pdf, dicom=dicom)
+        written = write(analysis, folder, formats, exports=exports, language=language)
         written += _leave_sidecar(analysis, folder / "signals", options)
-        for path in written:
+        for path in () if options.quiet else written:
             click.echo(str(path), err=True)
         if as_json:
-            say.as_json(analysis.to_dict(), line=len(files) > 1)
+            say.as_json(analysis.to_dict(), of=source if len(files) > 1 else None)
         else:
             say.summary(analysis)
 
@@ -211,7 +219,7 @@ def _answer(
     def one(source: Path) -> None:
         analysis = _analyse(source, options)
         if as_json:
-            say.as_json(analysis.to_dict(), line=len(files) > 1)
+            say.as_json(analysis.to_dict(), of=source if len(files) > 1 else None)
             return
         if len(files) > 1:
             click.echo(f"== {printable(source.name)}")
@@ -231,8 +239,10 @@ def _analyse(source: Path, options: CommandOptions) -> Analysis:
         source,
         options,
         classifier=_classifier(options.weights) if options.classify else None,
-        progress=_load_ahead,
+        progress=say.stages(_load_ahead) if options.verbose else _load_ahead,
     )
+    if options.verbose:
+        say.seconds(analysis)
     if options.quiet:
         return analysis
     n_pages = 1 if analysis.digitization is None else analysis.digitization.page.n_pages
@@ -244,20 +254,6 @@ def _analyse(source: Path, options: CommandOptions) -> Analysis:
     for warning in analysis.warnings:
         click.echo(f"warning: {warning}", err=True)
     return analysis
-
-
-def _check_names(files: Sequence[Path]) -> None:
-    """Raise UsageError where the results of two inputs would get one name in one folder."""
-    seen: set[str] = set()
-    for file in files:
-        if file.stem in seen:
-            raise UsageError(
-                f"Two inputs are called {printable(file.stem)}; one's results would overwrite the "
-                "other's.",
-                stage="output",
-                hint="Give each an -o of its own, or use ecg4u batch.",
-            )
-        seen.add(file.stem)
 
 
 def _classifier(weights: Path | None) -> Classifier | None:

@@ -3,20 +3,47 @@
 from __future__ import annotations
 
 import json
+import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import click
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from ecg4u.analysis import Analysis
 
 BREAKS = {"other": "Other findings", "open": "", "none": "", "doubt": ""}
 
 
-def as_json(values: Any, *, line: bool = False) -> None:
-    """Values as JSON: indented, or as one line where several results follow each other."""
-    indent = None if line else 1
+def as_json(values: Any, *, of: Path | None = None) -> None:
+    """Values as JSON, indented; or as one line that names the input they are ``of``, where several
+    results follow each other."""
+    if of is not None:
+        values = {"input": str(of), **values}
+    indent = 1 if of is None else None
     click.echo(json.dumps(values, indent=indent, ensure_ascii=False, allow_nan=False))
+
+
+def stages(then: Callable[[str], None]) -> Callable[[str], None]:
+    """A callback that says when a stage begins, before it calls ``then``."""
+    begun = time.perf_counter()
+
+    def tell(stage: str) -> None:
+        click.echo(f"{time.perf_counter() - begun:6.2f} s  {stage}", err=True)
+        then(stage)
+
+    return tell
+
+
+def seconds(analysis: Analysis) -> None:
+    """How long each stage took, those of the digitizer singly."""
+    spent = dict(analysis.timings_s)
+    if analysis.digitization is not None:
+        spent |= {f"  {name}": s for name, s in analysis.digitization.timings_s.items()}
+    for name, value in spent.items():
+        click.echo(f"{value:6.2f} s  in {name}", err=True)
 
 
 def summary(analysis: Analysis) -> None:

@@ -14,7 +14,6 @@ from ecg4u.digitize.page.rectified import RectifiedPage, quarter_turn
 from ecg4u.digitize.rectify import rectify
 from ecg4u.digitize.text.names import page_darkness, read_labels, sure_names
 from ecg4u.digitize.types import Label
-from ecg4u.errors import PoorQualityError
 from ecg4u.io import Page
 from ecg4u.options import NOTHING_KNOWN, ReadOptions
 
@@ -35,11 +34,6 @@ def read_upright(
 
     A page is turned only where another side up shows clearly more names than it does as it is. It
     is then rectified anew from the turned picture, so that it reads as if given upright.
-
-    Raises
-    ------
-    PoorQualityError
-        The rows run up and down, and no names tell which end is the top.
     """
     labels = read_labels(rectified)
     if evidence(labels) >= PLAINLY_UPRIGHT:
@@ -52,13 +46,15 @@ def read_upright(
     if best:
         upright = rectify_turned(page, best, options)
         return upright, read_labels(upright)
-    if most < FEWEST and _rows_run_down(rectified):
-        raise PoorQualityError(
-            "The page lies on its side, and no lead names tell which end is the top.",
-            stage="labels",
-            hint="Turn the image upright and give it again.",
-        )
     return rectified, labels
+
+
+def seems_on_its_side(rectified: RectifiedPage, labels: tuple[Label, ...]) -> bool:
+    """Whether no names tell which end is the top, and the ink is gathered in columns.
+
+    Tables and writing can look so, too.
+    """
+    return evidence(labels) < FEWEST and _rows_run_down(rectified)
 
 
 def rectified_again(

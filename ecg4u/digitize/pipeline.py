@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from typing import NoReturn
 
 import numpy as np
 
@@ -14,8 +15,8 @@ from ecg4u.digitize.layout.arrangement import find_layout
 from ecg4u.digitize.layout.columns import signal_span
 from ecg4u.digitize.layout.doubts import column_doubts, grid_doubts, refuse_two_ecgs
 from ecg4u.digitize.layout.orders import decide_order
-from ecg4u.digitize.orientation import read_upright, rectified_again
-from ecg4u.digitize.page.rectified import RectifiedPage
+from ecg4u.digitize.orientation import read_upright, rectified_again, seems_on_its_side
+from ecg4u.digitize.page.rectified import RectifiedPage, quarter_turn
 from ecg4u.digitize.rectify import rectify
 from ecg4u.digitize.restore import observed, rectified_within, restored, restored_page
 from ecg4u.digitize.result import Digitization
@@ -166,6 +167,8 @@ def _read(
             labels = read_labels(rectified)
         else:
             rectified, labels = read_upright(page, rectified, options)
+            if seems_on_its_side(rectified, labels):
+                _refuse_turned(rectified, clock, options)
         refuse_two_ecgs(labels, rectified.px_per_mm)
     found = _looked(rectified, labels, clock)
     decided = decide_scale(found.shown(options), rectified.rivals)
@@ -207,6 +210,27 @@ def _read(
             doubts["scale"] += length_doubts(pulse_scale, layout, per_s)
         sidecar = observed(page, rectified, layout, calibration, parts, doubts)
     return rectified, labels, sidecar
+
+
+def _refuse_turned(rectified: RectifiedPage, clock: _Clock, options: ReadOptions) -> NoReturn:
+    """Say what a page is whose ink runs up and down: an ECG on its side, or none.
+
+    Raises
+    ------
+    PoorQualityError
+        Turned by a quarter it shows rows in an arrangement of leads.
+    NotAnECGError
+        It does not: a table, for instance.
+    """
+    try:
+        _arranged(_looked(quarter_turn(rectified, 1), (), clock), clock, options)
+    except (NotAnECGError, PoorQualityError):
+        raise _no_trace() from None
+    raise PoorQualityError(
+        "The page lies on its side, and no lead names tell which end is the top.",
+        stage="labels",
+        hint="Turn the image upright and give it again.",
+    )
 
 
 def _looked(rectified: RectifiedPage, labels: Sequence[Label], clock: _Clock) -> _Looked:
@@ -333,12 +357,16 @@ def _rows(ink: InkMap, px_per_mm: float) -> tuple[RowPath, ...]:
     paths = trace_rows(ink, px_per_mm)
     lengths = [path.extent[1] - path.extent[0] for path in paths]
     if not paths or max(lengths) < MIN_ROW_MM * px_per_mm:
-        raise NotAnECGError(
-            "No ECG trace was found on this page.",
-            stage="rows",
-            hint="Give an image of a 12-lead ECG on grid paper, the traces in view.",
-        )
+        raise _no_trace()
     return paths
+
+
+def _no_trace() -> NotAnECGError:
+    return NotAnECGError(
+        "No ECG trace was found on this page.",
+        stage="rows",
+        hint="Give an image of a 12-lead ECG on grid paper, the traces in view.",
+    )
 
 
 def _signals(

@@ -64,7 +64,7 @@ def read(path: Path, *, fs: float | None) -> ECGRecord:
     Without a time column the rate must be given as ``fs``.
     """
     data = read_bytes(path, max_bytes=_MAX_FILE_BYTES)
-    n_rows = max(data.count(b"\n"), data.count(b"\r")) + 1
+    n_rows = data.count(b"\n") + data.count(b"\r") - data.count(b"\r\n") + 1
     check_sample_count(n_rows, len(LEADS))
     separator = _separator(data)
     if separator is None:

@@ -37,11 +37,16 @@ _CODES |= {f"5.6.3-9-{n}": lead for lead, n in _LEAD_NUMBERS.items()}
 
 
 def write(record: ECGRecord, path: Path) -> tuple[Path, ...]:
+    """Write `to_bytes` of a record."""
+    return (write_atomically(paths(path)[0], to_bytes(record)),)
+
+
+def to_bytes(record: ECGRecord) -> bytes:
     """Explicit VR little endian; UIDs derive from the content, so reruns give the same bytes."""
     _pydicom()
     buffer = io.BytesIO()
     _dataset(record).save_as(buffer, enforce_file_format=True)
-    return (write_atomically(paths(path)[0], buffer.getvalue()),)
+    return buffer.getvalue()
 
 
 def paths(path: Path) -> tuple[Path]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 from typing import TYPE_CHECKING
 
-from ecg4u.errors import MissingDependencyError
 from ecg4u.io.dicom_format import content_uid, instance_of, study_uid
 from ecg4u.report.pdf import one_page_pdf
 
@@ -16,25 +15,16 @@ ENCAPSULATED_PDF_UID = "1.2.840.10008.5.1.4.1.1.104.1"
 TITLE = "12-lead ECG, read by software, not confirmed"
 
 
-def encapsulated_pdf(analysis: Analysis) -> bytes:
-    """A DICOM file that holds `one_page_pdf`; the same bytes for the same analysis.
+def encapsulated_pdf(analysis: Analysis, pdf: bytes | None = None) -> bytes:
+    """A DICOM file that holds `one_page_pdf` (``pdf``, where it is made already).
 
-    Patient and study stay empty but for age and sex: the receiving archive fills them in.
-
-    Raises
-    ------
-    MissingDependencyError
-        Without pydicom.
+    The same bytes for the same analysis. Patient and study stay empty but for age and sex: the
+    receiving archive fills them in.
     """
-    try:
-        from pydicom.dataset import Dataset
-        from pydicom.sequence import Sequence
-    except ImportError:
-        raise MissingDependencyError(
-            "DICOM needs the package pydicom.", stage="report", hint="pip install pydicom"
-        ) from None
+    from pydicom.dataset import Dataset
+    from pydicom.sequence import Sequence
 
-    record, pdf = analysis.record, one_page_pdf(analysis)
+    record, pdf = analysis.record, pdf or one_page_pdf(analysis)
     dataset = instance_of(record, ENCAPSULATED_PDF_UID, content_uid(b"report", pdf))
     dataset.StudyInstanceUID = study_uid(record)
     dataset.SeriesInstanceUID = content_uid(b"report series", pdf)

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 from ecg4u.explain.summary import class_title, summarize
 from ecg4u.report import figure, figure_layers, headline, sections
 from ecg4u.report.gather import facts, feature_rows, lead_table, warning_lines
-from ecg4u.report.markup import Markup, join, number, tag
+from ecg4u.report.markup import Attribute, Markup, join, number, tag
+from ecg4u.texts import DRAFT, SOURCE, current, in_language, translated
 
 if TYPE_CHECKING:
     from ecg4u.analysis import Analysis
@@ -52,7 +53,13 @@ def content_security_policy() -> str:
     )
 
 
-def render(analysis: Analysis, *, title: str | None = None, page_image: bool = True) -> str:
+def render(
+    analysis: Analysis,
+    *,
+    title: str | None = None,
+    page_image: bool = True,
+    language: str = SOURCE,
+) -> str:
     """The report of an analysis as one self-contained HTML document.
 
     Parameters
@@ -63,12 +70,20 @@ def render(analysis: Analysis, *, title: str | None = None, page_image: bool = T
         Heading of the report. Never taken from the page.
     page_image : bool
         Whether the image of the page, which may show a name, is held in the report.
+    language : str
+        One of `ecg4u.texts.LANGUAGES`, of headings, labels and classes; findings and reasons are
+        in English.
 
     Returns
     -------
     str
         HTML with style, script and images inside; the same bytes for the same analysis.
     """
+    with in_language(language):
+        return _rendered(analysis, title, page_image)
+
+
+def _rendered(analysis: Analysis, title: str | None, page_image: bool) -> str:
     heading = title or "12-lead ECG"
     said, why = analysis.classification, analysis.explanation
     parts = [
@@ -79,7 +94,7 @@ def render(analysis: Analysis, *, title: str | None = None, page_image: bool = T
     ]
     body = join(
         [
-            tag("header", tag("h1", heading), sections.notice()),
+            tag("header", tag("h1", heading), sections.notice(), _draft()),
             tag("main", *parts),
             tag(
                 "footer",
@@ -88,6 +103,10 @@ def render(analysis: Analysis, *, title: str | None = None, page_image: bool = T
         ]
     )
     return _document(heading, body)
+
+
+def _draft() -> Markup | None:
+    return tag("p", DRAFT, cls="quiet") if current().draft else None
 
 
 def _document(heading: str, body: Markup) -> str:
@@ -112,10 +131,19 @@ def _document(heading: str, body: Markup) -> str:
     page = join(
         [
             tag("head", head),
-            tag("body", body, Markup(f"<script>{script()}</script>")),
+            tag("body", body, Markup(f"<script>{script()}</script>"), attrs=_said_by_script()),
         ]
     )
-    return "<!doctype html>\n" + tag("html", page, attrs={"lang": "en"}) + "\n"
+    return "<!doctype html>\n" + tag("html", page, attrs={"lang": current().language}) + "\n"
+
+
+def _said_by_script() -> dict[str, Attribute]:
+    words = {
+        "open": "Open all details",
+        "close": "Close all details",
+        "more": "Show the full reading",
+    }
+    return {f"data-{name}": translated(text) for name, text in words.items()}
 
 
 def _top(analysis: Analysis, why: Explanation | None) -> Markup:
@@ -252,8 +280,8 @@ def _figure(analysis: Analysis, why: Explanation | None) -> Markup:
         tag(
             "p",
             note,
-            "25 mm/s, 10 mm/mV. A gap in a trace is a stretch that could not be read."
-            + (" Small numbers refer to the sentences of the reading." if sentences else ""),
+            "25 mm/s, 10 mm/mV. A gap in a trace is a stretch that could not be read.",
+            " Small numbers refer to the sentences of the reading." if sentences else None,
             cls="quiet",
         ),
         attrs={"class": "figure", "aria-labelledby": "figure-heading"},

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ecg4u.report.document import render
+from ecg4u.report.exports import export
 
 if TYPE_CHECKING:
     from ecg4u.analysis import Analysis
@@ -23,14 +24,13 @@ def write(
     *,
     title: str | None = None,
     page_image: bool = True,
-    fhir: bool = False,
-    pdf: bool = False,
-    dicom: bool = False,
+    exports: Sequence[str] = (),
+    language: str = "en",
 ) -> list[Path]:
     """Write the signals in each format, ``result.json`` and ``report.html``; returns their paths.
 
-    With ``fhir`` also ``fhir.json``, see `ecg4u.report.fhir`; with ``pdf`` ``report.pdf``, one page
-    A4; with ``dicom`` ``signals.dcm`` and ``report.dcm``, that page in the same study.
+    ``exports`` are any of ``"pdf"``, ``"dicom"`` and ``"fhir"``: see `ecg4u.report.exports`.
+    ``language`` is that of ``report.html``: see `ecg4u.report.render`.
 
     Each file is written whole or not at all.
 
@@ -38,34 +38,26 @@ def write(
     ------
     OutputError
         If the folder cannot be written to.
+    MissingDependencyError
+        If a package that a format or an export needs is not installed.
     """
     from ecg4u.io import write_atomically, write_record
 
     folder = Path(out_dir)
     written = [
         write_atomically(
-            folder / "report.html", render(analysis, title=title, page_image=page_image)
+            folder / "report.html",
+            render(analysis, title=title, page_image=page_image, language=language),
         ),
         write_atomically(folder / "result.json", result_json(analysis)),
     ]
-    if fhir:
-        from ecg4u.report.fhir import bundle
-
-        text = json.dumps(bundle(analysis), indent=1, ensure_ascii=False) + "\n"
-        written.append(write_atomically(folder / "fhir.json", text))
-    if pdf:
-        from ecg4u.report.pdf import one_page_pdf
-
-        written.append(write_atomically(folder / "report.pdf", one_page_pdf(analysis)))
-    if dicom:
-        from ecg4u.report.dicom import encapsulated_pdf
-
-        written.append(write_atomically(folder / "report.dcm", encapsulated_pdf(analysis)))
-        formats = (*formats, "dicom")
     for name in dict.fromkeys(formats):
         path = folder / (SIGNAL_NAME + SUFFIXES[name])
         write_record(analysis.record, path, format=name)
         written.append(path)
+    for file, content in export(analysis, exports).items():
+        if (path := write_atomically(folder / file, content)) not in written:
+            written.append(path)
     return written
 
 

@@ -9,6 +9,7 @@ from ecg4u.record import LEADS
 from ecg4u.report.markup import number
 from ecg4u.report.names import GRID_SOURCES, SCALE_SOURCES
 from ecg4u.report.view import Facts, FeatureRow, LeadTable
+from ecg4u.texts import in_digits, translated
 
 if TYPE_CHECKING:
     from ecg4u.analysis import Analysis
@@ -57,7 +58,7 @@ def _vital(title: str, features: Features, key: str) -> FeatureRow:
         return FeatureRow(title, "", "not measured")
     spread = feature.uncertainty if key != "rate" else None
     note = f"± {_digits(spread, feature.unit)}" if spread else ""
-    unit = " per min" if feature.unit == "/min" else _unit(feature)
+    unit = translated(" per min") if feature.unit == "/min" else _unit(feature)
     return FeatureRow(title, f"{_digits(feature.value, feature.unit)}{unit}", note)
 
 
@@ -92,7 +93,7 @@ def _unit(feature: Feature) -> str:
 
 def _digits(value: float, unit: str) -> str:
     """As many digits as a measurement in that unit is worth."""
-    return number(value, {"ms": 0, "/min": 0, "deg": 0}.get(unit, 2))
+    return in_digits(number(value, {"ms": 0, "/min": 0, "deg": 0}.get(unit, 2)))
 
 
 def warning_lines(analysis: Analysis) -> list[str]:
@@ -118,7 +119,7 @@ def facts(analysis: Analysis) -> Facts:
     if analysis.digitization is not None:
         rows += _page_rows(analysis.digitization)
     record = analysis.record
-    rows.append(("Signals", f"{record.duration_s:.1f} s at {number(record.fs)} Hz"))
+    rows.append(("Signals", in_digits(f"{record.duration_s:.1f} s, {number(record.fs)} Hz")))
     known = [lead for lead, share in record.coverage().items() if share >= POOR_COVERAGE]
     rows.append(("Leads read", f"{len(known)} of {len(LEADS)}"))
     if record.age is not None or record.sex is not None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ecg4u.explain.summary import Line
 from ecg4u.report.gather import vitals
 from ecg4u.report.markup import Markup, join, tag
-from ecg4u.report.sections import tied
+from ecg4u.report.sections import english, tied
 
 if TYPE_CHECKING:
     from ecg4u.explain.result import Features
@@ -48,7 +48,7 @@ def _item(line: Line) -> Markup:
         "li",
         tag("strong", tied(line.title)),
         tag("span", line.certainty, cls="certainty") if line.certainty else None,
-        tag("span", tied(line.detail), cls="quiet") if line.detail else None,
+        tag("span", tied(line.detail), cls="quiet", attrs=english()) if line.detail else None,
         cls=line.certainty,
     )
 
@@ -65,7 +65,7 @@ def _others(lines: Sequence[Line]) -> Markup | None:
 
 def _quiet(line: Line, cls: str) -> Markup:
     detail = f": {line.detail}" if line.detail else ""
-    return tag("p", tied(f"{line.title}{detail}"), cls=cls)
+    return tag("p", tied(f"{line.title}{detail}"), cls=cls, attrs=english())
 
 
 def _conflicts(conflicts: Sequence[str]) -> Markup | None:
@@ -75,7 +75,7 @@ def _conflicts(conflicts: Sequence[str]) -> Markup | None:
         "details",
         tag("summary", f"Network and measurements disagree ({len(conflicts)})"),
         tag("ul", *(tag("li", tied(conflict)) for conflict in conflicts)),
-        attrs={"open": True},
+        attrs={"open": True, **english()},
         cls="conflicts",
     )
 

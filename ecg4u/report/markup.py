@@ -1,6 +1,7 @@
-"""Building HTML and SVG so that nothing can be forgotten to be escaped.
+"""Building HTML and SVG so that nothing can be forgotten to be escaped, or to be translated.
 
-`Markup` is text that is known to be markup; every other string is escaped on its way in.
+`Markup` is text that is known to be markup; every other string is escaped on its way in, in the
+language of `ecg4u.texts.in_language` where its catalogue has it.
 """
 
 from __future__ import annotations
@@ -8,10 +9,15 @@ from __future__ import annotations
 import html
 from collections.abc import Iterable
 
+from ecg4u.texts import translated
+
 Attribute = str | float | int | bool | None
 
 VOID = frozenset({"area", "br", "col", "hr", "img", "input", "link", "meta", "wbr"})
 """HTML elements that have no end tag."""
+
+SPOKEN = frozenset({"alt", "aria-label", "placeholder", "title"})
+"""Attributes that a person reads or hears."""
 
 
 class Markup(str):
@@ -27,7 +33,7 @@ def escape(text: object) -> Markup:
     """``text`` as markup: unchanged if it is `Markup`, else with ``& < > " '`` escaped."""
     if isinstance(text, Markup):
         return text
-    return Markup(html.escape(str(text), quote=True))
+    return Markup(html.escape(translated(str(text)), quote=True))
 
 
 def join(children: Iterable[Child], separator: str = "") -> Markup:
@@ -55,6 +61,8 @@ def _attribute(key: str, value: Attribute) -> str:
     if value is True:
         return f" {key}"
     text = number(value) if isinstance(value, float) else str(value)
+    if key in SPOKEN:
+        text = translated(text)
     return f' {key}="{html.escape(text, quote=True)}"'
 
 

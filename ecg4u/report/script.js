@@ -110,7 +110,7 @@
     const more = document.createElement("button");
     more.type = "button";
     more.className = "more screen-only";
-    more.textContent = "Show the full reading";
+    more.textContent = document.body.dataset.more;
     more.addEventListener("click", () => { reading.classList.remove("clipped"); more.remove(); });
     reading.classList.add("clipped");
     reading.append(more);
@@ -121,7 +121,7 @@
     const folds = [...document.querySelectorAll(".folded > details")];
     const open = folds.some((fold) => !fold.open);
     for (const fold of folds) fold.open = open;
-    all.textContent = open ? "Close all details" : "Open all details";
+    all.textContent = open ? document.body.dataset.close : document.body.dataset.open;
   });
 
   const toggle = document.getElementById("show-read");

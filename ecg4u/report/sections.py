@@ -8,9 +8,10 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from ecg4u.explain.summary import LIKELY
-from ecg4u.report.markup import Markup, join, number, tag
+from ecg4u.report.markup import Attribute, Markup, join, number, tag
 from ecg4u.report.names import CLASS_TITLES, DISCLAIMER, SECTIONS
 from ecg4u.report.view import Facts, FeatureRow, LeadTable
+from ecg4u.texts import SOURCE, current, in_digits
 
 if TYPE_CHECKING:
     from ecg4u.explain.result import Attribution, Contrast, CriterionResult, Sentence
@@ -55,6 +56,11 @@ def tied(text: str) -> str:
     return re.sub(r"(?<=\d) (?=(?:%|ms|mV|mm|s|px)\b|%)", "\u00a0", text)
 
 
+def english() -> dict[str, Attribute]:
+    """Of what stays English in a report of another language, so that it is spoken so."""
+    return {"lang": "en"} if current().language != SOURCE else {}
+
+
 def notice() -> Markup:
     """What this is and what it is not."""
     first, rest = DISCLAIMER.split(". ", 1)
@@ -74,7 +80,7 @@ def reading(sentences: Sequence[Sentence]) -> Markup:
                 tag(
                     "div",
                     tag("dt", name),
-                    *(tag("dd", _sentence(n, sentence)) for n, sentence in group),
+                    *(tag("dd", _sentence(n, sentence), attrs=english()) for n, sentence in group),
                 )
                 for name, group in groups
             ),
@@ -266,7 +272,7 @@ def _bar_row(label: str, length: float, spread: float, value: float) -> Markup:
         "tr",
         tag("th", label, attrs={"scope": "row"}),
         tag("td", bar, cls="bar-cell"),
-        tag("td", f"{value:+.2f}", cls="number"),
+        tag("td", in_digits(f"{value:+.2f}"), cls="number"),
     )
 
 
@@ -318,7 +324,11 @@ def contrasts(found: Sequence[Contrast]) -> Markup:
                 tag(
                     "div",
                     tag("dt", CLASS_TITLES.get(name, name)),
-                    *(tag("dd", tied(c.text)) for c in found if c.class_name == name),
+                    *(
+                        tag("dd", tied(c.text), attrs=english())
+                        for c in found
+                        if c.class_name == name
+                    ),
                 )
                 for name in names
             ),
@@ -417,7 +427,11 @@ def small_print(facts: Facts) -> Markup:
 
 def warnings(lines: Sequence[str]) -> Markup:
     """What may be wrong with this reading."""
-    return tag("ul", *(tag("li", tied(line)) for line in lines)) if lines else Markup("")
+    return (
+        tag("ul", *(tag("li", tied(line)) for line in lines), attrs=english())
+        if lines
+        else Markup("")
+    )
 
 
 def percent(share: float | None) -> str:

@@ -18,6 +18,7 @@ from starlette.routing import Match
 
 from ecg4u._version import __version__
 from ecg4u.report.document import csp_hash, script, style
+from ecg4u.texts import SOURCE, preferred
 from ecg4u.web.docs import DOCS_POLICY, docs_page
 from ecg4u.web.guard import Guard
 from ecg4u.web.jobs import Job, Jobs
@@ -28,6 +29,7 @@ from ecg4u.web.problems import (
     BAD_REQUEST,
     EMPTY,
     INTERNAL,
+    NOT_EXPORTED,
     NOTHING_TO_CORRECT,
     TOO_LARGE,
     UNKNOWN_ID,
@@ -35,6 +37,7 @@ from ecg4u.web.problems import (
     Problem,
 )
 from ecg4u.web.settings import Settings
+from ecg4u.web.shell import page_in
 from ecg4u.web.sniff import is_page
 
 Upload = Annotated[UploadFile, File(description="A page: PNG, JPEG, TIFF, BMP, WebP, HEIC or PDF")]
@@ -62,8 +65,15 @@ STATIC = {
     "icon-192.png": "image/png",
     "icon-512.png": "image/png",
 }
-KEPT = ("page", "explain", "dpi", "age", "sex")
+KEPT = ("page", "explain", "dpi", "age", "sex", "exports")
 """Options of the first reading that hold for a corrected one; the rest is in the sidecar."""
+EXPORTED = {
+    "report.pdf": ("application/pdf", "The report on one page A4"),
+    "signals.dcm": ("application/dicom", "12-Lead ECG Waveform Storage"),
+    "report.dcm": ("application/dicom", "That page as Encapsulated PDF Storage, in one study"),
+    "fhir.json": ("application/fhir+json", "A Bundle of DiagnosticReport and Observations, R4"),
+}
+"""Files of `ecg4u.report.exports`; they are there where the upload's options asked for them."""
 PRIVATE = {"Cache-Control": "no-store"}
 
 
@@ -114,6 +124,7 @@ def create_app(
     _add_state(app, queue, counted)
     _add_uploads(app, queue, limits)
     _add_results(app, queue)
+    _add_exports(app, queue)
     app.state.drain = queue.drain
     if limits.cors_origins:
         app.add_middleware(
@@ -170,10 +181,11 @@ def _add_page(app: FastAPI) -> None:
             return JSONResponse({"data": "Api running"}, headers={"Vary": "Accept"})
         headers = {
             "Content-Security-Policy": page_policy(),
-            "Vary": "Accept",
+            "Vary": "Accept, Accept-Language",
+            "Content-Language": _language(request),
             "Cache-Control": "no-cache",
         }
-        return HTMLResponse(_static("index.html"), headers=headers)
+        return HTMLResponse(page_in(_language(request)), headers=headers)
 
     @app.get("/docs", include_in_schema=False)
     async def docs() -> Response:
@@ -233,7 +245,7 @@ def _add_uploads(app: FastAPI, queue: Jobs, limits: Settings) -> None:
     @app.post("/predict", responses=PROBLEMS, summary="Classes, in the first ECG4U's form")
     async def predict(request: Request, image: Upload) -> JSONResponse:
         data = await _read(image, limits)
-        job = queue.submit(data, AnalysisOptions().to_analysis(), _client(request))
+        job = queue.submit(data, AnalysisOptions().to_work(), _client(request))
         result = json.loads((await _outcome(job)).result)
         return JSONResponse(legacy_results(result), headers={**PRIVATE, **_location(job)})
 
@@ -250,7 +262,7 @@ def _add_uploads(app: FastAPI, queue: Jobs, limits: Settings) -> None:
     ) -> Response:
         chosen = AnalysisOptions.from_json(options)
         data = await _read(image, limits)
-        job = queue.submit(data, chosen.to_analysis(), _client(request))
+        job = queue.submit(data, {**chosen.to_work(), **_spoken(request)}, _client(request))
         return await _answer(queue, job, wait=wait)
 
     @app.post(
@@ -267,7 +279,7 @@ def _add_uploads(app: FastAPI, queue: Jobs, limits: Settings) -> None:
             raise NOTHING_TO_CORRECT
         said = {"sidecar": made.sidecar, "correction": correction.to_corrected()}
         kept = {name: earlier.options[name] for name in KEPT if name in earlier.options}
-        options = {**kept, **correction.patient(), **said}
+        options = {**kept, **correction.patient(), **said, **_spoken(request)}
         job = queue.submit(earlier.source, options, _client(request))
         return await _answer(queue, job, wait=wait)
 
@@ -331,6 +343,21 @@ def _add_results(app: FastAPI, queue: Jobs) -> None:
         return _download(_there(made.sidecar), "application/json", "ecg-page.json")
 
 
+def _add_exports(app: FastAPI, queue: Jobs) -> None:
+    def add(name: str, media_type: str, summary: str) -> None:
+        path = f"/v1/ecg/{{identifier}}/{name}"
+
+        @app.get(path, responses=PROBLEMS, response_class=Response, summary=summary)
+        async def exported(identifier: str) -> Response:
+            made = await _outcome(queue.get(identifier))
+            if name not in made.exports:
+                raise NOT_EXPORTED
+            return _download(made.exports[name], media_type, f"ecg-{name}")
+
+    for name, (media_type, summary) in EXPORTED.items():
+        add(name, media_type, summary)
+
+
 def _there(part: bytes) -> bytes:
     if not part:
         raise UNKNOWN_ID
@@ -352,6 +379,16 @@ async def _read(image: UploadFile, limits: Settings) -> bytes:
     if not is_page(data):
         raise WRONG_TYPE
     return data
+
+
+def _language(request: Request) -> str:
+    return preferred(request.headers.get("accept-language", ""))
+
+
+def _spoken(request: Request) -> dict[str, str]:
+    """The language of the report as an option of the work, where it is not English."""
+    language = _language(request)
+    return {} if language == SOURCE else {"language": language}
 
 
 def _client(request: Request) -> str:

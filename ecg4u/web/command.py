@@ -6,7 +6,7 @@ import socket
 
 import click
 
-from ecg4u._options import FiniteRange, limit_options
+from ecg4u._options import FiniteRange, limit_options, quiet_option
 from ecg4u.errors import MissingDependencyError, UsageError
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -68,6 +68,7 @@ BACKLOG = 2048
     show_default=True,
     help="json: one object a line.",
 )
+@quiet_option
 def serve(
     host: str,
     port: int,
@@ -84,6 +85,7 @@ def serve(
     behind_proxy: bool,
     cors: tuple[str, ...],
     log_format: str,
+    quiet: bool,
 ) -> None:
     """Serve the page and the API to this machine, or to the house with --host 0.0.0.0.
 
@@ -128,9 +130,10 @@ def serve(
 
         for handler in logging.getLogger().handlers:
             handler.setFormatter(JsonLines())
-    logging.getLogger("ecg4u.web").setLevel(logging.INFO)
+    logging.getLogger("ecg4u.web").setLevel(logging.WARNING if quiet else logging.INFO)
     listener = listen(host, port)
-    click.echo(f"ecg4u: http://{host}:{listener.getsockname()[1]}", err=True)
+    if not quiet:
+        click.echo(f"ecg4u: http://{host}:{listener.getsockname()[1]}", err=True)
     app = create_app(settings)
     config = configuration(app, settings, host=host, port=port)
     Server(config, app.state.drain).run(sockets=[listener])

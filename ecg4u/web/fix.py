@@ -115,7 +115,7 @@ def of_one_page(
 
         def open(self) -> None:
             super().open()
-            options: dict[str, Any] = {"explain": True}
+            options: dict[str, Any] = {"explain": True, "exports": ["pdf"]}
             if earlier is not None:
                 options["sidecar"] = earlier
             first = self.submit(data, options, HOST)

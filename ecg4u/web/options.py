@@ -14,6 +14,7 @@ Speed = Annotated[float, Field(ge=SPEEDS_MM_PER_S[0], le=SPEEDS_MM_PER_S[1], str
 Dpi = Annotated[float, Field(ge=DPI[0], le=DPI[1], strict=True)]
 Age = Annotated[float, Field(ge=0, le=OLDEST_YEARS, strict=True)]
 Sex = Literal["F", "M"]
+Export = Literal["pdf", "dicom", "fhir"]
 Pixel = Annotated[float, Field(ge=-100_000, le=100_000, strict=True)]
 Point = tuple[Pixel, Pixel]
 SegmentId = Annotated[str, Field(min_length=1, max_length=20)]
@@ -105,9 +106,15 @@ class AnalysisOptions(_Strict):
     explain: bool = Field(
         default=True, strict=True, description="False: classes without reasons, sooner"
     )
+    exports: list[Export] = Field(
+        default_factory=list,
+        max_length=3,
+        description="What is made beside the report: report.pdf, signals.dcm and report.dcm, "
+        "fhir.json",
+    )
 
-    def to_analysis(self) -> dict[str, Any]:
-        """As fields of `ecg4u.options.ReadOptions`; only what was said."""
+    def to_work(self) -> dict[str, Any]:
+        """As the options of `ecg4u.web.worker.analyse_page`; only what was said."""
         return self.model_dump(exclude_none=True)
 
     @classmethod

@@ -107,6 +107,12 @@ NOTHING_TO_CORRECT = Problem(
     "This page could not be read, so there is nothing on it to correct.",
     "Crop or turn the picture and send it again.",
 )
+NOT_EXPORTED = Problem(
+    404,
+    "not_exported",
+    "This was not asked for when the page was sent.",
+    "Send the page with the option exports: any of pdf, dicom, fhir.",
+)
 STOPPING = Problem(
     503,
     "stopping",

@@ -10,13 +10,14 @@ import os
 import tempfile
 import zipfile
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ecg4u.batch.memory import keep_freed_memory
 from ecg4u.limits import ENVIRONMENT, is_out_of_memory, prepare_worker
 from ecg4u.options import ReadOptions
+from ecg4u.texts import SOURCE
 from ecg4u.web.pageview import page_view, picture
 
 if TYPE_CHECKING:
@@ -48,11 +49,14 @@ class Outcome:
     """What the page needs to show it and have it corrected, as JSON; see `page_view`."""
     picture: bytes = b""
     """The page as WebP, upright and without anything that its file said."""
+    exports: Mapping[str, bytes] = field(default_factory=dict)
+    """Content of the files that were asked for, by their names; see `ecg4u.report.exports`."""
 
     @property
     def n_bytes(self) -> int:
         """What it holds in memory."""
-        return sum(len(part) for part in vars(self).values() if isinstance(part, bytes))
+        parts = [*vars(self).values(), *self.exports.values()]
+        return sum(len(part) for part in parts if isinstance(part, bytes))
 
 
 Analyse = Callable[..., "Analysis"]
@@ -97,8 +101,9 @@ def warm_up() -> None:
 def analyse_page(slot: int, data: bytes, options: Mapping[str, Any]) -> Outcome:
     """Analyse a page and make its report and its signal files.
 
-    ``options`` are those of `ReadOptions`; beside them ``sidecar`` may be JSON, and ``correction``
-    the arguments of `Sidecar.corrected`.
+    ``options`` are those of `ReadOptions`; beside them ``sidecar`` may be JSON, ``correction`` the
+    arguments of `Sidecar.corrected`, ``exports`` what is to be made and ``language`` that of the
+    report.
 
     Raises
     ------
@@ -109,7 +114,11 @@ def analyse_page(slot: int, data: bytes, options: Mapping[str, Any]) -> Outcome:
 
     from ecg4u.analysis import read
     from ecg4u.report import render
+    from ecg4u.report.exports import check, export
 
+    given = dict(options)
+    exports, language = given.pop("exports", ()), given.pop("language", SOURCE)
+    check(exports)
     begun = time.perf_counter()
     shown: dict[str, bytes] = {}
 
@@ -127,7 +136,7 @@ def analyse_page(slot: int, data: bytes, options: Mapping[str, Any]) -> Outcome:
 
     analysis = read(
         data,
-        _as_options(dict(options)),
+        _as_options(given),
         progress=lambda stage: _note(slot, stage),
         so_far=so_far,
     )
@@ -135,9 +144,10 @@ def analyse_page(slot: int, data: bytes, options: Mapping[str, Any]) -> Outcome:
     csv, archive = _signal_files(analysis)
     made = Outcome(
         result=_json(analysis.to_dict()),
-        report=render(analysis).encode(),
+        report=render(analysis, language=language).encode(),
         signals_zip=archive,
         signals_csv=csv,
+        exports=export(analysis, exports),
         **shown,
         seconds=time.perf_counter() - begun,
     )

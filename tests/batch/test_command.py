@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -50,9 +51,19 @@ def test_resume_and_status(archive: Path, tmp_path: Path) -> None:
     (archive / "DOE_JANE_x.png").unlink()
     result = invoke(archive, "-o", out, "-j", "0", "--resume", "--quiet")
     assert (result.exit_code, result.output) == (0, "")
+    numbers = json.loads(invoke("--status", out, "--json").stdout)
+    assert numbers == {"done": 4, "refused": 1, "failed": 0}
+    again = invoke(archive, "-o", out, "-j", "0", "--resume", "--quiet", "--json")
+    assert json.loads(again.stdout)["earlier"] == 4
     status = invoke("--status", out)
     assert status.stdout.split()[:6] == ["done", "4", "refused", "1", "failed", "0"]
     assert isinstance(invoke("--status", tmp_path).exception, UsageError)
+
+
+def test_each_input_is_told_where_it_is_asked_for(archive: Path, tmp_path: Path) -> None:
+    result = invoke(archive, "-o", tmp_path / "out", "-j", "0", "--verbose")
+    assert "done in/DOE_JANE_2.hea (" in result.stderr
+    assert result.stdout == ""
 
 
 def test_deidentified_output_holds_no_name(archive: Path, tmp_path: Path) -> None:

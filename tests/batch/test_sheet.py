@@ -16,8 +16,8 @@ def row(name: str, **values: object) -> dict[str, object]:
 @pytest.mark.parametrize(
     ("values", "rank"),
     [
-        ({"status": "refused", "message": "no grid"}, 4),
-        ({"urgent": True, "grade": "poor"}, 3),
+        ({"urgent": True, "grade": "poor"}, 4),
+        ({"status": "refused", "message": "no grid"}, 3),
         ({"grade": "poor"}, 2),
         ({"grade": "good", "verdict": "uncertain"}, 1),
         ({"grade": "good", "verdict": "ok", "urgent": False}, 0),
@@ -39,3 +39,13 @@ def test_those_to_look_at_come_first_and_all_text_is_escaped(
     assert "2 pages, 1 to look at" in text
     assert text.index("&lt;b&gt;bad") < text.index("fine")
     assert "<i>broken" not in text
+
+
+def test_each_warning_has_a_line_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pages = [row("a", warning_texts="One. | Two."), row("b", warning_texts="")]
+    monkeypatch.setattr(sheet, "read_entries", lambda out: {})
+    monkeypatch.setattr(sheet, "rows", lambda entries: iter(pages))
+    text = sheet.write_sheet(tmp_path).read_text()
+    assert "<td><span>One.</span><span>Two.</span></td>" in text

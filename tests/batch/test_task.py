@@ -67,6 +67,17 @@ def test_a_record_in_every_format(format: str, tmp_path: Path) -> None:
     assert result["record"]["n_samples"] == 500
 
 
+def test_exports_stand_beside_the_record(tmp_path: Path) -> None:
+    source = write_record(a_record(), tmp_path / "in" / "one", "wfdb")[0]
+    exports = ("pdf", "dicom", "fhir")
+    report, folder = page_of(source, tmp_path / "out", classify=True, exports=exports)
+    made = {"report.pdf", "signals.dcm", "report.dcm", "fhir.json"}
+    assert made < set(report["pages"][0]["files"])
+    assert made < {path.name for path in folder.iterdir()}
+    again, _ = page_of(source, tmp_path / "again", classify=True, exports=exports)
+    assert again["pages"][0]["files"] == report["pages"][0]["files"]
+
+
 def test_reruns_give_the_same_bytes(tmp_path: Path) -> None:
     source = write_record(a_record(), tmp_path / "in" / "one", "wfdb")[0]
     first, _ = page_of(source, tmp_path / "first")

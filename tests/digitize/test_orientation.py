@@ -6,15 +6,16 @@ from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
 from ecg4u.digitize import digitize_page
-from ecg4u.digitize.orientation import evidence, read_upright
+from ecg4u.digitize.orientation import evidence, read_upright, seems_on_its_side
 from ecg4u.digitize.page.rectified import RectifiedPage
 from ecg4u.digitize.rectify import rectify
 from ecg4u.digitize.types import Label
-from ecg4u.errors import PoorQualityError
+from ecg4u.errors import NotAnECGError, PoorQualityError
 from ecg4u.io import Page, read_page, read_record
 from ecg4u.paper import LAYOUTS, PageStyle, draw_page
 
@@ -81,4 +82,27 @@ def test_without_names_an_upright_page_stays() -> None:
 @pytest.mark.parametrize("k", [1, 3])
 def test_without_names_a_page_on_its_side_is_refused(k: int) -> None:
     with pytest.raises(PoorQualityError, match="lies on its side"):
-        read(laid(drawn(False), k))
+        digitize_page(laid(drawn(False), k))
+
+
+def table(step: int = 40, columns: int = 7) -> Page:
+    """Figures in ruled columns."""
+    image = np.full((1754, 1240, 3), 255, np.uint8)
+    digits = np.random.default_rng(0).integers(0, 10_000, (40, columns - 1))
+    for row in range(40):
+        cv2.line(image, (80, 100 + row * step), (1160, 100 + row * step), (120, 120, 120))
+    for column in range(columns):
+        x = 80 + column * 1080 // (columns - 1)
+        cv2.line(image, (x, 100), (x, 100 + 39 * step), (120, 120, 120))
+    for (row, column), value in np.ndenumerate(digits[:39]):
+        at = (90 + column * 1080 // (columns - 1), 130 + row * step)
+        cv2.putText(image, str(value), at, cv2.FONT_HERSHEY_SIMPLEX, 0.7, (0, 0, 0), 2)
+    return Page(image, "0" * 64)
+
+
+def test_what_runs_down_and_is_no_ecg_is_called_none() -> None:
+    page = table()
+    rectified, labels = read(page)
+    assert seems_on_its_side(rectified, labels)
+    with pytest.raises(NotAnECGError, match="No ECG trace"):
+        digitize_page(page)

@@ -15,6 +15,7 @@ import copy
 import functools
 import io
 import json
+import os
 import sys
 import tempfile
 import warnings
@@ -106,7 +107,7 @@ def edited(tree: Any, script: bytes) -> bytes:
         elif choice >= 240:
             del where[key]
         else:
-            where[key] = ODD_VALUES[choice % len(ODD_VALUES)]
+            where[key] = copy.deepcopy(ODD_VALUES[choice % len(ODD_VALUES)])
         if not tree:
             break
     return json.dumps(tree).encode()
@@ -203,6 +204,9 @@ def main() -> None:
     """Fuzz the target named first; further arguments go to libFuzzer."""
     import atheris
 
+    from ecg4u.limits import ENVIRONMENT
+
+    os.environ.update(ENVIRONMENT)  # as every worker: caches of kernels would look like a leak
     warnings.simplefilter("ignore")
     instrument(atheris)
     target, seeds = TARGETS[sys.argv[1]]

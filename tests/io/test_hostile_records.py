@@ -185,6 +185,13 @@ def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
         sha256_of(tmp_path / "x.csv")
 
 
+def test_a_csv_may_mix_its_line_ends(tmp_path: Path) -> None:
+    rows = [b"%g,%g" % (i / 500, i / 1000) for i in range(300)]
+    table = b"\r".join(rows[:100]) + b"\n" + b"\n".join(rows[100:200]) + b"\r\n"
+    (tmp_path / "x.csv").write_bytes(b"time_s,I_mV\n" + table + b"\r\n".join(rows[200:]))
+    assert np.allclose(read_record(tmp_path / "x.csv").lead("I"), np.arange(300) / 1000)
+
+
 def test_a_csv_of_too_many_lines_is_refused_before_it_is_split(tmp_path: Path) -> None:
     (tmp_path / "x.csv").write_bytes(b"I\n" + b"0\n" * 3_000_000)
     with pytest.raises(ECG4UError, match="claims"):

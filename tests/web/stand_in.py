@@ -20,6 +20,7 @@ from PIL import Image
 from ecg4u.errors import NotAnECGError, UnreadableInputError
 from ecg4u.model import Classification, ClassResult
 from ecg4u.record import CLASSES
+from ecg4u.report.exports import FILES
 from ecg4u.web.pageview import page_view, picture
 from ecg4u.web.worker import Outcome, leave_early
 
@@ -87,6 +88,9 @@ def work(slot: int, data: bytes, options: Mapping[str, Any]) -> Outcome:
         sidecar=json.dumps(PAGE).encode(),
         view=json.dumps(view).encode(),
         picture=picture(np.full((200, 400, 3), 250, np.uint8)),
+        exports={
+            name: name.encode() for kind in options.get("exports", ()) for name in FILES[kind]
+        },
     )
 
 

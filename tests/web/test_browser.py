@@ -61,7 +61,8 @@ def test_the_whole_path(browser: Chromium, address: str, tmp_path: Path) -> None
     browser.run("$('options').age.value = 61, $('options').sex.value = 'F'")
     browser.run("document.querySelector('#options').requestSubmit()")
     browser.wait(view_is("result"))
-    assert browser.run(ASKED) == {"explain": True, "page": 1, "age": 61, "sex": "F"}
+    asked = {"explain": True, "page": 1, "age": 61, "sex": "F", "exports": ["pdf"]}
+    assert browser.run(ASKED) == asked
 
     browser.wait(f"{IN_REPORT}.querySelector('.sentence')")
     assert browser.run(f"{IN_REPORT}.documentElement.scrollWidth <= innerWidth")
@@ -268,12 +269,24 @@ def test_the_report_works_from_disk_under_its_own_policy(browser: Chromium, tmp_
     assert [c for c in browser.complaints() if c != path.as_uri()] == []
 
 
+def test_the_scripts_speak_the_pages_language(browser: Chromium, address: str) -> None:
+    browser.call("Network.setExtraHTTPHeaders", headers={"Accept-Language": "de"})
+    try:
+        browser.go(address)
+        assert browser.run("document.querySelector('h1').textContent") == "Ein EKG auf Papier lesen"
+        said = browser.run("t('{} pages come first', 3)")
+        assert said == "3 Seiten sind vorher dran"
+        assert browser.run("document.documentElement.scrollWidth <= innerWidth")
+    finally:
+        browser.call("Network.setExtraHTTPHeaders", headers={})
+
+
 def test_the_shell_is_kept_and_nothing_else(browser: Chromium, address: str) -> None:
     browser.go(address)
     assert browser.run("navigator.serviceWorker.ready.then(() => true)")
     browser.run("fetch('/v1/ecg/x').then((r) => r.status)")
     names = browser.run(
-        "caches.open('ecg4u-shell-3').then((c) => c.keys()).then((k) => k.map((r) => r.url))"
+        "caches.open('ecg4u-shell-4').then((c) => c.keys()).then((k) => k.map((r) => r.url))"
     )
     assert {address, f"{address}static/app.js", f"{address}static/app.css"} <= set(names)
     assert not any("/v1" in name for name in names)

@@ -52,7 +52,9 @@ def send(client: TestClient, data: bytes, name: str = "page", path: str = "/v1/e
 
 @pytest.fixture(scope="module")
 def read(real: TestClient) -> Response:
-    answer = send(real, (PAGES / "A00347.png").read_bytes())
+    page = {"image": ("page", (PAGES / "A00347.png").read_bytes())}
+    options = {"options": '{"exports": ["pdf", "dicom", "fhir"]}'}
+    answer = real.post("/v1/ecg", files=page, data=options)
     assert answer.status_code == 200, answer.text
     return answer
 
@@ -66,6 +68,14 @@ def signals(client: TestClient, where: str) -> dict[str, list[float]]:
         ]
         for i, name in enumerate(rows[0])
     }
+
+
+def test_exports_are_those_of_the_result(real: TestClient, read: Response) -> None:
+    where = read.headers["location"]
+    assert real.get(f"{where}/report.pdf").content.startswith(b"%PDF")
+    assert real.get(f"{where}/fhir.json").json()["resourceType"] == "Bundle"
+    for name in ("signals.dcm", "report.dcm"):
+        assert real.get(f"{where}/{name}").content[128:132] == b"DICM"
 
 
 def test_two_leads_are_swapped_and_the_rest_stays(real: TestClient, read: Response) -> None:

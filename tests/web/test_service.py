@@ -91,13 +91,57 @@ def test_result_report_and_signals_by_id(client: TestClient) -> None:
         assert client.get(where + path).headers["cache-control"] == "no-store"
 
 
+def test_page_and_report_follow_the_browsers_language(client: TestClient) -> None:
+    said = {"Accept": "text/html", "Accept-Language": "es-MX,es;q=0.9"}
+    page = client.get("/", headers=said)
+    assert page.headers["content-language"] == "es"
+    assert "Accept-Language" in page.headers["vary"]
+    assert "Elegir un archivo" in page.text
+    files = {"image": ("page", stand_in.page())}
+    answer = client.post("/v1/ecg", files=files, headers={"Accept-Language": "es"})
+    assert answer.json()["options"]["language"] == "es"
+    assert "language" not in send(client, stand_in.page()).json()["options"]
+
+
+EXPORT_TYPES = {
+    "report.pdf": "application/pdf",
+    "signals.dcm": "application/dicom",
+    "report.dcm": "application/dicom",
+    "fhir.json": "application/fhir+json",
+}
+
+
+def test_exports_are_there_where_they_were_asked_for(client: TestClient) -> None:
+    options = '{"exports": ["pdf", "dicom", "fhir"]}'
+    where = send(client, stand_in.page(), data={"options": options}).headers["location"]
+    for name, media_type in EXPORT_TYPES.items():
+        answer = client.get(f"{where}/{name}")
+        assert (answer.status_code, answer.content) == (200, name.encode())
+        assert answer.headers["content-type"] == media_type
+        assert answer.headers["cache-control"] == "no-store"
+    again = client.post(f"{where}/correct", json={"speed_mm_per_s": 50}).headers["location"]
+    assert client.get(f"{again}/report.pdf").status_code == 200
+
+
+def test_exports_that_were_not_asked_for_are_not_there(client: TestClient) -> None:
+    where = send(client, stand_in.page(), data={"options": '{"exports": ["pdf"]}'}).headers[
+        "location"
+    ]
+    answer = client.get(f"{where}/fhir.json")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (404, "not_exported")
+    assert client.get("/v1/ecg/none/fhir.json").json()["error"]["code"] == "unknown_result"
+    assert (
+        send(client, stand_in.page(), data={"options": '{"exports": ["exe"]}'}).status_code == 422
+    )
+
+
 def test_a_correction_uses_the_page_that_was_sent(client: TestClient) -> None:
     options = '{"explain": false, "age": 61, "sex": "F"}'
     first = send(client, stand_in.page(), data={"options": options})
     again = client.post(first.headers["location"] + "/correct", json={"speed_mm_per_s": 50})
     assert again.status_code == 200
-    said = {"explain": False, "page": 1, "age": 61, "sex": "F", "correction": {"speed": 50}}
-    assert again.json()["options"] == said
+    said = {"explain": False, "page": 1, "age": 61, "sex": "F", "exports": []}
+    assert again.json()["options"] == {**said, "correction": {"speed": 50}}
     assert again.headers["location"] != first.headers["location"]
     older = client.post(
         again.headers["location"] + "/correct", json={"age": 62, "speed_mm_per_s": 25}

@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from ecg4u.digitize.rows import row_network
 from ecg4u.digitize.rows.follow import TRACK_PX_PER_MM, follow, visited
+from ecg4u.digitize.rows.peaks import find_peaks
 from ecg4u.digitize.rows.spikes import LOCAL_BASELINE_MM, claims_of, explain_spikes, local_baselines
 from ecg4u.digitize.rows.stroke import (
     FAINT_LEVEL,
@@ -119,14 +120,13 @@ def _flat_ink(mask: npt.NDArray[np.uint8], px_per_mm: float) -> npt.NDArray[np.u
 def find_rows(trace: FloatArray, px_per_mm: float) -> Array:
     """Heights (px) at which traces run across the page, top to bottom."""
     from scipy.ndimage import gaussian_filter1d
-    from scipy.signal import find_peaks
 
     mask = (trace > INK_LEVEL).astype(np.uint8)
     flat = _flat_ink(mask, px_per_mm)
     profile = gaussian_filter1d(flat.sum(axis=1).astype(float), 1.0 * px_per_mm)
     if profile.max() <= 0:
         return np.zeros(0)
-    peaks, _ = find_peaks(
+    peaks = find_peaks(
         profile,
         distance=int(MIN_ROW_PITCH_MM * px_per_mm),
         height=0.12 * profile.max(),

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from ecg4u.digitize.rows.peaks import find_peaks
+
 Array = npt.NDArray[np.float64]
 
 RR_S, RR_SPREAD = 0.82, 0.21
@@ -49,7 +51,6 @@ class Beats:
 def beats_of(curves: Sequence[Array], px_per_mm: float) -> Beats | None:
     """The beats of a page's rows, (W,) px each, NaN where unknown; None where they are too few."""
     from scipy.ndimage import gaussian_filter1d
-    from scipy.signal import find_peaks
 
     steep = [_steepness(curve, px_per_mm) for curve in curves]
     known = [one for one in steep if one is not None]
@@ -57,7 +58,7 @@ def beats_of(curves: Sequence[Array], px_per_mm: float) -> Beats | None:
         return None
     energy = gaussian_filter1d(np.sum(known, axis=0), BEAT_MM * px_per_mm)
     usual = float(np.percentile(energy, 97))
-    peaks, _ = find_peaks(
+    peaks = find_peaks(
         energy,
         height=TALL * usual,
         prominence=PROMINENT * usual,

@@ -12,6 +12,7 @@ from ecg4u.digitize.rows.stroke import FINE, MIDDLE, fine_columns
 from ecg4u.digitize.rows.trace import RowPath
 from ecg4u.digitize.scale.calibration import Pulse
 from ecg4u.digitize.signals.confidence import confidence_of
+from ecg4u.digitize.signals.parabolas import smoothed
 from ecg4u.digitize.types import Calibration, Layout, RowSegment
 from ecg4u.messages import message
 from ecg4u.record import DEFAULT_FS_HZ, LEADS
@@ -127,14 +128,12 @@ def _smoothed(y: Array, px_per_mm: float) -> Array:
 
     Fitted parabolas over `SMOOTH_POINTS` (Savitzky and Golay 1964), each stretch by itself.
     """
-    from scipy.signal import savgol_filter
-
     smooth = y.copy()
     known = np.flatnonzero(np.isfinite(y))
     apart = (np.diff(known) > 1) | (np.abs(np.diff(y[known])) > LEAP_MM * px_per_mm)
     for run in np.split(known, np.flatnonzero(apart) + 1):
         if len(run) >= SMOOTH_POINTS:
-            smooth[run] = savgol_filter(y[run], SMOOTH_POINTS, SMOOTH_ORDER)
+            smooth[run] = smoothed(y[run], SMOOTH_POINTS, SMOOTH_ORDER)
     return smooth
 
 

@@ -1,5 +1,8 @@
 "use strict";
 const $ = (id) => document.getElementById(id);
+/* Texts in the page's language, by the English; each {} is one of the values. */
+const TEXTS = JSON.parse($("texts").textContent);
+const t = (english, ...values) => (TEXTS[english] || english).replace(/\{\}/g, () => values.shift());
 const POLL_MS = 400;
 const PREVIEW_PX = 1400;
 const CANVAS_PX = 16000000; /* more than this some phones give up silently */
@@ -35,9 +38,9 @@ async function follow() {
   if (id === state.id && document.body.dataset.view === "result") return undefined;
   const answer = await ask(`/v1/ecg/${id}`).catch(() => null);
   if (!answer || answer.status === 404) {
-    $("trouble-heading").textContent = "This result is no longer kept";
-    $("trouble-message").textContent = "Results are deleted after a while.";
-    $("trouble-hint").textContent = "Read the page once more.";
+    $("trouble-heading").textContent = t("This result is no longer kept");
+    $("trouble-message").textContent = t("Results are deleted after a while.");
+    $("trouble-hint").textContent = t("Read the page once more.");
     $("retry").hidden = true;
     show("trouble");
     return undefined;
@@ -69,7 +72,7 @@ async function ask(path, options = {}) {
   try {
     answer = await fetch(path, { ...options, headers, cache: "no-store" });
   } catch {
-    throw { message: "The service does not answer.", hint: "Is it running, and is this device on its network?" };
+    throw { message: t("The service does not answer."), hint: t("Is it running, and is this device on its network?") };
   }
   if (answer.status === 401 && (await askToken())) return ask(path, options);
   return answer;
@@ -91,7 +94,7 @@ async function problem(answer) {
   try {
     return (await answer.json()).error;
   } catch {
-    return { message: "The service gave an invalid answer.", hint: "Try again." };
+    return { message: t("The service gave an invalid answer."), hint: t("Try again.") };
   }
 }
 
@@ -106,7 +109,7 @@ async function choose(file) {
   const shown = state.bitmap !== null;
   $("preview").hidden = $("crop").hidden = $("turning").hidden = !shown;
   $("no-preview").hidden = shown;
-  $("prepare-heading").textContent = shown ? "Crop to the ECG page and turn it upright" : "Ready to read";
+  $("prepare-heading").textContent = shown ? t("Crop to the ECG page and turn it upright") : t("Ready to read");
   $("photo-check").replaceChildren(...(shown ? flaws() : []).map((words) => {
     const item = document.createElement("li");
     item.textContent = words;
@@ -120,13 +123,13 @@ async function choose(file) {
 /* What will make the page hard to read, while another photo is still easy to take. */
 function flaws() {
   const { width, height } = state.bitmap;
-  if (Math.max(width, height) < LEAST_PX) return ["This picture is small: a photo or scan with more pixels is read better."];
+  if (Math.max(width, height) < LEAST_PX) return [t("This picture is small: a photo or scan with more pixels is read better.")];
   const found = [];
   const light = brightness(turned(CHECK_PX));
-  if (mean(light.values) < DARK) found.push("This picture is dark: take it again with more light.");
-  if (glares(light)) found.push("Part of the page is washed out: avoid glare, switch the flash off.");
-  if (cutOff(light)) found.push("An edge of the page may be cut off: all four edges should be in view.");
-  if (sharpness() < BLURRED) found.push("This picture looks blurred: hold still and tap the page to focus.");
+  if (mean(light.values) < DARK) found.push(t("This picture is dark: take it again with more light."));
+  if (glares(light)) found.push(t("Part of the page is washed out: avoid glare, switch the flash off."));
+  if (cutOff(light)) found.push(t("An edge of the page may be cut off: all four edges should be in view."));
+  if (sharpness() < BLURRED) found.push(t("This picture looks blurred: hold still and tap the page to focus."));
   return found;
 }
 
@@ -298,7 +301,7 @@ function progress(stage, ahead = 0) {
     if (i === at) item.setAttribute("aria-current", "step");
     else item.removeAttribute("aria-current");
   });
-  const before = ahead === 1 ? "one page comes first" : `${ahead} pages come first`;
+  const before = ahead === 1 ? t("one page comes first") : t("{} pages come first", ahead);
   const words = at < 0 ? "" : `${items[at].textContent}${ahead ? `: ${before}` : ""}`;
   if ($("said").textContent !== words) $("said").textContent = words;
 }
@@ -329,11 +332,11 @@ async function read(send, after) {
     if (!state.ids.includes(state.id)) state.ids.push(state.id);
     await present();
   } catch (trouble) {
-    $("trouble-message").textContent = trouble.message || "Something went wrong on this page.";
+    $("trouble-message").textContent = trouble.message || t("Something went wrong on this page.");
     $("trouble-hint").textContent = trouble.hint || "";
-    $("trouble-heading").textContent = after === "fix" ? "This correction did not work" : "This could not be read";
+    $("trouble-heading").textContent = after === "fix" ? t("This correction did not work") : t("This could not be read");
     $("retry").hidden = false;
-    $("retry").textContent = after === "fix" ? "Back to the correction" : "Back to the page";
+    $("retry").textContent = after === "fix" ? t("Back to the correction") : t("Back to the page");
     show("trouble");
   }
 }
@@ -351,7 +354,7 @@ async function showEarly(path, page, summary) {
   if (!lines.length || !$("early-summary").hidden) return;
   $("early-summary").replaceChildren(...lines.map((line) => {
     const item = document.createElement("li");
-    item.textContent = [line.title, line.certainty && `(${line.certainty})`].filter(Boolean).join(" ");
+    item.textContent = [t(line.title), line.certainty && `(${t(line.certainty)})`].filter(Boolean).join(" ");
     return item;
   }));
   $("early-summary").hidden = false;
@@ -389,6 +392,7 @@ async function present() {
 async function upload() {
   const said = given($("options"));
   if ($("page-field").hidden) delete said.page;
+  said.exports = ["pdf"];
   const body = new FormData();
   body.append("image", await prepared(), "page");
   body.append("options", JSON.stringify(said));

@@ -25,7 +25,7 @@ async function openFix() {
     chooseTool(fix.tool);
     fitPage();
   } catch (trouble) {
-    window.alert(`${trouble.message || "This page cannot be corrected."} ${trouble.hint || ""}`);
+    window.alert(`${trouble.message || t("This page cannot be corrected.")} ${trouble.hint || ""}`);
   }
 }
 
@@ -183,11 +183,11 @@ $("sheet").addEventListener("wheel", (event) => {
 
 function listNames() {
   $("names").replaceChildren(...fix.page.segments.map((segment) => {
-    const select = make("select", { id: `name-${segment.id}` }, ...LEADS.map((lead) => new Option(lead, lead)), new Option("leave out", ""));
+    const select = make("select", { id: `name-${segment.id}` }, ...LEADS.map((lead) => new Option(lead, lead)), new Option(t("leave out"), ""));
     select.value = nameOf(segment) || "";
     select.addEventListener("focus", () => pick(segment.id));
     select.addEventListener("change", () => rename(segment, select.value || null));
-    const label = make("label", { for: select.id }, `Row ${segment.row}, ${segment.start_s.toFixed(1)} s`);
+    const label = make("label", { for: select.id }, t("Row {}, {} s", segment.row, segment.start_s.toFixed(1)));
     const words = { layout: "by its place", physiology: "by its signal" }[segment.named_by];
     const doubt = words ? make("span", { class: "quiet" }, words) : "";
     return make("li", { "data-id": segment.id }, label, select, doubt);
@@ -208,15 +208,15 @@ function sayTwice() {
   const seen = fix.page.segments.filter((segment) => !segment.rhythm).map(nameOf).filter(Boolean);
   const twice = [...new Set(seen.filter((lead, i) => seen.indexOf(lead) !== i))];
   $("twice").hidden = twice.length === 0;
-  $("twice").textContent = twice.length ? `More than one trace is called ${twice.join(", ")}.` : "";
+  $("twice").textContent = twice.length ? t("More than one trace is called {}.", twice.join(", ")) : "";
 }
 
 /* Redrawing */
 
 function listSegments() {
   const chosen = fix.segment;
-  $("segment").replaceChildren(new Option("choose a trace", ""),
-    ...fix.page.segments.map((segment) => new Option(`${nameOf(segment) || "left out"} (${placeOf(segment)})`, segment.id)));
+  $("segment").replaceChildren(new Option(t("choose a trace"), ""),
+    ...fix.page.segments.map((segment) => new Option(`${nameOf(segment) || t("left out")} (${placeOf(segment)})`, segment.id)));
   $("segment").value = chosen || "";
 }
 
@@ -259,7 +259,7 @@ function listStretches() {
   $("stretches").replaceChildren(...fix.redraw.map((item, i) => {
     const segment = segmentOf(item.entry.segment);
     const words = `${nameOf(segment) || "trace"} (${placeOf(segment)}): ${item.entry.points ? "redrawn" : "left out"} `;
-    const remove = make("button", { type: "button", "aria-label": `Undo ${words}` }, "Undo");
+    const remove = make("button", { type: "button", "aria-label": `Undo ${words}` }, t("Undo"));
     remove.addEventListener("click", () => { fix.redraw.splice(i, 1); listStretches(); counted(); });
     return make("li", {}, words, remove);
   }));
@@ -310,7 +310,7 @@ function drawCorners() {
 }
 
 function cornerHandle(i) {
-  const handle = make("button", { type: "button", class: "handle corner", "aria-label": `${CORNERS[i]} corner of the page; move with the arrow keys` });
+  const handle = make("button", { type: "button", class: "handle corner", "aria-label": t(`${CORNERS[i]} corner; move with the arrow keys`) });
   handle.addEventListener("pointerdown", (event) => { handle.setPointerCapture(event.pointerId); event.preventDefault(); handle.focus({ preventScroll: true }); });
   handle.addEventListener("pointermove", (event) => { if (handle.hasPointerCapture(event.pointerId)) setCorner(i, toPage(event)); });
   handle.addEventListener("keydown", (event) => {
@@ -401,7 +401,7 @@ function counted() {
   const single = Object.keys(said).filter((name) => name !== "names" && name !== "redraw").length;
   const n = single + Object.keys(fix.names).length + fix.redraw.length + unkept();
   $("fix-go").disabled = n === 0;
-  say(n === 0 ? "Nothing changed yet." : n === 1 ? "One correction." : `${n} corrections.`);
+  say(n === 0 ? t("Nothing changed yet.") : n === 1 ? t("One correction.") : t("{} corrections.", n));
 }
 
 function chooseTool(tool) {

@@ -1,6 +1,6 @@
 "use strict";
 /* Keeps the page's shell, never a page of a patient: nothing under /v1 or /predict is touched. */
-const SHELL = "ecg4u-shell-3";
+const SHELL = "ecg4u-shell-4";
 const FILES = ["/", "/static/app.css", "/static/app.js", "/static/correct.js", "/static/icon.svg", "/manifest.webmanifest"];
 
 self.addEventListener("install", (event) => {

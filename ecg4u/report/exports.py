@@ -1,0 +1,60 @@
+"""What other systems take of an analysis: a page to print, DICOM for an archive, FHIR resources."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from ecg4u.errors import MissingDependencyError
+
+if TYPE_CHECKING:
+    from ecg4u.analysis import Analysis
+
+FILES = {
+    "pdf": ("report.pdf",),
+    "dicom": ("signals.dcm", "report.dcm"),
+    "fhir": ("fhir.json",),
+}
+"""The kinds of export, and the files of each."""
+
+
+def export(analysis: Analysis, kinds: Sequence[str]) -> dict[str, bytes]:
+    """The content of each file of the ``kinds`` (keys of `FILES`), by its name.
+
+    ``report.pdf`` is one page A4; ``signals.dcm`` and ``report.dcm`` are the waveform and that page
+    in one study; ``fhir.json`` see `ecg4u.report.fhir`. None holds the picture of the page. The
+    same analysis gives the same bytes.
+
+    Raises
+    ------
+    MissingDependencyError
+        For DICOM without pydicom.
+    """
+    check(kinds)
+    made: dict[str, bytes] = {}
+    if "pdf" in kinds:
+        from ecg4u.report.pdf import one_page_pdf
+
+        made["report.pdf"] = one_page_pdf(analysis)
+    if "dicom" in kinds:
+        from ecg4u.io import dicom_format
+        from ecg4u.report.dicom import encapsulated_pdf
+
+        made["signals.dcm"] = dicom_format.to_bytes(analysis.record)
+        made["report.dcm"] = encapsulated_pdf(analysis, made.get("report.pdf"))
+    if "fhir" in kinds:
+        from ecg4u.report.fhir import bundle
+
+        text = json.dumps(bundle(analysis), indent=1, ensure_ascii=False) + "\n"
+        made["fhir.json"] = text.encode()
+    return made
+
+
+def check(kinds: Sequence[str]) -> None:
+    """Raise MissingDependencyError, before any work is done, where an export cannot be made."""
+    if "dicom" in kinds and importlib.util.find_spec("pydicom") is None:
+        raise MissingDependencyError(
+            "DICOM needs the package pydicom.", stage="report", hint="pip install pydicom"
+        )
