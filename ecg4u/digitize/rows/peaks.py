@@ -12,7 +12,11 @@ Indices = npt.NDArray[np.intp]
 
 
 def find_peaks(
-    profile: npt.NDArray[np.float64], *, distance: int, height: float, prominence: float
+    profile: npt.NDArray[np.float64],
+    *,
+    distance: int = 1,
+    height: float = -np.inf,
+    prominence: float = 0.0,
 ) -> Indices:
     """Where a profile (n,) has peaks: so high, so far from any higher one, and so prominent."""
     peaks = _tops(profile)

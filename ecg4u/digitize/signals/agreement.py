@@ -15,6 +15,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from ecg4u.digitize.rows.peaks import find_peaks
 from ecg4u.digitize.signals.signal import SegmentSignal
 from ecg4u.record import DEFAULT_FS_HZ
 
@@ -112,10 +113,8 @@ def _steepness(signal: Floats, fs: float) -> Floats:
 
 
 def _beats(steep: Floats, fs: float) -> npt.NDArray[np.intp]:
-    from scipy.signal import find_peaks
-
     height = STEEP * float(np.percentile(steep, 98))
-    peaks, _ = find_peaks(steep, height=height, distance=max(1, round(APART_S * fs)))
+    peaks = find_peaks(steep, height=height, distance=max(1, round(APART_S * fs)))
     reach = round(REACH_S * fs)
     return np.asarray(peaks[(peaks >= reach) & (peaks < len(steep) - reach)])
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from ecg4u.digitize.rows.peaks import find_peaks
 from ecg4u.digitize.signals.signal import COLLIDED_CONFIDENCE, SegmentSignal
 from ecg4u.digitize.types import Grade
 from ecg4u.messages import message
@@ -58,8 +59,6 @@ def grade_segment(
 
 def jagged_at(signal: Array, fs: float = DEFAULT_FS_HZ) -> float | None:
     """Where (s) a signal turns so often as no heart's does, if anywhere."""
-    from scipy.signal import find_peaks
-
     known = np.isfinite(signal)
     width = round(JAGGED_S * fs)
     if known.sum() < width:
@@ -68,7 +67,7 @@ def jagged_at(signal: Array, fs: float = DEFAULT_FS_HZ) -> float | None:
     whole = np.interp(at, at[known], signal[known])
     turns = np.zeros(len(signal))
     for side in (whole, -whole):
-        turns[find_peaks(side, prominence=TURN_MV)[0]] = 1.0
+        turns[find_peaks(side, prominence=TURN_MV)] = 1.0
     often = np.convolve(turns, np.ones(width), mode="same")
     return float(often.argmax() / fs) if often.max() >= JAGGED_TURNS else None
 
