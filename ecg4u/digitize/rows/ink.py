@@ -90,7 +90,7 @@ class Straight:
 
 UPRIGHT = Straight((10, 1), 12, 0.7, 0.3, (3, 3))
 LEVEL = Straight((1, 50), 800, 0.9, 0.9, (5, 3))
-LINE = Straight((120, 1), 120, 0.4, 0.3, (3, 5))
+LINE = Straight((120, 1), 200, 0.6, 0.5, (3, 5))
 """A line down the page, told even where strokes of traces run into it: those are never so long in
 one column of pixels."""
 IN_LINE_PX = 4.0
