@@ -33,7 +33,7 @@ from ecg4u.digitize.page.sheet import warp_image
 from ecg4u.digitize.page.warp import apply_homography, fit_homography
 from ecg4u.digitize.rectify import rectify
 from ecg4u.digitize.result import Digitization
-from ecg4u.digitize.rows import network, row_network, stroke, trace
+from ecg4u.digitize.rows import network, stroke, trace
 from ecg4u.errors import ECG4UError
 from ecg4u.io import Page, read_page
 from ecg4u.record import LEADS
@@ -60,7 +60,10 @@ VARIANTS: dict[str, tuple[Swap, ...]] = {
     WHOLE: (),
     "one homography, no local warp": ((pipeline, "rectify", globally),),
     "classical ink, no network": ((network, "available", lambda: False),),
-    "each row in all ink, no row network": ((row_network, "available", lambda: False),),
+    "each row followed alone": (
+        (trace, "_together", lambda small, _, alone, __: (alone, np.zeros((len(alone), 1, 1)))),
+        (trace, "explain_spikes", lambda _, __, paths, *___: paths),
+    ),
     "edges at 1 place a pixel, not 3": (
         (stroke, "FINE", 1),
         (stroke, "MIDDLE", 0),

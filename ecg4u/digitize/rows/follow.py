@@ -18,6 +18,7 @@ TRAVEL_ON_PAPER = 0.3
 STRAY_PER_MM = 0.004
 MAX_REACH_MM = 60.0
 BEYOND_REACH_COST = 5.0
+FORCED_COST = 30.0
 
 
 def follow(
@@ -25,6 +26,7 @@ def follow(
     baselines: Array,
     px_per_mm: float,
     claimed: FloatArray | None = None,
+    ends: tuple[Array, Array] | None = None,
 ) -> Array:
     """Follow every row across the page at once.
 
@@ -35,7 +37,9 @@ def follow(
     px_per_mm : float
         Scale of ``trace`` down the page.
     claimed : (R, H, W) or None
-        Extra cost of each row's places.
+        Extra cost per row where other rows run.
+    ends : ((R,), (R,)) or None
+        Where each row comes from and must arrive.
 
     Returns
     -------
@@ -53,6 +57,8 @@ def follow(
     stray = (STRAY_PER_MM * away_mm + beyond).astype(np.float32)
     extra = None if claimed is None else np.ascontiguousarray(claimed.transpose(2, 0, 1))
     cost = stray.copy()
+    if ends is not None:
+        cost += FORCED_COST * (heights != np.round(ends[0])[:, None])
     costs = np.empty((len(ink), *cost.shape), np.float32)
     for x, (here, risen) in enumerate(zip(bare, climb, strict=True)):
         costs[x] = cost
@@ -65,7 +71,7 @@ def follow(
         if extra is not None:
             cost += extra[x]
         cost -= cost.min(axis=1, keepdims=True)
-    last = cost.argmin(axis=1)
+    last = cost.argmin(axis=1) if ends is None else np.round(ends[1]).astype(int)
     climbs = np.broadcast_to(climb, (len(climb), len(baselines), len(heights)))
     return np.stack([_way_back(costs[:, r], climbs[:, r], int(y)) for r, y in enumerate(last)])
 
@@ -79,3 +85,11 @@ def _way_back(costs: FloatArray, climb: FloatArray, y: int) -> Array:
         down, up = int(above.argmin()), int(below.argmin())
         y = y - down if above[down] + climb[x, y] <= below[up] - climb[x, y] else y + up
     return path
+
+
+def visited(y: Array) -> tuple[Array, Array]:
+    """Highest and lowest point of the path between the middles of each column's neighbours."""
+    halfway = (y[..., 1:] + y[..., :-1]) / 2
+    before = np.concatenate([y[..., :1], halfway], axis=-1)
+    after = np.concatenate([halfway, y[..., -1:]], axis=-1)
+    return np.minimum(np.minimum(before, after), y), np.maximum(np.maximum(before, after), y)

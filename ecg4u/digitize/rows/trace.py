@@ -2,8 +2,8 @@
 
 A row's path minimises, by dynamic programming over the columns of the page, the cost of leaving
 ink, of vertical travel (cheap along ink, dear across paper) and of straying from its row. Rows
-are followed twice: first in all ink, which tells how high each stands, then each in the ink that
-the row network calls its own, so that traces that touch or cross keep their identity.
+are followed twice: the second time each pays for walking along another row's path, so traces
+that touch or cross keep their identity.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ecg4u.digitize.rows import row_network
-from ecg4u.digitize.rows.follow import TRACK_PX_PER_MM, follow
+from ecg4u.digitize.rows.follow import TRACK_PX_PER_MM, follow, visited
 from ecg4u.digitize.rows.peaks import find_peaks
+from ecg4u.digitize.rows.spikes import LOCAL_BASELINE_MM, claims_of, explain_spikes, local_baselines
 from ecg4u.digitize.rows.stroke import (
     FAINT_LEVEL,
     FINE,
@@ -26,6 +27,7 @@ from ecg4u.digitize.rows.stroke import (
     FineInk,
     centre_line,
     filled_strokes,
+    fine_columns,
     pen_width,
 )
 from ecg4u.digitize.types import FloatArray, InkMap
@@ -58,8 +60,6 @@ WAVE_MM = 1.0
 TALL_MM = 3.0
 TOUCH_MM = 0.2
 BASE_STEP_MM = 2.0
-LOCAL_BASELINE_MM = 30.0
-MAX_WANDER_MM = 14.0
 OWN = (0.35, 0.65)
 """From which probability on ink counts as a row's own, and in full."""
 DOUBT = 0.02
@@ -67,9 +67,6 @@ DOUBT = 0.02
 LEFT_COST = 0.02
 """What a row pays for each px of its own ink in a column that it leaves; both this and `OWN` were
 chosen on the dev pages of the benchmark and 12 drawn ones, by SNR."""
-ASTRAY = 1.3
-"""In its own ink a row goes up and down about as far as in all ink; where it goes so much further,
-the network took stains for its own."""
 MARK_REACH_MM, MARK_MM = 1.0, 0.5
 """Straight print is in a trace's way if so much of it stands so near."""
 RULED_REACH_MM, RULED_MM = 8.0, 3.0
@@ -162,7 +159,7 @@ def trace_rows(ink: InkMap, px_per_mm: float) -> tuple[RowPath, ...]:
     """Find the rows of a page and the curve of each, top to bottom."""
     import cv2
 
-    trace = _without_blots(ink.trace, px_per_mm)
+    trace, text = _without_blots(ink.trace, px_per_mm), ink.text
     scale = TRACK_PX_PER_MM / px_per_mm
     small = cv2.resize(
         _parted(trace, px_per_mm), None, fx=1, fy=scale, interpolation=cv2.INTER_AREA
@@ -170,51 +167,44 @@ def trace_rows(ink: InkMap, px_per_mm: float) -> tuple[RowPath, ...]:
     baselines = find_rows(trace, px_per_mm) * scale
     if len(baselines) == 0:
         return ()
-    paths = follow(small, baselines, TRACK_PX_PER_MM)
-    single = _drop_doubles(baselines, paths, TRACK_PX_PER_MM)
-    baselines, paths = baselines[single], paths[single]
-    rows = _measured(FineInk(trace), baselines, paths, px_per_mm)
-    kept = _kept(rows, px_per_mm)
-    if not any(kept):
+    alone = follow(small, baselines, TRACK_PX_PER_MM)
+    paths, claims = _together(small, baselines, alone, px_per_mm)
+    if len(baselines) > 1:
+        keep = _drop_doubles(baselines, paths, TRACK_PX_PER_MM)
+        baselines, alone, paths, claims = baselines[keep], alone[keep], paths[keep], claims[keep]
+    fine = FineInk(trace)
+    traces = _kept(_measured(fine, baselines, paths, px_per_mm), px_per_mm)
+    if not any(traces):
         return ()
-    plain = [row for row, keep in zip(rows, kept, strict=True) if keep]
-    heights = _local_heights(paths[kept], baselines[kept], px_per_mm)
-    rows = _parted_rows(plain, ink, heights, baselines[kept], px_per_mm)
-    return _collided(_marked(_plausible(rows, px_per_mm), ink.separator, px_per_mm), px_per_mm)
+    if not all(traces):
+        baselines = baselines[traces]
+        paths, claims = _together(small, baselines, alone[traces], px_per_mm)
+    reach = np.ones((int(0.6 * px_per_mm), int(3.0 * px_per_mm)), np.uint8)
+    spread = cv2.dilate((text > INK_LEVEL).astype(np.uint8), reach)
+    near_text = cv2.resize(spread, small.shape[::-1], interpolation=cv2.INTER_NEAREST) > 0
+    paths = explain_spikes(small, baselines, paths, claims, near_text, px_per_mm)
+    measured = _measured(fine, baselines, paths, px_per_mm)
+    if ink.look is not None and row_network.available():
+        heights = local_baselines(paths, baselines, px_per_mm)
+        measured = _parted_rows(measured, ink, heights, baselines, px_per_mm)
+    rows = _plausible(measured, px_per_mm)
+    return _collided(_marked(rows, ink.separator, px_per_mm), px_per_mm)
 
 
 def _parted_rows(
     rows: list[RowPath], ink: InkMap, heights: Array, baselines: Array, px_per_mm: float
 ) -> list[RowPath]:
-    """The rows followed anew, each in its own ink, but where that leads them astray."""
-    if ink.look is None or not row_network.available():
+    """The rows; those that run into each other followed anew, each in its own ink alone."""
+    assert ink.look is not None
+    met = [bool(np.any(row.collided)) for row in _collided(tuple(rows), px_per_mm)]
+    if not any(met):
         return rows
     halved = heights[:, :: row_network.HALVED][:, : ink.look.shape[2]]
-    own = _own_rows(ink, row_network.own_share(ink.look, halved), baselines, px_per_mm)
-    pairs = zip(rows, own, strict=True)
-    return [row if _way(new) > ASTRAY * _way(row) else _ending_as(new, row) for row, new in pairs]
-
-
-def _way(row: RowPath) -> float:
-    """How far up and down a row's curve goes in all, px."""
-    known = row.centre[np.isfinite(row.centre)]
-    return float(np.abs(np.diff(known)).sum())
-
-
-def _local_heights(paths: Array, baselines: Array, px_per_mm: float) -> Array:
-    """Running median of each path over `LOCAL_BASELINE_MM`, (R, W), near the row's own height.
-
-    Where a row wanders off to its neighbour's trace, it does not stand there.
-    """
-    from scipy.ndimage import median_filter
-
-    step = int(BASE_STEP_MM * px_per_mm)
-    window = int(LOCAL_BASELINE_MM * px_per_mm / step) | 1
-    coarse = median_filter(paths[:, ::step], size=(1, window), mode="nearest")
-    columns = np.arange(paths.shape[1])
-    local = np.stack([np.interp(columns, columns[::step], row) for row in coarse])
-    reach = MAX_WANDER_MM * TRACK_PX_PER_MM
-    return np.asarray(np.clip(local, baselines[:, None] - reach, baselines[:, None] + reach))
+    shares = row_network.own_share(ink.look, halved)
+    own = _own_rows(ink, shares, baselines, px_per_mm)
+    return [
+        _ending_as(new, row) if anew else row for row, new, anew in zip(rows, own, met, strict=True)
+    ]
 
 
 def _own_rows(
@@ -239,15 +229,15 @@ def _own_rows(
     paths = follow(small, baselines - scale * np.array(firsts), TRACK_PX_PER_MM, left)
     rows = []
     for strip, path, first, baseline in zip(own, paths, firsts, baselines, strict=True):
-        fine, y = FineInk(strip), (path + 0.5) / scale - 0.5
-        stroke = fine.stroke_width(y, px_per_mm)
-        row = _measure(fine, y, stroke, float(baseline / scale) - first, px_per_mm)
+        fine, y = FineInk(strip), (path[None] + 0.5) / scale - 0.5
+        stroke = fine.stroke_width(y[0], px_per_mm)
+        row = _measure(fine, y, 0, stroke, float(baseline / scale) - first, px_per_mm)
         rows.append(_lowered(row, first))
     return rows
 
 
 def _ending_as(row: RowPath, seen: RowPath) -> RowPath:
-    """A row with the ends that it has in all ink: a pulse beside them is no trace, but is needed."""
+    """A row with the ends that it has in all ink: pulses stand there, which are no trace."""
     columns = np.arange(len(row.y))
     (first, last), (own_first, own_last) = seen.extent, row.extent
     beyond = (columns < own_first) | (columns > own_last)
@@ -385,6 +375,19 @@ def local_height(row: RowPath, px_per_mm: float) -> Array:
     return np.interp(columns, columns[::step], median_filter(coarse, window, mode="nearest"))
 
 
+def _together(
+    small: FloatArray, baselines: Array, alone: Array, px_per_mm: float
+) -> tuple[Array, FloatArray]:
+    """Paths of rows that keep off each other's ground, from those each would take alone.
+
+    The second array is each row's cost of walking where another runs.
+    """
+    if len(baselines) < 2:
+        return alone, np.zeros((len(baselines), *small.shape), np.float32)
+    claims = claims_of(alone, baselines, small.shape, px_per_mm)
+    return follow(small, baselines, TRACK_PX_PER_MM, claims), claims
+
+
 def _measured(fine: FineInk, baselines: Array, paths: Array, px_per_mm: float) -> list[RowPath]:
     """The curve of each row from its path on the coarser page that it was followed on."""
     scale = TRACK_PX_PER_MM / px_per_mm
@@ -393,8 +396,8 @@ def _measured(fine: FineInk, baselines: Array, paths: Array, px_per_mm: float) -
     known = [stroke for stroke in strokes if stroke is not None]
     usual = float(np.median(known)) if known else None
     return [
-        _measure(fine, y, stroke or usual, float(baseline / scale), px_per_mm)
-        for y, stroke, baseline in zip(full, strokes, baselines, strict=True)
+        _measure(fine, full, row, stroke or usual, float(baselines[row] / scale), px_per_mm)
+        for row, stroke in enumerate(strokes)
     ]
 
 
@@ -542,16 +545,28 @@ def _steepness(row: RowPath, px_per_mm: float) -> Array:
 
 
 def _measure(
-    ink: FineInk, y: Array, stroke: float | None, baseline: float, px_per_mm: float
+    ink: FineInk, paths: Array, row: int, stroke: float | None, baseline: float, px_per_mm: float
 ) -> RowPath:
-    """Edges and centre line of one row along its path.
+    """Edges and centre line of one row; ink that other rows run through is shared out.
 
     ``stroke`` (px) is how thick steep strokes are, of this row or else of the page.
     """
+    y = paths[row]
     edges = ink.edges(y, int(SNAP_MM * px_per_mm))
     pen = pen_width(edges, px_per_mm, stroke)
     edges = filled_strokes(edges, y, pen)
     top, bottom, strength = edges.top, edges.bottom, edges.strength
+    lowest, highest = (np.repeat(v, FINE) for v in visited(y))
+    at, columns = fine_columns(len(y)), np.arange(len(y))
+    for other in range(len(paths)):
+        if other == row:
+            continue
+        there = np.interp(at, columns, paths[other])
+        with np.errstate(invalid="ignore"):
+            shared = (there >= top - pen / 2) & (there <= bottom + pen / 2)
+            shared &= (bottom - top) > 1.6 * pen
+        top = np.where(shared, np.maximum(top, lowest - pen / 2), top)
+        bottom = np.where(shared, np.minimum(bottom, highest + pen / 2), bottom)
     leaps = _leaps(y, top[MIDDLE::FINE], bottom[MIDDLE::FINE], px_per_mm)
     off_mm = np.abs(y - baseline) / px_per_mm
     inside = _main_stretch(np.isfinite(top[MIDDLE::FINE]), leaps, off_mm, px_per_mm)
