@@ -61,12 +61,12 @@ READINGS = 3
 SAME = 0.01
 """How far height and width may differ to be averaged; printed pulses are up to 2 % off in width."""
 NEAR_MM = 12.0
+"""How far around a pulse there is paper."""
 OF_PRINT = (
     "printed_gain_not_given", "printed_gain_not_pulse", "printed_speed_not_given",
     "chest_gain_printed",
 )  # fmt: skip
 """Messages on what the page prints: they hold whatever else gives the scale."""
-"""How far around a pulse there is paper."""
 LONGEST_MM = 450.0
 """Page beyond which settings are taken only if they are printed or given."""
 ROW_S = 10.0

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import NoReturn
 
 import numpy as np
@@ -22,7 +23,7 @@ from ecg4u.digitize.restore import observed, rectified_within, restored, restore
 from ecg4u.digitize.result import Digitization
 from ecg4u.digitize.rows.by_column import rows_by_column
 from ecg4u.digitize.rows.trace import RowPath, trace_rows
-from ecg4u.digitize.scale.beats import beats_of
+from ecg4u.digitize.scale.beats import Beats, beats_of
 from ecg4u.digitize.scale.calibration import (
     Pulse,
     calibrate,
@@ -85,6 +86,11 @@ class _Looked:
     paths: tuple[RowPath, ...]
     pulses: tuple[Pulse, ...]
 
+    @cached_property
+    def beats(self) -> Beats | None:
+        """The beats of the rows, asked for by each decision on the scale."""
+        return beats_of([path.centre for path in self.paths], self.rectified.px_per_mm)
+
     def shown(self, options: ReadOptions) -> Shown:
         """What it tells of the scale."""
         per_mm = self.rectified.px_per_mm
@@ -94,7 +100,7 @@ class _Looked:
             pulses_mm=[(p.height_mm(per_mm), p.width_mm(per_mm)) for p in self.pulses],
             speed_mm_per_s=options.speed_mm_per_s or self.printed.speed_mm_per_s,
             gain_mm_per_mv=options.gain_mm_per_mv or self.printed.gain_mm_per_mv,
-            beats=beats_of([path.centre for path in self.paths], per_mm),
+            beats=self.beats,
         )
 
 
@@ -265,15 +271,13 @@ def _arranged(found: _Looked, clock: _Clock, options: ReadOptions) -> _Arranged:
     px_per_mm, paths, pulses = found.rectified.px_per_mm, found.paths, found.pulses
     pulse_scale = found.rectified.grid.pulse
     with clock.stage("layout"):
-        shown = found.shown(NOTHING_KNOWN)
         calibration = calibrate(
             pulses,
             px_per_mm,
             gain_mm_per_mv=options.gain_mm_per_mv,
             speed_mm_per_s=options.speed_mm_per_s,
             printed=found.printed,
-            row_mm=shown.row_mm,
-            beats=shown.beats,
+            shown=found.shown(options),
         )
         if pulse_scale is not None:
             calibration = calibrated(calibration, pulse_scale)

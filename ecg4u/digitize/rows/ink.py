@@ -362,7 +362,8 @@ def _straight(strokes: FloatArray, seen: InkMap, kind: Straight) -> FloatArray:
     ink = cv2.morphologyEx((strokes > STROKE).astype(np.uint8), cv2.MORPH_OPEN, stretch)
     count, label, stats, _ = cv2.connectedComponentsWithStats(ink)
     inked = ink > 0
-    line = (seen.separator > np.maximum(seen.trace, PULSE_ODDS * seen.pulse))[inked]
+    rival = np.maximum(seen.trace[inked], PULSE_ODDS * seen.pulse[inked])
+    line = seen.separator[inked] > rival
     area = np.maximum(stats[:, cv2.CC_STAT_AREA], 1)
     votes = np.bincount(label[inked], line, count) / area
     sides = stats[:, [cv2.CC_STAT_WIDTH, cv2.CC_STAT_HEIGHT]]

@@ -10,7 +10,6 @@ import numpy.typing as npt
 
 from ecg4u.digitize.rows.stroke import fine_columns
 from ecg4u.digitize.rows.trace import RowPath
-from ecg4u.digitize.scale.beats import Beats
 from ecg4u.digitize.scale.decision import CERTAIN, Shown, likely_speed
 from ecg4u.digitize.scale.pulse_shapes import PulseShape, find_plateaus
 from ecg4u.digitize.text.printed import PrintedScale
@@ -375,15 +374,14 @@ def calibrate(
     gain_mm_per_mv: float | None = None,
     speed_mm_per_s: float | None = None,
     printed: PrintedScale | None = None,
-    row_mm: float | None = None,
-    beats: Beats | None = None,
+    shown: Shown | None = None,
 ) -> Calibration:
     """Gain and speed, each with where it comes from.
 
     What the user gives comes first, then for the gain the pulse, which is drawn with the trace,
     then what the page prints, then 10 mm/mV; for the speed what the page prints, then what the
-    length of its rows (``row_mm``), the width of its pulses and its beats make likeliest. Whatever
-    contradicts the choice is reported.
+    length of its rows, its beats and the width of its pulses make likeliest (``shown``; without it
+    the pulses alone). Whatever contradicts the choice is reported.
     """
     printed = printed or PrintedScale()
     warnings: list[Message] = []
@@ -400,12 +398,11 @@ def calibrate(
         {"user": gain_mm_per_mv, "pulse": measured, "text": printed.gain_mm_per_mv}, 10.0
     )
     sizes = [(p.height_mm(px_per_mm), p.width_mm(px_per_mm)) for p in pulses]
-    seen = Shown(row_mm, sizes, beats=beats)
-    likely, sure = likely_speed(seen)
-    shown = likely if likely != USUAL_SPEED_MM_PER_S else None
-    by = "pulse" if row_mm is None else "layout"
+    likely, sure = likely_speed(shown or Shown(None, sizes))
+    unusual = likely if likely != USUAL_SPEED_MM_PER_S else None
+    by = "pulse" if shown is None else "layout"
     speed, speed_from = _first(
-        {"user": speed_mm_per_s, "text": printed.speed_mm_per_s, by: shown}, USUAL_SPEED_MM_PER_S
+        {"user": speed_mm_per_s, "text": printed.speed_mm_per_s, by: unusual}, USUAL_SPEED_MM_PER_S
     )
     if speed_from == by:
         warnings.append(

@@ -161,9 +161,8 @@ def find_plateaus(ink: FloatArray, least: float = INK_SHARE) -> tuple[PulseShape
             plateau = between[max(0, top - edge) : top + 2 * edge].any(axis=0)
             under = between[top + 3 * edge : bottom - 3 * edge, edge:-edge]
             below = between[bottom - 2 * edge : bottom + edge].any(axis=0)
-            if under.size == 0 or plateau.mean() < COVERED or under.mean() > CLEAR:
-                continue
-            if below.mean() > OPEN_BELOW:
+            bare = under.size > 0 and under.mean() <= CLEAR and below.mean() <= OPEN_BELOW
+            if not bare or plateau.mean() < COVERED:
                 continue
             x0, x1 = (left.x0 + left.x1) / 2, (right.x0 + right.x1) / 2
             y0, y1 = top + pen / 2 - 0.5, bottom - pen / 2 - 0.5

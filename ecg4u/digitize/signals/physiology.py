@@ -17,6 +17,7 @@ from itertools import permutations
 import numpy as np
 import numpy.typing as npt
 
+from ecg4u.digitize.rows.peaks import find_peaks
 from ecg4u.digitize.signals.signal import SegmentSignal
 from ecg4u.digitize.types import Layout
 from ecg4u.messages import message
@@ -135,7 +136,7 @@ def _beat_times(parts: Sequence[SegmentSignal]) -> Floats:
     energy = _energy(parts)
     windows = np.array_split(energy, max(1, int(len(energy) / (WINDOW_S * DEFAULT_FS_HZ))))
     level = BEAT_LEVEL * float(np.median([window.max() for window in windows]))
-    peaks = _peaks(energy, max(level, 1e-6), int(MIN_RR_S * DEFAULT_FS_HZ))
+    peaks = find_peaks(energy, height=max(level, 1e-6), distance=int(MIN_RR_S * DEFAULT_FS_HZ))
     before, after = (int(s * DEFAULT_FS_HZ) for s in (BEFORE_S, AFTER_S))
     peaks = peaks[(peaks >= before) & (peaks + after <= len(energy))]
     if len(peaks) > 2:
@@ -144,17 +145,6 @@ def _beat_times(parts: Sequence[SegmentSignal]) -> Floats:
         alike = np.array([np.corrcoef(shape, usual)[0, 1] for shape in shapes])
         peaks = peaks[alike > USUAL_BEAT_R]
     return np.asarray(parts[0].segment.start_s + peaks / DEFAULT_FS_HZ)
-
-
-def _peaks(values: Floats, level: float, apart: int) -> npt.NDArray[np.intp]:
-    """Places of local maxima above a level, the highest first to claim its surroundings."""
-    inner = values[1:-1]
-    places = 1 + np.flatnonzero((inner > level) & (inner > values[:-2]) & (inner >= values[2:]))
-    kept: list[int] = []
-    for place in places[np.argsort(-values[places], kind="stable")]:
-        if all(abs(int(place) - other) >= apart for other in kept):
-            kept.append(int(place))
-    return np.array(sorted(kept), dtype=np.intp)
 
 
 def _inside(times_s: Floats, part: SegmentSignal, edge_s: float) -> Floats:
