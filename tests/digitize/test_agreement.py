@@ -54,7 +54,7 @@ def test_a_qrs_complex_cut_short_in_one_lead_is_found() -> None:
 
 
 def test_a_beat_that_is_low_in_all_leads_is_no_fault() -> None:
-    low = (1.0, 0.3, 1.0)
+    low = (1.0, 0.5, 1.0)
     parts = [part(signal(low, size), row) for row, size in enumerate((1.0, 0.8, -1.3, 0.5))]
     assert faults(parts) == [()] * 4
 
