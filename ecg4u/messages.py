@@ -299,6 +299,13 @@ KINDS: Mapping[str, Kind] = {
         "The order of the leads rests on names that were hard to read.",
         NAMES_REMEDY,
     ),
+    "traces_unnamed": Kind(
+        "{count} traces could not be named and were left out: check the names of the others.",
+        "names",
+        "Rows or columns were found in which no lead name was read, on a page that shows no usual "
+        "arrangement of twelve leads.",
+        NAMES_REMEDY,
+    ),
     "few_names_read": Kind(
         "Only {count} lead names could be read; the others follow the usual order.",
         "names",

@@ -334,8 +334,11 @@ def _random_labels(style: PageStyle, rng: np.random.Generator) -> PageStyle:
 
 
 def _random_words(style: PageStyle, rng: np.random.Generator) -> PageStyle:
+    usual = (style.speed_mm_per_s, style.gain("I"), style.gain("V1")) == (25.0, 10.0, 10.0)
+    words = WORDS if usual else tuple(w for w in WORDS if "mm/" not in w)
+
     def pick(most: int) -> tuple[str, ...]:
-        return tuple(str(w) for w in rng.choice(WORDS, int(rng.integers(0, most + 1))))
+        return tuple(str(w) for w in rng.choice(words, int(rng.integers(0, most + 1))))
 
     height = float(rng.uniform(1.6, 3.6))
     font = FONTS[int(rng.integers(len(FONTS)))]

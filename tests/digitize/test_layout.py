@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 
 from ecg4u.digitize import digitize_page
-from ecg4u.digitize.layout.arrangement import GEOMETRIES, _doubts
+from ecg4u.digitize.layout.arrangement import GEOMETRIES, PARTIAL, _doubts
 from ecg4u.digitize.text.names import NAMES
 from ecg4u.io import read_page
+from ecg4u.messages import Message
 from ecg4u.record import LEADS
 
 PHONE = Path(__file__).parents[2] / "data" / "pages" / "phone.jpg"
@@ -42,3 +43,15 @@ def test_an_unusual_order_that_was_read_with_doubt_is_said_so() -> None:
     assert doubts(shuffled, 1.5)
     assert not doubts(shuffled, 2.9)
     assert not doubts(usual, 1.5)
+
+
+def test_traces_without_a_name_that_are_left_out_are_said() -> None:
+    geometry = next(g for g in PARTIAL if g.name == "4x1")
+    scores = np.zeros((4, len(NAMES)))
+    scores[0, NAMES.index("aVL")] = scores[3, NAMES.index("I")] = 3.0
+
+    def said(names: list[str]) -> list[str]:
+        return [text.code for text in _doubts(geometry, names, scores) if isinstance(text, Message)]
+
+    assert "traces_unnamed" in said(["aVL", "", "", "I"])
+    assert "traces_unnamed" not in said(["aVL", "V1", "V2", "I"])

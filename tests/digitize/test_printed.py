@@ -44,6 +44,10 @@ def pulse(gain: float) -> Pulse:
         ("che8t: 5 mm/mv", None, None, None),
         ("avf: 5 mm/mv", None, None, None),
         ("gain: 5 mm/mv", None, 5, None),
+        ("25 mm/s 10-5 mm/mv", 25, 10, 5),
+        ("10/5 mm/mv", None, 10, 5),
+        ("10-3 mm/mv", None, None, None),
+        ("15-10-5 mm/mv", None, None, None),
     ],
 )
 def test_only_scales_are_taken(
@@ -79,6 +83,14 @@ def test_the_footer_of_a_drawn_page_is_read_or_left(speed: float, gain: float) -
     assert found.speed_mm_per_s in (speed, None)
     assert found.gain_mm_per_mv in (gain, None)
     assert speed != 25.0 or found.speed_mm_per_s == speed
+
+
+def test_a_gain_of_the_chest_leads_behind_that_of_the_limb_leads_is_read() -> None:
+    record = read_record(DATA / "records" / "ptbxl_00427")
+    footer = ("25 mm/s", "10-5 mm/mV")
+    style = PageStyle(px_per_mm=8.0, chest_gain_mm_per_mv=5.0, footer=footer)
+    found = read_printed_scale(rectify(Page(draw_page(record, LAYOUTS["3x4"], style).image, "0")))
+    assert (found.gain_mm_per_mv, found.chest_gain_mm_per_mv) == (10.0, 5.0)
 
 
 def test_a_page_without_print_says_nothing() -> None:

@@ -444,6 +444,8 @@ def _doubts(geometry: _Geometry, names: Sequence[str], scores: Array) -> tuple[s
     weak = [n for cell, n in enumerate(names) if n in read and _weak(scores[cell], n)]
     if not usual and len(weak) > MAX_WEAK * len(read):
         doubts.append(message("order_unusual", names=weak))
+    if not all(names):
+        doubts.append(message("traces_unnamed", count=sum(not name for name in names)))
     if len(read) < len([n for n in names if n]) / 3:
         doubts.append(message("few_names_read", count=len(read)))
     return tuple(doubts)

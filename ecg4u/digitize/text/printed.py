@@ -52,6 +52,10 @@ SURE = 0.5
 AGREEING = 2
 SPEED = re.compile(r"(?<![\d.:/-])(\d{1,3}(?:\.\d{1,2})?) ?mm ?/ ?s(?:ec)?(?![a-z])")
 GAIN = re.compile(r"(?<![\d.:/-])(\d{1,2}(?:\.\d{1,2})?) ?mm ?/ ?mv")
+BOTH_GAINS = re.compile(
+    r"(?<![\d.:/-])(\d{1,2}(?:\.\d{1,2})?) ?[-/] ?(\d{1,2}(?:\.\d{1,2})?) ?mm ?/ ?mv"
+)
+"""That of the limb leads and that of the chest leads: "10-5 mm/mV", "10/5 mm/mV"."""
 WORD_BEFORE = re.compile(r"([a-z]+) ?([:.]?) ?-? ?$")
 CHEST_WORDS = ("chest", "precordial", "prec", "thorax", "c", "v")
 GAIN_WORDS = ("limb", "limbs", "l", "gain", "sens", "sensitivity", "ecg", "s", "sec", "mv")
@@ -130,6 +134,10 @@ def stated(line: Line) -> dict[str, dict[float, float]]:
         kind = _kind_of_gain(line.text[: match.start()])
         if kind is not None:
             _note(found[kind], match, line, GAINS_MM_PER_MV)
+    for match in BOTH_GAINS.finditer(line.text):
+        if all(float(value) in GAINS_MM_PER_MV for value in match.groups()):
+            _note(found["gain"], match, line, GAINS_MM_PER_MV)
+            _note(found["chest"], match, line, GAINS_MM_PER_MV, 2)
     return found
 
 
@@ -146,9 +154,13 @@ def _kind_of_gain(before: str) -> str | None:
 
 
 def _note(
-    values: dict[float, float], match: re.Match[str], line: Line, allowed: tuple[float, ...]
+    values: dict[float, float],
+    match: re.Match[str],
+    line: Line,
+    allowed: tuple[float, ...],
+    group: int = 1,
 ) -> None:
-    value = float(match.group(1))
+    value = float(match.group(group))
     if value in allowed:
         sure = float(np.prod(line.probabilities[match.start() : match.end()]))
         values[value] = max(sure, values.get(value, 0.0))
