@@ -115,6 +115,16 @@ def test_pulses_apart_from_the_traces_part_the_columns() -> None:
     assert correlation(result, "aVL", (2.6, 4.9)) > 0.9
 
 
+def test_the_foot_of_a_pulse_before_a_column_is_no_signal() -> None:
+    style = PageStyle(px_per_mm=8.0, column_gap=9.0, pulse="columns", pulse_foot=1.5)
+    drawn = draw_page(record(), LAYOUTS["3x4"], style)
+    result = digitize_page(Page(drawn.image, "0" * 64))
+    ends = {s.lead: float(np.nanmin(s.xy[:, 0])) for s in drawn.segments}
+    for trace in result.traces:
+        known = trace.xy_source[np.isfinite(trace.xy_source).all(axis=1)]
+        assert abs(known[0, 0] - ends[trace.lead]) < 0.6 * style.px_per_mm, trace.lead
+
+
 def test_waves_that_run_into_each_other_are_said_to() -> None:
     close = digitize_page(page("3x4", PageStyle(px_per_mm=8.0, row_pitch=22.0)))
     apart = digitize_page(page("3x4", PageStyle(px_per_mm=8.0, row_pitch=45.0)))

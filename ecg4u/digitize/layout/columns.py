@@ -252,7 +252,10 @@ def place_columns(
     px_per_mm: float,
     speed: float,
 ) -> Columns:
-    """The columns between their edges, or between what parts them: pulses of their own, or gaps."""
+    """The columns between their edges, or between what parts them: pulses of their own, or gaps.
+
+    A column a little longer than usual begins with the foot of the pulse before it.
+    """
     px_per_s = speed * px_per_mm
     between = _inner_pulses(rows, edges, px_per_mm) or _gaps(rows, edges, px_per_mm)
     if not between:
@@ -263,6 +266,8 @@ def place_columns(
     ends = np.array([*(x0 for x0, _ in between), last], np.float64)
     width = float(np.median(ends - starts)) / px_per_s
     usual = COLUMN_S[len(starts)]
+    foot = (ends - starts) - usual * px_per_s
+    starts += np.where((foot > 0) & (foot < PULSE_FOOT_MM * px_per_mm), foot, 0.0)
     width = usual if abs(width / usual - 1) < PITCH_TOLERANCE else width
     return Columns(starts, ends, width * np.arange(len(starts), dtype=np.float64))
 
