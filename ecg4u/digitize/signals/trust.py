@@ -1,0 +1,191 @@
+"""How likely each lead was read badly: a logistic model of what can be measured without the truth.
+
+Learned by ``training.train_trust`` from drawn pages, where the truth is known: a lead counts as
+misread if its signal-to-noise ratio is below `MISREAD_DB`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from ecg4u.digitize.page.rectified import PX_PER_MM
+from ecg4u.digitize.rows.peaks import find_peaks
+from ecg4u.digitize.signals.signal import COLLIDED_CONFIDENCE, SegmentSignal
+from ecg4u.record import DEFAULT_FS_HZ
+
+Floats = npt.NDArray[np.float64]
+
+MISREAD_DB = 12.0
+OF_ONE = (
+    "steepest step, log of the lead's height",
+    "height, log mV",
+    "lowest over highest beat",
+    "least correlation of a beat with the median beat",
+    "most turns within 0.2 s",
+    "turns per second",
+    "roughness, log",
+    "share not found",
+    "mean doubt",
+    "doubt of the most doubtful tenth",
+    "doubt, weighed by steepness",
+    "share under other traces",
+    "waves under other traces",
+    "overlap with other rows, mm",
+    "step at the ends, of the steepest",
+    "contradicted by other leads",
+    "length, s",
+)
+"""What is measured of one lead."""
+OF_PAGE = (
+    "rows",
+    "px per mm of the picture, log",
+    "roughness, log, of the page",
+    "mean doubt, of the page",
+    "share under other traces, of the page",
+    "overlap with other rows, mm, of the page",
+)
+"""What is measured of the page; "of the page" is the median of its leads."""
+MEASURES = OF_ONE + OF_PAGE
+POOLED = tuple(OF_ONE.index(name.removesuffix(", of the page")) for name in OF_PAGE[2:])
+EDGE_S, TURN_MV, TURNS_S = 0.06, 0.05, 0.2
+BEAT_S, BEAT_SMOOTH_S, BEAT_APART_S, BEAT_LEVEL = 0.12, 0.06, 0.3, 0.4
+"""A beat is looked at so far around its steepest place; beats are so far apart, so steep."""
+MISREAD_DB = 12.0
+MOST_WAVES = 8
+SHORTEST_S = 0.3
+TINY = 1e-4
+WEIGHTS = Path(__file__).parents[1] / "weights" / "trust.json"
+
+
+def measures_of(
+    parts: Sequence[SegmentSignal],
+    contradicted: Sequence[Sequence[str]],
+    source_px_per_mm: float,
+    fs: float = DEFAULT_FS_HZ,
+) -> Floats:
+    """Measures (n, `MEASURES`) of a page's leads, NaN where one cannot be taken.
+
+    Parameters
+    ----------
+    parts : the leads' signals.
+    contradicted : for each, what the other leads say against it (`agreement.faults`).
+    source_px_per_mm : resolution of the picture.
+    """
+    heights = [_extent(part) for part in parts]
+    spans = [(p.segment.start_s, p.segment.start_s + len(p.signal) / fs) for p in parts]
+    overlaps = [
+        max(
+            0.0,
+            *(
+                min(high, heights[j][1]) - max(low, heights[j][0])
+                for j, other in enumerate(parts)
+                if other.segment.row != part.segment.row
+                and min(spans[i][1], spans[j][1]) > max(spans[i][0], spans[j][0])
+            ),
+        )
+        for i, (part, (low, high)) in enumerate(zip(parts, heights, strict=True))
+    ]
+    own = np.array(
+        [
+            _of_one(part, over, bool(against), fs)
+            for part, over, against in zip(parts, overlaps, contradicted, strict=True)
+        ]
+    ).reshape(len(parts), len(OF_ONE))
+    known = own[np.isfinite(own[:, 0])]
+    pooled = np.median(known[:, POOLED], axis=0) if len(known) else np.full(len(POOLED), np.nan)
+    page = [len({part.segment.row for part in parts}), np.log(source_px_per_mm), *pooled]
+    return np.hstack([own, np.tile(np.asarray(page, np.float64), (len(parts), 1))])
+
+
+def _extent(part: SegmentSignal) -> tuple[float, float]:
+    """From where to where down the page (mm) a trace stands, its odd spikes left out."""
+    y = part.xy[:, 1][np.isfinite(part.xy[:, 1])] / PX_PER_MM
+    if len(y) == 0:
+        return 0.0, 0.0
+    low, high = np.percentile(y, (1, 99))
+    return float(low), float(high)
+
+
+def _of_one(part: SegmentSignal, overlap_mm: float, contradicted: bool, fs: float) -> list[float]:
+    """`OF_ONE` of a lead; all NaN where hardly anything of it was found."""
+    known = np.isfinite(part.signal)
+    n = len(known)
+    if known.sum() < SHORTEST_S * fs:
+        return [np.nan] * len(OF_ONE)
+    signal = np.interp(np.arange(n), np.flatnonzero(known), part.signal[known])
+    doubt = np.where(known, 1.0 - part.confidence, 1.0)
+    height = max(float(np.ptp(np.percentile(signal[known], (0.5, 99.5)))), TINY)
+    steps = np.abs(np.diff(signal, prepend=signal[0]))
+    steepest, power = max(float(steps.max()), TINY), steps**2
+    turns = np.zeros(n)
+    for side in (signal, -signal):
+        turns[find_peaks(side, prominence=TURN_MV)] = 1.0
+    often = np.convolve(turns, np.ones(round(TURNS_S * fs)), "same")
+    hidden = known & (part.confidence <= COLLIDED_CONFIDENCE)
+    waves = np.count_nonzero(np.diff(hidden.astype(np.int8), prepend=0) == 1)
+    edge = round(EDGE_S * fs)
+    spread, alike = _beats(signal, power, fs)
+    return [
+        np.log(steepest / height),
+        np.log(height),
+        spread,
+        alike,
+        float(often.max()),
+        float(turns.sum() * fs / n),
+        np.log(np.median(np.abs(np.diff(signal, 2))) / height + TINY),
+        1.0 - float(known.mean()),
+        float(doubt[known].mean()),
+        float(np.percentile(doubt[known], 90)),
+        float((power * doubt).sum() / max(power.sum(), TINY**2)),
+        float(hidden.mean()),
+        float(np.minimum(waves, MOST_WAVES)),
+        overlap_mm,
+        float(np.maximum(steps[:edge].max(), steps[-edge:].max())) / steepest,
+        float(contradicted),
+        n / fs,
+    ]
+
+
+def _beats(signal: Floats, power: Floats, fs: float) -> tuple[float, float]:
+    """How low the lowest beat is against the highest, and how unlike the median one; NaN of one."""
+    smooth, side = round(BEAT_SMOOTH_S * fs), round(BEAT_S * fs)
+    energy = np.sqrt(np.convolve(power, np.ones(smooth) / smooth, "same"))
+    level = BEAT_LEVEL * float(np.percentile(energy, 99.5))
+    places = find_peaks(energy, height=level, distance=round(BEAT_APART_S * fs))
+    windows = [signal[p - side : p + side] for p in places if side <= p <= len(signal) - side]
+    if len(windows) < 2:
+        return np.nan, np.nan
+    beats = np.stack(windows)
+    sizes = np.maximum(np.ptp(beats, axis=1), TINY)
+    beats = beats - beats.mean(axis=1, keepdims=True)
+    usual = np.median(beats, axis=0)
+    products = beats @ usual
+    lengths = np.linalg.norm(beats, axis=1) * np.linalg.norm(usual)
+    alike = np.asarray(products / np.maximum(lengths, TINY), np.float64)
+    return float(sizes.min() / sizes.max()), float(alike.min())
+
+
+def misread(measures: Floats) -> Floats:
+    """Probability (n,) that each lead was read worse than `MISREAD_DB`; a measure of NaN is usual.
+
+    A lead of which hardly anything was found is misread for certain.
+    """
+    middle, spread, weights, bias = _model()
+    z = np.nan_to_num((measures - middle) / spread)
+    odds = 1.0 / (1.0 + np.exp(-(z @ weights + bias)))
+    return np.where(np.isfinite(measures[:, 0]), odds, 1.0)
+
+
+@lru_cache(maxsize=1)
+def _model() -> tuple[Floats, Floats, Floats, float]:
+    given = json.loads(WEIGHTS.read_text())
+    of = {row["measure"]: row for row in given["measures"]}
+    columns = [[of[name][key] for name in MEASURES] for key in ("middle", "spread", "weight")]
+    middle, spread, weights = (np.array(column, np.float64) for column in columns)
+    return middle, spread, weights, float(given["bias"])

@@ -1,0 +1,196 @@
+"""Learn how likely a lead was read badly, from drawn pages that were digitized.
+
+    python -m training.train_trust ../shared/ecg --pages 200 --cache cache/trust
+
+Half of the pages are of the recorders in `ecg4u.paper.devices`, half of any look that
+`ecg4u.paper.style` has; all are scanned or photographed, from flawless to poor. A lead's
+signal-to-noise ratio against the recording says whether it was misread. Pages of a wrong scale or
+with fewer traces than were drawn are left out: what is wrong there is no single lead. Goes on from
+the pages in the cache.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from ecg4u.compare import resample, score_lead
+from ecg4u.digitize import Digitization, digitize_page
+from ecg4u.digitize.restore import signals_of
+from ecg4u.digitize.signals.agreement import faults
+from ecg4u.digitize.signals.trust import MEASURES, MISREAD_DB, WEIGHTS, measures_of
+from ecg4u.errors import ECG4UError
+from ecg4u.io import Page
+from ecg4u.paper.camera import Photo, photograph, random_camera
+from ecg4u.paper.devices import DEVICES
+from ecg4u.paper.draw import draw_page
+from ecg4u.paper.style import PageStyle, random_layout, random_style
+from ecg4u.record import DEFAULT_FS_HZ, LEADS
+from training.pages import PageSampler
+
+Floats = npt.NDArray[np.float64]
+
+SEVERITIES = (0.0, 0.1, 0.3, 0.5)
+PX_PER_MM_OF_PICTURE = (5.0, 12.0)
+WRONG_SCALE = 0.05
+FOLDS = 5
+PENALTY = 0.1
+"""Inverse strength of the ridge penalty on standardised measures, of scikit-learn's ``C``."""
+GOOD_SHARE = 0.85
+"""Share of leads to be called good (the table's columns)."""
+
+
+def page_of(seed: int, data: Path) -> tuple[Photo, PageStyle, float, float]:
+    """A page of one seed, its look, its true px per mm, and the recording's sampling rate."""
+    rng = np.random.default_rng((2028, seed))
+    record = PageSampler(data, seed=seed).record()
+    if seed % 2:
+        layout, style = random_layout(rng), random_style(rng, px_per_mm=10.0)
+    else:
+        device = DEVICES[seed // 2 % len(DEVICES)]
+        layout, style = device.layout, device.style(rng)
+    px_per_mm = float(rng.uniform(*PX_PER_MM_OF_PICTURE))
+    camera = random_camera(rng, float(rng.choice(SEVERITIES)), px_per_mm=px_per_mm)
+    return photograph(draw_page(record, layout, style), camera), style, px_per_mm, record.fs
+
+
+def snr_of(result: Digitization, photo: Photo, fs: float) -> dict[str, float]:
+    """Signal-to-noise ratio (dB) of each lead of the page against what was drawn."""
+    truth = np.full((round(fs * 10), len(LEADS)), np.nan)
+    for segment in photo.segments:
+        first, lead = round(segment.start_s * fs), LEADS.index(segment.lead)
+        part = segment.mv[: len(truth) - first]
+        old = truth[first : first + len(part), lead]
+        truth[first : first + len(part), lead] = np.where(np.isfinite(old), old, part)
+    found = {}
+    for k, name in enumerate(LEADS):
+        drawn = resample(truth[:, k], fs, DEFAULT_FS_HZ)
+        score = score_lead(drawn, result.record.p_signal[:, k], DEFAULT_FS_HZ)
+        if score is not None:
+            found[name] = score.snr_db
+    return found
+
+
+def leads_of(seed: int, data: Path) -> tuple[Floats, Floats]:
+    """Measures (n, `MEASURES`) and ratio (n,) in dB of the leads of one page."""
+    photo, style, px_per_mm, fs = page_of(seed, data)
+    nothing = np.zeros((0, len(MEASURES))), np.zeros(0)
+    try:
+        result = digitize_page(Page(photo.image, "0" * 64))
+    except ECG4UError:
+        return nothing
+    scale, source = result.calibration, float(np.mean(result.rectified.grid.source_px_per_mm))
+    found = scale.gain_for("I"), scale.gain_for("V1"), scale.speed_mm_per_s, source
+    true = style.gain("I"), style.gain("V1"), style.speed_mm_per_s, px_per_mm
+    wrong = np.abs(np.array(found) / np.array(true) - 1) > WRONG_SCALE
+    if wrong.any() or len(result.traces) < len(photo.segments):
+        return nothing
+    assert result.basis is not None
+    parts = signals_of(result.basis)
+    measures = measures_of(parts, faults(parts), source)
+    ratios = snr_of(result, photo, fs)
+    strips = {part.segment.lead for part in parts if part.segment.rhythm}
+    kept = [
+        i
+        for i, part in enumerate(parts)
+        if part.segment.lead in ratios and (part.segment.rhythm or part.segment.lead not in strips)
+    ]
+    return measures[kept], np.array([ratios[parts[i].segment.lead] for i in kept])
+
+
+def collected(
+    seeds: range, data: Path, cache: Path
+) -> tuple[Floats, Floats, npt.NDArray[np.int64]]:
+    """`leads_of` many pages, each kept in the cache, and the page of each lead."""
+    cache.mkdir(parents=True, exist_ok=True)
+    pages = []
+    for seed in seeds:
+        file = cache / f"{seed}.npz"
+        if not file.exists():
+            measures, ratio = leads_of(seed, data)
+            np.savez(file, measures=measures, ratio=ratio)
+            low = int(np.sum(ratio < MISREAD_DB))
+            print(f"page {seed}: {len(ratio)} leads, {low} misread", flush=True)
+        pages.append(dict(np.load(file)))
+    return (
+        np.concatenate([page["measures"] for page in pages]),
+        np.concatenate([page["ratio"] for page in pages]),
+        np.repeat(np.arange(len(pages)), [len(page["ratio"]) for page in pages]),
+    )
+
+
+def standardised(measures: Floats, middle: Floats, spread: Floats) -> Floats:
+    """As `ecg4u.digitize.signals.trust.misread` has them: NaN is usual."""
+    return np.asarray(np.nan_to_num((measures - middle) / spread))
+
+
+def fitted(
+    measures: Floats, misread: npt.NDArray[np.bool_]
+) -> tuple[Floats, Floats, Floats, float]:
+    """Middle, spread, weight of each measure, and the bias."""
+    from sklearn.linear_model import LogisticRegression
+
+    middle, spread = np.nanmean(measures, axis=0), np.nanstd(measures, axis=0)
+    spread = np.where(spread > 0, spread, 1.0)
+    model = LogisticRegression(C=PENALTY, max_iter=2000)
+    model.fit(standardised(measures, middle, spread), misread)
+    return middle, spread, model.coef_[0], float(model.intercept_[0])
+
+
+def out_of_fold(
+    measures: Floats, misread: npt.NDArray[np.bool_], page: npt.NDArray[np.int64]
+) -> Floats:
+    """Probability (n,) of each lead by models that did not see its page."""
+    odds = np.zeros(len(misread))
+    for fold in range(FOLDS):
+        held = page % FOLDS == fold
+        middle, spread, weight, bias = fitted(measures[~held], misread[~held])
+        odds[held] = standardised(measures[held], middle, spread) @ weight + bias
+    return np.asarray(1.0 / (1.0 + np.exp(-odds)))
+
+
+def main() -> None:
+    """Collect, fit, and write the weights with their card."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("data", type=Path, help="Folder of records; those for training are drawn.")
+    parser.add_argument("--pages", type=int, default=200)
+    parser.add_argument("--first", type=int, default=0, help="First seed.")
+    parser.add_argument("--cache", type=Path, default=Path("cache/trust"))
+    parser.add_argument("--out", type=Path, default=WEIGHTS)
+    options = parser.parse_args()
+    from sklearn.metrics import roc_auc_score
+
+    seeds = range(options.first, options.first + options.pages)
+    measures, ratio, page = collected(seeds, options.data, options.cache)
+    seen = np.isfinite(measures[:, 0])
+    measures, ratio, page = measures[seen], ratio[seen], page[seen]
+    misread = ratio < MISREAD_DB
+    chance = out_of_fold(measures, misread, page)
+    surest = np.argsort(chance)[: round(GOOD_SHARE * len(chance))]
+    middle, spread, weight, bias = fitted(measures, misread)
+    card = {
+        "what": "logistic model of ecg4u.digitize.signals.trust",
+        "command": f"python -m training.train_trust RECORDS --pages {options.pages} "
+        f"--first {options.first}",
+        "pages": int(len(np.unique(page))),
+        "leads": len(misread),
+        "misread": round(float(misread.mean()), 4),
+        "auroc_out_of_fold": round(float(roc_auc_score(misread, chance)), 4),
+        "misread_among_the_surest_85_percent": round(float(misread[surest].mean()), 4),
+        "bias": float(f"{bias:.5g}"),
+        "measures": [
+            {"measure": name, "middle": float(f"{m:.5g}"), "spread": float(f"{s:.5g}")}
+            | {"weight": float(f"{w:.5g}")}
+            for name, m, s, w in zip(MEASURES, middle, spread, weight, strict=True)
+        ],
+    }
+    options.out.write_text(json.dumps(card, indent=1) + "\n")
+    print({key: value for key, value in card.items() if key != "measures"})
+
+
+if __name__ == "__main__":
+    main()
