@@ -165,4 +165,4 @@ class Trace:
     signal: npt.NDArray[np.float64]
     confidence: npt.NDArray[np.float64]
     grade: Grade
-    reasons: tuple[str, ...] = ()
+    reasons: tuple[Message, ...] = ()

@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from ecg4u.digitize.rows.peaks import find_peaks
 from ecg4u.digitize.signals.signal import SegmentSignal
+from ecg4u.messages import Message, message
 from ecg4u.record import DEFAULT_FS_HZ
 
 Floats = npt.NDArray[np.float64]
@@ -40,7 +41,7 @@ SPIKE = 0.5
 KNOWN = 0.9
 
 
-def faults(parts: Sequence[SegmentSignal], fs: float = DEFAULT_FS_HZ) -> list[tuple[str, ...]]:
+def faults(parts: Sequence[SegmentSignal], fs: float = DEFAULT_FS_HZ) -> list[tuple[Message, ...]]:
     """For each segment, what of it the leads shown at the same time contradict."""
     spans = [_span(part, fs) for part in parts]
     return [
@@ -78,7 +79,7 @@ def _cut_to(other: SegmentSignal, own: tuple[int, int], span: tuple[int, int]) -
 
 def _faults_of(
     part: SegmentSignal, others: Sequence[Floats], span: tuple[int, int], fs: float
-) -> tuple[str, ...]:
+) -> tuple[Message, ...]:
     others = [other for other in others if np.isfinite(other).mean() >= KNOWN]
     if len(others) < FEWEST_OTHERS:
         return ()
@@ -94,10 +95,10 @@ def _faults_of(
     reasons = []
     if cut.any():
         at = (span[0] + beats[cut][0]) / fs
-        reasons.append(f"a QRS complex at {at:.1f} s is lower than its others, in no other lead")
+        reasons.append(message("qrs_cut_short", at_s=at))
     spike = _spike(part.signal, beats, steep, float(np.nanmax(own)), fs)
     if spike is not None:
-        reasons.append(f"a spike at {(span[0] + spike) / fs:.1f} s that no other lead shows")
+        reasons.append(message("spike", at_s=(span[0] + spike) / fs))
     return tuple(reasons)
 
 
