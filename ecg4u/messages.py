@@ -12,7 +12,7 @@ from string import Formatter
 from typing import Any, Literal, TypeAlias
 
 from ecg4u.record import LEADS
-from ecg4u.words import CLASS_TITLES, class_title, listed, percent
+from ecg4u.words import CLASS_TITLES, capital, listed, percent
 
 Severity: TypeAlias = Literal["note", "warning", "refusal"]
 """Good to know; something may be wrong; the signal cannot be read as an ECG."""
@@ -33,7 +33,7 @@ class Kind:
 
 
 SPECS: Mapping[str, Callable[[Any], str]] = {
-    "Class": class_title,
+    "Class": lambda name: capital(CLASS_TITLES.get(name, name)),
     "classes": lambda names: listed([CLASS_TITLES.get(name, name) for name in names]),
     "percent": percent,
 }
