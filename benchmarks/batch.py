@@ -33,7 +33,7 @@ from typing import Any
 import click
 import numpy as np
 
-from ecg4u.batch import Item, Options, PageTask, PoolExecutor, Summary, run_batch
+from ecg4u.batch import Item, Options, PageTask, PoolExecutor, RunOptions, Summary, run_batch
 from ecg4u.batch.executors import WorkerLimits
 from ecg4u.batch.ledger import read_entries
 from ecg4u.io import write_record
@@ -218,7 +218,7 @@ def growth(records: Path, n_pages: int, distinct: int, out: Path) -> None:
         executor=pool,
         task=WatchedTask(PageTask(str(out / "out"), CLASSIFY)),
         options=CLASSIFY,
-        resume=True,
+        which=RunOptions(resume=True),
     )
     keep("growth", growth_table(out / "out"))
 

@@ -31,6 +31,27 @@ class FiniteRange(click.FloatRange):
         return number
 
 
+def gathered(kind: type, name: str, *options: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command its ``options``, in the order of ``--help``, as one ``kind`` called ``name``.
+
+    ``kind`` is a dataclass with a field for each.
+    """
+
+    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(command)
+        def run(*args: Any, **values: Any) -> Any:
+            fields = kind.__dataclass_fields__  # type: ignore[attr-defined]
+            mine = {field: values.pop(field) for field in list(values) if field in fields}
+            return command(*args, **{name: kind(**mine)}, **values)
+
+        decorated: Callable[..., Any] = run
+        for option in reversed(options):
+            decorated = option(decorated)
+        return decorated
+
+    return decorate
+
+
 json_option = click.option("--json", "as_json", is_flag=True, help="The whole result as JSON.")
 quiet_option = click.option("-q", "--quiet", is_flag=True, help="Errors only on stderr.")
 

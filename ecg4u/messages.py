@@ -1,4 +1,4 @@
-"""Every warning and doubt as data: a stable code with parameters, and the one place of its words.
+"""Warnings, doubts, grade reasons and conflicts as data: codes, parameters, one place of words.
 
 A `Message` is its sentence, so that it can be shown as it is; what decides something asks for its
 ``code``. ``docs/messages.md`` is this catalogue, written by ``python -m ecg4u.messages``.
@@ -6,12 +6,13 @@ A `Message` is its sentence, so that it can be shown as it is; what decides some
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from string import Formatter
 from typing import Any, Literal, TypeAlias
 
 from ecg4u.record import LEADS
+from ecg4u.words import CLASS_TITLES, capital, listed, percent
 
 Severity: TypeAlias = Literal["note", "warning", "refusal"]
 """Good to know; something may be wrong; the signal cannot be read as an ECG."""
@@ -31,15 +32,29 @@ class Kind:
     severity: Severity = "warning"
 
 
+SPECS: Mapping[str, Callable[[Any], str]] = {
+    "Class": lambda name: capital(CLASS_TITLES.get(name, name)),
+    "classes": lambda names: listed([CLASS_TITLES.get(name, name) for name in names]),
+    "percent": percent,
+}
+"""How `Kind.words` may ask for a parameter, beside what Python's `format` knows."""
+
+
+class _Words(Formatter):
+    def format_field(self, value: Any, format_spec: str) -> str:
+        if format_spec in SPECS:
+            return SPECS[format_spec](value)
+        return str(format(", ".join(value) if isinstance(value, list) else value, format_spec))
+
+
 class Message(str):
-    """A sentence that knows its code and its parameters; `message` makes one."""
+    """A sentence, or a grade's reason, that knows its code and parameters; `message` makes one."""
 
     code: str
     parameters: Mapping[str, Parameter]
 
     def __new__(cls, code: str, parameters: Mapping[str, Parameter]) -> Message:
-        shown = {k: ", ".join(v) if isinstance(v, list) else v for k, v in parameters.items()}
-        made = super().__new__(cls, KINDS[code].words.format(**shown))
+        made = super().__new__(cls, _Words().vformat(KINDS[code].words, (), parameters))
         made.code, made.parameters = code, parameters
         return made
 
@@ -77,7 +92,7 @@ def restored(text: str, code: str, parameters: Any) -> str:
         return text
     try:
         again = Message(code, parameters)
-    except ValueError:
+    except (TypeError, ValueError):
         return text
     return again if again == text else text
 
@@ -119,6 +134,8 @@ NAMES_REMEDY = "Compare with the page; correct names with `ecg4u fix` or in the 
 CUTS_REMEDY = "Compare with the overlay; correct starts or the layout with `ecg4u fix`."
 PICTURE_REMEDY = "Take a better picture: flat, sharp, the whole page in view."
 SIGNAL_REMEDY = "Look at the tracing; where it came from a page, at its overlay."
+TRACE_REMEDY = "Compare with the overlay; redraw it with `ecg4u fix`."
+CONFLICT_REMEDY = "Read the tracing: the criteria's numbers say where to look."
 
 KINDS: Mapping[str, Kind] = {
     "pulse_scale": Kind(
@@ -555,6 +572,94 @@ KINDS: Mapping[str, Kind] = {
         "The probability is so near its threshold that little would change the answer.",
         "Weigh the measured criteria of this class.",
     ),
+    "trace_incomplete": Kind(
+        "{share:.0%} of the trace found",
+        "trace",
+        "Reason of a lead's grade: part of it was not found on the page.",
+        PICTURE_REMEDY,
+    ),
+    "trace_doubtful": Kind(
+        "mean confidence {confidence:.2f}",
+        "trace",
+        "Reason of a lead's grade: its samples are not surely those of the trace.",
+        TRACE_REMEDY,
+    ),
+    "trace_collides": Kind(
+        "waves run into those of another trace",
+        "trace",
+        "Reason of a lead's grade: where two traces overlap, heights are uncertain.",
+        TRACE_REMEDY,
+    ),
+    "trace_jagged": Kind(
+        "jagged at {at_s:.1f} s: noise, or no trace",
+        "trace",
+        "Reason of a lead's grade: it turns more often than any heart's.",
+        TRACE_REMEDY,
+    ),
+    "qrs_cut_short": Kind(
+        "a QRS complex at {at_s:.1f} s is lower than its others, in no other lead",
+        "trace",
+        "Reason of a lead's grade: the leads shown at the same time contradict it.",
+        TRACE_REMEDY,
+    ),
+    "spike": Kind(
+        "a spike at {at_s:.1f} s that no other lead shows",
+        "trace",
+        "Reason of a lead's grade: the leads shown at the same time contradict it.",
+        TRACE_REMEDY,
+    ),
+    "trace_redrawn": Kind(
+        "corrected by hand",
+        "trace",
+        "A person redrew part of this lead.",
+        "Nothing.",
+        "note",
+    ),
+    "leads_graded": Kind(
+        "{grade}: {leads}",
+        "grade",
+        "Reason of a page's grade: these leads are of a lower one.",
+        TRACE_REMEDY,
+    ),
+    "leads_disagree": Kind(
+        "the leads contradict each other or what is usual",
+        "grade",
+        "Reason of a page's grade: names, electrodes or signals do not fit each other.",
+        NAMES_REMEDY,
+    ),
+    "page_uncertain": Kind(
+        "{what} uncertain",
+        "grade",
+        "Reason of a page's grade: its scale, names or columns are in doubt.",
+        "See the warning on it.",
+    ),
+    "only_by_network": Kind(
+        "{class_name:Class}: found by the network, not by the measurements ({reason}).",
+        "class",
+        "The network finds a class whose published criteria are not met.",
+        CONFLICT_REMEDY,
+    ),
+    "only_by_criteria": Kind(
+        "{class_name:Class}: measured criteria met ({reason}), but the network gives only "
+        "{probability:percent} (threshold {threshold:percent}){reservation}.",
+        "class",
+        "The published criteria of a class are met, and the network does not find it.",
+        CONFLICT_REMEDY,
+    ),
+    "normal_beside_others": Kind(
+        "Normal ECG: rated likely by the network together with {classes:classes}, which exclude "
+        "it.",
+        "class",
+        "The network finds a normal ECG and classes that exclude it.",
+        CONFLICT_REMEDY,
+    ),
+    "beats_differ": Kind(
+        "NeuroKit2 finds other beats ({count:.0f} in one lead; {percent:.0f} % agreement with "
+        "those used here): check the beats on the trace.",
+        "beats",
+        "Two detectors of beats disagree.",
+        SIGNAL_REMEDY,
+    ),
 }
 
 
@@ -563,10 +668,11 @@ def as_markdown() -> str:
     lines = [
         "# Messages",
         "",
-        "Each warning and doubt in `result.json` is in a list `messages` beside its sentence, as",
-        "`code`, `severity` (`note`, `warning`, or `refusal`: this cannot be read as an ECG),",
-        "`about`, `leads`, `parameters` and `text`. Codes stay; words may change. `code` is null",
-        "in what older files hold. This page is written by `python -m ecg4u.messages`.",
+        "Each warning, doubt, conflict and reason of a grade in `result.json` is in a list",
+        "`messages` (those of the page's grade: `grade_messages`) beside its sentence, as `code`,",
+        "`severity` (`note`, `warning`, or `refusal`: this cannot be read as an ECG), `about`,",
+        "`leads`, `parameters` and `text`. Codes stay; words may change. `code` is null in what",
+        "older files hold. This page is written by `python -m ecg4u.messages`.",
         "",
         "| code | severity | about | words | meaning | remedy |",
         "|---|---|---|---|---|---|",

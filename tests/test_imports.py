@@ -21,6 +21,7 @@ ROOMS = (
     "notebook",
     "exchange",
     "record",
+    "words",
     "messages",
     "texts",
     "compare",

@@ -96,6 +96,23 @@ def test_a_number_that_is_none_makes_no_message(gain: object) -> None:
     assert not isinstance(kept, Message)
 
 
+@pytest.mark.parametrize(
+    ("probability", "words"), [(0.001, "under 1 %"), (0.42, "42 %"), (0.999, "over 99 %")]
+)
+def test_classes_and_probabilities_are_said_as_everywhere(probability: float, words: str) -> None:
+    given = {"reason": "x", "threshold": 0.5, "reservation": ""}
+    told = message("only_by_criteria", class_name="AF", probability=probability, **given)
+    assert told.startswith("Atrial fibrillation: ")
+    assert f"gives only {words} (threshold 50 %)." in told
+    assert isinstance(restored(str(told), told.code, dict(told.parameters)), Message)
+
+
+@pytest.mark.parametrize("classes", [3.0, "AF", ["AF", "PVC"]])
+def test_a_class_that_is_none_makes_no_message(classes: object) -> None:
+    kept = restored("Normal ECG and others.", "normal_beside_others", {"classes": classes})
+    assert not isinstance(kept, Message)
+
+
 def test_a_sentence_of_an_older_file_has_no_code() -> None:
     (found,) = as_data(["The gain is assumed."])
     assert (found["code"], found["text"]) == (None, "The gain is assumed.")

@@ -18,17 +18,19 @@ if TYPE_CHECKING:
         SerialExecutor,
     )
     from ecg4u.batch.inputs import Item, find_inputs
+    from ecg4u.batch.options import Options, RunOptions
     from ecg4u.batch.run import Summary, run_batch
-    from ecg4u.batch.task import Options, PageTask
+    from ecg4u.batch.task import PageTask
 
 _HOMES = {
     "DaskExecutor": "executors",
     "Executor": "executors",
     "Item": "inputs",
-    "Options": "task",
+    "Options": "options",
     "Outcome": "executors",
     "PageTask": "task",
     "PoolExecutor": "executors",
+    "RunOptions": "options",
     "SerialExecutor": "executors",
     "Summary": "run",
     "find_inputs": "inputs",
@@ -43,6 +45,7 @@ __all__ = [
     "Outcome",
     "PageTask",
     "PoolExecutor",
+    "RunOptions",
     "SerialExecutor",
     "Summary",
     "find_inputs",

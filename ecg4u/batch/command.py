@@ -8,20 +8,22 @@ import os
 import re
 import signal
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from ecg4u._options import (
     export_options,
+    gathered,
     json_option,
     limit_options,
     quiet_option,
     verbose_option,
 )
+from ecg4u.batch.options import Options, RunOptions, Workers
 from ecg4u.errors import BatchFailuresError, ECG4UError, MissingDependencyError, UsageError
 
 if TYPE_CHECKING:
@@ -32,59 +34,95 @@ _FORMATS = ("wfdb", "hdf5", "csv", "edf", "dicom")
 _SHOWN_FAILURES = 20
 
 
+class Shard(click.ParamType):
+    """``2/8`` as (2, 8)."""
+
+    name = "I/N"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int, int]:
+        """The part and their number.
+
+        Raises
+        ------
+        UsageError
+            If there is no such part.
+        """
+        match = re.fullmatch(r"(\d{1,6})/(\d{1,6})", str(value))
+        if match and 1 <= int(match[1]) <= int(match[2]):
+            return int(match[1]), int(match[2])
+        raise UsageError(
+            "--shard must be I/N with 1 <= I <= N.", stage="batch", hint="For instance --shard 1/8."
+        )
+
+
+WORKERS = (
+    click.option(
+        "-j",
+        "--jobs",
+        type=click.IntRange(0, 1024),
+        help="Worker processes; 0 runs in this process. Default: one per core.",
+    ),
+    limit_options,
+    click.option(
+        "--scheduler",
+        metavar="ADDRESS",
+        help="A Dask scheduler (tcp://...), or 'local' for a local Dask cluster.",
+    ),
+)
+WHICH = (
+    click.option("--resume", is_flag=True, help="Go on with the run that OUT holds."),
+    click.option("--retry-failed", is_flag=True, help="With --resume: do failed inputs again."),
+    click.option("--shard", type=Shard(), metavar="I/N", help="Only part I of N, for job arrays."),
+    click.option(
+        "--sidecars",
+        "corrected",
+        type=click.Path(path_type=Path, exists=True, file_okay=False),
+        metavar="DIR",
+        help="Corrected sidecars; with --resume only pages whose sidecar changed are done again.",
+    ),
+    click.option(
+        "--on-error", type=click.Choice(["skip", "stop"]), default="skip", show_default=True
+    ),
+    verbose_option("A line for each input"),
+    quiet_option,
+)
+MADE = (
+    click.option(
+        "--format", type=click.Choice(_FORMATS), default="wfdb", show_default=True,
+        help="Of the signals.",
+    ),
+    click.option("--classify", is_flag=True, help="The nine classes of each record."),
+    click.option("--explain", is_flag=True, help="Reasons too (implies --classify)."),
+    click.option("--report", is_flag=True, help="report.html for each page."),
+    export_options,
+    click.option(
+        "--sheet",
+        "thumbnails",
+        is_flag=True,
+        help="contact-sheet.html: every page with its traces, those that need a look first.",
+    ),
+    click.option(
+        "--deidentify",
+        is_flag=True,
+        help="Best effort: blank what is not trace, name results by content, not by file.",
+    ),
+    click.option(
+        "--keep-sidecars",
+        "sidecars",
+        is_flag=True,
+        help="signals.page.json for each page: what was found, to be corrected by hand.",
+    ),
+)  # fmt: skip
+
+
 @click.command(epilog="Exit code 7: the run is over, but some inputs were refused or failed.")
 @click.argument("inputs", nargs=-1, metavar="DIR|LIST|GLOB ...")
 @click.option("-o", "--out", type=click.Path(path_type=Path), help="Folder for the results.")
-@click.option(
-    "-j",
-    "--jobs",
-    type=click.IntRange(0, 1024),
-    default=None,
-    help="Worker processes; 0 runs in this process. Default: one per core.",
-)
-@click.option("--resume", is_flag=True, help="Go on with the run that OUT holds.")
-@click.option("--retry-failed", is_flag=True, help="With --resume: do failed inputs again.")
-@click.option("--shard", metavar="I/N", help="Only part I of N, for job arrays.")
-@limit_options
-@click.option("--on-error", type=click.Choice(["skip", "stop"]), default="skip", show_default=True)
-@click.option(
-    "--format",
-    "format_",
-    type=click.Choice(_FORMATS),
-    default="wfdb",
-    show_default=True,
-    help="Of the signals.",
-)
-@click.option("--classify", is_flag=True, help="The nine classes of each record.")
-@click.option("--explain", is_flag=True, help="Reasons too (implies --classify).")
-@click.option("--report", is_flag=True, help="report.html for each page.")
-@export_options
-@click.option(
-    "--sheet",
-    is_flag=True,
-    help="contact-sheet.html: every page with its traces, those that need a look first.",
-)
-@click.option(
-    "--deidentify",
-    is_flag=True,
-    help="Best effort: blank what is not trace, name results by content, not by file.",
-)
-@click.option(
-    "--keep-sidecars",
-    is_flag=True,
-    help="signals.page.json for each page: what was found, to be corrected by hand.",
-)
-@click.option(
-    "--sidecars",
-    type=click.Path(path_type=Path, exists=True, file_okay=False),
-    metavar="DIR",
-    help="Corrected sidecars; with --resume only pages whose sidecar changed are done again.",
-)
-@click.option(
-    "--scheduler",
-    metavar="ADDRESS",
-    help="A Dask scheduler (tcp://...), or 'local' for a local Dask cluster.",
-)
+@gathered(Options, "made", *MADE)
+@gathered(RunOptions, "which", *WHICH)
+@gathered(Workers, "workers", *WORKERS)
 @click.option(
     "--status",
     "status_of",
@@ -99,33 +137,15 @@ _SHOWN_FAILURES = 20
     help="With --status: also put all records done so far into one HDF5 file.",
 )
 @json_option
-@verbose_option("A line for each input")
-@quiet_option
 def batch(
     inputs: tuple[str, ...],
     out: Path | None,
-    jobs: int | None,
-    resume: bool,
-    retry_failed: bool,
-    shard: str | None,
-    timeout_s: float,
-    memory_mb: int,
-    on_error: str,
-    format_: str,
-    classify: bool,
-    explain: bool,
-    report: bool,
-    exports: tuple[str, ...],
-    sheet: bool,
-    deidentify: bool,
-    keep_sidecars: bool,
-    sidecars: Path | None,
-    scheduler: str | None,
+    made: Options,
+    which: RunOptions,
+    workers: Workers,
     status_of: Path | None,
     collect: Path | None,
     as_json: bool,
-    verbose: bool,
-    quiet: bool,
 ) -> None:
     """Digitize every page and record in folders, lists (.txt, or - for stdin) and patterns.
 
@@ -141,45 +161,27 @@ def batch(
             "Inputs and -o OUT are needed.", stage="batch", hint="See ecg4u batch --help."
         )
     from ecg4u.batch.run import run_batch
-    from ecg4u.batch.task import Options, PageTask
+    from ecg4u.batch.task import PageTask
 
-    if sheet and deidentify:
-        raise UsageError(
-            "A contact sheet shows the pages, and --deidentify keeps them out.",
-            stage="batch",
-            hint="Choose one of the two.",
-        )
-    from ecg4u.report.exports import check
-
-    check(exports)
-    explain = explain or bool(exports)
-    options = Options(
-        format_, classify or explain, explain, report, deidentify, keep_sidecars, sheet, exports
-    )
+    made = complete(made)
     with_end_on_sigterm()
     summary = run_batch(
         inputs,
         out,
-        executor=executor_of(jobs, scheduler, timeout_s, memory_mb),
-        task=PageTask(str(out.resolve()), options),
-        options=options,
-        resume=resume,
-        retry_failed=retry_failed,
-        shard=parse_shard(shard),
-        sidecars=sidecars,
-        on_error=on_error,
-        quiet=quiet,
-        verbose=verbose,
+        executor=executor_of(workers),
+        task=PageTask(str(out.resolve()), made),
+        options=made,
+        which=which,
     )
-    if sheet:
+    if made.thumbnails:
         from ecg4u.batch.sheet import write_sheet
 
         path = write_sheet(out)
-        if not quiet:
+        if not which.quiet:
             click.echo(f"Contact sheet: {path}", err=True)
     if as_json:
         click.echo(json.dumps({**asdict(summary), "manifest": str(out / "manifest.csv")}))
-    show_summary(summary, out, quiet=quiet)
+    show_summary(summary, out, quiet=which.quiet)
     if summary.n_bad:
         raise BatchFailuresError(
             f"{summary.n_bad} of {summary.total} inputs were refused or failed.",
@@ -188,29 +190,37 @@ def batch(
         )
 
 
-def parse_shard(text: str | None) -> tuple[int, int] | None:
-    """``"2/8"`` as (2, 8)."""
-    if text is None:
-        return None
-    match = re.fullmatch(r"(\d{1,6})/(\d{1,6})", text)
-    if match and 1 <= int(match[1]) <= int(match[2]):
-        return int(match[1]), int(match[2])
-    raise UsageError(
-        "--shard must be I/N with 1 <= I <= N.", stage="batch", hint="For instance --shard 1/8."
-    )
+def complete(made: Options) -> Options:
+    """The options with what they imply.
+
+    Raises
+    ------
+    UsageError
+        Where they contradict each other, or an export lacks its package.
+    """
+    if made.thumbnails and made.deidentify:
+        raise UsageError(
+            "A contact sheet shows the pages, and --deidentify keeps them out.",
+            stage="batch",
+            hint="Choose one of the two.",
+        )
+    from ecg4u.report.exports import check
+
+    check(made.exports)
+    explain = made.explain or bool(made.exports)
+    return replace(made, explain=explain, classify=made.classify or explain)
 
 
-def executor_of(
-    jobs: int | None, scheduler: str | None, timeout_s: float, memory_mb: int
-) -> Callable[[str], Executor]:
+def executor_of(workers: Workers) -> Callable[[str], Executor]:
     """What makes the executor once the path that its workers lock is known."""
     from ecg4u.batch.executors import DaskExecutor, PoolExecutor, SerialExecutor, WorkerLimits
 
-    n = jobs if jobs is not None else n_cores()
+    scheduler = workers.scheduler
+    n = workers.jobs if workers.jobs is not None else n_cores()
     require("distributed" if scheduler is not None else "pebble" if n else None)
 
     def make(lock_path: str) -> Executor:
-        limits = WorkerLimits(timeout_s, memory_mb, lock_path)
+        limits = WorkerLimits(workers.timeout_s, workers.memory_mb, lock_path)
         if scheduler is not None:
             address = None if scheduler == "local" else scheduler
             return DaskExecutor(address, max(n, 1), limits)

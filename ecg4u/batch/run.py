@@ -14,9 +14,9 @@ from ecg4u.batch.executors import Executor, Failure, Outcome
 from ecg4u.batch.inputs import Item, find_inputs, in_shard
 from ecg4u.batch.ledger import STATUSES, Ledger, ledger_name, ledger_paths, read_entries
 from ecg4u.batch.manifest import write_manifest
+from ecg4u.batch.options import Options, RunOptions
 from ecg4u.batch.progress import Progress
 from ecg4u.batch.sidecars import Sidecars, find_sidecars
-from ecg4u.batch.task import Options
 from ecg4u.errors import ECG4UError, UsageError
 from ecg4u.io import sha256_of
 from ecg4u.io.atomic import TEMPORARY_PREFIX, StorageError, output_error
@@ -59,14 +59,8 @@ def run_batch(
     executor: Callable[[str], Executor],
     task: Callable[[Item], dict[str, Any]],
     options: Options | None = None,
-    resume: bool = False,
+    which: RunOptions | None = None,
     ready: Callable[[Item], bool] | None = None,
-    retry_failed: bool = False,
-    shard: tuple[int, int] | None = None,
-    sidecars: str | Path | None = None,
-    on_error: str = "skip",
-    quiet: bool = False,
-    verbose: bool = False,
 ) -> Summary:
     """Run ``task`` over every input that the ledger does not already list as ended.
 
@@ -78,19 +72,12 @@ def run_batch(
         Makes the executor; given the path of the file that its workers must lock.
     task
         `ecg4u.batch.task.PageTask`, or anything that returns a report like it.
-    resume
-        Go on with a run that ``out`` already holds; without it, such a folder is refused.
+    options
+        What ``task`` makes of each input.
+    which
+        Which inputs are done; by default all, in a new output folder.
     ready
         Whether an input may be read yet; by default all.
-    retry_failed
-        Do again what ended as failed (not what was refused for a reason).
-    shard
-        ``(i, n)``: only the i-th of n parts; each part has its own ledger.
-    sidecars
-        Folder of corrected sidecars (``*.page.json``); with ``resume``, the pages whose sidecar is
-        new or other than the one they were done with are done again.
-    on_error
-        ``"stop"`` ends the run at the first input that is refused or fails.
 
     Raises
     ------
@@ -99,9 +86,9 @@ def run_batch(
     OutputError
         If the disk is full or the folder read-only: the run stops, and can be resumed.
     """
-    out, options = Path(out), options or Options()
-    path = out / ledger_name(shard)
-    if path.exists() and not resume:
+    out, options, which = Path(out), options or Options(), which or RunOptions()
+    path = out / ledger_name(which.shard)
+    if path.exists() and not which.resume:
         raise UsageError(
             "The output folder already holds a run.",
             stage="batch",
@@ -110,19 +97,20 @@ def run_batch(
     items = find_inputs(sources, out, deidentify=options.deidentify)
     if ready is not None:
         items = [item for item in items if ready(item)]
-    if shard is not None:
-        items = [item for item in items if in_shard(item, *shard)]
-    given = find_sidecars(Path(sidecars), out) if sidecars is not None else {}
-    with Ledger(path, options.to_dict(), shard) as ledger:
-        if shard is None:  # else another shard may be writing one
+    if which.shard is not None:
+        items = [item for item in items if in_shard(item, *which.shard)]
+    given = find_sidecars(Path(which.corrected), out) if which.corrected is not None else {}
+    with Ledger(path, options.to_dict(), which.shard) as ledger:
+        if which.shard is None:  # else another shard may be writing one
             _clear_temporaries(out)
-        ended: Mapping[str, dict[str, Any]] = read_entries(out) if resume else {}
-        todo = [item for item in items if not _has_ended(item, ended, out, retry_failed, given)]
-        progress = Progress(len(todo), quiet=quiet, verbose=verbose)
+        ended: Mapping[str, dict[str, Any]] = read_entries(out) if which.resume else {}
+        again = which.retry_failed
+        todo = [item for item in items if not _has_ended(item, ended, out, again, given)]
+        progress = Progress(len(todo), quiet=which.quiet, verbose=which.verbose)
+        stop = which.on_error == "stop"
         try:
-            stopped = _work(
-                executor(str(ledger.lock_path)), task, todo, out, ledger, progress, on_error, given
-            )
+            workers = executor(str(ledger.lock_path))
+            stopped = _work(workers, task, todo, out, ledger, progress, given, stop_on_error=stop)
         finally:
             progress.end()
         write_manifest(out)
@@ -152,8 +140,9 @@ def _work(
     out: Path,
     ledger: Ledger,
     progress: Progress,
-    on_error: str,
     given: Sidecars,
+    *,
+    stop_on_error: bool,
 ) -> bool:
     """Do ``todo``; whether it was stopped by an error."""
     started: dict[str, float] = {}
@@ -175,7 +164,7 @@ def _work(
                 _clear(out / outcome.item.folder)
             ledger.append(entry)
             progress.add(entry["status"], f"{entry['key']} ({seconds:.1f} s)")
-            if on_error == "stop" and entry["status"] != "done":
+            if stop_on_error and entry["status"] != "done":
                 return True
     finally:
         close = getattr(outcomes, "close", None)

@@ -8,12 +8,13 @@ import shutil
 import time
 import warnings
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ecg4u.batch.inputs import Item
 from ecg4u.batch.memory import keep_freed_memory, peak_mb, return_freed_memory, rss_mb
+from ecg4u.batch.options import Options
 from ecg4u.batch.sheet import THUMBNAIL_NAME, thumbnail
 from ecg4u.batch.sidecars import MAX_BYTES, SIDECAR_NAME, Given
 from ecg4u.errors import (
@@ -42,25 +43,6 @@ if TYPE_CHECKING:
 
 SIGNAL_NAME = "signals"
 _REFUSALS = (UnreadableInputError, NotAnECGError, PoorQualityError, SidecarError)
-
-
-@dataclass(frozen=True)
-class Options:
-    """What is made of each input; a resumed run must have the same."""
-
-    format: str = "wfdb"
-    classify: bool = False
-    explain: bool = False
-    report: bool = False
-    deidentify: bool = False
-    sidecars: bool = False
-    thumbnails: bool = False
-    exports: tuple[str, ...] = ()
-    """Any of those of `ecg4u.report.exports`."""
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values for the ledger."""
-        return {**asdict(self), "exports": list(self.exports)}
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,18 +14,19 @@ import click
 from ecg4u._options import (
     FiniteRange,
     export_options,
+    gathered,
     json_option,
     limit_options,
     quiet_option,
     verbose_option,
 )
-from ecg4u.batch.command import executor_of, show_failures, with_end_on_sigterm
+from ecg4u.batch.command import complete, executor_of, show_failures, with_end_on_sigterm
+from ecg4u.batch.options import Options, RunOptions, Workers
 from ecg4u.errors import UsageError
 
 if TYPE_CHECKING:
     from ecg4u.batch.executors import Executor
     from ecg4u.batch.run import Summary
-    from ecg4u.batch.task import Options
 
 FORMATS = ("wfdb", "hdf5", "csv", "edf", "dicom")
 
@@ -38,47 +39,46 @@ FORMATS = ("wfdb", "hdf5", "csv", "edf", "dicom")
 @click.option("--settle", type=FiniteRange(0, 3600), default=5.0, show_default=True,
               help="Seconds a file must be unchanged; it may still be written to.")  # fmt: skip
 @click.option("--once", is_flag=True, help="Read what is there now, and end.")
-@click.option("-j", "--jobs", type=click.IntRange(0, 1024), default=1, show_default=True)
-@click.option("--format", "format_", type=click.Choice(FORMATS), default="wfdb", show_default=True)
-@export_options
+@gathered(
+    Options,
+    "made",
+    click.option("--format", type=click.Choice(FORMATS), default="wfdb", show_default=True),
+    export_options,
+)
 @json_option
-@verbose_option("A line for each input")
-@quiet_option
-@limit_options
+@gathered(RunOptions, "which", verbose_option("A line for each input"), quiet_option)
+@gathered(
+    Workers,
+    "workers",
+    click.option("-j", "--jobs", type=click.IntRange(0, 1024), default=1, show_default=True),
+    limit_options,
+)
 def watch(
     folder: Path,
     out: Path,
     every: float,
     settle: float,
     once: bool,
-    jobs: int,
-    format_: str,
-    exports: tuple[str, ...],
-    timeout_s: float,
-    memory_mb: int,
+    made: Options,
     as_json: bool,
-    verbose: bool,
-    quiet: bool,
+    which: RunOptions,
+    workers: Workers,
 ) -> None:
     """Read every page and record that arrives in FOLDER; reports and a contact sheet in OUT.
 
     OUT is that of a batch: a restarted watch goes on where it was, and ecg4u batch --status tells
     how far it is. Ends on Ctrl-C or SIGTERM.
     """
-    from ecg4u.batch.task import Options
-    from ecg4u.report.exports import check
-
-    check(exports)
-    options = Options(format_, classify=True, explain=True, report=True, sidecars=True,
-                      thumbnails=True, exports=exports)  # fmt: skip
-    make = executor_of(jobs, None, timeout_s, memory_mb)
+    made = complete(replace(made, explain=True, report=True, sidecars=True, thumbnails=True))
+    told = replace(which, resume=True, quiet=which.quiet or not which.verbose)
+    make = executor_of(workers)
     with_end_on_sigterm()
     seen: frozenset[tuple[str, int, int]] = frozenset()
     while True:
         ready = _settled(folder, out, settle)
         if ready and ready != seen:
-            summary = _read(folder, out, ready, make, options, verbose=verbose and not quiet)
-            _tell(summary, out, as_json=as_json, quiet=quiet)
+            summary = _read(folder, out, ready, make, made, told)
+            _tell(summary, out, as_json=as_json, quiet=which.quiet)
             seen = ready
         if once:
             return
@@ -106,9 +106,8 @@ def _read(
     out: Path,
     ready: frozenset[tuple[str, int, int]],
     make: Callable[[str], Executor],
-    options: Options,
-    *,
-    verbose: bool,
+    made: Options,
+    which: RunOptions,
 ) -> Summary:
     from ecg4u.batch.run import run_batch
     from ecg4u.batch.sheet import write_sheet
@@ -118,12 +117,10 @@ def _read(
         [str(folder)],
         out,
         executor=make,
-        task=PageTask(str(out.resolve()), options),
-        options=options,
-        resume=True,
+        task=PageTask(str(out.resolve()), made),
+        options=made,
+        which=which,
         ready=lambda item: (item.key, item.size, item.mtime_ns) in ready,
-        quiet=not verbose,
-        verbose=verbose,
     )
     write_sheet(out)
     return summary

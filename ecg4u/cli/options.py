@@ -11,7 +11,13 @@ from typing import Any
 
 import click
 
-from ecg4u._options import FiniteRange, limit_options, quiet_option, verbose_option
+from ecg4u._options import (
+    FiniteRange,
+    gathered,
+    limit_options,
+    quiet_option,
+    verbose_option,
+)
 from ecg4u.cores import use_all
 from ecg4u.errors import BatchFailuresError, UsageError
 from ecg4u.limits import Limits, supervised_each
@@ -70,21 +76,7 @@ _JUDGED = (
 
 def read_options(*, patient: bool = False) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Give a command its options for reading as one `CommandOptions` called ``options``."""
-    given = (*_READ, *(_JUDGED if patient else ()))
-
-    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
-        @wraps(command)
-        def gathered(**values: Any) -> Any:
-            names = CommandOptions.__dataclass_fields__
-            mine = {name: values.pop(name) for name in list(values) if name in names}
-            return command(options=CommandOptions(**mine), **values)
-
-        decorated: Callable[..., Any] = gathered
-        for option in given:
-            decorated = option(decorated)
-        return decorated
-
-    return decorate
+    return gathered(CommandOptions, "options", *_READ, *(_JUDGED if patient else ()))
 
 
 def limited_each(command: Callable[..., Any]) -> Callable[..., Any]:

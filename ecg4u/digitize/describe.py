@@ -28,13 +28,15 @@ def describe(result: Digitization) -> dict[str, Any]:
         mean = None
         if confidence is not None and known.any():
             mean = round(float(confidence[known, column].mean()), 3)
+        reasons = sorted({reason for t in traces for reason in t.reasons})
         leads[name] = {
             "coverage": round(coverage[name], 4),
             "confidence": mean,
             "grade": worst([t.grade for t in traces]),
             "named_by": traces[0].named_by if traces else None,
             "einthoven_residual_mv": _rounded(residuals.get(name)),
-            "reasons": sorted({reason for t in traces for reason in t.reasons}),
+            "reasons": reasons,
+            "messages": as_data(reasons),
             "segments": [
                 {
                     "row": t.row,
@@ -78,6 +80,7 @@ def describe(result: Digitization) -> dict[str, Any]:
         "einthoven_residual_mv": {name: _rounded(value) for name, value in residuals.items()},
         "grade": result.grade,
         "grade_reasons": list(result.grade_reasons),
+        "grade_messages": as_data(result.grade_reasons),
         "corrections": list(result.corrections),
         "warnings": list(result.warnings),
         "messages": as_data(result.warnings),

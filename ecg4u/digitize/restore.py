@@ -36,7 +36,7 @@ from ecg4u.digitize.signals.signal import SegmentSignal, assemble
 from ecg4u.digitize.types import Calibration, Grade, Label, Layout, RowSegment, Trace
 from ecg4u.errors import SidecarError
 from ecg4u.io import Page
-from ecg4u.messages import message
+from ecg4u.messages import Message, message
 from ecg4u.record import (
     DEFAULT_FS_HZ,
     DOUBTFUL,
@@ -260,7 +260,7 @@ def _agreeing(signal: Floats, sidecar: Sidecar) -> Floats:
 
 def page_grade(
     traces: Sequence[Trace], doubts: Sequence[str], doubtful: Sequence[Doubtful] = ()
-) -> tuple[Grade, tuple[str, ...]]:
+) -> tuple[Grade, tuple[Message, ...]]:
     """Grade of a page, with reasons where it is not good.
 
     It is that of its middle segment, at best fair where a segment is worse than that, where the
@@ -270,10 +270,10 @@ def page_grade(
     reasons = []
     for bad in ("missing", "poor", "fair"):
         if names := [trace.lead for trace in traces if trace.grade == bad]:
-            reasons.append(f"{bad}: {', '.join(names)}")
+            reasons.append(message("leads_graded", grade=bad, leads=names))
     if doubts:
-        reasons.append("the leads contradict each other or what is usual")
-    reasons += [f"{kind} uncertain" for kind in doubtful]
+        reasons.append(message("leads_disagree"))
+    reasons += [message("page_uncertain", what=kind) for kind in doubtful]
     if (doubts or doubtful) and grade == "good":
         grade = "fair"
     return grade, tuple(reasons)
@@ -343,14 +343,14 @@ def _resampled(height: Floats, confidence: Floats, ratio: float) -> tuple[Floats
 
 
 def _trace(
-    piece: Piece, part: SegmentSignal, sidecar: Sidecar, contradicted: Sequence[str]
+    piece: Piece, part: SegmentSignal, sidecar: Sidecar, contradicted: Sequence[Message]
 ) -> Trace:
     grade, reasons = grade_segment(part, contradicted)
     known = np.isfinite(part.xy[:, 1])
     source = np.full_like(part.xy, np.nan)
     source[known] = sidecar.mesh.to_source(part.xy[known] / PX_PER_MM)
     if hand_drawn(piece, sidecar).any():
-        reasons = (*reasons, "corrected by hand")
+        reasons = (*reasons, message("trace_redrawn"))
     return Trace(
         part.segment.lead,
         piece.row,

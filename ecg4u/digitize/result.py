@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from ecg4u.digitize.page.rectified import RectifiedPage
     from ecg4u.digitize.sidecar.model import Sidecar
     from ecg4u.io import Page
+    from ecg4u.messages import Message
     from ecg4u.record import ECGRecord
 
 
@@ -31,7 +32,7 @@ class Digitization:
     warnings: tuple[str, ...] = ()
     timings_s: Mapping[str, float] = field(default_factory=dict)
     basis: Sidecar | None = None
-    grade_reasons: tuple[str, ...] = ()
+    grade_reasons: tuple[Message, ...] = ()
     doubtful: tuple[Doubtful, ...] = ()
 
     def __repr__(self) -> str:

@@ -114,6 +114,9 @@ class Layout:
         return 1 + max((segment.row for segment in self.segments), default=-1)
 
 
+USUAL_SPEED_MM_PER_S = 25.0
+
+
 @dataclass(frozen=True)
 class Calibration:
     """Scale of the signals and where it comes from.
@@ -125,7 +128,7 @@ class Calibration:
     """
 
     gain_mm_per_mv: float = 10.0
-    speed_mm_per_s: float = 25.0
+    speed_mm_per_s: float = USUAL_SPEED_MM_PER_S
     gain_from: str = "assumed"
     speed_from: str = "assumed"
     pulse_height_mm: float | None = None
@@ -165,4 +168,4 @@ class Trace:
     signal: npt.NDArray[np.float64]
     confidence: npt.NDArray[np.float64]
     grade: Grade
-    reasons: tuple[str, ...] = ()
+    reasons: tuple[Message, ...] = ()

@@ -120,6 +120,7 @@ def explain(
     from ecg4u.explain.features import features as features_of
     from ecg4u.explain.findings import measured_findings
     from ecg4u.explain.measure import measure_record
+    from ecg4u.explain.neurokit import disagreement
     from ecg4u.explain.places import Places
     from ecg4u.explain.reading import read, refused
     from ecg4u.sources import as_record
@@ -168,7 +169,7 @@ def explain(
         criteria,
         attributions,
         reading,
-        conflicts(criteria, classification) + _other_beats(features),
+        conflicts(criteria, classification) + disagreement(features.globals),
         turning,
         findings,
         {
@@ -178,16 +179,6 @@ def explain(
         },
         record.warnings,
     )
-
-
-def _other_beats(features: Features) -> tuple[str, ...]:
-    """Where NeuroKit2 was asked and finds other beats."""
-    if "nk_beats" not in features.globals:
-        return ()
-    from ecg4u.explain.neurokit import disagreement
-
-    said = disagreement(features.globals)
-    return (said,) if said else ()
 
 
 def _classified(record: ECGRecord, classifier: Classifier | None) -> Classification:

@@ -18,8 +18,7 @@ from ecg4u.explain.result import (
     Sentence,
 )
 from ecg4u.explain.summary import LIKELY
-from ecg4u.explain.titles import CLASSES as CLASS_TITLES
-from ecg4u.explain.titles import capital, inside, listed, percent
+from ecg4u.words import CLASS_TITLES, capital, inside, listed, percent
 
 if TYPE_CHECKING:
     from ecg4u.model import Classification

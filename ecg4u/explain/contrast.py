@@ -17,9 +17,8 @@ from ecg4u.explain.attribution import LogOdds, classes_of, column_of
 from ecg4u.explain.criteria import decision, parts_of
 from ecg4u.explain.result import Contrast, CriterionResult, Features, Margin
 from ecg4u.explain.signals import FS_HZ
-from ecg4u.explain.titles import CLASSES as CLASS_TITLES
-from ecg4u.explain.titles import inside, listed
 from ecg4u.record import CLASSES, ECGRecord
+from ecg4u.words import CLASS_TITLES, inside, listed
 
 if TYPE_CHECKING:
     from ecg4u.explain.measure import Measured

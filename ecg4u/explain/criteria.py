@@ -13,6 +13,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from ecg4u.explain.limits import (
+    AXIS_DEG,
+    INVERTED_T_MV,
+    IRREGULAR,
+    P_AXIS_DEG,
+    P_PRESENT,
+    PR_MS,
+    QTC_MS,
+    RATE_PER_MIN,
+    UPRIGHT_T,
+    WIDE_QRS_MS,
+)
 from ecg4u.explain.places import Places
 from ecg4u.explain.result import (
     CriterionResult,
@@ -29,9 +41,8 @@ AHA_2009 = "AHA/ACCF/HRS 2009"
 UDMI_4 = "Fourth Universal Definition of MI 2018"
 ESC_AF = "ESC 2020 (AF)"
 ACC_2018 = "ACC/AHA/HRS 2018 (bradycardia)"
+CHOU = "Surawicz & Knilans, Chou's ECG, 6th ed."
 
-IRREGULAR = 0.08
-"""Median successive RR change over median RR; chosen on the validation split, not published."""
 CONTIGUOUS = (
     ("V1", "V2"), ("V2", "V3"), ("V3", "V4"), ("V4", "V5"), ("V5", "V6"),
     ("II", "aVF"), ("aVF", "III"), ("I", "aVL"),
@@ -55,13 +66,9 @@ AGAINST_R_PRIME = frozenset({"V1", "V2", "V3"})
 """Leads in which right bundle branch block lowers ST by itself."""
 ST_ELEVATION_MV = 0.1
 ST_DEPRESSION_MV = -0.05
-UPRIGHT_T = ("I", "II", "V3", "V4", "V5", "V6")
-"""Leads in which the T wave of an adult is upright (AHA/ACCF/HRS 2009, JACC 53:982)."""
-INVERTED_T_MV = -0.1
 Q_MV = -0.1
 Q_SHARE = 0.25
 """A Q wave counts where it reaches `Q_MV` and this share of the R after it."""
-QTC_MS: Mapping[str, float] = {"F": 460.0, "M": 450.0}
 ST_UPSLOPE_MV_S = 0.5
 """A depressed ST rising no faster than this (0.03 mV in 60 ms) counts as horizontal."""
 
@@ -90,9 +97,13 @@ Rule = Callable[[Features, Patient, Places], Finding]
 
 @dataclass(frozen=True)
 class Criterion:
-    """One published criterion. A class is met when all its ``required`` criteria are."""
+    """One published criterion. A class is met when all its ``required`` criteria are.
+
+    ``code`` is stable and says what of a class is judged; ``name`` is how it is called.
+    """
 
     class_name: str
+    code: str
     name: str
     source: str
     threshold: str
@@ -184,11 +195,7 @@ def _in_leads(
         met = bool(hits) if need == "any" else len(hits) == len(known)
         unsure = not met and need == "any" and len(known) < len(leads)
         outcome: Outcome = "met" if met else "cannot tell" if unsure else "not met"
-        seen = tuple(
-            place
-            for lead in (hits or list(known))[:3]
-            for place in places.wave(lead, "QRS on", "QRS off", pad_s=0.04)
-        )
+        seen = places.waves((hits or list(known))[:3], "QRS on", "QRS off", pad_s=0.04)
         return Finding(outcome, numbers, seen)
 
     return rule
@@ -370,35 +377,50 @@ def _corrected_qt(features: Features, patient: Patient, places: Places) -> Findi
 
 
 def _upright_t(features: Features, patient: Patient, places: Places) -> Finding:
-    heights = {lead: features.lead_value(lead, "t") for lead in UPRIGHT_T}
-    known = {lead: t for lead, t in heights.items() if t is not None}
+    known = upright_t_waves(features)
     if not known:
         return Finding("cannot tell", f"{', '.join(UPRIGHT_T)} not measurable")
-    inverted = [lead for lead, t in known.items() if round(t, 2) <= INVERTED_T_MV]
-    numbers = ", ".join(f"{lead} {known[lead]:+.2f} mV" for lead in inverted or known)
-    seen = tuple(p for lead in inverted[:4] for p in places.wave(lead, "QRS off", "T off"))
+    inverted = inverted_t_waves(features)
+    numbers = heights_in_words(inverted or known)
+    seen = places.waves(list(inverted)[:4], "QRS off", "T off")
     return Finding("not met" if inverted else "met", numbers, seen)
 
 
-def q_leads(features: Features) -> list[str]:
-    """Contiguous leads with Q waves as of an infarction; V1 and aVR have such Q waves by nature."""
+def upright_t_waves(features: Features) -> dict[str, float]:
+    """Heights in mV of the T waves that are upright by nature, where they are measured."""
+    heights = {lead: features.lead_value(lead, "t") for lead in UPRIGHT_T}
+    return {lead: t for lead, t in heights.items() if t is not None}
+
+
+def inverted_t_waves(features: Features) -> dict[str, float]:
+    """Those of `upright_t_waves` that are inverted."""
+    known = upright_t_waves(features)
+    return {lead: t for lead, t in known.items() if round(t, 2) <= INVERTED_T_MV}
+
+
+def heights_in_words(heights: Mapping[str, float]) -> str:
+    """Waves in mV by their leads."""
+    return ", ".join(f"{lead} {height:+.2f} mV" for lead, height in heights.items())
+
+
+def q_waves(features: Features) -> dict[str, float]:
+    """Q waves in mV as of an infarction, of contiguous leads; V1 and aVR have them by nature."""
     deep = {
-        lead
+        lead: q
         for lead in LEADS
-        if (q := features.lead_value(lead, "q")) is not None
+        if lead not in ("V1", "aVR")
+        and (q := features.lead_value(lead, "q")) is not None
         and q <= min(Q_MV, -Q_SHARE * (features.lead_value(lead, "r") or 0.0))
-    } - {"V1", "aVR"}
-    pairs = [pair for pair in CONTIGUOUS if deep.issuperset(pair)]
-    return [lead for lead in LEADS if any(lead in pair for pair in pairs)]
+    }
+    beside = {lead for pair in CONTIGUOUS if deep.keys() >= set(pair) for lead in pair}
+    return {lead: q for lead, q in deep.items() if lead in beside}
 
 
 def _no_q_waves(features: Features, patient: Patient, places: Places) -> Finding:
-    leads = q_leads(features)
-    numbers = ", ".join(f"{lead} {features.lead_value(lead, 'q'):+.2f} mV" for lead in leads)
-    seen = tuple(
-        p for lead in leads[:4] for p in places.wave(lead, "QRS on", "QRS off", pad_s=0.02)
-    )
-    return Finding("not met" if leads else "met", numbers or "none in contiguous leads", seen)
+    found = q_waves(features)
+    numbers = heights_in_words(found) or "none in contiguous leads"
+    seen = places.waves(list(found)[:4], "QRS on", "QRS off", pad_s=0.02)
+    return Finding("not met" if found else "met", numbers, seen)
 
 
 def _pairs(
@@ -431,7 +453,7 @@ def _pairs(
         )[:2]
     )
     numbers = ", ".join(_level_in_words(features, x, level) for x in shown)
-    seen = tuple(p for x in shown for p in places.wave(x, "QRS off", "T off"))
+    seen = places.waves(shown, "QRS off", "T off")
     if best == 1:
         reason = unsure(hits)
         numbers = f"{numbers}: {WHY_UNDECIDED[reason]}"
@@ -458,57 +480,58 @@ def _level_in_words(features: Features, lead: str, level: str) -> str:
 
 
 CRITERIA: tuple[Criterion, ...] = (
-    Criterion("Normal", "Sinus P waves", AHA_2009, "P axis 0 to 75°, ± 15° for measurement error",
-              between("p_axis", -15, 90, first="P on", last="P off")),
-    Criterion("Normal", "Rate", AHA_2009, "50 to 100 /min", between("rate", 50, 100)),
-    Criterion("Normal", "PR", AHA_2009, "120 to 200 ms",
-              between("pr", 120, 200, first="P on", last="QRS on")),
-    Criterion("Normal", "QRS duration", AHA_2009, "< 120 ms",
-              compare("qrs", "<", 120, first="QRS on", last="QRS off")),
-    Criterion("Normal", "QRS axis", AHA_2009, "-30 to 90°",
-              between("axis", -30, 90, first="QRS on", last="QRS off")),
-    Criterion("Normal", "Q waves", UDMI_4,
+    Criterion("Normal", "sinus_p", "Sinus P waves", AHA_2009,
+              "P axis 0 to 75°, ± 15° for measurement error",
+              between("p_axis", *P_AXIS_DEG, first="P on", last="P off")),
+    Criterion("Normal", "rate", "Rate", AHA_2009, "50 to 100 /min", between("rate", *RATE_PER_MIN)),
+    Criterion("Normal", "pr", "PR", AHA_2009, "120 to 200 ms",
+              between("pr", *PR_MS, first="P on", last="QRS on")),
+    Criterion("Normal", "qrs_duration", "QRS duration", AHA_2009, "< 120 ms",
+              compare("qrs", "<", WIDE_QRS_MS, first="QRS on", last="QRS off")),
+    Criterion("Normal", "axis", "QRS axis", AHA_2009, "-30 to 90°",
+              between("axis", *AXIS_DEG, first="QRS on", last="QRS off")),
+    Criterion("Normal", "q_waves", "Q waves", UDMI_4,
               "no Q >= 0.1 mV and >= 1/4 of R in two contiguous leads", _no_q_waves),
-    Criterion("Normal", "T waves", AHA_2009, "not inverted (-0.1 mV) in I, II and V3 to V6",
-              _upright_t),
-    Criterion("Normal", "QTc", AHA_2009, "< 460 ms, in men < 450 ms, by Bazett and Fridericia",
-              _corrected_qt),
-    Criterion("AF", "No P waves", ESC_AF, "no consistent P waves (score < 0.5)",
-              compare("p_presence", "<", 0.5, first="P on", last="QRS on")),
-    Criterion("AF", "Irregular RR", ESC_AF,
+    Criterion("Normal", "t_waves", "T waves", AHA_2009,
+              "not inverted (-0.1 mV) in I, II and V3 to V6", _upright_t),
+    Criterion("Normal", "qtc", "QTc", AHA_2009,
+              "< 460 ms, in men < 450 ms, by Bazett and Fridericia", _corrected_qt),
+    Criterion("AF", "no_p", "No P waves", ESC_AF, "no consistent P waves (score < 0.5)",
+              compare("p_presence", "<", P_PRESENT, first="P on", last="QRS on")),
+    Criterion("AF", "irregular_rr", "Irregular RR", ESC_AF,
               f"median beat-to-beat RR change >= {100 * IRREGULAR:.0f} %",
               compare("rr_change", ">=", IRREGULAR)),
-    Criterion("I-AVB", "Prolonged PR", ACC_2018, "> 200 ms",
-              compare("pr", ">", 200, first="P on", last="QRS on")),
-    Criterion("LBBB", "QRS duration", AHA_2009, ">= 120 ms",
-              compare("qrs", ">=", 120, first="QRS on", last="QRS off")),
-    Criterion("LBBB", "Broad notched or slurred R", AHA_2009, "in I, aVL, V5 or V6",
+    Criterion("I-AVB", "pr", "Prolonged PR", ACC_2018, "> 200 ms",
+              compare("pr", ">", PR_MS[1], first="P on", last="QRS on")),
+    Criterion("LBBB", "qrs_duration", "QRS duration", AHA_2009, ">= 120 ms",
+              compare("qrs", ">=", WIDE_QRS_MS, first="QRS on", last="QRS off")),
+    Criterion("LBBB", "broad_r", "Broad notched or slurred R", AHA_2009, "in I, aVL, V5 or V6",
               _in_leads(("I", "aVL", "V5", "V6"), _broad_r, need="any")),
-    Criterion("LBBB", "No q", AHA_2009, "in I, V5 and V6",
+    Criterion("LBBB", "no_q", "No q", AHA_2009, "in I, V5 and V6",
               _in_leads(("I", "V5", "V6"), _no_q, need="all")),
-    Criterion("LBBB", "Late R peak", AHA_2009, "> 60 ms in V5 or V6",
+    Criterion("LBBB", "late_r_peak", "Late R peak", AHA_2009, "> 60 ms in V5 or V6",
               _in_leads(("V5", "V6"), _late_r, need="any"), required=False),
-    Criterion("LBBB", "V1 net negative", AHA_2009, "rS or QS in V1",
+    Criterion("LBBB", "v1_negative", "V1 net negative", AHA_2009, "rS or QS in V1",
               _in_leads(("V1",), _negative, need="any")),
-    Criterion("LBBB", "No terminal R in V1", AHA_2009, "terminal QRS not positive in V1",
-              _in_leads(("V1",), _late(-1), need="any")),
-    Criterion("LBBB", "ST opposite to QRS", AHA_2009, "in I, V5, V6",
+    Criterion("LBBB", "no_terminal_r", "No terminal R in V1", AHA_2009,
+              "terminal QRS not positive in V1", _in_leads(("V1",), _late(-1), need="any")),
+    Criterion("LBBB", "st_discordant", "ST opposite to QRS", AHA_2009, "in I, V5, V6",
               _in_leads(("I", "V5", "V6"), _discordant, need="any"), required=False),
-    Criterion("RBBB", "QRS duration", AHA_2009, ">= 120 ms",
-              compare("qrs", ">=", 120, first="QRS on", last="QRS off")),
-    Criterion("RBBB", "rSR′ or late R", AHA_2009, "rsr′, rsR′, rSR′ or late R in V1 or V2",
-              _in_leads(("V1", "V2"), _rsr, need="any")),
-    Criterion("RBBB", "Terminal forces to the right", AHA_2009, "terminal QRS positive in V1 or V2",
-              _in_leads(("V1", "V2"), _late(1), need="any")),
-    Criterion("RBBB", "Wide S", AHA_2009, "S longer than R or > 40 ms in I or V6",
+    Criterion("RBBB", "qrs_duration", "QRS duration", AHA_2009, ">= 120 ms",
+              compare("qrs", ">=", WIDE_QRS_MS, first="QRS on", last="QRS off")),
+    Criterion("RBBB", "r_prime", "rSR′ or late R", AHA_2009,
+              "rsr′, rsR′, rSR′ or late R in V1 or V2", _in_leads(("V1", "V2"), _rsr, need="any")),
+    Criterion("RBBB", "terminal_r", "Terminal forces to the right", AHA_2009,
+              "terminal QRS positive in V1 or V2", _in_leads(("V1", "V2"), _late(1), need="any")),
+    Criterion("RBBB", "wide_s", "Wide S", AHA_2009, "S longer than R or > 40 ms in I or V6",
               _in_leads(("I", "V6"), _wide_s, need="any")),
-    Criterion("PAC", "Premature beat of usual shape", "Surawicz & Knilans, Chou's ECG, 6th ed.",
+    Criterion("PAC", "premature_beat", "Premature beat of usual shape", CHOU,
               "RR < 85 % of the usual RR", _ectopics("PAC")),
-    Criterion("PVC", "Premature wide beat", "Surawicz & Knilans, Chou's ECG, 6th ed.",
+    Criterion("PVC", "premature_beat", "Premature wide beat", CHOU,
               "different shape, QRS >= 120 ms or 25 ms wider than usual", _ectopics("PVC")),
-    Criterion("STD", "ST depression", UDMI_4,
+    Criterion("STD", "st_depression", "ST depression", UDMI_4,
               "horizontal or downsloping >= 0.05 mV in two contiguous leads", _depression),
-    Criterion("STE", "ST elevation", UDMI_4,
+    Criterion("STE", "st_elevation", "ST elevation", UDMI_4,
               "J >= 0.1 mV in two contiguous leads; V2-V3 by sex and age", _elevation),
 )  # fmt: skip
 
@@ -521,6 +544,11 @@ def parts_of(results: tuple[CriterionResult, ...], class_name: str) -> list[Crit
 def decision(results: tuple[CriterionResult, ...], class_name: str) -> CriterionResult:
     """The one result that sums up the criteria of a class."""
     return next(r for r in results if r.class_name == class_name and r.decides)
+
+
+def criterion(results: tuple[CriterionResult, ...], class_name: str, code: str) -> CriterionResult:
+    """One criterion of a class."""
+    return next(r for r in results if (r.class_name, r.code) == (class_name, code))
 
 
 def undecided(criteria: tuple[CriterionResult, ...]) -> dict[str, CriterionResult]:
@@ -561,8 +589,9 @@ def _evaluate_class(
     rules = [c for c in CRITERIA if c.class_name == name]
     findings = [c.rule(features, patient, places) for c in rules]
     rows = [
-        CriterionResult(name, c.name, c.source, c.threshold, f.outcome, f.numbers, f.evidence,
-                        required=c.required, margin=f.margin, undecided_by=f.undecided_by)
+        CriterionResult(name, c.code, c.name, c.source, c.threshold, f.outcome, f.numbers,
+                        f.evidence, required=c.required, margin=f.margin,
+                        undecided_by=f.undecided_by)
         for c, f in zip(rules, findings, strict=True)
     ]  # fmt: skip
     needed = [f.outcome for c, f in zip(rules, findings, strict=True) if c.required]
@@ -586,8 +615,8 @@ def _evaluate_class(
             outcome, note = "not met", f"excluded by {', '.join(others)}; {own}"
     seen = tuple(dict.fromkeys(e for f in findings for e in f.evidence))[:6]
     rows.append(
-        CriterionResult(name, "Conclusion", rules[0].source, "all required criteria", outcome,
-                        note, seen, decides=True)
+        CriterionResult(name, "conclusion", "Conclusion", rules[0].source, "all required criteria",
+                        outcome, note, seen, decides=True)
     )  # fmt: skip
     return rows
 

@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from ecg4u.explain.global_features import P_PRESENT, global_features, nothing_measured
+from ecg4u.explain.global_features import global_features, nothing_measured
 from ecg4u.explain.lead_features import lead_features, nothing
+from ecg4u.explain.limits import P_PRESENT
 from ecg4u.explain.measure import METHOD_SD_MS, Measured, joint
 from ecg4u.explain.result import Features
 from ecg4u.explain.signals import FS_HZ

@@ -14,24 +14,29 @@ from itertools import pairwise
 
 from ecg4u.explain.criteria import (
     AGAINST_R_PRIME,
-    INVERTED_T_MV,
-    IRREGULAR,
-    QTC_MS,
     ST_ELEVATION_MV,
-    UPRIGHT_T,
     Patient,
+    criterion,
     decision,
     describe,
-    parts_of,
-    q_leads,
+    heights_in_words,
+    inverted_t_waves,
+    q_waves,
+)
+from ecg4u.explain.limits import (
+    IRREGULAR,
+    P_PRESENT,
+    POOR_P,
+    QTC_MS,
+    RATE_PER_MIN,
+    WIDE_QRS_MS,
+    axis_deviation,
 )
 from ecg4u.explain.places import Places
 from ecg4u.explain.result import CriterionResult, Features, MeasuredFinding
-from ecg4u.explain.titles import listed
 from ecg4u.record import LEADS
+from ecg4u.words import capital, listed
 
-TACHYCARDIA, BRADYCARDIA = 100, 50
-"""Beats per minute; sinus bradycardia begins below 50 (ACC/AHA/HRS 2018)."""
 WIDE_FAST = 120
 """Per minute; from here a wide-complex rhythm is urgent even where P waves seem to precede it."""
 ESCAPE_NARROW, ESCAPE_WIDE = 50, 60
@@ -45,10 +50,8 @@ SGARBOSSA_RATIO = 0.25
 """ST elevation against the QRS over the depth of S (Smith et al. 2012, Ann Emerg Med 60:766)."""
 PAUSE_S = 3.0
 """ACC/AHA/HRS 2018: a pause over 3 s is significant."""
-WIDE_MS = 120.0
 QTC_URGENT_MS = 500.0
 """Risk of torsades rises sharply above 500 ms (AHA/ACCF 2010, JACC 55:934)."""
-POOR_P = 0.3
 LOW_LIMB_MV = 0.5
 """Low voltage: the QRS spans less than this in every limb lead."""
 SURE_SD = 1.0
@@ -72,19 +75,19 @@ class _Case:
 
     @property
     def wide(self) -> bool:
-        return (self.value("qrs") or 0.0) >= WIDE_MS
+        return (self.value("qrs") or 0.0) >= WIDE_QRS_MS
 
     @property
     def surely_wide(self) -> bool:
         qrs = self.features.globals["qrs"]
-        return (qrs.value or 0.0) - SURE_SD * (qrs.uncertainty or 0.0) >= WIDE_MS
+        return (qrs.value or 0.0) - SURE_SD * (qrs.uncertainty or 0.0) >= WIDE_QRS_MS
 
     @property
     def p_before_qrs(self) -> bool:
         """Whether a P wave was marked before the QRS and repeats from beat to beat."""
         present, correlation = self.value("p_presence"), self.value("p_correlation")
         marked = self.features.waves_s.get("P on") is not None and self.value("pr") is not None
-        return marked and (present or 0.0) >= 0.5 and (correlation or 0.0) >= POOR_P
+        return marked and (present or 0.0) >= P_PRESENT and (correlation or 0.0) >= POOR_P
 
     @property
     def rhythm(self) -> str:
@@ -121,7 +124,7 @@ def measured_findings(
 
 
 def _st_elevation(case: _Case) -> Iterator[MeasuredFinding]:
-    row = parts_of(case.criteria, "STE")[0]
+    row = criterion(case.criteria, "STE", "st_elevation")
     if row.outcome != "met":
         return
     raised = list(dict.fromkeys(e.lead for e in row.evidence if e.lead))
@@ -179,7 +182,7 @@ def _ratio_in_words(features: Features, lead: str) -> str:
 
 def _wide_tachycardia(case: _Case) -> Iterator[MeasuredFinding]:
     rate = case.value("rate")
-    if rate is None or not case.wide or round(rate) <= TACHYCARDIA:
+    if rate is None or not case.wide or round(rate) <= RATE_PER_MIN[1]:
         return
     plain = case.surely_wide and not case.p_before_qrs and case.rhythm == "regular"
     if round(rate) < WIDE_FAST and not plain:
@@ -210,7 +213,7 @@ def _escape_rhythm(case: _Case) -> Iterator[MeasuredFinding]:
     repeats; with fibrillating atria a regular slow rhythm means the same.
     """
     rate, present = case.value("rate"), case.value("p_presence")
-    if rate is None or present is None or present >= 0.5 or case.rhythm != "regular":
+    if rate is None or present is None or present >= P_PRESENT or case.rhythm != "regular":
         return
     if round(rate) >= (ESCAPE_WIDE if case.surely_wide else ESCAPE_NARROW):
         return
@@ -300,9 +303,10 @@ def _long_qt(case: _Case) -> Iterator[MeasuredFinding]:
 
 def _slow_or_fast(case: _Case) -> Iterator[MeasuredFinding]:
     rate = case.value("rate")
-    if rate is None or BRADYCARDIA <= round(rate) <= TACHYCARDIA:
+    slowest, fastest = RATE_PER_MIN
+    if rate is None or slowest <= round(rate) <= fastest:
         return
-    fast = round(rate) > TACHYCARDIA
+    fast = round(rate) > fastest
     sinus = "Sinus " if case.p_before_qrs and case.rhythm == "regular" else ""
     word = f"{sinus}{'tachycardia' if fast else 'bradycardia'}"
     yield MeasuredFinding(
@@ -317,8 +321,8 @@ def _slow_or_fast(case: _Case) -> Iterator[MeasuredFinding]:
 
 
 def _prolonged_qt(case: _Case) -> Iterator[MeasuredFinding]:
-    row = next((c for c in case.criteria if c.name == "QTc"), None)
-    if row is None or row.outcome != "not met":
+    row = criterion(case.criteria, "Normal", "qtc")
+    if row.outcome != "not met":
         return
     sex = case.patient.sex
     yield MeasuredFinding(
@@ -340,7 +344,7 @@ def _prolonged_qt(case: _Case) -> Iterator[MeasuredFinding]:
 def _wide_qrs(case: _Case) -> Iterator[MeasuredFinding]:
     if not case.wide or case.met("LBBB") or case.met("RBBB"):
         return
-    if next(c.outcome for c in case.criteria if c.name == "QRS duration") == "cannot tell":
+    if criterion(case.criteria, "Normal", "qrs_duration").outcome == "cannot tell":
         return
     yield MeasuredFinding(
         "qrs_wide",
@@ -354,15 +358,14 @@ def _wide_qrs(case: _Case) -> Iterator[MeasuredFinding]:
 
 
 def _axis(case: _Case) -> Iterator[MeasuredFinding]:
-    row = next((c for c in case.criteria if c.name == "QRS axis"), None)
-    axis = case.value("axis")
-    if row is None or axis is None or row.outcome != "not met":
+    row, axis = criterion(case.criteria, "Normal", "axis"), case.value("axis")
+    if axis is None or row.outcome != "not met":
         return
-    word = "Left" if -90 <= axis < -30 else "Right" if axis > 90 else "Extreme"
+    side = axis_deviation(axis)
     yield MeasuredFinding(
-        f"axis_{word.lower()}",
+        f"axis_{side}",
         "other",
-        f"{word} axis deviation",
+        f"{capital(side)} axis deviation",
         f"{axis:.0f}°",
         "likely",
         "",
@@ -371,34 +374,34 @@ def _axis(case: _Case) -> Iterator[MeasuredFinding]:
 
 
 def _q_waves(case: _Case) -> Iterator[MeasuredFinding]:
-    leads = q_leads(case.features)
+    found = q_waves(case.features)
+    leads = list(found)
     if not leads or case.met("LBBB"):
         return
     yield MeasuredFinding(
         "q_waves",
         "other",
         f"Pathological Q waves in {leads_in_words(leads)}{walls(leads)}",
-        ", ".join(f"{x} {case.features.lead_value(x, 'q'):+.2f} mV" for x in leads),
+        heights_in_words(found),
         "possible" if case.wide else "likely",
         "infarction of unknown age",
-        tuple(e for x in leads[:4] for e in case.places.wave(x, "QRS on", "QRS off", pad_s=0.02)),
+        case.places.waves(leads[:4], "QRS on", "QRS off", pad_s=0.02),
     )
 
 
 def _inverted_t(case: _Case) -> Iterator[MeasuredFinding]:
-    heights = {lead: case.features.lead_value(lead, "t") for lead in UPRIGHT_T}
-    leads = [x for x, t in heights.items() if t is not None and round(t, 2) <= INVERTED_T_MV]
+    inverted = inverted_t_waves(case.features)
+    leads = list(inverted)
     if not leads:
         return
-    secondary = case.wide
     yield MeasuredFinding(
         "t_inverted",
         "other",
         f"T-wave inversion in {leads_in_words(leads)}",
-        ", ".join(f"{x} {heights[x]:+.2f} mV" for x in leads),
+        heights_in_words(inverted),
         "likely",
-        "secondary to the wide QRS" if secondary else "",
-        tuple(e for x in leads[:4] for e in case.places.wave(x, "QRS off", "T off")),
+        "secondary to the wide QRS" if case.wide else "",
+        case.places.waves(leads[:4], "QRS off", "T off"),
     )
 
 

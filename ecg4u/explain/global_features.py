@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ecg4u.explain.beats import cut, linked
+from ecg4u.explain.limits import P_PRESENT
 from ecg4u.explain.measure import (
     INTERVAL_SD_MS,
     METHOD_SD_MS,
@@ -23,7 +24,6 @@ from ecg4u.explain.titles import FEATURES as FEATURE_TITLES
 
 P_WEIGHTS: Mapping[str, float] = {"correlation": 7.8, "probability": 2.3, "change": -5.3}
 P_BIAS = -0.9
-P_PRESENT = 0.5
 MIN_BEATS_FOR_RHYTHM = 5
 MIN_BEATS_FOR_P = 3
 LEAST_PR_MS = 70.0

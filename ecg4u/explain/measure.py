@@ -18,6 +18,7 @@ from ecg4u.explain.beats import (
     speed,
     steepness,
 )
+from ecg4u.explain.limits import WIDE_QRS_MS
 from ecg4u.explain.result import Beat
 from ecg4u.explain.signals import FS_HZ
 from ecg4u.explain.waves import Wave, find_waves
@@ -36,9 +37,8 @@ smaller than that of single boundaries, since twelve leads vote."""
 METHOD_SD_MV = 0.02
 EARLY = 0.85
 """A beat closer to the one before than this share of the usual RR is early."""
-WIDE_MS = 120.0
 WIDER_MS = 25.0
-"""An ectopic ventricular beat is this much wider than the usual one, or `WIDE_MS` wide."""
+"""An ectopic ventricular beat is this much wider than the usual one, or `WIDE_QRS_MS` wide."""
 P_THRESHOLD = 0.35
 """Averaging over beats flattens the P probability (12 of 19 first-degree blocks found on the
 validation split, with 0.5 only 7; one false in both)."""
@@ -174,15 +174,15 @@ def classify_beats(
         similarity = float(beats.similarity[i])
         strange = not beats.usual[i] and similarity < ALIKE_PVC
         wider = width[i] >= usual_width + WIDER_MS
-        wide = wider or (width[i] >= WIDE_MS > usual_width)
-        if usual_width >= WIDE_MS:
+        wide = wider or (width[i] >= WIDE_QRS_MS > usual_width)
+        if usual_width >= WIDE_QRS_MS:
             other = similarity < UNLIKE and width[i] >= LEAST_WIDTH * usual_width
             wide = wider or (other and early is not None and early < EARLY)
         kind = "usual"
         # After what may be no beat at all "early" means nothing.
         after_unknown = bool(out) and out[-1].kind == "other"
         odd = similarity < UNLIKE or (early is not None and early < ON_TIME)
-        broad = width[i] >= WIDE_MS and similarity < SAME and (wider or size[i] >= TALL)
+        broad = width[i] >= WIDE_QRS_MS and similarity < SAME and (wider or size[i] >= TALL)
         if strange and wide and odd and (early is None or early < 1.15):
             kind = "PVC"
         elif broad and early is not None and early < EARLY:

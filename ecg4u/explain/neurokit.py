@@ -20,6 +20,7 @@ import numpy.typing as npt
 from ecg4u.explain.result import Feature
 from ecg4u.explain.signals import FS_HZ
 from ecg4u.explain.titles import FEATURES as FEATURE_TITLES
+from ecg4u.messages import Message, message
 from ecg4u.record import LEADS
 
 LEAST_S = 5.0
@@ -112,15 +113,14 @@ def agreement(ours: FloatArray, theirs: npt.NDArray[np.integer]) -> float:
     return 2 * min(near.any(axis=0).sum(), near.any(axis=1).sum()) / (len(ours) + len(theirs))
 
 
-def disagreement(features: Mapping[str, Feature]) -> str:
-    """A sentence where NeuroKit2 and our own detector differ about the beats, else nothing."""
+def disagreement(features: Mapping[str, Feature]) -> tuple[Message, ...]:
+    """A message where NeuroKit2 was asked and finds other beats than our own detector."""
+    if "nk_beats" not in features:
+        return ()
     same, count = features["nk_agreement"].value, features["nk_beats"].value
     if same is None or count is None or same == 1.0:
-        return ""
-    return (
-        f"NeuroKit2 finds other beats ({count:.0f} in one lead; {100 * same:.0f} % agreement with "
-        "those used here): check the beats on the trace."
-    )
+        return ()
+    return (message("beats_differ", count=count, percent=100 * same),)
 
 
 def _tried(key: str, measure: Any) -> Feature:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -53,6 +54,12 @@ class Places:
             if beat.kind == "usual" and self.shown(lead, a, b):
                 return (Evidence(lead, round(max(a, 0.0), 3), round(b, 3)),)
         return ()
+
+    def waves(
+        self, leads: Sequence[str], first: str, last: str, *, pad_s: float = 0.0
+    ) -> tuple[Evidence, ...]:
+        """`wave` of several leads."""
+        return tuple(place for lead in leads for place in self.wave(lead, first, last, pad_s=pad_s))
 
     def any_wave(self, first: str, last: str) -> tuple[Evidence, ...]:
         """The same in the first lead, in rhythm order, that shows it."""

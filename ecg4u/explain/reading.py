@@ -7,15 +7,27 @@ from typing import TYPE_CHECKING
 
 from ecg4u.explain.conclusion import conclusion
 from ecg4u.explain.criteria import (
-    INVERTED_T_MV,
-    IRREGULAR,
-    UPRIGHT_T,
+    criterion,
     decision,
     describe,
+    heights_in_words,
+    inverted_t_waves,
     parts_of,
-    q_leads,
+    q_waves,
+    upright_t_waves,
 )
 from ecg4u.explain.findings import TERRITORIES, leads_in_words
+from ecg4u.explain.limits import (
+    BORDERLINE_QRS_MS,
+    IRREGULAR,
+    P_AXIS_DEG,
+    P_PRESENT,
+    POOR_P,
+    PR_MS,
+    RATE_PER_MIN,
+    WIDE_QRS_MS,
+    axis_deviation,
+)
 from ecg4u.explain.places import Places
 from ecg4u.explain.result import (
     Attribution,
@@ -24,20 +36,14 @@ from ecg4u.explain.result import (
     Features,
     Sentence,
 )
-from ecg4u.explain.titles import CLASSES as CLASS_TITLES
-from ecg4u.explain.titles import capital, inside, listed, places_of_time
 from ecg4u.record import LEADS
+from ecg4u.words import CLASS_TITLES, capital, inside, listed, places_of_time
 
 if TYPE_CHECKING:
     from ecg4u.model import Classification
 
-SLOW, FAST = 50, 100
-"""Sinus bradycardia begins below 50 per minute (ACC/AHA/HRS 2018)."""
 VERY_FAST = 120
 """A regular rhythm as fast as this without marked P waves may be flutter or re-entry."""
-WIDE_MS = 120
-POOR_P = 0.3
-"""P waves whose beat-to-beat correlation is lower are doubtful."""
 SHORT_QTC_MS = 350
 WHOLE_S = 0.3
 """A complex is seen whole where a lead shows so much before and after its R peak."""
@@ -80,7 +86,8 @@ def _rate(features: Features, places: Places) -> Iterator[Sentence]:
         yield Sentence("Rate", f"Rate not measurable: {rate.reason}.")
         return
     shown = round(rate.value)
-    word = "bradycardia" if shown < SLOW else "tachycardia" if shown > FAST else "normal"
+    slowest, fastest = RATE_PER_MIN
+    word = "bradycardia" if shown < slowest else "tachycardia" if shown > fastest else "normal"
     # Where one column gives way to the next and no lead runs through, no interval is known.
     known = [rr for rr, b in zip(features.rr_s, features.beats[1:], strict=False)
              if b.early is not None] or list(features.rr_s)  # fmt: skip
@@ -127,7 +134,7 @@ def _p_waves(features: Features, places: Places) -> Iterator[Sentence]:
         yield Sentence("Rhythm", f"P waves indeterminate: {score.reason}.")
         return
     seen = places.any_wave("P on", "P off")
-    if score.value < 0.5:
+    if score.value < P_PRESENT:
         yield Sentence(
             "Rhythm",
             "No consistent P waves before the QRS complexes (beat-to-beat correlation "
@@ -154,12 +161,10 @@ def _p_waves(features: Features, places: Places) -> Iterator[Sentence]:
         yield from _fast_without_p(features, places)
         return
     axis = features.value("p_axis")
-    sinus = (
-        ""
-        if axis is None
-        else f", P axis {axis:.0f}°"
-        + (", consistent with sinus rhythm" if -15 <= axis <= 90 else ", unusual for sinus rhythm")
-    )
+    sinus = ""
+    if axis is not None:
+        fits = P_AXIS_DEG[0] <= axis <= P_AXIS_DEG[1]
+        sinus = f", P axis {axis:.0f}°, {'consistent with' if fits else 'unusual for'} sinus rhythm"
     yield Sentence(
         "Rhythm",
         "P waves precede the QRS complexes (beat-to-beat correlation "
@@ -175,8 +180,8 @@ def _fast_without_p(features: Features, places: Places) -> Iterator[Sentence]:
         return
     qrs = features.globals["qrs"]
     width = qrs.value or 0.0
-    wide = width >= WIDE_MS
-    narrow = 0 < width < WIDE_MS - 2 * (qrs.uncertainty or 0.0)
+    wide = width >= WIDE_QRS_MS
+    narrow = 0 < width < WIDE_QRS_MS - 2 * (qrs.uncertainty or 0.0)
     yield Sentence(
         "Rhythm",
         "Regular tachycardia without visible P waves: consider "
@@ -241,19 +246,11 @@ def _axis(
         yield Sentence("Axis", f"QRS axis not measurable: {axis.reason}.")
         return
     value = round(axis.value) + 0.0
-    if -30 <= value <= 90:
-        word = "normal"
-    elif -90 <= value < -30:
-        word = "left axis deviation"
-    elif value > 90:
-        word = "right axis deviation"
-    else:
-        word = "extreme axis"
-    if _undecided(criteria, "QRS axis"):
+    side = axis_deviation(value)
+    word = "extreme axis" if side == "extreme" else f"{side} axis deviation" if side else "normal"
+    if _undecided(criteria, "axis"):
         word = "borderline; normal -30 to 90°"
-    seen = tuple(
-        e for lead in ("I", "aVF") for e in places.wave(lead, "QRS on", "QRS off", pad_s=0.04)
-    )
+    seen = places.waves(("I", "aVF"), "QRS on", "QRS off", pad_s=0.04)
     yield Sentence("Axis", f"QRS axis {value:.0f}° ({word}).", seen)
 
 
@@ -264,8 +261,9 @@ def _intervals(
     if pr.value is None:
         yield Sentence("Intervals", f"PR not measured: {pr.reason}.")
     else:
-        word = "prolonged" if pr.value > 200 else "short" if pr.value < 120 else "normal"
-        if _undecided(criteria, "Prolonged PR") or _undecided(criteria, "PR"):
+        shortest, longest = PR_MS
+        word = "prolonged" if pr.value > longest else "short" if pr.value < shortest else "normal"
+        if _undecided(criteria, "pr"):
             word = "borderline"
         yield Sentence(
             "Intervals",
@@ -278,9 +276,9 @@ def _intervals(
         yield Sentence("Intervals", f"QT not measured: {reason}.")
         return
     fridericia = features.value("qtc_fridericia") or 0.0
-    judged = next(c.outcome for c in criteria if c.name == "QTc")
+    judged = criterion(criteria, "Normal", "qtc").outcome
     word = "short" if qtc.value < SHORT_QTC_MS else QTC_WORDS[judged]
-    wide = (features.value("qrs") or 0) >= 120
+    wide = (features.value("qrs") or 0) >= WIDE_QRS_MS
     note = "; a wide QRS itself prolongs the QT" if wide and word != "normal" else ""
     if word == "borderline" and abs(qtc.value - fridericia) > FORMULAS_MS:
         note = f"; the two formulas disagree at this rate{note}"
@@ -299,17 +297,18 @@ def _qrs(
     if width.value is None:
         yield Sentence("QRS", f"QRS duration not measurable: {width.reason}.")
         return
-    word = "wide" if width.value >= 120 else "borderline" if width.value >= 110 else "normal"
-    if _undecided(criteria, "QRS duration"):
+    wide, unusual = width.value >= WIDE_QRS_MS, width.value >= BORDERLINE_QRS_MS
+    word = "wide" if wide else "borderline" if unusual else "normal"
+    if _undecided(criteria, "qrs_duration"):
         word = "borderline"
     yield Sentence(
         "QRS",
         f"QRS duration {describe(width)} ({word}; wide from 120 ms).",
         places.any_wave("QRS on", "QRS off"),
     )
-    for name in ("RBBB", "LBBB") if width.value >= 110 else ():
+    for name in ("RBBB", "LBBB") if unusual else ():
         rows = parts_of(criteria, name)
-        met = [c for c in rows if c.outcome == "met" and c.name != "QRS duration"]
+        met = [c for c in rows if c.outcome == "met" and c.code != "qrs_duration"]
         if decision(criteria, name).outcome == "met":
             text = "; ".join(f"{inside(c.name)} ({c.numbers})" for c in met)
             yield Sentence(
@@ -326,9 +325,9 @@ def _qrs(
             places.any_wave("QRS on", "QRS off"),
         )
     else:
-        yield from _q_waves(features, places, delayed=width.value >= 120 and not right)
+        yield from _q_waves(features, places, delayed=wide and not right)
     pr = features.value("pr")
-    if pr is not None and pr < SHORT_PR_MS and width.value >= 110:
+    if pr is not None and pr < SHORT_PR_MS and unusual:
         yield Sentence(
             "QRS",
             "Short PR with a QRS that is not narrow: look for a delta wave (pre-excitation; "
@@ -339,17 +338,17 @@ def _qrs(
 
 def _q_waves(features: Features, places: Places, *, delayed: bool) -> Iterator[Sentence]:
     """Q waves as of an infarction: none of the classes, but not to be missed."""
-    leads = q_leads(features)
+    found = q_waves(features)
+    leads = list(found)
     if leads:
-        values = ", ".join(f"{lead} {features.lead_value(lead, 'q'):+.2f} mV" for lead in leads)
         doubt = "infarction of unknown age"
         if delayed:
             doubt = "infarction, or the effect of pacing or delayed conduction"
         yield Sentence(
             "QRS",
-            f"Pathological Q waves in {leads_in_words(leads)} ({values}): {doubt} "
+            f"Pathological Q waves in {leads_in_words(leads)} ({heights_in_words(found)}): {doubt} "
             "(outside the nine classes).",
-            tuple(e for x in leads[:4] for e in places.wave(x, "QRS on", "QRS off", pad_s=0.02)),
+            places.waves(leads[:4], "QRS on", "QRS off", pad_s=0.02),
         )
 
 
@@ -400,8 +399,8 @@ def _st_shifts(criteria: tuple[CriterionResult, ...]) -> Iterator[Sentence]:
 
 def _against_wide(criteria: tuple[CriterionResult, ...]) -> str:
     """A paced or slowly conducted QRS moves ST by itself; a right bundle branch block hardly."""
-    width = next(c for c in parts_of(criteria, "LBBB") if c.name == "QRS duration")
-    if width.outcome != "met" or decision(criteria, "RBBB").outcome == "met":
+    wide = criterion(criteria, "LBBB", "qrs_duration").outcome == "met"
+    if not wide or decision(criteria, "RBBB").outcome == "met":
         return ""
     return "; a wide QRS (pacing, conduction delay) itself shifts ST against the QRS"
 
@@ -413,24 +412,22 @@ def _territories(row: CriterionResult) -> str:
 
 
 def _t_waves(features: Features, places: Places, *, against_qrs: bool) -> Iterator[Sentence]:
-    heights = {lead: features.lead_value(lead, "t") for lead in UPRIGHT_T}
-    shown = {x: round(t, 2) for x, t in heights.items() if t is not None}
-    inverted = [x for x, t in shown.items() if t <= INVERTED_T_MV]
-    flat = [x for x, t in shown.items() if INVERTED_T_MV < t < FLAT_T_MV]
-    for leads, word in ((inverted, "inverted"), (flat, "flat")):
-        if leads:
-            values = ", ".join(f"{x} {heights[x]:+.2f} mV" for x in leads)
+    shown, inverted = upright_t_waves(features), inverted_t_waves(features)
+    flat = {x: t for x, t in shown.items() if x not in inverted and round(t, 2) < FLAT_T_MV}
+    for found, word in ((inverted, "inverted"), (flat, "flat")):
+        if found:
+            leads = list(found)
             secondary = against_qrs and word == "inverted"
             note = "; expected in left bundle branch block" if secondary else ""
             yield Sentence(
                 "ST-T",
-                f"T waves {word} in {leads_in_words(leads)} ({values}){note}.",
-                tuple(e for x in leads[:4] for e in places.wave(x, "QRS off", "T off")),
+                f"T waves {word} in {leads_in_words(leads)} ({heights_in_words(found)}){note}.",
+                places.waves(leads[:4], "QRS off", "T off"),
             )
     if shown and not inverted and not flat:
         yield Sentence("ST-T", f"T waves upright in {leads_in_words(list(shown))}.")
 
 
-def _undecided(criteria: tuple[CriterionResult, ...], name: str) -> bool:
-    """Whether a value is within measurement error of the limit of the criterion ``name``."""
-    return any(c.name == name and c.outcome == "cannot tell" for c in criteria)
+def _undecided(criteria: tuple[CriterionResult, ...], code: str) -> bool:
+    """Whether a value is within measurement error of the limit of a criterion of this code."""
+    return any(c.code == code and c.outcome == "cannot tell" for c in criteria)

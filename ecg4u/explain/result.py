@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass, field
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, Literal
 
+from ecg4u.messages import Message, as_data
+
 if TYPE_CHECKING:
     import pandas as pd
     import shap
@@ -113,11 +115,13 @@ class Margin:
 class CriterionResult:
     """A published criterion and what the measured numbers say about it.
 
-    ``decides`` marks the one result of each class that sums its criteria up; a class is met when
-    all its ``required`` criteria are. ``undecided_by`` says why a measured value decides nothing.
+    ``code`` is stable, ``name`` is how it is called. ``decides`` marks the one result of each class
+    that sums its criteria up; a class is met when all its ``required`` criteria are.
+    ``undecided_by`` says why a measured value decides nothing.
     """
 
     class_name: str
+    code: str
     name: str
     source: str
     threshold: str
@@ -234,7 +238,7 @@ class Explanation:
     criteria: tuple[CriterionResult, ...]
     attributions: tuple[Attribution, ...]
     reading: tuple[Sentence, ...]
-    conflicts: tuple[str, ...]
+    conflicts: tuple[Message, ...]
     contrasts: tuple[Contrast, ...] = ()
     findings: tuple[MeasuredFinding, ...] = ()
     timings_s: Mapping[str, float] = field(default_factory=dict)
@@ -319,5 +323,6 @@ class Explanation:
             "reading": [asdict(s) for s in self.reading],
             "findings": [asdict(f) for f in self.findings],
             "conflicts": list(self.conflicts),
+            "messages": as_data(self.conflicts),
             "contrasts": [asdict(c) for c in self.contrasts],
         }

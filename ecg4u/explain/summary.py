@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from ecg4u.explain.criteria import undecided
-from ecg4u.explain.titles import CLASSES as CLASS_TITLES
-from ecg4u.explain.titles import capital, listed, percent
+from ecg4u.words import CLASS_TITLES, capital, class_title, listed, percent
 
 if TYPE_CHECKING:
     from ecg4u.digitize.result import Digitization
     from ecg4u.explain.result import CriterionResult, Explanation, MeasuredFinding
+    from ecg4u.messages import Message
     from ecg4u.model import Classification, ClassResult
 
 LIKELY = 0.5
@@ -103,11 +103,6 @@ def summarize(
     lines += _open(explanation, {line.code for line in lines})
     lines += _normal_or_none(classification, lines, criteria.get("Normal"))
     return (*lines, *_doubts(classification, page_doubt(digitization)))
-
-
-def class_title(name: str) -> str:
-    """A class as the head of a line: "Atrial fibrillation"."""
-    return "Normal ECG" if name == "Normal" else capital(CLASS_TITLES.get(name, name))
 
 
 def reliability(row: ClassResult) -> str:
@@ -232,9 +227,12 @@ def page_doubt(page: Digitization | None) -> str:
     return f"read with reservations, so check the numbers too: {'; '.join(reasons)}"
 
 
-def _graded(reason: str) -> str:
-    grade, colon, leads = reason.partition(": ")
-    return f"{GRADED.get(grade, grade)}{colon}{leads}"
+def _graded(reason: Message) -> str:
+    if reason.code != "leads_graded":
+        return reason
+    grade, leads = reason.parameters["grade"], reason.parameters["leads"]
+    assert isinstance(leads, list)
+    return f"{GRADED[str(grade)]}: {', '.join(leads)}"
 
 
 def signal_line(opinion: Classification) -> str:

@@ -9,11 +9,12 @@ from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING
 
-from ecg4u.explain.summary import class_title, summarize
+from ecg4u.explain.summary import summarize
 from ecg4u.report import figure, figure_layers, headline, sections
 from ecg4u.report.gather import facts, feature_rows, lead_table, warning_lines
 from ecg4u.report.markup import Attribute, Markup, join, number, tag
 from ecg4u.texts import DRAFT, SOURCE, current, in_language, translated
+from ecg4u.words import class_title
 
 if TYPE_CHECKING:
     from ecg4u.analysis import Analysis

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from ecg4u.explain.titles import CLASSES
+from ecg4u.record import CLASSES
+from ecg4u.words import class_title
 
-CLASS_TITLES = {
-    name: title[0].upper() + title[1:]
-    for name, title in {**CLASSES, "Normal": "normal ECG"}.items()
-}
+CLASS_TITLES = {name: class_title(name) for name in CLASSES}
 """The classes as the reading calls them, at the head of a line."""
 
 SECTIONS = ("Rate", "Rhythm", "Axis", "Intervals", "QRS", "ST-T", "Conclusion")

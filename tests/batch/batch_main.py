@@ -9,7 +9,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from batch_jobs import CopyTask
 
-from ecg4u.batch import PoolExecutor, run_batch
+from ecg4u.batch import PoolExecutor, RunOptions, run_batch
 from ecg4u.batch.executors import WorkerLimits
 
 
@@ -20,8 +20,7 @@ def main() -> None:
         out,
         executor=lambda lock: PoolExecutor(2, WorkerLimits(timeout_s=5.0, lock_path=lock)),
         task=CopyTask(out, pause_s),
-        resume=True,
-        quiet=True,
+        which=RunOptions(resume=True, quiet=True),
     )
 
 

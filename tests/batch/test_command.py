@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
-from ecg4u.batch.command import batch, parse_shard
+from ecg4u.batch.command import batch, complete
+from ecg4u.batch.options import Options
 from ecg4u.errors import BatchFailuresError, UsageError
 from ecg4u.io import read_record, write_record
 from ecg4u.record import ECGRecord
@@ -94,13 +95,33 @@ def test_all_records_in_one_file(archive: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["0/3", "4/3", "1", "a/b", "1/0", "-1/2"])
-def test_impossible_shards(text: str) -> None:
-    with pytest.raises(UsageError):
-        parse_shard(text)
+def test_impossible_shards(archive: Path, tmp_path: Path, text: str) -> None:
+    result = invoke(archive, "-o", tmp_path / "out", "-j", "0", "--shard", text)
+    assert isinstance(result.exception, UsageError)
+    assert "--shard must be I/N" in result.exception.message
+
+
+def test_a_shard_does_its_part_alone(archive: Path, tmp_path: Path) -> None:
+    done = []
+    for part in ("1/2", "2/2"):
+        out = tmp_path / part.replace("/", "-")
+        invoke(archive, "-o", out, "-j", "0", "--shard", part, "--resume")
+        done.append({path.parent.name for path in out.rglob("signals.hea")})
+    assert len(done[0] | done[1]) == 4
+    assert not done[0] & done[1]
+
+
+def test_exports_and_explain_imply_what_they_rest_on() -> None:
+    assert complete(Options(exports=("pdf",))) == Options(
+        classify=True, explain=True, exports=("pdf",)
+    )
+    assert complete(Options(explain=True)).classify
+    assert complete(Options(classify=True)) == Options(classify=True)
+    with pytest.raises(UsageError, match="contact sheet"):
+        complete(Options(thumbnails=True, deidentify=True))
 
 
 def test_usage() -> None:
-    assert parse_shard("2/8") == (2, 8)
     assert isinstance(invoke("somewhere").exception, UsageError)
     assert invoke("x", "-o", "y", "--format", "xml").exit_code == 2
 

@@ -14,7 +14,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ecg4u.batch import Options, PageTask, PoolExecutor, SerialExecutor, Summary, run_batch
+from ecg4u.batch import (
+    Options,
+    PageTask,
+    PoolExecutor,
+    RunOptions,
+    SerialExecutor,
+    Summary,
+    run_batch,
+)
 from ecg4u.batch.executors import WorkerLimits
 from ecg4u.batch.ledger import read_entries
 from ecg4u.io import write_record
@@ -38,8 +46,7 @@ def run(source: Path, out: Path, **options: bool) -> Summary:
         executor=lambda _lock: SerialExecutor(),
         task=PageTask(str(out), Options(format="csv")),
         options=Options(format="csv"),
-        quiet=True,
-        **options,
+        which=RunOptions(quiet=True, **options),
     )
 
 

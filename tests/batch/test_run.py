@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from batch_jobs import CopyTask
 
-from ecg4u.batch import Item, Options, PoolExecutor, SerialExecutor, Summary, run_batch
+from ecg4u.batch import Item, Options, PoolExecutor, RunOptions, SerialExecutor, Summary, run_batch
 from ecg4u.batch.executors import WorkerLimits
 from ecg4u.batch.ledger import Ledger, read_entries
 from ecg4u.batch.run import status_of
@@ -38,8 +38,10 @@ def run(source: Path, out: Path, *, isolate: bool = False, **options: Any) -> Su
         limits = WorkerLimits(timeout_s=2.0, lock_path=lock)
         return PoolExecutor(2, limits) if isolate else SerialExecutor(limits)
 
-    options.setdefault("task", CopyTask(str(out)))
-    return run_batch([str(source)], out, executor=executor, quiet=True, **options)
+    task = options.pop("task", CopyTask(str(out)))
+    made = options.pop("options", None)
+    which = RunOptions(quiet=True, **options)
+    return run_batch([str(source)], out, executor=executor, task=task, options=made, which=which)
 
 
 def tree(out: Path) -> dict[str, bytes]:

@@ -12,7 +12,7 @@ import pytest
 from batch_pages import draw
 from click.testing import CliRunner
 
-from ecg4u.batch import Options, PageTask, SerialExecutor, Summary, run_batch
+from ecg4u.batch import Options, PageTask, RunOptions, SerialExecutor, Summary, run_batch
 from ecg4u.batch.command import batch
 from ecg4u.batch.ledger import read_entries
 from ecg4u.digitize import Sidecar
@@ -46,9 +46,7 @@ def run(folder: Path, sidecars: Path | None = None) -> Summary:
         executor=lambda _lock: SerialExecutor(),
         task=PageTask(str(out), OPTIONS),
         options=OPTIONS,
-        resume=True,
-        sidecars=sidecars,
-        quiet=True,
+        which=RunOptions(resume=True, corrected=sidecars, quiet=True),
     )
 
 

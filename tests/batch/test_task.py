@@ -13,7 +13,15 @@ import pytest
 from PIL import Image
 
 from ecg4u.analysis import Analysis
-from ecg4u.batch import Options, PageTask, SerialExecutor, Summary, find_inputs, run_batch
+from ecg4u.batch import (
+    Options,
+    PageTask,
+    RunOptions,
+    SerialExecutor,
+    Summary,
+    find_inputs,
+    run_batch,
+)
 from ecg4u.batch.deidentify import deidentified, keep_near
 from ecg4u.errors import PoorQualityError
 from ecg4u.io import read_record, write_record
@@ -126,7 +134,7 @@ def test_pages_of_one_file_end_each_for_itself(
         executor=lambda _lock: SerialExecutor(),
         task=PageTask(str(out), options),
         options=options,
-        quiet=True,
+        which=RunOptions(quiet=True),
     )
     assert summary == Summary(1, 0, 0, 1, 0)
     lines = (out / "manifest.csv").read_text().splitlines()
@@ -145,7 +153,7 @@ def test_manifest_as_parquet_equals_the_csv(tmp_path: Path) -> None:
         out,
         executor=lambda _lock: SerialExecutor(),
         task=PageTask(str(out), Options()),
-        quiet=True,
+        which=RunOptions(quiet=True),
     )
     table = parquet.read_table(out / "manifest.parquet").to_pylist()
     assert [row["input"] for row in table] == [f"in/r{n}.hea" for n in range(3)]

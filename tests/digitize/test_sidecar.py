@@ -235,7 +235,27 @@ def test_leads_that_contradict_each_other_keep_a_page_from_being_good(photo: Dig
     assert page_grade(good, ()) == ("good", ())
     assert page_grade(good, ("The limb leads contradict each other.",))[0] == "fair"
     one_poor = [replace(good[0], grade="poor"), *good[1:]]
-    assert page_grade(one_poor, ()) == ("fair", (f"poor: {good[0].lead}",))
+    grade, (reason,) = page_grade(one_poor, ())
+    assert (grade, reason) == ("fair", f"poor: {good[0].lead}")
+    assert reason.parameters == {"grade": "poor", "leads": [good[0].lead]}
+
+
+def test_reasons_of_grades_are_codes_with_parameters(photo: Digitization) -> None:
+    redrawn = [replace(t, reasons=(message("trace_redrawn"),)) for t in photo.traces]
+    page = replace(photo, traces=tuple(redrawn), grade_reasons=page_grade(redrawn, ("odd",))[1])
+    values = page.to_dict()
+    assert [m["code"] for m in values["grade_messages"]][-1] == "leads_disagree"
+    assert [m["text"] for m in values["grade_messages"]] == values["grade_reasons"]
+    assert values["leads"]["V1"]["messages"] == [
+        {
+            "code": "trace_redrawn",
+            "severity": "note",
+            "about": "trace",
+            "leads": [],
+            "parameters": {},
+            "text": "corrected by hand",
+        }
+    ]
 
 
 def test_a_stretch_is_blanked(photo: Digitization) -> None:

@@ -8,7 +8,14 @@ import pytest
 from ecg4u.explain import explain
 from ecg4u.explain.conclusion import left_open
 from ecg4u.explain.conflicts import conflicts
-from ecg4u.explain.criteria import CRITERIA, Patient, evaluate, st_limits
+from ecg4u.explain.criteria import (
+    CRITERIA,
+    Patient,
+    criterion,
+    decision,
+    evaluate,
+    st_limits,
+)
 from ecg4u.explain.places import Places
 from ecg4u.explain.reading import read
 from ecg4u.explain.result import Attribution, Beat, Feature, Features, LeadFeatures, Player
@@ -112,7 +119,7 @@ def test_a_width_near_the_limit_decides_nothing(width, sd, outcome):
     decided = decide(found)
     assert decided["RBBB"] == outcome
     places = Places(np.ones((5000, 12), dtype=bool), found)
-    row = next(r for r in evaluate(found, Patient(), places) if r.name == "QRS duration")
+    row = next(r for r in evaluate(found, Patient(), places) if r.code == "qrs_duration")
     assert ("within measurement error" in row.numbers) == (outcome == "cannot tell")
 
 
@@ -200,7 +207,7 @@ def test_a_corrected_qt_of_455_is_long_in_men_only(sex, outcome):
     found = features(qtc_bazett=455.0, qtc_fridericia=455.0)
     places = Places(np.ones((5000, 12), dtype=bool), found)
     rows = evaluate(found, Patient(None, sex), places)
-    assert next(r for r in rows if r.name == "QTc").outcome == outcome
+    assert next(r for r in rows if r.code == "qtc").outcome == outcome
 
 
 def test_where_the_corrections_of_qt_differ_about_the_limit_nothing_is_decided():
@@ -339,7 +346,46 @@ def test_only_what_the_network_finds_likely_can_contradict_the_measurements(prob
     opinion = Classification(
         (ClassResult("STE", probability, 0.1, True, 0.9, 0.9),), "ok", (), "made up"
     )
-    assert len(conflicts(criteria, opinion)) == differ
+    told = conflicts(criteria, opinion)
+    assert [c.code for c in told] == ["only_by_network"] * differ
+    for conflict in told:
+        assert conflict.parameters["class_name"] == "STE"
+        assert conflict.startswith("ST elevation: found by the network, not by the measurements (")
+
+
+def test_conflicts_are_codes_with_the_class_its_probability_and_the_doubt_about_the_network():
+    found = features(rr_change=0.3, p_presence=0.1)
+    criteria = evaluate(found, Patient(), Places(np.ones((5000, 12), dtype=bool), found))
+    rows = (
+        ClassResult("AF", 0.1, 0.3, False, 0.4, 0.9),
+        ClassResult("Normal", 0.9, 0.5, True, 0.9, 0.9),
+        ClassResult("PVC", 0.4, 0.3, True, 0.9, 0.9),
+    )
+    missed, both = (
+        c
+        for c in conflicts(criteria, Classification(rows, "ok", (), "made up"))
+        if c.code != "only_by_network"
+    )
+    assert missed.code == "only_by_criteria"
+    assert {k: missed.parameters[k] for k in ("class_name", "probability", "threshold")} == {
+        "class_name": "AF", "probability": 0.1, "threshold": 0.3,
+    }  # fmt: skip
+    assert missed == (
+        "Atrial fibrillation: measured criteria met (no P waves, irregular RR), but the network "
+        "gives only 10 % (threshold 30 %); the network finds only 40 % of the recordings with "
+        "this finding."
+    )
+    assert (both.code, both.parameters) == ("normal_beside_others", {"classes": ["PVC"]})
+    assert "together with premature ventricular beats, which" in both
+
+
+def test_a_criterion_is_found_by_its_code_whatever_it_is_called():
+    keys = [(c.class_name, c.code) for c in CRITERIA]
+    assert len(set(keys)) == len(keys)
+    found = features(qtc_bazett=480.0, qtc_fridericia=480.0)
+    rows = evaluate(found, Patient(), Places(np.ones((5000, 12), dtype=bool), found))
+    assert criterion(rows, "Normal", "qtc").outcome == "not met"
+    assert criterion(rows, "AF", "conclusion") == decision(rows, "AF")
 
 
 def test_raised_st_is_given_its_walls():

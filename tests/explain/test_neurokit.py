@@ -67,9 +67,9 @@ def test_the_longest_stretch_is_that_of_lead_ii_where_others_show_as_much() -> N
 
 def test_disagreement_is_said() -> None:
     features = dict(measure_features(train(), neurokit=True).globals)
-    assert disagreement(features) == ""
+    assert disagreement(features) == ()
     features["nk_agreement"] = replace(features["nk_agreement"], value=0.8)
-    assert "80 %" in disagreement(features)
+    assert [found.parameters["percent"] for found in disagreement(features)] == [80.0]
 
 
 def test_agreement_is_f1_within_75_ms() -> None:

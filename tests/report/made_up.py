@@ -21,6 +21,7 @@ from ecg4u.explain.result import (
     Sentence,
 )
 from ecg4u.io import Page
+from ecg4u.messages import message
 from ecg4u.model import Classification, ClassResult
 from ecg4u.record import CLASSES, LEADS, ECGRecord, Provenance
 
@@ -86,7 +87,11 @@ def explanation(text: str = "") -> Explanation:
             (Beat(2.0, 1.95, 2.1, "PVC", 0.3), Beat(2.8, 2.75, 2.85, "usual", 0.99)),
             (0.8, 0.8),
         ),
-        (CriterionResult("AF", f"RR {text}", "ESC", "> 0.1", "met", f"0.27 {text}", (), True),),
+        (
+            CriterionResult(
+                "AF", "conclusion", f"RR {text}", "ESC", "> 0.1", "met", f"0.27 {text}", (), True
+            ),
+        ),
         (
             Attribution(
                 "AF", "leads", leads, leads_values, (0.0,) * 12, -2.0, -0.8, 1e-7, "exact", 1
@@ -127,7 +132,7 @@ def digitization(record: ECGRecord, text: str = "") -> Any:
         record=record,
         layout=SimpleNamespace(name="3x4"),
         grade="fair",
-        grade_reasons=(f"the leads contradict each other {text}",),
+        grade_reasons=(message("page_uncertain", what=f"{text}names"),),
         warnings=(f"Assumed. {text}",),
         rectified=SimpleNamespace(grid=SimpleNamespace(scale_from="grid")),
         calibration=SimpleNamespace(

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from ecg4u.digitize.rows.peaks import find_peaks
+from ecg4u.digitize.rows.beats import SOFT_MM, find_beats, steepness
 
 Array = npt.NDArray[np.float64]
 
@@ -21,13 +21,10 @@ QRS_S, QRS_SPREAD = 0.061, 0.20
 RARE_RR, RARE_QRS = 0.05, 0.1
 """Shares of beats that are spread wider: very slow and fast rhythms, misread ones; wide QRS."""
 RARE_SPREAD = 0.8
-SOFT_MM, BEAT_MM = 0.15, 0.4
 BLUR_MM = 0.95
 """What softening adds to a width, squared and summed."""
 LEAST_MM = 0.5
 APART_MM = 4.0
-TALL, PROMINENT = 0.35, 0.3
-"""Of the usual height of steepness at a beat, what another must reach."""
 FEWEST = 3
 EDGE = 0.2
 """Where a QRS complex begins and ends, of its steepness."""
@@ -52,18 +49,10 @@ def beats_of(curves: Sequence[Array], px_per_mm: float) -> Beats | None:
     """The beats of a page's rows, (W,) px each, NaN where unknown; None where they are too few."""
     from scipy.ndimage import gaussian_filter1d
 
-    steep = [_steepness(curve, px_per_mm) for curve in curves]
-    known = [one for one in steep if one is not None]
-    if not known:
+    energy = steepness(curves, px_per_mm)
+    if energy is None:
         return None
-    energy = gaussian_filter1d(np.sum(known, axis=0), BEAT_MM * px_per_mm)
-    usual = float(np.percentile(energy, 97))
-    peaks = find_peaks(
-        energy,
-        height=TALL * usual,
-        prominence=PROMINENT * usual,
-        distance=max(1, int(APART_MM * px_per_mm)),
-    )
+    peaks = find_beats(energy, apart=int(APART_MM * px_per_mm))
     if len(peaks) < FEWEST:
         return None
     rr = float(np.median(np.diff(peaks)))
@@ -81,20 +70,6 @@ def beats_of(curves: Sequence[Array], px_per_mm: float) -> Beats | None:
         return None
     width = (middle + after[0] - before[-1] - 1) / px_per_mm
     return Beats(rr / px_per_mm, float(np.sqrt(max(width**2 - BLUR_MM**2, LEAST_MM**2))))
-
-
-def _steepness(curve: Array, px_per_mm: float) -> Array | None:
-    """How steep a row is at each px, its steepest beats about 1; None where it is hardly known."""
-    from scipy.ndimage import gaussian_filter1d
-
-    columns, known = np.arange(len(curve)), np.isfinite(curve)
-    if known.mean() < 0.5:
-        return None
-    y = gaussian_filter1d(np.interp(columns, columns[known], curve[known]), SOFT_MM * px_per_mm)
-    steep = np.abs(np.diff(y, prepend=y[0]))
-    steep[~known] = 0.0
-    usual, most = np.percentile(steep, (98, 99.5))
-    return np.asarray(np.minimum(steep, most) / usual) if usual > 0 else None
 
 
 def _mixed(off: float, spread: float, rare: float) -> float:

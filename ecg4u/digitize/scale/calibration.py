@@ -13,7 +13,7 @@ from ecg4u.digitize.rows.trace import RowPath
 from ecg4u.digitize.scale.decision import CERTAIN, Shown, likely_speed
 from ecg4u.digitize.scale.pulse_shapes import PulseShape, find_plateaus
 from ecg4u.digitize.text.printed import PrintedScale
-from ecg4u.digitize.types import Calibration, InkMap, Layout
+from ecg4u.digitize.types import USUAL_SPEED_MM_PER_S, Calibration, InkMap, Layout
 from ecg4u.messages import Message, message
 from ecg4u.record import CHEST_LEADS
 
@@ -22,7 +22,6 @@ Array = npt.NDArray[np.float64]
 PULSE_MV = 1.0
 PULSE_S = 0.2
 LONE_END_MM, LONE_TOLERANCE = 6.0, 0.1
-USUAL_SPEED_MM_PER_S = 25.0
 STANDARD_GAINS_MM_PER_MV = (5.0, 10.0, 20.0)
 GAIN_TOLERANCE = 0.09
 SEARCH_MM = 32.0

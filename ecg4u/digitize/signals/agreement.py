@@ -15,8 +15,10 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from ecg4u.digitize.rows.peaks import find_peaks
+from ecg4u.digitize.rows.beats import find_beats, steepness, usual_height
 from ecg4u.digitize.signals.signal import SegmentSignal
+from ecg4u.digitize.types import USUAL_SPEED_MM_PER_S
+from ecg4u.messages import Message, message
 from ecg4u.record import DEFAULT_FS_HZ
 
 Floats = npt.NDArray[np.float64]
@@ -25,9 +27,8 @@ FEWEST_OTHERS = 2
 REACH_S = 0.06
 """How far from its steepest place a QRS complex is looked at."""
 APART_S = 0.3
-STEEP = 0.4
-"""Of the usual steepness of beats, from which a place is one."""
-SOFT_S = 0.02
+STEEP = 0.2
+"""Of the usual steepness of beats, from which the other leads show something, too."""
 LEAST_MV = 0.3
 """Lower QRS complexes vary by their noise."""
 CUT = 0.6
@@ -40,7 +41,7 @@ SPIKE = 0.5
 KNOWN = 0.9
 
 
-def faults(parts: Sequence[SegmentSignal], fs: float = DEFAULT_FS_HZ) -> list[tuple[str, ...]]:
+def faults(parts: Sequence[SegmentSignal], fs: float = DEFAULT_FS_HZ) -> list[tuple[Message, ...]]:
     """For each segment, what of it the leads shown at the same time contradict."""
     spans = [_span(part, fs) for part in parts]
     return [
@@ -78,11 +79,13 @@ def _cut_to(other: SegmentSignal, own: tuple[int, int], span: tuple[int, int]) -
 
 def _faults_of(
     part: SegmentSignal, others: Sequence[Floats], span: tuple[int, int], fs: float
-) -> tuple[str, ...]:
+) -> tuple[Message, ...]:
     others = [other for other in others if np.isfinite(other).mean() >= KNOWN]
     if len(others) < FEWEST_OTHERS:
         return ()
-    steep = np.sum([_steepness(other, fs) for other in others], axis=0)
+    steep = steepness(others, fs / USUAL_SPEED_MM_PER_S)
+    if steep is None:
+        return ()
     beats = _beats(steep, fs)
     own = _heights(part.signal, beats, fs)
     if len(beats) < 2 or not np.isfinite(own).any() or np.nanmax(own) < LEAST_MV:
@@ -94,28 +97,16 @@ def _faults_of(
     reasons = []
     if cut.any():
         at = (span[0] + beats[cut][0]) / fs
-        reasons.append(f"a QRS complex at {at:.1f} s is lower than its others, in no other lead")
+        reasons.append(message("qrs_cut_short", at_s=at))
     spike = _spike(part.signal, beats, steep, float(np.nanmax(own)), fs)
     if spike is not None:
-        reasons.append(f"a spike at {(span[0] + spike) / fs:.1f} s that no other lead shows")
+        reasons.append(message("spike", at_s=(span[0] + spike) / fs))
     return tuple(reasons)
 
 
-def _steepness(signal: Floats, fs: float) -> Floats:
-    from scipy.ndimage import gaussian_filter1d
-
-    known = np.isfinite(signal)
-    at = np.arange(len(signal))
-    whole = np.interp(at, at[known], signal[known])
-    steep = gaussian_filter1d(np.abs(np.gradient(whole)), SOFT_S * fs / 2)
-    usual = float(np.percentile(steep, 98))
-    return np.asarray(steep / usual if usual > 0 else steep)
-
-
 def _beats(steep: Floats, fs: float) -> npt.NDArray[np.intp]:
-    height = STEEP * float(np.percentile(steep, 98))
-    peaks = find_peaks(steep, height=height, distance=max(1, round(APART_S * fs)))
-    reach = round(REACH_S * fs)
+    """Those that are looked at: not at the ends, where they may be cut."""
+    peaks, reach = find_beats(steep, apart=round(APART_S * fs)), round(REACH_S * fs)
     return np.asarray(peaks[(peaks >= reach) & (peaks < len(steep) - reach)])
 
 
@@ -140,6 +131,6 @@ def _spike(
     beside = round(SPIKE_BESIDE_S * fs)
     for beat in beats:
         off[max(0, beat - beside) : beat + beside + 1] = 0.0
-    off[steep > STEEP * float(np.percentile(steep, 98)) / 2] = 0.0
+    off[steep > STEEP * usual_height(steep)] = 0.0
     place = int(off.argmax())
     return place if off[place] > max(LEAST_MV, SPIKE * tall) else None

@@ -17,9 +17,9 @@ from itertools import permutations
 import numpy as np
 import numpy.typing as npt
 
-from ecg4u.digitize.rows.peaks import find_peaks
+from ecg4u.digitize.rows.beats import find_beats, steepness
 from ecg4u.digitize.signals.signal import SegmentSignal
-from ecg4u.digitize.types import Layout
+from ecg4u.digitize.types import USUAL_SPEED_MM_PER_S, Layout
 from ecg4u.messages import message
 from ecg4u.record import CHEST_LEADS, DEFAULT_FS_HZ, EINTHOVEN, LIMB_LEADS
 
@@ -27,10 +27,6 @@ Floats = npt.NDArray[np.float64]
 
 BEFORE_S, AFTER_S = 0.1, 0.3
 MIN_RR_S = 0.3
-SMOOTH_S = 0.06
-WINDOW_S = 1.5
-BEAT_LEVEL = 0.4
-"""Of the steepness that windows of `WINDOW_S` usually reach, so that one artefact hides no beat."""
 MIN_STRIP_BEATS = 4
 USUAL_BEAT_R = 0.85
 SAME_COLUMN_S = 0.3
@@ -121,22 +117,13 @@ def _columns(parts: Sequence[SegmentSignal]) -> list[list[SegmentSignal]]:
     return columns
 
 
-def _energy(parts: Sequence[SegmentSignal]) -> Floats:
-    """Steepness of some parts together, smoothed; the same for I, II, III as for aVR, aVL, aVF."""
-    n = min(len(part.signal) for part in parts)
-    power = np.zeros(n)
-    for part in parts:
-        power += np.nan_to_num(np.diff(part.signal[:n], prepend=part.signal[0])) ** 2
-    width = max(1, int(SMOOTH_S * DEFAULT_FS_HZ))
-    return np.sqrt(np.convolve(power, np.ones(width) / width, mode="same"))
-
-
 def _beat_times(parts: Sequence[SegmentSignal]) -> Floats:
     """Seconds of the page at which the usual beats of some simultaneous parts are steepest."""
-    energy = _energy(parts)
-    windows = np.array_split(energy, max(1, int(len(energy) / (WINDOW_S * DEFAULT_FS_HZ))))
-    level = BEAT_LEVEL * float(np.median([window.max() for window in windows]))
-    peaks = find_peaks(energy, height=max(level, 1e-6), distance=int(MIN_RR_S * DEFAULT_FS_HZ))
+    n = min(len(part.signal) for part in parts)
+    energy = steepness([part.signal[:n] for part in parts], DEFAULT_FS_HZ / USUAL_SPEED_MM_PER_S)
+    if energy is None:
+        return np.zeros(0)
+    peaks = find_beats(energy, apart=int(MIN_RR_S * DEFAULT_FS_HZ))
     before, after = (int(s * DEFAULT_FS_HZ) for s in (BEFORE_S, AFTER_S))
     peaks = peaks[(peaks >= before) & (peaks + after <= len(energy))]
     if len(peaks) > 2:

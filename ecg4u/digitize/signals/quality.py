@@ -11,7 +11,7 @@ import numpy.typing as npt
 from ecg4u.digitize.rows.peaks import find_peaks
 from ecg4u.digitize.signals.signal import COLLIDED_CONFIDENCE, SegmentSignal
 from ecg4u.digitize.types import Grade
-from ecg4u.messages import message
+from ecg4u.messages import Message, message
 from ecg4u.record import DEFAULT_FS_HZ, EINTHOVEN, LEADS
 
 Array = npt.NDArray[np.float64]
@@ -29,8 +29,8 @@ GRADES: tuple[Grade, ...] = ("good", "fair", "poor", "missing")
 
 
 def grade_segment(
-    part: SegmentSignal, contradicted: Sequence[str] = ()
-) -> tuple[Grade, tuple[str, ...]]:
+    part: SegmentSignal, contradicted: Sequence[Message] = ()
+) -> tuple[Grade, tuple[Message, ...]]:
     """Grade of one segment, with reasons where it is not good.
 
     From its coverage, its confidence, how smooth it is, and what the other leads say against it
@@ -41,14 +41,14 @@ def grade_segment(
     confidence = float(part.confidence[known].mean()) if known.any() else 0.0
     reasons = []
     if coverage < GOOD_COVERAGE:
-        reasons.append(f"{coverage:.0%} of the trace found")
+        reasons.append(message("trace_incomplete", share=coverage))
     if confidence < GOOD_CONFIDENCE:
-        reasons.append(f"mean confidence {confidence:.2f}")
+        reasons.append(message("trace_doubtful", confidence=confidence))
     if hidden_waves(part) >= MIN_HIDDEN_WAVES:
-        reasons.append("waves run into those of another trace")
+        reasons.append(message("trace_collides"))
     at = jagged_at(part.signal)
     if at is not None:
-        reasons.append(f"jagged at {part.segment.start_s + at:.1f} s: noise, or no trace")
+        reasons.append(message("trace_jagged", at_s=part.segment.start_s + at))
     reasons += contradicted
     if coverage < 0.3:
         return "missing" if coverage == 0 else "poor", tuple(reasons)

@@ -1,0 +1,61 @@
+"""What a batch makes of each input, which inputs it does, and in what workers."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from ecg4u.limits import Limits
+
+
+@dataclass(frozen=True)
+class Options:
+    """What is made of each input; a resumed run must have the same."""
+
+    format: str = "wfdb"
+    classify: bool = False
+    explain: bool = False
+    report: bool = False
+    deidentify: bool = False
+    sidecars: bool = False
+    thumbnails: bool = False
+    exports: tuple[str, ...] = ()
+    """Any of those of `ecg4u.report.exports`."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for the ledger."""
+        return {**asdict(self), "exports": list(self.exports)}
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """Which inputs a run does, and what it says of them.
+
+    resume : go on with a run that the output folder already holds, which is refused otherwise
+    retry_failed : do again what ended as failed (not what was refused for a reason)
+    shard : ``(i, n)``: only the i-th of n parts; each part has its own ledger
+    corrected : folder of corrected sidecars (``*.page.json``); with ``resume``, pages whose sidecar
+        is new or other than the one they were done with are done again
+    on_error : ``"stop"`` ends the run at the first input that is refused or fails
+    """
+
+    resume: bool = False
+    retry_failed: bool = False
+    shard: tuple[int, int] | None = None
+    corrected: str | Path | None = None
+    on_error: Literal["skip", "stop"] = "skip"
+    quiet: bool = False
+    verbose: bool = False
+
+
+@dataclass(frozen=True)
+class Workers(Limits):
+    """How many processes work, within which limits of one input.
+
+    jobs : 0 for this process alone, None for one a core
+    scheduler : address of a Dask scheduler, ``"local"`` for one of this machine
+    """
+
+    jobs: int | None = None
+    scheduler: str | None = None
