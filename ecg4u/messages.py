@@ -596,6 +596,13 @@ KINDS: Mapping[str, Kind] = {
         "Reason of a lead's grade: it turns more often than any heart's.",
         TRACE_REMEDY,
     ),
+    "trace_misread": Kind(
+        "misread with a probability of {probability:.0%}",
+        "trace",
+        "Reason of a lead's grade: its shape, its ink and its page are like those of drawn leads "
+        "that were read at less than 12 dB.",
+        TRACE_REMEDY,
+    ),
     "qrs_cut_short": Kind(
         "a QRS complex at {at_s:.1f} s is lower than its others, in no other lead",
         "trace",

@@ -32,6 +32,7 @@ def describe(result: Digitization) -> dict[str, Any]:
         leads[name] = {
             "coverage": round(coverage[name], 4),
             "confidence": mean,
+            "misread": max((t.misread for t in traces), default=None),
             "grade": worst([t.grade for t in traces]),
             "named_by": traces[0].named_by if traces else None,
             "einthoven_residual_mv": _rounded(residuals.get(name)),

@@ -22,6 +22,7 @@ from ecg4u.digitize.result import Digitization
 from ecg4u.digitize.sidecar.content import GAP, STAGE, Corner, Note, Piece
 from ecg4u.digitize.sidecar.model import Sidecar
 from ecg4u.digitize.sidecar.redraw import hand_drawn, measured, zero_of
+from ecg4u.digitize.signals import trust
 from ecg4u.digitize.signals.agreement import faults
 from ecg4u.digitize.signals.einthoven import reconciled
 from ecg4u.digitize.signals.physiology import check_physiology
@@ -33,7 +34,7 @@ from ecg4u.digitize.signals.quality import (
     worst,
 )
 from ecg4u.digitize.signals.signal import SegmentSignal, assemble
-from ecg4u.digitize.types import Calibration, Grade, Label, Layout, RowSegment, Trace
+from ecg4u.digitize.types import Calibration, Grade, Label, Layout, RowSegment, Trace, told
 from ecg4u.errors import SidecarError
 from ecg4u.io import Page
 from ecg4u.messages import Message, message
@@ -200,9 +201,12 @@ def restored(
     signal, confidence = assemble(parts, sidecar.calibration)
     corrections = sidecar.corrections
     calibration = sidecar.calibration
+    against = faults(parts)
+    resolution = float(np.mean(rectified.grid.source_px_per_mm))
+    chances = trust.misread(trust.measures_of(parts, against, resolution))
     traces = tuple(
-        _trace(piece, part, sidecar, contradicted)
-        for piece, part, contradicted in zip(shown, parts, faults(parts), strict=True)
+        _trace(piece, part, sidecar, contradicted, told(float(chance)))
+        for piece, part, contradicted, chance in zip(shown, parts, against, chances, strict=True)
     )
     misnamed = (*check_names(parts), *check_physiology(parts))
     doubts = (*misnamed, *check_einthoven(signal))
@@ -343,13 +347,19 @@ def _resampled(height: Floats, confidence: Floats, ratio: float) -> tuple[Floats
 
 
 def _trace(
-    piece: Piece, part: SegmentSignal, sidecar: Sidecar, contradicted: Sequence[Message]
+    piece: Piece,
+    part: SegmentSignal,
+    sidecar: Sidecar,
+    contradicted: Sequence[Message],
+    misread: float,
 ) -> Trace:
-    grade, reasons = grade_segment(part, contradicted)
+    by_hand = bool(hand_drawn(piece, sidecar).any())
+    misread = 0.0 if by_hand else misread
+    grade, reasons = grade_segment(part, contradicted, misread)
     known = np.isfinite(part.xy[:, 1])
     source = np.full_like(part.xy, np.nan)
     source[known] = sidecar.mesh.to_source(part.xy[known] / PX_PER_MM)
-    if hand_drawn(piece, sidecar).any():
+    if by_hand:
         reasons = (*reasons, message("trace_redrawn"))
     return Trace(
         part.segment.lead,
@@ -363,6 +373,7 @@ def _trace(
         part.confidence,
         grade,
         reasons,
+        misread,
     )
 
 

@@ -155,7 +155,8 @@ class Trace:
 
     ``xy`` is the polyline on the rectified page and ``xy_source`` on the original image, both
     (n, 2) in px with NaN where nothing was found; ``signal`` is (m,) in mV at 500 Hz starting
-    ``start_s`` into the page; ``confidence`` is (m,) in [0, 1].
+    ``start_s`` into the page; ``confidence`` is (m,) in [0, 1]. ``misread`` is the probability that
+    its signal-to-noise ratio is below 12 dB.
     """
 
     lead: str
@@ -169,3 +170,4 @@ class Trace:
     confidence: npt.NDArray[np.float64]
     grade: Grade
     reasons: tuple[Message, ...] = ()
+    misread: float = 0.0

@@ -19,6 +19,8 @@ Array = npt.NDArray[np.float64]
 GOOD_COVERAGE = 0.95
 FAIR_COVERAGE = 0.75
 GOOD_CONFIDENCE = 0.75
+LIKELY_MISREAD = 0.15
+MOSTLY_MISREAD = 0.5
 MIN_HIDDEN_WAVES = 2
 JAGGED_S, TURN_MV, JAGGED_TURNS = 0.2, 0.1, 8
 """So many turns of so much in so short a time: 1 % of the leads read on 25 pages with truth, all of
@@ -29,12 +31,12 @@ GRADES: tuple[Grade, ...] = ("good", "fair", "poor", "missing")
 
 
 def grade_segment(
-    part: SegmentSignal, contradicted: Sequence[Message] = ()
+    part: SegmentSignal, contradicted: Sequence[Message] = (), misread: float = 0.0
 ) -> tuple[Grade, tuple[Message, ...]]:
     """Grade of one segment, with reasons where it is not good.
 
-    From its coverage, its confidence, how smooth it is, and what the other leads say against it
-    (``contradicted``, of `agreement.faults`).
+    From its coverage, its confidence, how smooth it is, what the other leads say against it
+    (``contradicted``, of `agreement.faults`), and how likely it was ``misread`` (`trust`).
     """
     known = np.isfinite(part.signal)
     coverage = float(known.mean())
@@ -50,9 +52,11 @@ def grade_segment(
     if at is not None:
         reasons.append(message("trace_jagged", at_s=part.segment.start_s + at))
     reasons += contradicted
+    if misread > LIKELY_MISREAD:
+        reasons.append(message("trace_misread", probability=misread))
     if coverage < 0.3:
         return "missing" if coverage == 0 else "poor", tuple(reasons)
-    if coverage < FAIR_COVERAGE or confidence < 0.5:
+    if coverage < FAIR_COVERAGE or confidence < 0.5 or misread > MOSTLY_MISREAD:
         return "poor", tuple(reasons)
     return ("good", ()) if not reasons else ("fair", tuple(reasons))
 

@@ -57,6 +57,8 @@ EDGE_S, TURN_MV, TURNS_S = 0.06, 0.05, 0.2
 BEAT_S, BEAT_SMOOTH_S, BEAT_APART_S, BEAT_LEVEL = 0.12, 0.06, 0.3, 0.4
 """A beat is looked at so far around its steepest place; beats are so far apart, so steep."""
 MISREAD_DB = 12.0
+FARTHEST = 3.0
+"""Standard deviations from the usual beyond which a measure tells no more."""
 MOST_WAVES = 8
 SHORTEST_S = 0.3
 TINY = 1e-4
@@ -177,7 +179,7 @@ def misread(measures: Floats) -> Floats:
     A lead of which hardly anything was found is misread for certain.
     """
     middle, spread, weights, bias = _model()
-    z = np.nan_to_num((measures - middle) / spread)
+    z = np.clip(np.nan_to_num((measures - middle) / spread), -FARTHEST, FARTHEST)
     odds = 1.0 / (1.0 + np.exp(-(z @ weights + bias)))
     return np.where(np.isfinite(measures[:, 0]), odds, 1.0)
 
