@@ -61,7 +61,8 @@ _RECALIBRATED = """\
   on these recordings, PTB-XL's alone; those of refitted classes on the scores that set the
   thresholds. The sum of curves learned ICBEB-2018's meaning from all of train and valid; it speaks
   with the others of {answered} and alone of the other findings. All figures but those of the
-  test split have it out of fold: learned from three of four folds of patients, judged on the rest."""
+  test split have it out of fold: learned from three of four folds of patients, judged on the
+  fourth."""
 _NAMED = {
     "unseen": "recordings that no member has learned from, the curves out of fold",
     "out of fold": "train and valid out of fold",

@@ -52,7 +52,8 @@ from training.labels import FINDINGS
 from training.trees import run_of
 
 LAYOUTS = ("full", "3x4+1")
-ON = f"{', '.join(UNSEEN[:3])} and {UNSEEN[3]}, which no member has learned from (the curves out of fold)"
+FRESH = "which no member has learned from (the curves out of fold)"
+ON = f"{', '.join(UNSEEN[:3])} and {UNSEEN[3]}, {FRESH}"
 
 
 def shipped_members(weights: Path, card: dict[str, Any]) -> list[Member]:
