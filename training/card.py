@@ -177,8 +177,9 @@ def commands(card: dict[str, Any]) -> list[str]:
         beside = card["members"][-1]
         all_held = " ".join(f"--held-out {held}" for held in HELD_OUT)
         return [
+            "# the members that stay",
             *card["made_before"],
-            "# curves for some classes and the other findings, at this version",
+            f"# curves for some classes and other findings, code version {card['code_version']}",
             _command("runs/curves", beside).replace("--held-out none", all_held),
             f"python -m training.recalibrate --weights {card['recalibrated_from']} --data "
             "cache/ecg.h5 --beside runs/curves --out ecg4u/model/weights --final",
@@ -191,21 +192,10 @@ def commands(card: dict[str, Any]) -> list[str]:
         names.setdefault(command, f"runs/f{len(names)}")
     lines += [command.replace("--run RUN", f"--run {run}") for command, run in names.items()]
     folds = [f"--fold {names[_command('RUN', fold)]} " for fold in card.get("folds", ())]
-    again = []
-    if "recalibrated_from" in card:
-        again = [
-            *(_command("runs/findings", m) for m in card["finding_members"]),
-            f"python -m training.recalibrate --weights {card['recalibrated_from']} --data "
-            "cache/ecg.h5 --findings runs/findings --out ecg4u/model/weights --final",
-        ]
-    if again:
-        lines[:0] = [f"# the members, at code version {card['trained_at']}"]
-        again[:0] = ["# calibration and other findings, at this version"]
     return [
         *lines,
         f"python -m training.export {' '.join(runs)} {''.join(folds)}"
         "--data cache/ecg.h5 --out ecg4u/model/weights --final",
-        *again,
     ]
 
 

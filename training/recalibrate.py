@@ -144,7 +144,6 @@ def main(weights: Path, source: Path, run: Path, out: Path, final: bool) -> None
         "id": f"ecg4u-classifier-{digest}",
         "made_before": card.get("made_before") or commands(card),
         "members": entries,
-        "finding_members": [],
         "findings": [name for name in fits if name not in CLASSES],
         "calibration": {name: asdict(one.calibration) for name, one in fits.items()},
         "thresholds": {name: one.threshold for name, one in fits.items()},
