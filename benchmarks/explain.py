@@ -43,7 +43,7 @@ from ecg4u.explain.features import features as features_of
 from ecg4u.explain.measure import joint, measure_record
 from ecg4u.explain.signals import FS_HZ
 from ecg4u.model import prepare
-from ecg4u.model.trees import Trees
+from ecg4u.model.networks import OF_MEASURES
 from ecg4u.record import CLASSES, LEADS, ECGRecord
 
 DELETED = {"leads": None, "windows": 30, "blocks": 30}
@@ -408,6 +408,7 @@ def load_set(folder: Path) -> Any:
     assert runs, f"neither weights nor runs in {folder}"
     found = copy.copy(default_classifier())
     found._members = [member(run).network for run in runs]  # type: ignore[attr-defined]
+    found._columns = [list(range(len(CLASSES)))] * len(runs)  # type: ignore[attr-defined]
     return found
 
 
@@ -455,14 +456,15 @@ class Apart:
     classifier: Any
 
     def log_odds(self, inputs: npt.NDArray[np.floating]) -> FloatArray:
-        """(n, members x classes)."""
-        return np.concatenate(list(self.classifier.member_log_odds(inputs)), axis=1)
+        """(n, members x classes); 0 where a member does not answer."""
+        parts = np.nan_to_num(self.classifier.member_log_odds(inputs))
+        return np.concatenate(list(parts), axis=1)
 
 
 def digitized_lines(data: Path, split: str, most: int) -> list[str]:
     """Lead attributions of recordings and of what the digitizer read of their pages."""
     members = f.networks(default_classifier())
-    nets = [not isinstance(m, Trees) for m in members]
+    nets = [not isinstance(m, OF_MEASURES) for m in members]
     parts = {"": [True] * len(members), ", networks alone": nets,
              ", trees alone": [not net for net in nets]}  # fmt: skip
     found: dict[str, list[float]] = defaultdict(list)

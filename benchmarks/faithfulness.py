@@ -87,8 +87,10 @@ def grad_cam_order(game: Game, class_name: str) -> IntArray:
 
 
 def members(game: Game) -> list[Any]:
-    """The networks behind a game's classifier, for measures that need gradients."""
-    return networks(game.classifier)
+    """The networks behind a game's classifier that answer all classes, for gradients."""
+    found: Any = game.classifier
+    every = [len(columns) >= len(CLASSES) for columns in found._columns]
+    return [net for net, all_of_them in zip(networks(found), every, strict=True) if all_of_them]
 
 
 def networks(classifier: Any) -> list[Any]:
@@ -182,4 +184,5 @@ def single(classifier: Any, member: int) -> Any:
 
     other = copy.copy(classifier)
     other._members = [classifier._members[member]]
+    other._columns = [classifier._columns[member]]
     return other

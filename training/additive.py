@@ -34,7 +34,6 @@ from training.trees import learned, measured, run_of
 
 Floats = npt.NDArray[np.float32]
 
-OUTPUTS = (*CLASSES, *FINDINGS)
 OF_OTHER_MEANING = ("RBBB", "STE")
 """Classes that ``--emphasis`` speaks louder in, beside members that learned another meaning."""
 
@@ -53,12 +52,18 @@ class Settings:
     small_sources: float = 2.0
     physiology: float = 0.03
     emphasis: float = 1.0
+    classes: tuple[str, ...] = CLASSES
     seed: int = 0
     held_out: str = "valid"
 
 
+def outputs(settings: Settings) -> tuple[str, ...]:
+    """What the member answers, in its order."""
+    return (*settings.classes, *FINDINGS)
+
+
 def views_of(data: Data, settings: Settings) -> tuple[Floats, Floats]:
-    """(views * windows, measures) and (views * windows, outputs) of train and valid."""
+    """(views * windows, measures) and (views * windows, `outputs`) of train and valid."""
     classes = TreeSettings(
         settings.data, labels=settings.labels, views=settings.views,
         physiology=settings.physiology, seed=settings.seed,
@@ -67,10 +72,11 @@ def views_of(data: Data, settings: Settings) -> tuple[Floats, Floats]:
     columns = [data.auxiliary_names.index(name) for name in FINDINGS]
     extra = data.auxiliary[data.owner[learned(data)]][:, columns]
     plain = data.labels(settings.labels)[data.owner[learned(data)]]
+    own = [CLASSES.index(name) for name in settings.classes]
     labels = []
     for _, y in parts:
         made = (np.nan_to_num(y, nan=-1) != np.nan_to_num(plain, nan=-1)).any(axis=1)
-        labels.append(np.concatenate([y, np.where(made[:, None], np.nan, extra)], axis=1))
+        labels.append(np.concatenate([y[:, own], np.where(made[:, None], np.nan, extra)], axis=1))
     return np.concatenate([values for values, _ in parts]), np.concatenate(labels)
 
 
@@ -124,7 +130,8 @@ def curves(
     source = data.source[owner[rows]]
     weight = np.where(np.isin(source, LARGE_SOURCES), 1.0, settings.small_sources)
     weight = np.where(source == "MIT-BIH", MITDB_WEIGHT, weight) / (settings.views + 1)
-    network = Additive(AdditiveConfig(outputs=len(OUTPUTS), knots=settings.knots))
+    names = outputs(settings)
+    network = Additive(AdditiveConfig(outputs=len(names), knots=settings.knots))
     network.knots.copy_(knots)
     with torch.no_grad():
         basis = network.basis(torch.from_numpy(values[rows]))
@@ -132,9 +139,9 @@ def curves(
         network, basis, torch.from_numpy(labels[rows]), torch.from_numpy(weight).float(), settings
     )
     with torch.no_grad():
-        for name in OF_OTHER_MEANING:
-            network.head.weight[OUTPUTS.index(name)] *= settings.emphasis
-            network.head.bias[OUTPUTS.index(name)] *= settings.emphasis
+        for name in set(OF_OTHER_MEANING) & set(names):
+            network.head.weight[names.index(name)] *= settings.emphasis
+            network.head.bias[names.index(name)] *= settings.emphasis
     return network.eval()
 
 
@@ -149,6 +156,14 @@ def curves(
 @click.option("--small-sources", default=2.0, help="How much their recordings count.")
 @click.option("--physiology", default=0.03, help="Share of pages with each finding made.")
 @click.option("--emphasis", default=1.0, help="Times the logits of RBBB and STE.")
+@click.option(
+    "--class",
+    "classes",
+    multiple=True,
+    type=click.Choice(CLASSES),
+    default=CLASSES,
+    help="Of the nine, one that it answers; may be repeated.",
+)
 @click.option("--seed", default=0)
 @click.option(
     "--held-out",
@@ -174,11 +189,11 @@ def main(data: Path, run: Path, threads: int, parts: tuple[str, ...], **options:
         part = held(everything, held_out)
         network = curves(part, values, labels, knots, own)
         entry = {"epoch": settings.steps, "seconds": round(time.monotonic() - started, 1)}
-        save_run(run_of(run, held_out), asdict(own), network, OUTPUTS, [entry])
-        _tell(part, network, values, labels, held_out)
+        save_run(run_of(run, held_out), asdict(own), network, outputs(own), [entry])
+        _tell(part, network, values, labels, own)
 
 
-def _tell(data: Data, network: Additive, values: Floats, labels: Floats, held_out: str) -> None:
+def _tell(data: Data, network: Additive, values: Floats, labels: Floats, own: Settings) -> None:
     """Say the AUROC of each answer on the held-out windows with full leads."""
     windows = learned(data)
     out = np.flatnonzero(data.split[data.owner[windows]] == "valid")
@@ -186,8 +201,9 @@ def _tell(data: Data, network: Additive, values: Floats, labels: Floats, held_ou
     if len(out):
         with torch.inference_mode():
             said = network.from_measures(torch.from_numpy(values[out])).numpy()
-        told = {n: round(auroc(labels[out, i], said[:, i]), 3) for i, n in enumerate(OUTPUTS)}
-    print(held_out, json.dumps(told), file=sys.stderr, flush=True)
+        names = outputs(own)
+        told = {n: round(auroc(labels[out, i], said[:, i]), 3) for i, n in enumerate(names)}
+    print(own.held_out, json.dumps(told), file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ecg4u.record import CLASSES
+from training.folds import HELD_OUT
 
 INTENDED_USE = """\
 Research and teaching: a second look at 12-lead ECGs, on paper or digital, whose nine answers a
@@ -58,9 +59,12 @@ _RECALIBRATED = """\
   only complete block; calibration and thresholds of {refitted} come from {unseen}
   in ICBEB-2018's meaning, the others from the earlier out-of-fold scores. All operating points are
   on these recordings, PTB-XL's alone; those of refitted classes on the scores that set the
-  thresholds. Other findings were learned from three of four folds and judged on the fourth."""
+  thresholds. The sum of curves learned ICBEB-2018's meaning from all of train and valid; it speaks
+  with the others of {answered} and alone of the other findings. All figures but those of the
+  test split have it out of fold: learned from three of four folds of patients, judged on the
+  fourth."""
 _NAMED = {
-    "unseen": "recordings that no member has learned from",
+    "unseen": "recordings that no member has learned from, the curves out of fold",
     "out of fold": "train and valid out of fold",
 }
 
@@ -79,7 +83,7 @@ def in_words(card: dict[str, Any]) -> str:
         "",
         "```",
         "python -m training.prepare_data --ecg ../shared/ecg --out cache/ecg.h5",
-        *_commands(card),
+        *commands(card),
         "```",
         *(["", *card["notes"]] if card.get("notes") else []),
         "",
@@ -127,7 +131,10 @@ def _judged(card: dict[str, Any]) -> str:
     """What the thresholds rest on."""
     if "recalibrated_from" in card:
         unseen = card["operating_points_on"].split(", which")[0]
-        return _RECALIBRATED.format(refitted=", ".join(card["refitted"]), unseen=unseen)
+        answered = [n for n in CLASSES if n in card["members"][-1]["answers"]]
+        return _RECALIBRATED.format(
+            refitted=", ".join(card["refitted"]), unseen=unseen, answered=", ".join(answered)
+        )
     if not card.get("folds"):
         return _VALIDATED
     kept = ""
@@ -164,8 +171,19 @@ def _findings(card: dict[str, Any]) -> list[str]:
     return lines
 
 
-def _commands(card: dict[str, Any]) -> list[str]:
+def commands(card: dict[str, Any]) -> list[str]:
     """The commands that made the weights, in their order."""
+    if "made_before" in card:
+        beside = card["members"][-1]
+        all_held = " ".join(f"--held-out {held}" for held in HELD_OUT)
+        return [
+            "# the members that stay",
+            *card["made_before"],
+            f"# curves for some classes and other findings, code version {card['code_version']}",
+            _command("runs/curves", beside).replace("--held-out none", all_held),
+            f"python -m training.recalibrate --weights {card['recalibrated_from']} --data "
+            "cache/ecg.h5 --beside runs/curves --out ecg4u/model/weights --final",
+        ]
     runs = [f"runs/{index}" for index in range(len(card["members"]))]
     lines = [_command(run, m) for run, m in zip(runs, card["members"], strict=True)]
     names: dict[str, str] = {}
@@ -174,21 +192,10 @@ def _commands(card: dict[str, Any]) -> list[str]:
         names.setdefault(command, f"runs/f{len(names)}")
     lines += [command.replace("--run RUN", f"--run {run}") for command, run in names.items()]
     folds = [f"--fold {names[_command('RUN', fold)]} " for fold in card.get("folds", ())]
-    again = []
-    if "recalibrated_from" in card:
-        again = [
-            *(_command("runs/findings", m) for m in card["finding_members"]),
-            f"python -m training.recalibrate --weights {card['recalibrated_from']} --data "
-            "cache/ecg.h5 --findings runs/findings --out ecg4u/model/weights --final",
-        ]
-    if again:
-        lines[:0] = [f"# the members, at code version {card['trained_at']}"]
-        again[:0] = ["# calibration and other findings, at this version"]
     return [
         *lines,
         f"python -m training.export {' '.join(runs)} {''.join(folds)}"
         "--data cache/ecg.h5 --out ecg4u/model/weights --final",
-        *again,
     ]
 
 
@@ -212,8 +219,9 @@ def _command(run: str, member: dict[str, Any]) -> str:
             f"python -m training.additive --data cache/ecg.h5 --run {run} --labels {s['labels']} "
             f"--knots {s['knots']} --views {s['views']} --penalty {s['penalty']:g} "
             f"--steps {s['steps']} --small-sources {s['small_sources']:g} "
-            f"--physiology {s['physiology']:g} --emphasis {s['emphasis']:g} --seed {s['seed']} "
-            f"{held_out}--threads 1"
+            f"--physiology {s['physiology']:g} --emphasis {s['emphasis']:g} "
+            f"{''.join(f'--class {name} ' for name in s.get('classes', ()))}"
+            f"--seed {s['seed']} {held_out}--threads 1"
         )
     blocks = ",".join(str(b) for b in s["blocks"])
     kind = s.get("network", "residual")

@@ -358,6 +358,7 @@ def write_members(members: Sequence[Member], out: Path) -> list[Any]:
                 "file": path.name,
                 "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
                 "config": one.network.config.to_dict(),
+                "answers": list(one.names),
                 "settings": about["settings"],
                 "epoch": about["epoch"],
                 "epochs_trained": len(about["history"]),

@@ -19,6 +19,9 @@ import numpy.typing as npt
 from training.dataset import Data
 
 ALWAYS_TRAINED = ("MIT-BIH",)
+FOLDS = 4
+HELD_OUT = (*(f"{fold}/{FOLDS}" for fold in range(FOLDS)), "none")
+"""What the runs of a recipe hold out: each fold once to calibrate, and nothing to ship."""
 
 
 def parse(held_out: str) -> tuple[int, int] | None:

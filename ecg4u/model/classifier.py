@@ -193,10 +193,15 @@ class Classifier:
         self.outputs = (*self.classes, *self.findings)
         self.device = device
         self._members = _load(folder, self.card["members"], device)
-        self._finding_members = _load(folder, self.card.get("finding_members", ()), device)
+        self._columns = [self._answered(entry) for entry in self.card["members"]]
         calibration = [self.card["calibration"][name] for name in self.outputs]
         self._scale = np.array([c["scale"] for c in calibration])
         self._bias = np.array([c["bias"] for c in calibration])
+
+    def _answered(self, entry: Mapping[str, Any]) -> list[int]:
+        """The columns of `outputs` that a member of the card answers, in its own order."""
+        names = entry.get("answers", self.outputs[: entry["config"].get("outputs")])
+        return [self.outputs.index(name) for name in names]
 
     def classify(self, record: ECGRecord) -> Classification:
         """Classify one record of any length and rate (at least 80 Hz).
@@ -229,30 +234,20 @@ class Classifier:
 
         For a record of one window, ``1 / (1 + exp(-log_odds))`` is the probability shown.
         """
-        return self.member_log_odds(inputs).mean(axis=0)
+        return np.nanmean(self.member_log_odds(inputs), axis=0)
 
     def member_log_odds(
         self, inputs: npt.NDArray[np.floating] | torch.Tensor
     ) -> npt.NDArray[np.float64]:
-        """(n, 24, t) -> (members, n, classes): `log_odds` of each member that answers the nine."""
-        logits, _ = self._logits(inputs, self._members)
-        return logits * self._scale[: len(self.classes)] + self._bias[: len(self.classes)]
+        """(n, 24, t) -> (members, n, classes): `log_odds` of each; NaN where it does not answer."""
+        return (self._logits(inputs) * self._scale + self._bias)[..., : len(self.classes)]
 
     def _all_log_odds(self, inputs: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
         """(n, 24, t) -> (n, outputs): the classes and the other findings."""
-        logits, others = self._logits(inputs, [*self._members, *self._finding_members])
-        parts = [logits.mean(axis=0)]
-        if self.findings:
-            parts.append(others.mean(axis=0))
-        return np.concatenate(parts, axis=1) * self._scale + self._bias
+        return np.nanmean(self._logits(inputs), axis=0) * self._scale + self._bias
 
-    def _logits(
-        self, inputs: npt.NDArray[np.floating] | torch.Tensor, members: Sequence[torch.nn.Module]
-    ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-        """(members, n, classes) of those that answer the classes; (members, n, findings) alike.
-
-        A member answers the classes, these and then the findings, or the findings alone.
-        """
+    def _logits(self, inputs: npt.NDArray[np.floating] | torch.Tensor) -> npt.NDArray[np.float64]:
+        """(members, n, outputs); NaN where a member does not answer."""
         import torch
 
         from ecg4u.model.networks import answers
@@ -261,17 +256,12 @@ class Classifier:
         chunks = []
         with torch.inference_mode():
             for chunk in x.split(BATCH):
-                chunks.append([y.cpu().numpy() for y in answers(members, chunk.to(self.device))])
-        count = len(self.classes)
-        logits = [np.concatenate(parts).astype(float) for parts in zip(*chunks, strict=True)]
-        classes, findings = [], []
-        for member, said in zip(members, logits, strict=True):
-            if member in self._finding_members:
-                findings.append(said)
-            else:
-                classes.append(said[:, :count])
-                findings += [said[:, count:]] if said.shape[1] > count else []
-        return np.array(classes), np.array(findings)
+                said = answers(self._members, chunk.to(self.device))
+                chunks.append([y.cpu().numpy() for y in said])
+        logits = np.full((len(self._members), len(x), len(self.outputs)), np.nan)
+        for member, parts in enumerate(zip(*chunks, strict=True)):
+            logits[member][:, self._columns[member]] = np.concatenate(parts)
+        return logits
 
     def _answer(
         self, windows: npt.NDArray[np.float64], found: SignalCheck, of_page: tuple[str, ...]

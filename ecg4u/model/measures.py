@@ -92,7 +92,8 @@ def measures(x: Tensor) -> Tensor:
     """(n, 24, t) millivolts and masks at 100 Hz -> (n, `COUNT`); NaN where there is no such value.
 
     The order: of the row of beats, of the whole median beat, of each lead in turn, of pairs of
-    leads, of beats that are early, of P and T, of the ST segment, of the QRS.
+    leads, of beats that are early, of P and T, of the ST segment, of the QRS. Of beats that are
+    equally early the first in time comes first, so that a row does not hang on its batch.
     """
     return measures_of(lay_over(x))
 
@@ -130,7 +131,7 @@ def _of_the_row(found: Beats) -> tuple[Tensor, Tensor]:
         told.append((chosen & real).float().sum(1))
     row = torch.stack([before, after, p, p_size, qrs, size, t], dim=2)
     for order in (torch.nan_to_num(before, nan=9.0), torch.where(real, qrs, 9.0)):
-        first = order.argsort(dim=1)[:, :2]
+        first = order.argsort(dim=1, stable=True)[:, :2]
         odd = row.gather(1, first[..., None].expand(-1, -1, row.shape[2]))
         there = real.gather(1, first)
         told += torch.where(there[..., None], odd, torch.nan).flatten(1).unbind(1)
@@ -154,7 +155,7 @@ def _of_early_beats(
     previous = nn.functional.pad(t, (1, 0))[:, :-1]
     kind = real & (qrs > ALIKE) & early.isfinite()
     row = torch.stack([early, pause, p, p_size, qrs, previous], dim=2)
-    first = torch.where(kind, early, 9.0).argsort(dim=1)[:, :3]
+    first = torch.where(kind, early, 9.0).argsort(dim=1, stable=True)[:, :3]
     chosen = row.gather(1, first[..., None].expand(-1, -1, row.shape[2]))
     chosen = torch.where(kind.gather(1, first)[..., None], chosen, torch.nan)
     late = torch.nan_to_num(pause) > 0.05

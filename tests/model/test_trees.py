@@ -62,6 +62,16 @@ def test_an_early_beat_of_the_usual_shape_is_told_from_those_around_it() -> None
     assert value(x, "second of its kind: early") == pytest.approx(0, abs=0.03)
 
 
+def test_beats_that_are_equally_early_do_not_hang_on_the_batch() -> None:
+    """Beats alike in time but not in size, beside a record of twice as many."""
+    x = drawn()
+    x[:, :12] *= 1 + 0.3 * torch.sin(torch.arange(1000) / 70)
+    fast = torch.zeros_like(x)
+    fast[:, :12, ::35], fast[:, 12:] = 1, 1
+    together = measures(torch.cat([x, fast]))[:1]
+    torch.testing.assert_close(together, measures(x), equal_nan=True, atol=1e-4, rtol=1e-4)
+
+
 def test_a_p_wave_on_the_end_of_t_is_found_by_its_hump() -> None:
     near, far = (value(drawn(pr_s=s), "P hump peak to QRS") for s in (0.16, 0.26))
     assert far - near == pytest.approx(10, abs=1.5)
@@ -97,7 +107,7 @@ def test_a_masked_lead_has_no_measures_and_the_others_keep_theirs() -> None:
 def test_sharing_the_beats_changes_no_answer(classifier: Classifier, normal: ECGRecord) -> None:
     x = torch.from_numpy(prepare(normal).windows())
     members = [*classifier._members, build({"kind": "beats", "width": 8}).eval()]
-    assert {type(net).__name__ for net in members} == {"ECGNet", "BeatNet", "Trees"}
+    assert {type(net).__name__ for net in members} == {"ECGNet", "BeatNet", "Trees", "Additive"}
     with torch.inference_mode():
         for shared, net in zip(answers(members, x), members, strict=True):
             assert torch.equal(shared, net(x))

@@ -4,8 +4,8 @@ import click
 import pytest
 
 from training.additive import main as fit
-from training.kept import main as keep
-from training.ship import BESIDE_KEPT, FOLDS, HELD_OUT, OF_MEASURES, Step, run_all, trainings
+from training.folds import FOLDS, HELD_OUT
+from training.ship import BESIDE_KEPT, OF_MEASURES, Step, run_all, trainings
 from training.train import main as train
 from training.trees import main as boost
 from training.trees import run_of
@@ -45,10 +45,9 @@ def test_a_step_that_fails_says_where_its_log_is(tmp_path: Path) -> None:
 @pytest.mark.parametrize("keeps", [False, True])
 def test_each_fold_is_held_out_once_and_one_run_ships(keeps: bool, tmp_path: Path) -> None:
     kept = tmp_path if keeps else None
-    (tmp_path / "classifier.json").write_text('{"members": [0, 1, 2]}')
     steps, shipped, folds = trainings(tmp_path / "data.h5", tmp_path, kept)
     trees = len(BESIDE_KEPT if keeps else OF_MEASURES)
-    assert len(shipped) == trees + (3 if keeps else 1)
+    assert len(shipped) == trees + (not keeps)
     assert len(folds) == (trees + (not keeps)) * FOLDS
     made = []
     for step in steps:
@@ -56,7 +55,6 @@ def test_each_fold_is_held_out_once_and_one_run_ships(keeps: bool, tmp_path: Pat
             "training.train": train,
             "training.trees": boost,
             "training.additive": fit,
-            "training.kept": keep,
         }
         context = command[step.command[0]].make_context(
             step.name, [*step.command[1:]], resilient_parsing=True

@@ -282,6 +282,52 @@ def test_a_kept_member_speaks_where_it_has_not_learned(data: Path, tmp_path: Pat
     assert judged_by(mixed, []).all()
 
 
+def test_curves_beside_kept_members_are_calibrated_out_of_fold(data: Path, tmp_path: Path) -> None:
+    """Fast beats are called RBBB here, which the network has not learned, and the curves have."""
+    from ecg4u.model import Classifier
+    from training.folds import HELD_OUT
+    from training.kept import UNSEEN
+    from training.recalibrate import main as recalibrate
+
+    old, new, run = tmp_path / "old", tmp_path / "new", tmp_path / "curves"
+    trained(data, tmp_path / "net")
+    options = [str(tmp_path / "net"), "--data", str(data), "--out", str(old)]
+    assert CliRunner().invoke(export, options).exit_code == 0
+    marked = tmp_path / "marked.h5"
+    shutil.copy(data, marked)
+    with h5py.File(marked, "r+") as file:
+        file["targets"][:, 4] = file["reference"][:, 1]
+        file["file"][:24] = UNSEEN[0]
+        file["split"][40:] = "test"
+    held = [part for fold in HELD_OUT for part in ("--held-out", fold)]
+    options = ["--data", str(marked), "--run", str(run), "--class", "RBBB", "--views", "0", *held]
+    result = CliRunner().invoke(fit_curves, options)
+    assert result.exit_code == 0, result.output
+    given = ["--data", str(marked), "--beside", str(run)]
+    result = CliRunner().invoke(
+        recalibrate, ["--weights", str(old), "--out", str(new), *given, "--final"]
+    )
+    assert result.exit_code == 0, result.output
+    before, card = (json.loads((one / "classifier.json").read_text()) for one in (old, new))
+    assert card["refitted"] == ["RBBB"]
+    assert card["members"][1]["answers"] == ["RBBB"]
+    for name in ("thresholds", "calibration"):
+        assert card[name]["AF"] == before[name]["AF"]
+    seen = card["metrics"]["unseen"]["full"]
+    assert seen["recordings"] == 24
+    assert seen["classes"]["RBBB"]["auroc"] == 1
+    assert "training.recalibrate" in (new / "CARD.md").read_text()
+    x = torch.cat(load(data).batch(np.arange(4)), dim=1)
+    one, other = (Classifier(folder).log_odds(x) for folder in (old, new))
+    np.testing.assert_allclose(np.delete(one, 4, 1), np.delete(other, 4, 1), atol=1e-5)
+    assert (other[[1, 3], 4] > other[[0, 2], 4] + 1).all()
+    again = ["--weights", str(new), "--out", str(tmp_path / "again"), *given]
+    assert CliRunner().invoke(recalibrate, again).exit_code == 0
+    repeated = json.loads((tmp_path / "again" / "classifier.json").read_text())
+    assert [m["sha256"] for m in repeated["members"]] == [m["sha256"] for m in card["members"]]
+    assert repeated["calibration"] == card["calibration"]
+
+
 def test_ruling_out_keeps_most_positives_and_ruling_in_is_stricter() -> None:
     from training.calibrate import RULE_OUT_SPECIFICITY, rule_out
 
