@@ -92,11 +92,11 @@ NAMED = (
     Mutant("one network answers alone", "model/classifier.py",
            "self.member_log_odds(inputs).mean(axis=0)", "self.member_log_odds(inputs)[0]"),
     Mutant("one network is loaded", "model/classifier.py",
-           'for member in card["members"]:', 'for member in card["members"][:1]:'),
+           'self.card["members"], device', 'self.card["members"][:1], device'),
     Mutant("calibration without bias", "model/classifier.py",
-           "logits * self._scale + self._bias", "logits * self._scale"),
+           "axis=1) * self._scale + self._bias", "axis=1) * self._scale"),
     Mutant("calibration without scale", "model/classifier.py",
-           "logits * self._scale + self._bias", "logits + self._bias"),
+           "axis=1) * self._scale + self._bias", "axis=1) + self._bias"),
     Mutant("Bazett by the cube root", "explain/global_features.py",
            '("qtc_bazett", 1 / 2)', '("qtc_bazett", 1 / 3)'),
     Mutant("normal axis to 100 degrees", "explain/limits.py",
@@ -112,7 +112,7 @@ NAMED = (
     Mutant("the centre line is not settled", "digitize/rows/stroke.py",
            "    centre = _settled(centre, _nearest(top), _nearest(bottom), pen / 2)\n", ""),
     Mutant("columns never repeat", "digitize/signals/signal.py",
-           "float(np.mean(votes)) > 0.2", "False"),
+           "np.mean(repeats[1:]) > REPEATED", "False"),
     Mutant("writing that keeps no time is a row", "digitize/rows/trace.py",
            "tuple(_in_step(_single(kept, px_per_mm), px_per_mm))",
            "tuple(_single(kept, px_per_mm))"),
@@ -121,7 +121,7 @@ NAMED = (
     Mutant("names without a place cost nothing", "digitize/layout/arrangement.py",
            "UNPLACED_SHARE = 0.8", "UNPLACED_SHARE = 0.0"),
     Mutant("names far from their row cost nothing", "digitize/layout/arrangement.py",
-           "FAR_LABEL_COST_PER_MM = 0.05", "FAR_LABEL_COST_PER_MM = 0.0"),
+           "FAR_COST_PER_MM = 0.1", "FAR_COST_PER_MM = 0.0"),
 )  # fmt: skip
 """Faults that no test noticed once."""
 

@@ -203,3 +203,9 @@ def test_what_lies_off_the_picture_is_drawn_in_the_papers_colour() -> None:
     off = warp_image(image, grid_of(25, 25) - 0.6, np.ones((25, 25), bool))[1]
     assert not off[0].any()
     assert off[1:, 1:].all()
+    ending = image[:241, :241]
+    assert warp_image(ending, grid_of(25, 25) + 0.4, np.ones((25, 25), bool))[1].all()
+    off = warp_image(ending, grid_of(25, 25) + 0.6, np.ones((25, 25), bool))[1]
+    assert not off[-1].any()
+    assert not off[:, -1].any()
+    assert off[:-1, :-1].all()

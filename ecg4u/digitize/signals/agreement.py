@@ -1,7 +1,7 @@
 """Do the leads tell of the same beats? QRS complexes cut short, and spikes that no beat explains.
 
-On 250 recordings of the train split, cut as a page shows them, 0.6 % of the leads are told of for
-a QRS complex and none for a spike.
+On 300 recordings of the train split, cut as a page shows them, 0.6 % of 3,900 leads are told of for
+a QRS complex and 0.1 % for a spike.
 
 A beat is seen by all leads at once. Where those shown at the same time repeat themselves from one
 beat to the next and one of them does not, its stroke was lost under print or another trace, or

@@ -21,7 +21,7 @@ from ecg4u.digitize.rows.beats import find_beats, steepness
 from ecg4u.digitize.signals.signal import SegmentSignal
 from ecg4u.digitize.types import USUAL_SPEED_MM_PER_S, Layout
 from ecg4u.messages import message
-from ecg4u.record import CHEST_LEADS, DEFAULT_FS_HZ, EINTHOVEN, LIMB_LEADS
+from ecg4u.record import CABRERA, CHEST_LEADS, DEFAULT_FS_HZ, EINTHOVEN, LIMB_LEADS
 
 Floats = npt.NDArray[np.float64]
 
@@ -53,7 +53,7 @@ STRIP_MISREAD = 0.02
 STRIP_CLEARLY = 1.0
 """Log odds by which another lead must be likelier than the name."""
 ARM_R = -0.75
-CABRERA_LIMBS = ("aVL", "I", "aVR", "II", "aVF", "III")
+CABRERA_LIMBS = CABRERA[:6]
 INVERTED_R = 0.8
 """Correlation of aVR with I + II from which it is -aVR; that of aVR is near -1."""
 FLAT_SHARE = 0.12
