@@ -16,6 +16,7 @@ import numpy as np
 from benchmarks.digitize import group_of
 from benchmarks.grid import images
 from ecg4u.digitize.orientation import read_upright
+from ecg4u.digitize.page.rectified import direction_after
 from ecg4u.digitize.rectify import rectify
 from ecg4u.errors import ECG4UError
 from ecg4u.io import Page, read_page
@@ -30,7 +31,7 @@ def names_upright(page: Page, k: int) -> tuple[bool, frozenset[str], float]:
     start = time.process_time()
     upright, labels = read_upright(laid, flat)
     seconds = time.process_time() - start
-    off = (upright.grid.turned_deg - 90 * k + 180) % 360 - 180
+    off = direction_after(upright.grid.turned_deg, k)
     names = frozenset(label.name for label in labels if label.probability > SURE)
     return abs(off) < 45, names, seconds
 

@@ -24,6 +24,8 @@ LIMB_LEADS = ("I", "II", "III", "aVR", "aVL", "aVF")
 CHEST_LEADS = ("V1", "V2", "V3", "V4", "V5", "V6")
 LEADS = LIMB_LEADS + CHEST_LEADS
 """The twelve leads in the conventional order."""
+CABRERA = ("aVL", "I", "aVR", "II", "aVF", "III", *CHEST_LEADS)
+"""The limb leads in the order of their axes; aVR is drawn as it is, not turned over."""
 EXTRA_LEADS = ("V7", "V8", "V9", "V3R", "V4R", "V5R", "V6R")
 """Leads of the back and of the right side, which a page may show beside the twelve."""
 

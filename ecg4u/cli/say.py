@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
     from ecg4u.analysis import Analysis
 
-BREAKS = {"other": "Other findings", "open": "", "none": "", "doubt": ""}
-
 
 def as_json(values: Any, *, of: Path | None = None) -> None:
     """Values as JSON, indented; or as one line that names the input they are ``of``, where several

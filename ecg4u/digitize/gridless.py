@@ -17,7 +17,14 @@ import numpy.typing as npt
 
 from ecg4u.digitize.layout.columns import after_gap, signal_span
 from ecg4u.digitize.page.grid import HINT
-from ecg4u.digitize.page.rectified import NODE_PX, Grid, PulseScale, RectifiedPage, interpolate
+from ecg4u.digitize.page.rectified import (
+    NODE_PX,
+    Grid,
+    PulseScale,
+    RectifiedPage,
+    direction_after,
+    interpolate,
+)
 from ecg4u.digitize.page.sheet import cropped, paper_mask, warp_image
 from ecg4u.digitize.rows.trace import RowPath
 from ecg4u.digitize.scale.calibration import Pulse
@@ -201,7 +208,7 @@ def find_stand(image: npt.NDArray[np.uint8]) -> Stand:
     lean = float(np.degrees(np.arctan(_lean(pulses))))
     tall, wide = (np.array([getattr(p, name) for p in pulses]) for name in ("height", "width"))
     return Stand(
-        (turn + lean - 90.0 * k + 180.0) % 360.0 - 180.0,
+        direction_after(turn + lean, k),
         float(np.median(tall)) / factor,
         float(np.median(wide)) / factor,
         _error(tall),

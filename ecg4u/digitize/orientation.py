@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from ecg4u.digitize.page.rectified import RectifiedPage, quarter_turn
+from ecg4u.digitize.page.rectified import RectifiedPage, direction_after, quarter_turn
 from ecg4u.digitize.rectify import rectify
 from ecg4u.digitize.text.names import page_darkness, read_labels, sure_names
 from ecg4u.digitize.types import Label
@@ -75,8 +75,7 @@ def rectify_turned(page: Page, k: int, options: ReadOptions, reading: int = 0) -
     right, bottom = page.image.shape[1] - 1.0, page.image.shape[0] - 1.0
     x, y = found.nodes[..., 0], found.nodes[..., 1]
     places = {0: (x, y), 1: (y, bottom - x), 2: (right - x, bottom - y), 3: (right - y, x)}
-    degrees = (found.grid.turned_deg - 90.0 * k + 180.0) % 360.0 - 180.0
-    grid = replace(found.grid, turned_deg=180.0 if degrees == -180.0 else degrees)
+    grid = replace(found.grid, turned_deg=direction_after(found.grid.turned_deg, k))
     return replace(found, nodes=np.stack(places[k], -1), grid=grid)
 
 

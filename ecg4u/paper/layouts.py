@@ -6,10 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from ecg4u.record import LEADS
+from ecg4u.record import CABRERA, LEADS
 
-CABRERA = ("aVL", "I", "aVR", "II", "aVF", "III", "V1", "V2", "V3", "V4", "V5", "V6")
-"""The limb leads in the order of their axes; aVR is drawn as it is, not turned over."""
 PAGE_S = 10.0
 
 

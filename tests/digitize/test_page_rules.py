@@ -7,7 +7,7 @@ import pytest
 from test_trace import PITCH, PX, WIDTH, page, traced
 
 from ecg4u.digitize.layout.arrangement import find_layout
-from ecg4u.digitize.page.sheet import paper_mask
+from ecg4u.digitize.page.sheet import cropped, largest_part, paper_mask, warp_image
 from ecg4u.digitize.rows.stroke import FINE, centre_line
 from ecg4u.digitize.rows.trace import RowPath, trace_rows
 from ecg4u.digitize.signals.signal import SegmentSignal, in_time
@@ -117,3 +117,95 @@ def test_names_where_a_layout_has_none_speak_against_it() -> None:
     layout = find_layout(found, [], named(names), PX, 25.0)
     assert layout.name == "3x4"
     assert [s.lead for s in layout.segments if s.row == 0] == order[0]
+
+
+def grid_of(rows: int, columns: int, step: float = 10.0) -> np.ndarray:
+    """Source places (px) of the nodes of a flat page, ``step`` px per mm."""
+    y, x = np.mgrid[0:rows, 0:columns].astype(float)
+    return step * np.stack([x, y], axis=-1)
+
+
+def test_of_two_parts_that_with_most_of_the_grid_is_the_page_holes_and_all() -> None:
+    mask = np.zeros((30, 60), np.uint8)
+    mask[2:28, 2:20] = 1
+    mask[10:15, 8:12] = 0
+    mask[2:28, 25:58] = 1
+    within = np.zeros_like(mask)
+    within[5:9, 4:16] = 1
+    within[5:7, 30:34] = 1
+    part = largest_part(mask, within)
+    assert part[12, 10]
+    assert part[2:28, 2:20].all()
+    assert part.sum() == 26 * 18
+
+
+def test_a_page_is_cut_by_whole_5_mm_and_keeps_all_of_its_paper() -> None:
+    paper = np.zeros((50, 70), bool)
+    paper[7:21, 13:30] = True
+    nodes, kept = cropped(grid_of(50, 70), paper)
+    assert nodes[0, 0].tolist() == [100.0, 50.0]
+    assert nodes[-1, -1].tolist() == [300.0, 210.0]
+    assert kept.sum() == paper.sum()
+    paper[2:4, 3:5] = True
+    assert cropped(grid_of(50, 70), paper)[0][0, 0].tolist() == [0.0, 0.0]
+
+
+def test_paper_lies_on_the_picture_and_is_not_much_darker_than_its_grid() -> None:
+    image = np.full((60, 120, 3), 240, np.uint8)
+    image[:, 60:80] = 140  # a shade
+    image[:, 90:] = 90  # the table
+    nodes = grid_of(60, 130, 1.0) - (5.0, 0.0)
+    gridded = np.zeros((60, 130), bool)
+    gridded[5:55, 8:50] = True
+    paper = paper_mask(image, nodes, gridded)
+    assert paper[30, 5]
+    assert not paper[:, :4].any()
+    assert not paper[30, 75]
+    assert not paper[30, 100]
+
+
+def test_a_thread_of_paper_colour_does_not_join_what_lies_beside_the_page() -> None:
+    image = np.full((60, 120, 3), 240, np.uint8)
+    image[:, 60:80] = 60
+    image[28:31, 60:80] = 240  # three px wide
+    gridded = np.zeros((60, 120), bool)
+    gridded[5:55, 5:50] = True
+    paper = paper_mask(image, grid_of(60, 120, 1.0), gridded)
+    assert paper[30, 55]
+    assert not paper[:, 84:].any()
+
+
+def test_a_flat_page_is_drawn_as_it_is() -> None:
+    rng = np.random.default_rng(0)
+    image = cv2.GaussianBlur(rng.integers(0, 255, (420, 330, 3), np.uint8), (0, 0), 2.0)
+    nodes = grid_of(42, 33)
+    drawn, valid = warp_image(image, nodes, np.ones((42, 33), bool))
+    assert drawn.shape == (411, 321, 3)
+    assert valid.all()
+    assert np.abs(drawn.astype(int) - image[:411, :321]).max() <= 1
+
+
+def test_what_lies_off_the_picture_is_drawn_in_the_papers_colour() -> None:
+    image = np.full((300, 300, 3), (200, 180, 160), np.uint8)
+    image[:40, :40] = 20
+    paper = np.ones((25, 25), bool)
+    paper[:, 20:] = False
+    drawn, valid = warp_image(image, grid_of(25, 25) - 50.4, paper)
+    assert not valid[:49].any()
+    assert not valid[:, :49].any()
+    assert valid[51, 51]
+    assert valid[60:180, 60:180].all()
+    assert not valid[:, 200:].any()
+    assert (drawn[~valid] == (200, 180, 160)).all()
+    assert (drawn[70, 70] == 20).all()
+    near = warp_image(image, grid_of(25, 25) - 0.4, np.ones((25, 25), bool))[1]
+    assert near.all()
+    off = warp_image(image, grid_of(25, 25) - 0.6, np.ones((25, 25), bool))[1]
+    assert not off[0].any()
+    assert off[1:, 1:].all()
+    ending = image[:241, :241]
+    assert warp_image(ending, grid_of(25, 25) + 0.4, np.ones((25, 25), bool))[1].all()
+    off = warp_image(ending, grid_of(25, 25) + 0.6, np.ones((25, 25), bool))[1]
+    assert not off[-1].any()
+    assert not off[:, -1].any()
+    assert off[:-1, :-1].all()

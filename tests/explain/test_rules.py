@@ -11,8 +11,9 @@ from made_hearts import train
 from test_criteria import decide, features
 
 from ecg4u.explain import measure_features
-from ecg4u.explain.beats import QRSList
-from ecg4u.explain.measure import classify_beats, joint
+from ecg4u.explain.beats import MedianBeat, QRSList
+from ecg4u.explain.global_features import p_probability, rhythm_features
+from ecg4u.explain.measure import Measured, classify_beats, joint, sizes, usual_changes
 from ecg4u.explain.signals import FS_HZ
 
 
@@ -80,3 +81,90 @@ def test_an_early_beat_is_premature_where_it_is_alone() -> None:
     r = np.cumsum(rr)
     found = replace(faster, r=r, onset=r - 22.5, offset=r + 22.5)
     assert kinds(found)[5] == "usual"
+
+
+def measured(rr_s: list[float]) -> Measured:
+    """Beats of one shape after these intervals, seen by every lead."""
+    r = FS_HZ * (0.5 + np.cumsum([0.0, *rr_s]))
+    ones = np.ones(len(r))
+    found = QRSList(r, r - 22.5, r + 22.5, ones, ones.astype(bool))
+    signal = np.random.default_rng(0).normal(0, 0.1, (round(r[-1] + FS_HZ), 12))
+    kinds = classify_beats(found, ones, np.ones(len(rr_s), dtype=bool))
+    return Measured(signal, np.zeros((*signal.shape, 3)), found, kinds, None, {})
+
+
+def test_rate_and_irregularity_follow_from_the_rr_intervals() -> None:
+    found = rhythm_features(measured([0.8, 1.0, 0.8, 1.0]))
+    rate = found["rate"]
+    assert rate.value == pytest.approx(60 / 0.9)
+    assert rate.uncertainty == pytest.approx(60 / 0.81 * 0.1 / 2)
+    assert found["rr_range"].value == pytest.approx(0.2)
+    assert found["rr_irregularity"].value == pytest.approx(0.2 / 0.9)
+    assert found["rr_change"].value == pytest.approx(0.2 / 0.9)
+    assert found["beats"].value == 5
+
+
+@pytest.mark.parametrize(
+    ("rr_s", "rate", "irregularity"),
+    [([], None, None), ([0.75], 80.0, None), ([1.0] * 3, 60, None)],
+)
+def test_fewer_than_five_beats_have_a_rate_and_no_irregularity(
+    rr_s: list[float], rate: float | None, irregularity: float | None
+) -> None:
+    found = rhythm_features(measured(rr_s))
+    assert found["rate"].value == (None if rate is None else pytest.approx(rate))
+    assert found["rr_irregularity"].value is irregularity
+    assert found["rr_change"].value is None
+
+
+def test_p_waves_are_judged_by_correlation_network_and_rhythm() -> None:
+    """The published weights of the logistic model."""
+    found = measure_features(train())
+    score = -0.9 + 7.8 * found.value("p_correlation") + 2.3 * found.value("p_probability")  # type: ignore[operator]
+    score -= 5.3 * found.value("rr_change")  # type: ignore[operator]
+    assert found.value("p_presence") == pytest.approx(1 / (1 + np.exp(-score)))
+    assert found.value("p_presence") > 0.99  # type: ignore[operator]
+
+
+@pytest.mark.parametrize(("before_ms", "value"), [(20, 0.0), (60, 0.9)])
+def test_p_waves_end_before_the_qrs(before_ms: int, value: float) -> None:
+    probability = np.zeros((600, 12, 3))
+    at = 250 - round(before_ms * FS_HZ / 1000)
+    probability[at - 3 : at + 3, :, 0] = 0.9
+    flat = np.zeros((600, 12))
+    counts = np.where(np.arange(12) < 3, 5, 0)
+    median = MedianBeat(flat, probability, counts, flat[0], 250, np.arange(5))
+    seen = SimpleNamespace(median=median)
+    assert p_probability(seen) == pytest.approx(value)  # type: ignore[arg-type]
+
+
+def test_the_change_of_rr_is_that_of_successive_usual_beats() -> None:
+    usual = np.ones(5, dtype=bool)
+    assert usual_changes(np.array([1.0, 1.0, 1.1, 1.0]), usual) == pytest.approx([0, 0.1, 0.1])
+    bigeminy = np.arange(9) % 2 == 0
+    rr = np.array([0.6, 1.0, 0.6, 1.0, 0.6, 1.2, 0.6, 1.0])
+    assert usual_changes(rr, bigeminy) == pytest.approx([0.0, 0.2 / 1.6, 0.2 / 1.6])
+
+
+def test_a_beat_is_as_large_as_it_is_tall_in_leads_that_show_beats() -> None:
+    found = beats(5)
+    signal = np.full((round(found.r[-1] + FS_HZ), 12), np.nan)
+    for lead, height in ((0, 1.0), (1, 0.5), (2, 0.05), (3, 0.04)):
+        signal[:, lead] = 0.0
+        signal[np.rint(found.r).astype(int), lead] = height
+    signal[round(found.r[5]), :2] *= 2
+    signal[round(found.r[5]), 2:4] *= 1.8  # too small to be compared
+    assert sizes(signal, found) == pytest.approx(np.where(np.arange(10) == 5, 2.0, 1.0))
+
+
+def test_an_early_beat_after_an_early_beat_is_no_lone_one() -> None:
+    gaps = np.ones(10)
+    gaps[2], gaps[4], gaps[5] = 0.7, 0.7, 1.3
+    r = FS_HZ * np.cumsum(gaps)
+    found = replace(beats(4), r=r, onset=r - 22.5, offset=r + 22.5)
+    assert kinds(found)[2] == "PAC"
+    assert kinds(found)[4] == "PAC"
+    gaps[3] = 0.7
+    r = FS_HZ * np.cumsum(gaps)
+    found = replace(found, r=r, onset=r - 22.5, offset=r + 22.5)
+    assert kinds(found)[4] == "usual"

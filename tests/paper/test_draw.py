@@ -11,8 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ecg4u.paper import LAYOUTS, PageStyle, draw_page, layout, part_of, random_layout, random_style
-from ecg4u.paper.layouts import CABRERA
-from ecg4u.record import LEADS, ECGRecord
+from ecg4u.record import CABRERA, LEADS, ECGRecord
 
 FS_HZ = 250.0
 BARE = PageStyle(labels=False, footer=(), pulse="none")

@@ -31,11 +31,10 @@ from ecg4u.digitize.signals.physiology import STRIP_PRIOR, STRIP_RARE
 from ecg4u.digitize.text.names import NAMES
 from ecg4u.digitize.types import Label, Layout, NamedBy, RowSegment
 from ecg4u.messages import message
-from ecg4u.record import LEADS
+from ecg4u.record import CABRERA, LEADS
 
 Array = npt.NDArray[np.float64]
 
-CABRERA = ("aVL", "I", "aVR", "II", "aVF", "III", "V1", "V2", "V3", "V4", "V5", "V6")
 MAX_STRIPS = 3
 MISREAD = 0.03
 PRIOR_STANDARD = 4.0

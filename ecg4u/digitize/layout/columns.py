@@ -1,4 +1,7 @@
-"""Where the columns of leads begin and end: from rows' ends, pulses, gaps, breaks and names."""
+"""Where the columns of leads begin and end: from rows' ends, pulses, gaps, breaks and names.
+
+Numbers below that name no measurement were chosen by eye.
+"""
 
 from __future__ import annotations
 
@@ -18,44 +21,64 @@ Array = npt.NDArray[np.float64]
 NOMINAL_TOLERANCE = 0.02
 """A row this near to its nominal 10 s is taken to be 10 s; its ends are known to about 0.3 mm."""
 PITCH_TOLERANCE = 0.05
+"""How far names may put a column's width off the usual one, as a share, to tell of the same."""
 OVERSTEP = 0.18
 """How far ink goes on beyond a trace's end, in pens; measured on the dev half of the benchmark."""
 END_ERROR_PX = 0.7
+"""Least error of where rows end, however well they agree."""
 PULSE_END_ERROR_PX = 2.0
 """How soon behind its pulse a signal begins differs from machine to machine."""
 MAX_PULSE_GAP_PEN = 20.0
+"""Longest bare stretch between a pulse and the signal behind it, in pens."""
 MIN_INNER_PULSES = 0.5
+"""Share of the rows that must show a pulse between two columns."""
 MIN_WITH_PULSE = 0.4
 """Share of the rows with a pulse from which the others begin and end where these do."""
 MIN_GAPPED_ROWS = 2
 GAPPED_ROWS = 0.6
+"""Share of the rows, at least two, that must be bare at a gap between columns."""
 MIN_GAP_MM = 2.0
+"""Shorter gaps are holes of a trace."""
 MAX_PULSE_MM = 8.0
+"""Gaps no further apart are the two sides of a pulse."""
 PULSE_GAP_MM = 1.0
 PULSE_FOOT_MM = 3.0
+"""Bare paper of at least `PULSE_GAP_MM` so near an inner pulse belongs to it."""
 MAX_GAP_OFF_MM = 15.0
+"""How far a gap may lie from the edge that it is for."""
 LEAST_PITCH_MM = 20.0
+"""Names nearer than that are of one column."""
 PITCH_COST = 25.0
+"""Of log odds, for the natural log by which names stand at another pitch than columns."""
 GAP_AT_EDGE = 1.5
 GAP_INSIDE = 3.0
+"""Log odds that gaps at the columns' edges speak for a layout, and gaps elsewhere against it."""
 MOST_BESIDE = 0.25
 """How much of a row on either side of a place is compared, at most."""
 FEWEST_EDGES = 3
 """Columns between so many edges are 5 s long: their halves hold enough beats to compare."""
 MIN_SHAPE_MM = 10.0
+"""A shorter stretch of a row is not compared."""
 SHAPE_QUANTILES = np.linspace(0.01, 0.99, 50)
 SHAPE_NOISE_MM = 0.1
+"""Added to heights, so that two flat stretches are alike."""
 USUAL_CONTRAST = 0.15
 CHANGE_WEIGHT = 8.0
 MOST_CHANGE = 4.0
+"""How a contrast of heights at and off the edges, beyond the usual one, becomes log odds."""
 COLUMN_S = {1: 10.0, 2: 5.0, 3: 10.0 / 3, 4: 2.5}
+"""Seconds of a column, by the number of columns."""
 SURE = 0.8
+"""Probability of a name from which its place counts."""
 SAME_LENGTH = 0.008
+"""Share by which rows' lengths may differ to be the same."""
 NAMES_OFF_MM = 3.0
 MOST_OFF_MM = 12.0
 MIN_NAMES = 3
+"""So many names must stand off the edges, by more than the first and less than the second."""
 NAME_OFFSET_MM = (0.0, 2.5)
 USUAL_NAME_OFFSET_MM = 1.5
+"""How far right of a column's start its name begins: at least and at most, and usually."""
 SEPARATOR_OFF_MM, SEPARATOR_SLACK_MM = 4.0, 0.4
 """How far off separators are looked for, and how unevenly they may stand."""
 SEPARATOR_AGREES_MM = 0.5
@@ -66,6 +89,7 @@ RULED_ROWS = 0.6
 BREAK_SIDE_MM = 0.6
 FULL_BREAK_MM = 1.0
 MIN_BREAK = 0.5
+"""Least share of `FULL_BREAK_MM` by which a row's level jumps over `BREAK_SIDE_MM` at a break."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ecg4u.digitize.layout.arrangement import CABRERA
 from ecg4u.digitize.signals.physiology import (
     CHEST_DETOUR,
     EDGE_S,
@@ -28,7 +27,7 @@ from ecg4u.digitize.signals.physiology import (
 from ecg4u.digitize.signals.signal import SegmentSignal
 from ecg4u.digitize.types import Layout, RowSegment
 from ecg4u.messages import message
-from ecg4u.record import CHEST_LEADS, LEADS, LIMB_LEADS
+from ecg4u.record import CABRERA, CHEST_LEADS, LEADS, LIMB_LEADS
 
 ORDERS = {"usual": LEADS, "Cabrera": CABRERA}
 CLEAR = 0.96

@@ -18,6 +18,12 @@ NODE_PX = 10
 """Spacing of the nodes of the warp, in rectified px (1 mm)."""
 
 
+def direction_after(degrees: float, k: int) -> float:
+    """A direction after ``k`` quarter turns, in (-180, 180]."""
+    turned = (degrees - 90.0 * k + 180.0) % 360.0 - 180.0
+    return 180.0 if turned == -180.0 else turned
+
+
 @dataclass(frozen=True)
 class PulseScale:
     """What the calibration pulses of a page without a grid say of its scale.
@@ -176,11 +182,10 @@ def quarter_turn(rectified: RectifiedPage, k: int) -> RectifiedPage:
     if k == 0:
         return rectified
     grown = _to_whole_squares(rectified)
-    turned = (grown.grid.turned_deg - 90.0 * k + 180.0) % 360.0 - 180.0
     scale = grown.grid.source_px_per_mm
     grid = replace(
         grown.grid,
-        turned_deg=180.0 if turned == -180.0 else turned,
+        turned_deg=direction_after(grown.grid.turned_deg, k),
         source_px_per_mm=scale if k == 2 else scale[::-1],
     )
     return replace(

@@ -18,8 +18,11 @@ Floats = npt.NDArray[np.float64]
 SOFT_MM, BEAT_MM = 0.15, 0.4
 """Softening of a trace, and of how steep all are, at 25 mm/s: 6 and 16 ms."""
 LEAST_KNOWN = 0.5
+"""Share of a trace below which the places of its beats rest on what was bridged; chosen by eye."""
+MIN_RR_S = 0.3
+"""200 beats a minute: the fastest of which a signal's beats are told apart from their T waves."""
 TALL, PROMINENT = 0.35, 0.3
-"""Of the usual height of steepness at a beat, what another must reach."""
+"""Of the usual height of steepness at a beat, what another must reach; chosen by eye."""
 
 
 def steepness(traces: Sequence[Floats], per_mm: float) -> Floats | None:

@@ -21,15 +21,21 @@ QRS_S, QRS_SPREAD = 0.061, 0.20
 RARE_RR, RARE_QRS = 0.05, 0.1
 """Shares of beats that are spread wider: very slow and fast rhythms, misread ones; wide QRS."""
 RARE_SPREAD = 0.8
+"""Of the natural log: a factor of 2.2 either way; chosen by eye."""
 BLUR_MM = 0.95
 """What softening adds to a width, squared and summed."""
 LEAST_MM = 0.5
+"""Narrower than a pen's stroke nothing is measured."""
 APART_MM = 4.0
+"""Least distance of beats: 0.16 s at 25 mm/s; the speed is not known yet."""
 FEWEST = 3
+"""Two intervals are the fewest that have a usual one."""
 EDGE = 0.2
 """Where a QRS complex begins and ends, of its steepness."""
 BESIDE, BESIDE_MM = 0.4, 12.0
+"""How far either side of a beat it is looked at: of the RR interval, and at most; by eye."""
 MIDDLE_MM = 1.5
+"""How far from its peak a beat is steepest once averaged; by eye."""
 
 
 @dataclass(frozen=True)

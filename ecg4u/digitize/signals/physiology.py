@@ -17,19 +17,20 @@ from itertools import permutations
 import numpy as np
 import numpy.typing as npt
 
-from ecg4u.digitize.rows.beats import find_beats, steepness
-from ecg4u.digitize.signals.signal import SegmentSignal
+from ecg4u.digitize.rows.beats import MIN_RR_S, find_beats, steepness
+from ecg4u.digitize.signals.signal import SAME_COLUMN_S, SegmentSignal
 from ecg4u.digitize.types import USUAL_SPEED_MM_PER_S, Layout
 from ecg4u.messages import message
-from ecg4u.record import CHEST_LEADS, DEFAULT_FS_HZ, EINTHOVEN, LIMB_LEADS
+from ecg4u.record import CABRERA, CHEST_LEADS, DEFAULT_FS_HZ, EINTHOVEN, LIMB_LEADS
 
 Floats = npt.NDArray[np.float64]
 
 BEFORE_S, AFTER_S = 0.1, 0.3
-MIN_RR_S = 0.3
+"""What of a beat is compared: the QRS complex and most of the ST segment."""
 MIN_STRIP_BEATS = 4
+"""Fewer beats of a strip do not reach into every column of 2.5 s."""
 USUAL_BEAT_R = 0.85
-SAME_COLUMN_S = 0.3
+"""Correlation of a beat's steepness with the usual one's below which it is another; by eye."""
 EDGE_S = 0.3
 """How far from a lead's ends a beat is surely its own: 7.5 mm, the most that columns were cut off
 on real pages."""
@@ -50,13 +51,16 @@ STRIP_RARE = -1.0
 STRIP_SPREAD, STRIP_MOST = 0.08, 5.0
 """How far from 1 the correlation of a lead's two copies usually is, and what it counts at most."""
 STRIP_MISREAD = 0.02
+"""Share of strips' names that are misread however sure; chosen by eye."""
 STRIP_CLEARLY = 1.0
 """Log odds by which another lead must be likelier than the name."""
 ARM_R = -0.75
-CABRERA_LIMBS = ("aVL", "I", "aVR", "II", "aVF", "III")
+"""Correlation of lead I with V6 below which the arms' electrodes may be exchanged."""
+CABRERA_LIMBS = CABRERA[:6]
 INVERTED_R = 0.8
 """Correlation of aVR with I + II from which it is -aVR; that of aVR is near -1."""
 FLAT_SHARE = 0.12
+"""Of the lower of the two others, below which one of I, II and III is flat."""
 
 
 def check_physiology(parts: Sequence[SegmentSignal]) -> tuple[str, ...]:
