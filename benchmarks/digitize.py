@@ -24,11 +24,13 @@ import numpy as np
 
 from benchmarks.baseline import column_median, naive, printed_on
 from benchmarks.measure import LeadScore, kaggle_db, kaggle_ratio, resample, score_lead
+from ecg4u.digitize.signals.trust import MISREAD_DB
 
 if TYPE_CHECKING:
     from ecg4u.digitize.result import Digitization
     from ecg4u.paper.layouts import PageLayout
 
+HALVES = ("dev", "held-out")
 MEDIAN, NAIVE = "column median on our flat page", "threshold and column median, no stage of ours"
 
 
@@ -49,6 +51,8 @@ class PageScore:
     printed: int = 0
     boxes: int = 0
     simple: dict[str, dict[str, LeadScore]] = field(default_factory=dict)
+    misread: dict[str, float] = field(default_factory=dict)
+    grades: dict[str, str] = field(default_factory=dict)
 
 
 def group_of(path: Path) -> str:
@@ -98,6 +102,7 @@ def score_page(job: tuple[Path, Path, str]) -> PageScore:
         NAIVE: scored(in_order(naive(page.image, page_layout))),
     }
     named = _rightly_named(reference, estimate, names, fs) if not refused else 0
+    leads = {} if result is None else result.to_dict()["leads"]
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     assert set(names) == set(LEADS)
     return PageScore(
@@ -114,6 +119,8 @@ def score_page(job: tuple[Path, Path, str]) -> PageScore:
         0 if result is None else named_as_printed(result, page_layout),
         sum(len(row) for row in page_layout.rows),
         simple,
+        {n: 1.0 if lead["misread"] is None else lead["misread"] for n, lead in leads.items()},
+        {n: lead["grade"] for n, lead in leads.items()},
     )
 
 
@@ -192,6 +199,35 @@ def simple_row(title: str, reader: str, pages: list[PageScore]) -> str:
     )
 
 
+def trust_rows(pages: list[PageScore]) -> list[str]:
+    """The table of what grades and the probability of having been misread are worth."""
+    from sklearn.metrics import roc_auc_score
+
+    lines = [
+        "| leads | n | under 12 dB % | graded good % | of these under 12 dB % "
+        "| AUROC of the probability for under 12 dB |",
+        "|---|---|---|---|---|---|",
+    ]
+    groups = {group: [p for p in pages if p.group == group] for group in _groups(pages)}
+    groups |= {f"all, {half}": [p for p in pages if p.half == half] for half in HALVES}
+    for title, members in {**groups, "all": pages}.items():
+        leads = [(p, lead, s.snr_db < MISREAD_DB) for p in members for lead, s in p.scores.items()]
+        leads = [(p, lead, low) for p, lead, low in leads if lead in p.grades]
+        low = np.array([low for _, _, low in leads])
+        good = np.array([p.grades[lead] == "good" for p, lead, _ in leads])
+        told = np.array([p.misread[lead] for p, lead, _ in leads])
+        area = f"{roc_auc_score(low, told):.3f}" if 0 < low.sum() < len(low) else ""
+        lines.append(
+            f"| {title} | {len(low)} | {100 * low.mean():.1f} | {100 * good.mean():.1f} "
+            f"| {100 * low[good].mean():.1f} | {area} |"
+        )
+    return lines
+
+
+def _groups(pages: list[PageScore]) -> list[str]:
+    return sorted({p.group for p in pages})
+
+
 HEADER = (
     "| pages | n | SNR dB | SNR, no shift | Kaggle dB | median r | median RMSE mV "
     "| leads rightly named % | boxes named as printed % | refused | s/page | peak MB |\n"
@@ -212,10 +248,10 @@ def main() -> None:
     with ProcessPoolExecutor(args.workers) as pool:
         pages = list(pool.map(score_page, jobs))
     lines = [HEADER]
-    for group in sorted({p.group for p in pages}):
+    for group in _groups(pages):
         members = [p for p in pages if p.group == group]
         lines.append(row_of(group, members))
-        for half in ("dev", "held-out"):
+        for half in HALVES:
             part = [p for p in members if p.half == half]
             if part:
                 lines.append(row_of(f"- {half}", part))
@@ -233,6 +269,7 @@ def main() -> None:
     if args.out:
         args.out.parent.mkdir(parents=True, exist_ok=True)
         args.out.write_text("\n".join(lines) + "\n")
+        args.out.with_name("trust.md").write_text("\n".join(trust_rows(pages)) + "\n")
     if args.pages:
         with args.pages.open("w", newline="") as file:
             writer = csv.writer(file)

@@ -81,18 +81,7 @@ def measures_of(
     """
     heights = [_extent(part) for part in parts]
     spans = [(p.segment.start_s, p.segment.start_s + len(p.signal) / fs) for p in parts]
-    overlaps = [
-        max(
-            0.0,
-            *(
-                min(high, heights[j][1]) - max(low, heights[j][0])
-                for j, other in enumerate(parts)
-                if other.segment.row != part.segment.row
-                and min(spans[i][1], spans[j][1]) > max(spans[i][0], spans[j][0])
-            ),
-        )
-        for i, (part, (low, high)) in enumerate(zip(parts, heights, strict=True))
-    ]
+    overlaps = [_overlap(i, parts, heights, spans) for i in range(len(parts))]
     own = np.array(
         [
             _of_one(part, over, bool(against), fs)
@@ -103,6 +92,23 @@ def measures_of(
     pooled = np.median(known[:, POOLED], axis=0) if len(known) else np.full(len(POOLED), np.nan)
     page = [len({part.segment.row for part in parts}), np.log(source_px_per_mm), *pooled]
     return np.hstack([own, np.tile(np.asarray(page, np.float64), (len(parts), 1))])
+
+
+def _overlap(
+    place: int,
+    parts: Sequence[SegmentSignal],
+    heights: Sequence[tuple[float, float]],
+    spans: Sequence[tuple[float, float]],
+) -> float:
+    """How far (mm) a trace reaches into the heights of another row that is shown beside it."""
+    (low, high), (first, last) = heights[place], spans[place]
+    beside = [
+        min(high, heights[j][1]) - max(low, heights[j][0])
+        for j, other in enumerate(parts)
+        if other.segment.row != parts[place].segment.row
+        and min(last, spans[j][1]) > max(first, spans[j][0])
+    ]
+    return max([0.0, *beside])
 
 
 def _extent(part: SegmentSignal) -> tuple[float, float]:
