@@ -5,8 +5,8 @@
 Half of the pages are of the recorders in `ecg4u.paper.devices`, half of any look that
 `ecg4u.paper.style` has; all are scanned or photographed, from flawless to fair. A lead's
 signal-to-noise ratio against the recording says whether it was misread. Pages of a wrong scale, of
-a wrong name or with fewer traces than were drawn are left out: what is wrong there is no single
-lead. Goes on from the pages in the cache.
+a wrong name, with fewer traces than were drawn or with most leads misread are left out: what is
+wrong there is no single lead. Goes on from the pages in the cache.
 """
 
 from __future__ import annotations
@@ -35,6 +35,8 @@ Floats = npt.NDArray[np.float64]
 
 SEVERITIES = (0.0, 0.1, 0.3)
 PX_PER_MM = (6.0, 12.0)
+PAGE_FAULT = 0.6
+"""Share of misread leads above which something is wrong with the page."""
 FOLDS = 5
 PENALTY = 0.1
 """Inverse strength of the ridge penalty on standardised measures, of scikit-learn's ``C``."""
@@ -133,6 +135,15 @@ def out_of_fold(
     return np.asarray(1.0 / (1.0 + np.exp(-odds)))
 
 
+def _of_faulty_pages(
+    misread: npt.NDArray[np.bool_], page: npt.NDArray[np.int64]
+) -> npt.NDArray[np.bool_]:
+    """Which leads are of pages that were misread as a whole."""
+    counts = np.bincount(page)
+    share = np.bincount(page, weights=misread) / np.maximum(counts, 1)
+    return np.asarray(share[page] > PAGE_FAULT)
+
+
 def main() -> None:
     """Collect, fit, and write the weights with their card."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
@@ -146,7 +157,7 @@ def main() -> None:
 
     seeds = range(options.first, options.first + options.pages)
     measures, ratio, page = collected(seeds, options.data, options.cache)
-    seen = np.isfinite(measures[:, 0])
+    seen = np.isfinite(measures[:, 0]) & ~_of_faulty_pages(ratio < MISREAD_DB, page)
     measures, ratio, page = measures[seen], ratio[seen], page[seen]
     misread = ratio < MISREAD_DB
     chance = out_of_fold(measures, misread, page)

@@ -1,4 +1,4 @@
-"""The model of misread leads is learned from what the cache holds, and can be read by the digitizer."""
+"""The model of misread leads is learned from the cache and read by the digitizer."""
 
 from __future__ import annotations
 
