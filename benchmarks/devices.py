@@ -20,7 +20,7 @@ from ecg4u.io import Page
 from ecg4u.paper.camera import photograph, random_camera
 from ecg4u.paper.devices import DEVICES, Device
 from ecg4u.paper.draw import draw_page
-from training.drawn import boxes_named, scale_is_wrong, snr_of
+from training.drawn import boxes_named, mean_snr, scale_is_wrong
 from training.pages import PageSampler
 
 RESULTS = Path(__file__).parent / "results" / "devices.md"
@@ -65,7 +65,7 @@ def outcome(device: Device, seed: int, data: Path) -> Outcome:
         bool(doubts & {"names", "columns"}),
         scale_is_wrong(result, style, camera.px_per_mm),
         "scale" in doubts,
-        float(np.mean(list(snr_of(result, photo, record.fs).values()))),
+        mean_snr(result, photo, record.fs),
     )
 
 

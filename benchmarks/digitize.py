@@ -211,8 +211,12 @@ def trust_rows(pages: list[PageScore]) -> list[str]:
     groups = {group: [p for p in pages if p.group == group] for group in _groups(pages)}
     groups |= {f"all, {half}": [p for p in pages if p.half == half] for half in HALVES}
     for title, members in {**groups, "all": pages}.items():
-        leads = [(p, lead, s.snr_db < MISREAD_DB) for p in members for lead, s in p.scores.items()]
-        leads = [(p, lead, low) for p, lead, low in leads if lead in p.grades]
+        leads = [
+            (p, lead, score.snr_db < MISREAD_DB)
+            for p in members
+            for lead, score in p.scores.items()
+            if lead in p.grades
+        ]
         low = np.array([low for _, _, low in leads])
         good = np.array([p.grades[lead] == "good" for p, lead, _ in leads])
         told = np.array([p.misread[lead] for p, lead, _ in leads])

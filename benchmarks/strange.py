@@ -25,7 +25,7 @@ from ecg4u.io import Page
 from ecg4u.paper.camera import photograph, random_camera
 from ecg4u.paper.draw import draw_page
 from ecg4u.paper.style import random_layout
-from training.drawn import boxes_named, look, scale_is_wrong, snr_of
+from training.drawn import boxes_named, look, mean_snr, scale_is_wrong
 from training.pages import PageSampler
 
 Array = npt.NDArray[np.float64]
@@ -68,7 +68,7 @@ def outcome(seed: int, data: Path) -> Outcome:
     return Outcome(
         severity,
         False,
-        float(np.mean(list(snr_of(result, photo, record.fs).values()))),
+        mean_snr(result, photo, record.fs),
         scale_wrong,
         any(word in said for word in SCALE_WORDS),
         len(names),

@@ -83,3 +83,8 @@ def snr_of(result: Digitization, photo: Photo, fs: float) -> dict[str, float]:
         if score is not None:
             scores[name] = score.snr_db
     return scores
+
+
+def mean_snr(result: Digitization, photo: Photo, fs: float) -> float:
+    """The mean of `snr_of` over the leads that the page shows, dB."""
+    return float(np.mean(list(snr_of(result, photo, fs).values())))

@@ -70,12 +70,17 @@ def jagged_at(signal: Array, fs: float = DEFAULT_FS_HZ) -> float | None:
     if known.sum() < width:
         return None
     at = np.arange(len(signal))
-    whole = np.interp(at, at[known], signal[known])
-    turns = np.zeros(len(signal))
-    for side in (whole, -whole):
-        turns[find_peaks(side, prominence=TURN_MV)] = 1.0
+    turns = turns_of(np.interp(at, at[known], signal[known]), TURN_MV)
     often = np.convolve(turns, np.ones(width), mode="same")
     return float(often.argmax() / fs) if often.max() >= JAGGED_TURNS else None
+
+
+def turns_of(signal: Array, least_mv: float) -> Array:
+    """1 where a signal (n,) without gaps turns by at least so much, up or down, else 0; (n,)."""
+    turns = np.zeros(len(signal))
+    for side in (signal, -signal):
+        turns[find_peaks(side, prominence=least_mv)] = 1.0
+    return turns
 
 
 def hidden_waves(part: SegmentSignal) -> int:

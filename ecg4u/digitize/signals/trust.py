@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from ecg4u.digitize.page.rectified import PX_PER_MM
 from ecg4u.digitize.rows.peaks import find_peaks
+from ecg4u.digitize.signals.quality import hidden_waves, turns_of
 from ecg4u.digitize.signals.signal import COLLIDED_CONFIDENCE, SegmentSignal
 from ecg4u.record import DEFAULT_FS_HZ
 
@@ -131,12 +132,9 @@ def _of_one(part: SegmentSignal, overlap_mm: float, contradicted: bool, fs: floa
     height = max(float(np.ptp(np.percentile(signal[known], (0.5, 99.5)))), TINY)
     steps = np.abs(np.diff(signal, prepend=signal[0]))
     steepest, power = max(float(steps.max()), TINY), steps**2
-    turns = np.zeros(n)
-    for side in (signal, -signal):
-        turns[find_peaks(side, prominence=TURN_MV)] = 1.0
+    turns = turns_of(signal, TURN_MV)
     often = np.convolve(turns, np.ones(round(TURNS_S * fs)), "same")
     hidden = known & (part.confidence <= COLLIDED_CONFIDENCE)
-    waves = np.count_nonzero(np.diff(hidden.astype(np.int8), prepend=0) == 1)
     edge = round(EDGE_S * fs)
     spread, alike = _beats(signal, power, fs)
     return [
@@ -152,7 +150,7 @@ def _of_one(part: SegmentSignal, overlap_mm: float, contradicted: bool, fs: floa
         float(np.percentile(doubt[known], 90)),
         float((power * doubt).sum() / max(power.sum(), TINY**2)),
         float(hidden.mean()),
-        float(np.minimum(waves, MOST_WAVES)),
+        float(min(hidden_waves(part), MOST_WAVES)),
         overlap_mm,
         float(np.maximum(steps[:edge].max(), steps[-edge:].max())) / steepest,
         float(contradicted),
