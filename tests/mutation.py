@@ -1,7 +1,8 @@
 """Breaks ten modules on purpose, one line at a time: do the nearest tests notice?
 
     python -m tests.mutation                 # the named mutants
-    python -m tests.mutation --sample 40     # and 40 drawn ones (numbers, signs, comparisons)
+    python -m tests.mutation --sample 80     # and 80 drawn ones (numbers, signs, comparisons)
+    python -m tests.mutation --sample 80 --only rows/trace    # those of one module; writes no table
 
 Nothing on disk is changed: each mutant lives in a forked process that compiles the broken source
 (Linux and macOS). Writes ``benchmarks/results/mutation.md``. A mutant is killed when a test fails.
@@ -223,7 +224,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sample", type=int, default=0)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--only", default="", help="named mutants whose module holds this")
+    parser.add_argument("--only", default="", help="mutants whose module's path holds this")
     parser.add_argument("--trust", action="store_true", help="the tests are known to pass")
     given = parser.parse_args()
     sys.path.insert(0, str(ROOT))
@@ -237,8 +238,7 @@ def main() -> None:
 
     assert "ecg4u" not in sys.modules
     mutants: list[Mutant | Drawn] = [
-        *(m for m in NAMED if given.only in m.module),
-        *drawn(given.sample, given.seed),
+        m for m in (*NAMED, *drawn(given.sample, given.seed)) if given.only in m.module
     ]
     for module in dict.fromkeys(m.module for m in mutants if not given.trust):
         whole = Drawn("as it is", module, (ROOT / "ecg4u" / module).read_text())
@@ -250,6 +250,9 @@ def main() -> None:
         rows.append((mutant, dead))
         print("killed  " if dead else "SURVIVED", mutant.module, mutant.what, flush=True)
     dead = sum(d for _, d in rows)
+    print(f"{dead} of {len(rows)}")
+    if given.only:
+        return
     lines = [
         f"<!-- python -m tests.mutation --sample {given.sample} --seed {given.seed} -->",
         f"{dead} of {len(rows)} mutants killed ({100 * dead / max(len(rows), 1):.0f} %).",

@@ -19,12 +19,11 @@ import numpy.typing as npt
 
 from ecg4u.digitize.text.names import scaled
 from ecg4u.digitize.text.printed import (
-    AGREEING,
     GAINS_MM_PER_MV,
     LINE_PX,
+    PARAMS,
     SPEEDS_MM_PER_S,
     STEP_PX,
-    SURE,
     SYMBOLS,
     WEIGHTS,
     Line,
@@ -183,8 +182,8 @@ def figures(net, crops, steps, texts) -> dict[str, object]:  # type: ignore[no-u
     for row, n, text in zip(out, steps.tolist(), texts, strict=True):
         read = decode(row[:, :n])
         exact += read.text == text
-        truth = _values(scale_of([(Line(text, (1.0,) * len(text)),) * AGREEING]))
-        said = _values(scale_of([(read,) * AGREEING]))
+        truth = _values(scale_of([(Line(text, (1.0,) * len(text)),) * PARAMS.agreeing]))
+        said = _values(scale_of([(read,) * PARAMS.agreeing]))
         shown += len(truth)
         right += len(truth & said)
         invented += len(said - truth) if not truth else 0
@@ -198,7 +197,7 @@ def figures(net, crops, steps, texts) -> dict[str, object]:  # type: ignore[no-u
         "read_wrongly": wrong,
         "not_read": silent,
         "read_where_none_is": invented,
-        "least_probability": SURE,
+        "least_probability": PARAMS.sure,
         "readings": "one (a page is read at three sizes, which must agree)",
     }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ecg4u.digitize.text.names import NAMES, SURE, find_labels, probabilities, read_names, window
+from ecg4u.digitize.text.names import NAMES, PARAMS, find_labels, probabilities, window
 from ecg4u.paper.text import write
 from ecg4u.record import LEADS
 
@@ -27,25 +27,25 @@ def page_with(words: list[tuple[str, float, float]], height: float = 28) -> np.n
 def test_each_name_is_read_in_a_common_font(name: str, height: float) -> None:
     mask = np.zeros((120, 240), np.uint8)
     box = write(mask, name, (90, 80), height)
-    (read,) = read_names([window(GREY - (mask * 0.8).astype(np.uint8), box)])
-    assert read.name == name
-    assert read.probability > 0.5
+    (read,) = probabilities([window(GREY - (mask * 0.8).astype(np.uint8), box)])
+    assert NAMES[read.argmax()] == name
+    assert read.max() > 0.5
 
 
 @pytest.mark.parametrize("word", ["25mm/s", "Name:", "150Hz", "82"])
 def test_other_words_are_no_names(word: str) -> None:
     mask = np.zeros((120, 240), np.uint8)
     box = write(mask, word, (60, 80), 26)
-    (read,) = read_names([window(GREY - (mask * 0.8).astype(np.uint8), box)])
-    assert read.name is None
+    (read,) = probabilities([window(GREY - (mask * 0.8).astype(np.uint8), box)])
+    assert read.argmax() == len(NAMES)
 
 
 def test_noise_is_surely_no_name() -> None:
     rng = np.random.default_rng(3)
     crops = [rng.integers(150, 255, (40, 80)).astype(np.uint8) for _ in range(200)]
-    named = [read for read in read_names(crops) if read.name is not None]
-    assert len([read for read in named if read.probability >= SURE]) <= 2
-    assert len(named) <= 40
+    read = probabilities(crops)
+    assert (read[:, : len(NAMES)].max(axis=1) >= PARAMS.sure).sum() <= 2
+    assert (read.argmax(axis=1) < len(NAMES)).sum() <= 40
 
 
 def test_probabilities_sum_to_one_and_repeat() -> None:
@@ -80,5 +80,6 @@ def test_an_empty_page_has_no_names() -> None:
 
 def test_a_lead_of_the_right_side_is_no_lead_of_the_left() -> None:
     words = [("V3R", 60.0, 80.0), ("V4R", 60.0, 200.0), ("V5", 400.0, 80.0)]
-    names = [label.name for label in find_labels(page_with(words)) if label.probability > SURE]
+    labels = find_labels(page_with(words))
+    names = [label.name for label in labels if label.probability > PARAMS.sure]
     assert sorted(names) == ["V3R", "V4R", "V5"]

@@ -31,46 +31,109 @@ Box = tuple[float, float, float, float]
 NAMES = (*LEADS, *EXTRA_LEADS, "-aVR")
 """What can be read: the twelve leads, those of back and right side, and Cabrera's inverted aVR."""
 PX_PER_MM = 10.0
+"""Of every rectified page (`ecg4u.digitize.page.rectified`)."""
 WINDOW = (24, 56)
-"""Height and width of what the network sees, in its own px."""
+"""Height and width of what the network sees, in its own px; its last layer is made for it."""
 WINDOW_OF_LETTER = 1.7
-"""Height of the window against that of the word."""
-LETTER_MM = (1.0, 6.0)
-WORD_MM = 11.0
-BACKGROUND_MM = 6.0
-GRID_LINE_MM = 50.0
-INK = 0.35
-MIN_PROBABILITY = 0.3
-SURE = 0.8
-SURE_BESIDE = 0.75
-SURE_WIDENED = 0.88
-SURE_FURTHER = 0.93
-SURE_STROKES = 0.95
-OUT_OF_LINE = 0.35
-MOST_ASTRAY = 4
+"""Height of the window against that of the word; the weights were trained so."""
 STROKES = ("I", "II", "III")
-STROKES_APART = 1.2
-SURE_PAIR = 0.5
-FAIRLY_SURE = 0.6
-LETTER_TALL_MM = 1.5
-ALIGNED_MM = 3.0
-ENOUGH_NAMES = 9
-COLUMN_MM = 62.5
-COLUMN_SLACK_MM = 15.0
-WORD_WIDTHS = (0.25, 0.75, 1.3, 2.1)
-"""Widths of I, of II and III, of V1 to V6 and of aVR to aVF against their height."""
-SHIFTS = (-0.15, 0.0, 0.15)
-CENTRES_APART = 0.6
+"""Names made of upright strokes only, as pulses, separators and QRS complexes are."""
 BATCH = 64
-WEIGHTS = Path(__file__).parents[1] / "weights" / "names.safetensors"
+"""Crops read at once; changes the speed alone."""
 
 
 @dataclass(frozen=True)
-class Name:
-    """A crop as read: one of `NAMES` or None, and the probability of that answer."""
+class Params:
+    """Numbers of the finder of names.
 
-    name: str | None
-    probability: float
+    Lengths in mm are on paper; heights of letters are the unit where no other is named. Least
+    probabilities are those of the network after its temperature (``weights/names.json``): the less
+    a box shows of a word by itself, the surer the reading must be. Chosen by eye on the development
+    pages, if no source is given.
+    """
+
+    letter_mm: tuple[float, float] = (1.0, 6.0)
+    """Heights of ink taken for letters; pages are drawn with capitals of 1.6 to 4.2 mm for training
+    (`ecg4u.paper.style`), and a quarter turn or a blur makes them differ more."""
+    word_mm: float = 11.0
+    """Greatest width of a name: "aVR" in letters of 5 mm."""
+    joined_gap: float = 0.55
+    """Letters of a word stand nearer than so many heights ..."""
+    joined_overlap: float = 0.45
+    """... and share so much of their height."""
+    last_words: int = 40
+    """Words, of those that began last, to which a letter may belong: bounds the time of a page full
+    of specks."""
+    background_mm: float = 6.0
+    """Reach within which the lightest is taken for the paper: wider than a letter's stroke."""
+    dark_page: float = 90.0
+    """Median grey (0 to 255) under which a page is white on black."""
+    straight_mm: float = 50.0
+    """Length of ink along a page's axis that is no letter: a grid line, a frame, a rule."""
+    ink: float = 0.35
+    """Share of full darkness, or probability of text, from which a pixel is ink."""
+    full_ink_share: float = 0.993
+    """Share of a page's pixels that are lighter than full darkness: traces and print cover about
+    a hundredth of it."""
+    least_full_ink: float = 0.15
+    """Full darkness is at least this share of black, else an empty page would be all ink."""
+    least: float = 0.3
+    """Least probability of a name that stands by itself; the layout weighs the doubtful ones."""
+    sure: float = 0.8
+    """From here a name counts as read beyond doubt."""
+    sure_in_line: float = 0.75
+    """Least probability where a sure name's row crosses another's column."""
+    sure_widened: float = 0.88
+    """Least probability around a lone letter, whose neighbours may touch a trace."""
+    sure_further: float = 0.93
+    """Least probability in a column that shows no sure name."""
+    sure_strokes: float = 0.95
+    """Least probability of I, II or III in those boxes: a pulse beside an I looks like a II."""
+    sure_pair: float = 0.5
+    """Least probability of strokes that stand together."""
+    fairly_sure: float = 0.6
+    """From here a name tells where others start, and which of two is part of the other."""
+    fewest_sure: int = 3
+    """Sure names that tell how tall a page's letters are, and where its rows and columns."""
+    alike: tuple[float, float] = (0.7, 1.4)
+    """Heights of sure names against their median."""
+    plausible: tuple[float, float] = (0.65, 1.5)
+    """The same of every name kept."""
+    out_of_line: float = 0.35
+    """What is left of the probability of an I that stands above no II or III."""
+    most_astray: int = 4
+    """Of more such I than this, each is taken for a piece of a trace."""
+    aligned_mm: float = 3.0
+    """How far names of one row or column may be out of line."""
+    enough_names: int = 9
+    """Sure names with which columns without any are not searched."""
+    column_mm: float = 62.5
+    """Usual distance of columns: 2.5 s at 25 mm/s."""
+    column_slack_mm: float = 15.0
+    """How far from usual the columns may stand apart."""
+    word_widths: tuple[float, ...] = (0.25, 0.75, 1.3, 2.1)
+    """Widths of I, of II and III, of V1 to V6 and of aVR to aVF, in heights; of usual fonts."""
+    shifts: tuple[float, ...] = (-0.15, 0.0, 0.15)
+    """Where around an expected place a name is looked for, in heights."""
+    least_widened_mm: float = 1.5
+    """Height from which a lone letter is worth a look to its sides ..."""
+    most_widened: float = 1.5
+    """... and its greatest width in heights: a wider mark is no single letter."""
+    widenings: tuple[tuple[float, float], ...] = (
+        (0.0, 0.8), (0.75, 0.0), (0.7, 0.75), (0.0, 1.5), (1.5, 0.0),
+    )  # fmt: skip
+    """By how many heights to its left and right: V with its digit, the V of aVR with both."""
+    strokes_level: float = 0.2
+    """Strokes of one name differ by less than this in height of place, in heights ..."""
+    strokes_apart: float = 1.2
+    """... and stand nearer than this: the letters of a spaced "I I" do."""
+    same_name_apart: float = 0.6
+    """Boxes whose middles are nearer than so many heights are of one name; so are those that
+    share half of the smaller."""
+
+
+PARAMS = Params()
+WEIGHTS = Path(__file__).parents[1] / "weights" / "names.safetensors"
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,24 +151,24 @@ class Candidates:
     def on(cls, image: Pixels, text_prob: FloatArray | None = None) -> Candidates:
         """Find them on a page (H, W, 3) uint8 RGB at 10 px/mm."""
         dark = _darkness(image)
-        mask = _dark_marks(dark) if text_prob is None else np.asarray(text_prob > INK)
+        mask = _dark_marks(dark) if text_prob is None else np.asarray(text_prob > PARAMS.ink)
         boxes = word_boxes(mask)
         return cls(255 - dark, boxes, [wide for box in boxes for wide in _widened(box)])
 
 
-def read_names(crops: Sequence[Pixels]) -> list[Name]:
+def probabilities(crops: Sequence[Pixels]) -> FloatArray:
     """Read a batch of crops.
 
     Parameters
     ----------
     crops : sequence of (h, w) uint8 grey, dark on light
         Windows around single words; any size, best about `WINDOW_OF_LETTER` words high.
+
+    Returns
+    -------
+    (n, 21) float32
+        The probabilities of `NAMES`, in their order, and of "none".
     """
-    return [_best(row) for row in probabilities(crops)]
-
-
-def probabilities(crops: Sequence[Pixels]) -> FloatArray:
-    """(n, 21) float32: the probabilities of `NAMES`, in their order, and of "none"."""
     import torch
 
     net, temperature = _reader()
@@ -141,13 +204,17 @@ def find_labels(image: Pixels, text_prob: FloatArray | None = None) -> list[Labe
     """
     looked = Candidates.on(image, text_prob)
     seen = looked.grey
-    words = _read(seen, looked.boxes, MIN_PROBABILITY)
+    words = _read(seen, looked.boxes, PARAMS.least)
     found = list(words)
-    wider = _read(seen, looked.widened, SURE_WIDENED)
+    wider = _read(seen, looked.widened, PARAMS.sure_widened)
     found += [label for label in wider if "V" in label.name]
-    found += _no_chance_strokes(_read(seen, _boxes_in_line(found), SURE_BESIDE))
-    found += _no_chance_strokes(_read(seen, _boxes_in_line(found, further=True), SURE_FURTHER))
-    wide = [one for one in _read(seen, _stroke_pairs(found), SURE_PAIR) if one.name in STROKES]
+    found += _no_chance_strokes(_read(seen, _boxes_in_line(found), PARAMS.sure_in_line))
+    found += _no_chance_strokes(
+        _read(seen, _boxes_in_line(found, further=True), PARAMS.sure_further)
+    )
+    wide = [
+        one for one in _read(seen, _stroke_pairs(found), PARAMS.sure_pair) if one.name in STROKES
+    ]
     found = wide + [one for one in found if not any(_holds(pair, one) for pair in wide)]
     found = [one for one in found if not any(_goes_on(word, one) for word in words)]
     return sorted(
@@ -158,7 +225,9 @@ def find_labels(image: Pixels, text_prob: FloatArray | None = None) -> list[Labe
 def _no_chance_strokes(labels: Sequence[Label]) -> list[Label]:
     """Names read where no word stands by itself: a pulse beside an I looks like a II."""
     return [
-        label for label in labels if label.name not in STROKES or label.probability >= SURE_STROKES
+        label
+        for label in labels
+        if label.name not in STROKES or label.probability >= PARAMS.sure_strokes
     ]
 
 
@@ -169,20 +238,23 @@ def word_boxes(mask: npt.NDArray[np.bool_]) -> list[Box]:
     _, _, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
     letters = []
     for x, y, width, height, _area in stats[1:]:
-        low, high = LETTER_MM[0] * PX_PER_MM, LETTER_MM[1] * PX_PER_MM
-        if low <= height <= high and width <= WORD_MM * PX_PER_MM:
+        low, high = PARAMS.letter_mm[0] * PX_PER_MM, PARAMS.letter_mm[1] * PX_PER_MM
+        if low <= height <= high and width <= PARAMS.word_mm * PX_PER_MM:
             letters.append((float(x), float(y), float(x + width), float(y + height)))
     letters.sort()
     words: list[list[Box]] = []
     for letter in letters:
-        home = next((word for word in reversed(words[-40:]) if _joins(word[-1], letter)), None)
+        home = next(
+            (word for word in reversed(words[-PARAMS.last_words :]) if _joins(word[-1], letter)),
+            None,
+        )
         if home is None:
             words.append([letter])
         else:
             home.append(letter)
     boxes = {_around(word) for word in words}
     boxes |= {word[0] for word in words if len(word) > 1}
-    return sorted(box for box in boxes if box[2] - box[0] <= WORD_MM * PX_PER_MM)
+    return sorted(box for box in boxes if box[2] - box[0] <= PARAMS.word_mm * PX_PER_MM)
 
 
 def page_darkness(image: Pixels) -> tuple[Pixels, npt.NDArray[np.bool_]]:
@@ -282,11 +354,11 @@ def _read(seen: Pixels, boxes: Sequence[Box], least: float) -> list[Label]:
 
 def _sure(labels: Sequence[Label]) -> list[Label]:
     """Names that are sure and of like height; a lone I, which much resembles, is never sure."""
-    sure = [label for label in labels if label.probability >= SURE and label.name != "I"]
+    sure = [label for label in labels if label.probability >= PARAMS.sure and label.name != "I"]
     if not sure:
         return []
     tall = float(np.median([_height(label) for label in sure]))
-    return [label for label in sure if 0.7 < _height(label) / tall < 1.4]
+    return [label for label in sure if PARAMS.alike[0] < _height(label) / tall < PARAMS.alike[1]]
 
 
 def _height(label: Label) -> float:
@@ -300,21 +372,27 @@ def _plausible(labels: Sequence[Label]) -> list[Label]:
     size and their starts stand above one another. Many an I out of line are none.
     """
     sure = _sure(labels)
-    if len(sure) >= 3:
+    if len(sure) >= PARAMS.fewest_sure:
         tall = float(np.median([_height(label) for label in sure]))
-        labels = [label for label in labels if 0.65 < _height(label) / tall < 1.5]
-    above = [x.box[0] for x in labels if x.name in ("II", "III") and x.probability > FAIRLY_SURE]
+        labels = [
+            label
+            for label in labels
+            if PARAMS.plausible[0] < _height(label) / tall < PARAMS.plausible[1]
+        ]
+    above = [
+        x.box[0] for x in labels if x.name in ("II", "III") and x.probability > PARAMS.fairly_sure
+    ]
     astray = [
         label
         for label in labels
         if label.name == "I"
-        and not any(abs(label.box[0] - x) < ALIGNED_MM * PX_PER_MM for x in above)
+        and not any(abs(label.box[0] - x) < PARAMS.aligned_mm * PX_PER_MM for x in above)
     ]
     kept = [label for label in labels if label not in astray]
-    if len(astray) <= MOST_ASTRAY:
-        share = OUT_OF_LINE if len(sure) >= 3 else 1.0
+    if len(astray) <= PARAMS.most_astray:
+        share = PARAMS.out_of_line if len(sure) >= PARAMS.fewest_sure else 1.0
         less = [replace(one, probability=one.probability * share) for one in astray]
-        kept += [label for label in less if label.probability >= MIN_PROBABILITY]
+        kept += [label for label in less if label.probability >= PARAMS.least]
     return kept
 
 
@@ -325,10 +403,12 @@ def _boxes_in_line(labels: Sequence[Label], *, further: bool = False) -> list[Bo
     ``further``: in columns of which no name was read, where most of the twelve are wanting.
     """
     sure = _sure(labels)
-    if len(sure) < 3 or (further and len({label.name for label in sure}) >= ENOUGH_NAMES):
+    if len(sure) < PARAMS.fewest_sure or (
+        further and len({label.name for label in sure}) >= PARAMS.enough_names
+    ):
         return []
     tall = float(np.median([_height(label) for label in sure]))
-    near = ALIGNED_MM * PX_PER_MM
+    near = PARAMS.aligned_mm * PX_PER_MM
     lines = _clusters([label.centre[1] for label in sure], near)
     columns = _clusters([label.box[0] for label in sure], near)
     boxes = []
@@ -344,12 +424,14 @@ def _boxes_in_line(labels: Sequence[Label], *, further: bool = False) -> list[Bo
 
 def _regular(columns: Sequence[float]) -> list[float]:
     """Where columns of names may stand that were not read: at a regular distance from others."""
-    steps = {COLUMN_MM * PX_PER_MM}
+    steps = {PARAMS.column_mm * PX_PER_MM}
     steps |= {(b - a) / n for a in columns for b in columns if b > a for n in (1, 2, 3)}
-    usual = [step for step in steps if abs(step / PX_PER_MM - COLUMN_MM) < COLUMN_SLACK_MM]
+    usual = [
+        step for step in steps if abs(step / PX_PER_MM - PARAMS.column_mm) < PARAMS.column_slack_mm
+    ]
     last = max(columns) + 3 * max(usual)
     places = {a + k * step for a in columns for step in usual for k in (-3, -2, -1, 1, 2, 3)}
-    near = ALIGNED_MM * PX_PER_MM
+    near = PARAMS.aligned_mm * PX_PER_MM
     return _clusters([x for x in sorted(places) if 0 <= x <= last], near)
 
 
@@ -361,9 +443,9 @@ def _boxes_at(left: float, middle: float, tall: float) -> list[Box]:
             left + (across + wide) * tall,
             middle + (down + 0.5) * tall,
         )
-        for wide in WORD_WIDTHS
-        for across in SHIFTS
-        for down in SHIFTS
+        for wide in PARAMS.word_widths
+        for across in PARAMS.shifts
+        for down in PARAMS.shifts
     ]
 
 
@@ -371,10 +453,9 @@ def _widened(box: Box) -> list[Box]:
     """Words that a letter may be part of when its neighbours touch a trace."""
     x0, y0, x1, y1 = box
     tall = y1 - y0
-    if tall < LETTER_TALL_MM * PX_PER_MM or x1 - x0 > 1.5 * tall:
+    if tall < PARAMS.least_widened_mm * PX_PER_MM or x1 - x0 > PARAMS.most_widened * tall:
         return []
-    reach = ((0.0, 0.8), (0.75, 0.0), (0.7, 0.75), (0.0, 1.5), (1.5, 0.0))
-    return [(x0 - left * tall, y0, x1 + right * tall, y1) for left, right in reach]
+    return [(x0 - left * tall, y0, x1 + right * tall, y1) for left, right in PARAMS.widenings]
 
 
 def _stroke_pairs(labels: Sequence[Label]) -> list[Box]:
@@ -384,14 +465,14 @@ def _stroke_pairs(labels: Sequence[Label]) -> list[Box]:
         _around((a.box, b.box))
         for a in strokes
         for b in strokes
-        if abs(a.centre[1] - b.centre[1]) < 0.2 * _height(a)
-        and 0 < b.box[0] - a.box[2] < STROKES_APART * _height(a)
+        if abs(a.centre[1] - b.centre[1]) < PARAMS.strokes_level * _height(a)
+        and 0 < b.box[0] - a.box[2] < PARAMS.strokes_apart * _height(a)
     ]
 
 
 def _goes_on(word: Label, start: Label) -> bool:
     """Whether a name is the start of a whole word, as V4 is of V4R."""
-    longer = word.name == f"{start.name}R" and word.probability > FAIRLY_SURE
+    longer = word.name == f"{start.name}R" and word.probability > PARAMS.fairly_sure
     return longer and _holds(word, start)
 
 
@@ -416,10 +497,10 @@ def _darkness(image: Pixels) -> Pixels:
     import cv2
 
     value = ink_channel(image)
-    if np.median(value[::4, ::4]) < 90:
+    if np.median(value[::4, ::4]) < PARAMS.dark_page:
         value = 255 - value
     small = cv2.resize(value, None, fx=0.25, fy=0.25, interpolation=cv2.INTER_AREA)
-    size = int(BACKGROUND_MM * PX_PER_MM / 4) | 1
+    size = int(PARAMS.background_mm * PX_PER_MM / 4) | 1
     kernel = cv2.getStructuringElement(cv2.MORPH_RECT, (size, size))
     paper = cv2.morphologyEx(cv2.medianBlur(small, 5), cv2.MORPH_CLOSE, kernel)
     paper = cv2.GaussianBlur(paper, (0, 0), size / 2)
@@ -432,7 +513,7 @@ def _dark_marks(dark: Pixels) -> npt.NDArray[np.bool_]:
     import cv2
 
     capped = np.minimum(dark, np.uint8(0.6 * 255))
-    length = int(GRID_LINE_MM * PX_PER_MM) | 1
+    length = int(PARAMS.straight_mm * PX_PER_MM) | 1
     along_x, along_y = cv2.blur(capped, (length, 1)), cv2.blur(capped, (1, length))
     both = cv2.resize(capped, None, fx=0.1, fy=0.1, interpolation=cv2.INTER_AREA)
     around = cv2.resize(cv2.blur(both, (length // 10 | 1, length // 10 | 1)), dark.shape[::-1])
@@ -440,8 +521,11 @@ def _dark_marks(dark: Pixels) -> npt.NDArray[np.bool_]:
     grid = cv2.addWeighted(cv2.max(along_x, along_y), 1.2, base, -0.6, 0.0)
     ink = cv2.subtract(dark, grid)
     levels = cv2.calcHist([ink], [0], None, [256], [0, 256]).ravel().cumsum()
-    full = max(0.15 * 255, float(np.searchsorted(levels, 0.993 * levels[-1])))
-    return np.asarray(ink > INK * full)
+    full = max(
+        PARAMS.least_full_ink * 255,
+        float(np.searchsorted(levels, PARAMS.full_ink_share * levels[-1])),
+    )
+    return np.asarray(ink > PARAMS.ink * full)
 
 
 @lru_cache(maxsize=1)
@@ -468,16 +552,13 @@ def _reader() -> tuple[nn.Module, float]:
     return fast, float(card["temperature"])
 
 
-def _best(row: FloatArray) -> Name:
-    best = int(row.argmax())
-    return Name(NAMES[best] if best < len(NAMES) else None, float(row[best]))
-
-
 def _joins(left: Box, right: Box) -> bool:
     """Whether ``right`` is the letter after ``left`` in a word."""
     tall = max(left[3] - left[1], right[3] - right[1])
     overlap = min(left[3], right[3]) - max(left[1], right[1])
-    return bool(right[0] - left[2] < 0.55 * tall and overlap > 0.45 * tall)
+    return bool(
+        right[0] - left[2] < PARAMS.joined_gap * tall and overlap > PARAMS.joined_overlap * tall
+    )
 
 
 def _around(word: Sequence[Box]) -> Box:
@@ -497,7 +578,9 @@ def _without_doubles(labels: Sequence[Label]) -> list[Label]:
 def _same_place(a: Label, b: Label) -> bool:
     """Whether two boxes are of one word: narrow ones need not overlap much."""
     apart = float(np.abs(np.subtract(a.centre, b.centre)).max())
-    return apart < CENTRES_APART * min(_height(a), _height(b)) or _shared(a.box, b.box) >= 0.5
+    return (
+        apart < PARAMS.same_name_apart * min(_height(a), _height(b)) or _shared(a.box, b.box) >= 0.5
+    )
 
 
 def _shared(a: Box, b: Box) -> float:

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ecg4u.digitize.page.rectified import RectifiedPage
-from ecg4u.digitize.text.names import page_darkness, scaled
+from ecg4u.digitize.text.names import PX_PER_MM, page_darkness, scaled
 from ecg4u.digitize.types import FloatArray
 
 if TYPE_CHECKING:
@@ -27,29 +27,70 @@ if TYPE_CHECKING:
 Pixels = npt.NDArray[np.uint8]
 Box = tuple[float, float, float, float]
 
-PX_PER_MM = 10.0
-LINE_PX = 24
-"""Height of a line as the network sees it."""
-LINE_OF_LETTER = 1.6
-"""Height of the window against that of the line's letters."""
-OTHER_SIZES = (1.4, 1.85)
-LONGEST_PX = 640
-LETTER_MM = (0.9, 6.0)
-PIECE_MM = 30.0
-GAP = 1.3
-FEWEST_PIECES = 3
-LEAST_ASPECT = 2.2
-STEP_PX = 2
+LINE_PX, STEP_PX = 24, 2
+"""Height of a line as the network sees it, and what a step of its answer spans along the line."""
 BATCH = 16
+"""Lines read at once; changes the speed alone."""
 SYMBOLS = " 0123456789abcdefghijklmnopqrstuvwxyz.:/-"
 """What can be read, after 0 for no letter; capitals are read as small letters."""
 SPEEDS_MM_PER_S = (5.0, 6.25, 10.0, 12.5, 25.0, 50.0, 100.0)
+"""Paper speeds that electrocardiographs have."""
 BELIEVED_SPEEDS_MM_PER_S = (12.5, 25.0, 50.0, 100.0)
 """Twelve leads are not printed slower: 5 mm/s is what 25 reads as when its first digit is lost."""
 GAINS_MM_PER_MV = (2.5, 5.0, 10.0, 20.0, 40.0)
-SURE = 0.5
-"""Product of the letters' probabilities from which a reading counts."""
-AGREEING = 2
+"""Gains that electrocardiographs have."""
+
+
+@dataclass(frozen=True)
+class Params:
+    """Numbers of the reader of printed scales.
+
+    Heights of a line's letters are the unit where no other is named. With these, 1,600 drawn lines
+    in fonts not seen in training gave 386 values rightly and 2 wrongly (of 709 printed) at a single
+    reading (``weights/printed.json``). Chosen by eye, if no source is given.
+    """
+
+    line_of_letter: float = 1.6
+    """Height of the window against that of the line's letters; the weights were trained so."""
+    other_sizes: tuple[float, ...] = (1.4, 1.85)
+    """Windows of the second and third reading: about an eighth smaller and larger."""
+    least_line_px: float = 12.0
+    """A window is no lower, in px of the page: smaller print has no shapes to read."""
+    margin: float = 0.8
+    """How much longer than its line a window is, in heights."""
+    longest_px: int = 640
+    """Longest window, in its own px; a line of some fifty letters, longer ones are squeezed."""
+    letter_mm: tuple[float, float] = (0.9, 6.0)
+    """Heights of pieces of print, on paper; `ecg4u.paper` draws headers of 1.6 to 3.6 mm."""
+    piece_mm: float = 30.0
+    """Greatest width of a piece: letters may run into one another."""
+    gap: float = 1.3
+    """A line goes on over gaps up to this: more than a space, less than from column to column."""
+    like: float = 0.35
+    """Least height of a piece against its line: small letters have more, full stops less."""
+    overlap: float = 0.4
+    """Least share of their height that a piece and its line have in common."""
+    last_letters: int = 3
+    """Pieces at its end by which a line's height and place are told; lines slant."""
+    last_lines: int = 60
+    """Lines that a piece may go on, those begun last: bounds the time of speckled pages."""
+    tall: float = 80.0
+    """Percentile of its pieces' heights that counts as a line's."""
+    around: float = 0.75
+    """A line's box reaches no further from its middle: what touches its letters is left out."""
+    fewest_pieces: int = 3
+    """Pieces that make a line; a number with its unit has as many even where letters touch."""
+    least_aspect: float = 2.2
+    """Least length of a line; shorter marks hold no number with its unit."""
+    sure: float = 0.5
+    """Product of the letters' probabilities from which a reading counts."""
+    agreeing: int = 2
+    """Readings, of three, that must be sure of a value."""
+    gap_doubt: float = 0.6
+    """A blank between letters less sure than this lowers the probability of the letter after it."""
+
+
+PARAMS = Params()
 SPEED = re.compile(r"(?<![\d.:/-])(\d{1,3}(?:\.\d{1,2})?) ?mm ?/ ?s(?:ec)?(?![a-z])")
 GAIN = re.compile(r"(?<![\d.:/-])(\d{1,2}(?:\.\d{1,2})?) ?mm ?/ ?mv")
 BOTH_GAINS = re.compile(
@@ -60,6 +101,7 @@ WORD_BEFORE = re.compile(r"([a-z]+) ?([:.]?) ?-? ?$")
 CHEST_WORDS = ("chest", "precordial", "prec", "thorax", "c", "v")
 GAIN_WORDS = ("limb", "limbs", "l", "gain", "sens", "sensitivity", "ecg", "s", "sec", "mv")
 KINDS = ("speed", "gain", "chest")
+"""What a line may state: paper speed, and the gains of all leads and of the chest leads."""
 WEIGHTS = Path(__file__).parents[1] / "weights" / "printed.safetensors"
 
 
@@ -94,7 +136,8 @@ def read_printed_scale(rectified: RectifiedPage) -> PrintedScale:
     first = read_lines([line_window(grey, box) for box in boxes])
     hopeful = [i for i, line in enumerate(first) if any(stated(line).values())]
     again = [
-        read_lines([line_window(grey, boxes[i], share) for i in hopeful]) for share in OTHER_SIZES
+        read_lines([line_window(grey, boxes[i], share) for i in hopeful])
+        for share in PARAMS.other_sizes
     ]
     return scale_of([(first[i], *(read[k] for read in again)) for k, i in enumerate(hopeful)])
 
@@ -111,8 +154,8 @@ def scale_of(lines: Sequence[Sequence[Line]]) -> PrintedScale:
         for kind in KINDS:
             said = [statement[kind] for statement in statements if statement[kind]]
             values = {value for one in said for value in one}
-            sure = [one for one in said if max(one.values()) >= SURE]
-            if len(values) == 1 and len(sure) >= AGREEING:
+            sure = [one for one in said if max(one.values()) >= PARAMS.sure]
+            if len(values) == 1 and len(sure) >= PARAMS.agreeing:
                 value = values.pop()
                 probability = sum(one[value] for one in said) / len(readings)
                 found[kind][value] = max(probability, found[kind].get(value, 0.0))
@@ -172,55 +215,61 @@ def line_boxes(image: Pixels) -> tuple[Pixels, list[Box]]:
 
     grey, mask = page_darkness(image)
     _, _, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
-    low, high = (mm * PX_PER_MM for mm in LETTER_MM)
+    low, high = (mm * PX_PER_MM for mm in PARAMS.letter_mm)
     tall, wide = stats[:, cv2.CC_STAT_HEIGHT], stats[:, cv2.CC_STAT_WIDTH]
-    kept = stats[(tall >= low) & (tall <= high) & (wide <= PIECE_MM * PX_PER_MM)]
+    kept = stats[(tall >= low) & (tall <= high) & (wide <= PARAMS.piece_mm * PX_PER_MM)]
     pieces = sorted(
         (float(x), float(y), float(x + w), float(y + h)) for x, y, w, h, _ in kept.tolist()
     )
     lines: list[list[Box]] = []
     for piece in pieces:
-        home = next((line for line in reversed(lines[-60:]) if _continues(line, piece)), None)
+        home = next(
+            (line for line in reversed(lines[-PARAMS.last_lines :]) if _continues(line, piece)),
+            None,
+        )
         if home is None:
             lines.append([piece])
         else:
             home.append(piece)
-    boxes = [_around(line) for line in lines if len(line) >= FEWEST_PIECES]
-    return grey, [box for box in boxes if box[2] - box[0] >= LEAST_ASPECT * (box[3] - box[1])]
+    boxes = [_around(line) for line in lines if len(line) >= PARAMS.fewest_pieces]
+    return grey, [
+        box for box in boxes if box[2] - box[0] >= PARAMS.least_aspect * (box[3] - box[1])
+    ]
 
 
 def _continues(line: Sequence[Box], piece: Box) -> bool:
     """Whether a piece stands in a line, after its last letters and of their size."""
-    last = line[-3:]
+    last = line[-PARAMS.last_letters :]
     top, bottom = min(box[1] for box in last), max(box[3] for box in last)
     tall = max(bottom - top, piece[3] - piece[1])
     overlap = min(bottom, piece[3]) - max(top, piece[1])
-    like = min(bottom - top, piece[3] - piece[1]) > 0.35 * tall
+    like = min(bottom - top, piece[3] - piece[1]) > PARAMS.like * tall
     gap = piece[0] - max(box[2] for box in last)
-    return like and gap < GAP * tall and overlap > 0.4 * min(bottom - top, piece[3] - piece[1])
+    level = overlap > PARAMS.overlap * min(bottom - top, piece[3] - piece[1])
+    return like and level and gap < PARAMS.gap * tall
 
 
 def _around(line: Sequence[Box]) -> Box:
     """The box around a line; its height is that of its letters, whatever else touches them."""
     corners = np.array(line)
-    tall = float(np.percentile(corners[:, 3] - corners[:, 1], 80))
+    tall = float(np.percentile(corners[:, 3] - corners[:, 1], PARAMS.tall))
     middle = float(np.median(corners[:, [1, 3]].mean(axis=1)))
-    top = max(float(corners[:, 1].min()), middle - 0.75 * tall)
-    bottom = min(float(corners[:, 3].max()), middle + 0.75 * tall)
+    top = max(float(corners[:, 1].min()), middle - PARAMS.around * tall)
+    bottom = min(float(corners[:, 3].max()), middle + PARAMS.around * tall)
     return float(corners[:, 0].min()), top, float(corners[:, 2].max()), bottom
 
 
-def line_window(grey: Pixels, box: Box, share: float = LINE_OF_LETTER) -> Pixels:
+def line_window(grey: Pixels, box: Box, share: float = PARAMS.line_of_letter) -> Pixels:
     """A line (24, n) uint8 with a margin all around; beyond the page the edge is repeated."""
     import cv2
 
     x0, y0, x1, y1 = box
-    tall = max(share * (y1 - y0), 12.0)
-    wide = (x1 - x0) + 0.8 * (y1 - y0)
+    tall = max(share * (y1 - y0), PARAMS.least_line_px)
+    wide = (x1 - x0) + PARAMS.margin * (y1 - y0)
     high, long = round(tall), round(wide)
     rows = np.clip(np.arange(high) + round((y0 + y1 - high) / 2), 0, grey.shape[0] - 1)
     columns = np.clip(np.arange(long) + round((x0 + x1 - long) / 2), 0, grey.shape[1] - 1)
-    width = int(np.clip(round(long * LINE_PX / high), LINE_PX, LONGEST_PX))
+    width = int(np.clip(round(long * LINE_PX / high), LINE_PX, PARAMS.longest_px))
     how = cv2.INTER_AREA if high > LINE_PX else cv2.INTER_LINEAR
     part = np.ascontiguousarray(grey[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1])
     if part.shape != (high, long):
@@ -266,7 +315,7 @@ def decode(probabilities: FloatArray) -> Line:
         else:
             letters.append(SYMBOLS[symbol - 1])
             sure.append(probability)
-            if len(sure) > 1 and doubt < 0.6:
+            if len(sure) > 1 and doubt < PARAMS.gap_doubt:
                 sure[-1] = min(sure[-1], doubt)
             doubt = 1.0
         last = symbol
