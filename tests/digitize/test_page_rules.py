@@ -8,7 +8,7 @@ from test_trace import PITCH, PX, WIDTH, page, traced
 
 from ecg4u.digitize.layout.arrangement import find_layout
 from ecg4u.digitize.page.sheet import cropped, largest_part, paper_mask, warp_image
-from ecg4u.digitize.rows.stroke import FINE, centre_line
+from ecg4u.digitize.rows.stroke import FINE, Edges, centre_line, filled_strokes
 from ecg4u.digitize.rows.trace import RowPath, trace_rows
 from ecg4u.digitize.signals.signal import SegmentSignal, in_time
 from ecg4u.digitize.types import Label, Layout, RowSegment
@@ -75,7 +75,20 @@ def test_a_wave_narrower_than_the_pen_keeps_its_height() -> None:
     top = (moved - sag[:, None]).min(axis=0)
     bottom = (moved + sag[:, None]).max(axis=0)
     found = centre_line(top, bottom, pen)
-    assert np.abs(found - truth)[4 * FINE : -4 * FINE].max() < 1.2
+    assert np.abs(found - truth)[4 * FINE : -4 * FINE].max() < 0.5
+
+
+def test_a_narrow_gap_that_the_path_leaps_over_is_a_lost_stroke_and_a_level_one_a_gap() -> None:
+    pen = 4.0
+    path = np.where(np.arange(40) < 20, 100.0, 160.0)
+    top = np.repeat(path - pen / 2, FINE)
+    top[18 * FINE : 22 * FINE] = np.nan
+    upright = filled_strokes(Edges(top, top + pen, np.ones(len(top))), path, pen)
+    assert (upright.top[18 * FINE : 22 * FINE] == 98).all()
+    assert (upright.bottom[18 * FINE : 22 * FINE] == 162).all()
+    level = np.where(np.isnan(top), np.nan, 98.0)
+    gap = filled_strokes(Edges(level, level + pen, np.ones(len(top))), np.full(40, 100.0), pen)
+    assert np.array_equal(np.isnan(gap.top), np.isnan(level))
 
 
 def test_writing_that_keeps_no_time_is_no_row() -> None:
@@ -175,6 +188,26 @@ def test_a_thread_of_paper_colour_does_not_join_what_lies_beside_the_page() -> N
     assert not paper[:, 84:].any()
 
 
+def test_a_strip_of_bare_paper_beside_the_grid_belongs_to_the_page() -> None:
+    image = np.full((60, 120, 3), 60, np.uint8)
+    image[5:40, 5:50] = image[20:27, 50:80] = image[40:60, 20:27] = 240
+    gridded = np.zeros((60, 120), bool)
+    gridded[5:40, 5:50] = True
+    paper = paper_mask(image, grid_of(60, 120, 1.0), gridded)
+    assert paper[23, 75]
+    assert paper[55, 23]
+    assert not paper[50, 75]
+
+
+def test_paper_ends_with_the_picture() -> None:
+    image = np.full((60, 120, 3), 240, np.uint8)
+    gridded = np.zeros((70, 140), bool)
+    gridded[5:40, 5:50] = True
+    paper = paper_mask(image, grid_of(70, 140, 1.0), gridded)
+    assert paper[:60, :120].all()
+    assert paper.sum() == 60 * 120
+
+
 def test_a_flat_page_is_drawn_as_it_is() -> None:
     rng = np.random.default_rng(0)
     image = cv2.GaussianBlur(rng.integers(0, 255, (420, 330, 3), np.uint8), (0, 0), 2.0)
@@ -202,6 +235,7 @@ def test_what_lies_off_the_picture_is_drawn_in_the_papers_colour() -> None:
     assert near.all()
     off = warp_image(image, grid_of(25, 25) - 0.6, np.ones((25, 25), bool))[1]
     assert not off[0].any()
+    assert not off[:, 0].any()
     assert off[1:, 1:].all()
     ending = image[:241, :241]
     assert warp_image(ending, grid_of(25, 25) + 0.4, np.ones((25, 25), bool))[1].all()

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ecg4u.digitize.rows.trace import trace_rows
+from ecg4u.digitize.rows import row_network
+from ecg4u.digitize.rows.trace import RowPath, trace_rows
 from ecg4u.digitize.types import InkMap
 
 cv2 = pytest.importorskip("cv2")
@@ -21,17 +22,26 @@ def curve(beat_px: float = 120.0) -> np.ndarray:
 
 def page(rows: int = 3) -> tuple[np.ndarray, list[np.ndarray]]:
     """Ink (H, W) of some rows, and the true height of each (WIDTH,)."""
-    ink = np.zeros((PITCH * (rows + 1), WIDTH), np.float32)
     truth = [PITCH * (row + 1) - curve() for row in range(rows)]
-    for y in truth:
-        points = np.column_stack([np.arange(WIDTH), y])[60:-60]
-        cv2.polylines(ink, [np.round(points * 16).astype(np.int32)], False, 1.0, 4, cv2.LINE_AA, 4)
-    return np.clip(ink, 0, 1), truth
+    return drawn(truth, (PITCH * (rows + 1), WIDTH)), truth
+
+
+def found_rows(ink: np.ndarray, separator: np.ndarray | None = None) -> tuple[RowPath, ...]:
+    blank = np.zeros_like(ink)
+    return trace_rows(InkMap(ink, blank, blank, blank if separator is None else separator), PX)
 
 
 def traced(ink: np.ndarray) -> list[np.ndarray]:
-    blank = np.zeros_like(ink)
-    return [row.centre for row in trace_rows(InkMap(ink, blank, blank, blank), PX)]
+    return [row.centre for row in found_rows(ink)]
+
+
+def drawn(heights: list[np.ndarray], size: tuple[int, int]) -> np.ndarray:
+    """Ink (H, W) of traces at these heights (W,), each from 60 px to 60 px before the end."""
+    ink = np.zeros(size, np.float32)
+    for y in heights:
+        points = np.column_stack([np.arange(size[1]), y])[60:-60]
+        cv2.polylines(ink, [np.round(points * 16).astype(np.int32)], False, 1.0, 4, cv2.LINE_AA, 4)
+    return np.clip(ink, 0, 1)
 
 
 def worst_mm(centre: np.ndarray, truth: np.ndarray, inside: slice) -> float:
@@ -65,3 +75,87 @@ def test_print_below_the_rows_takes_no_wave_of_theirs() -> None:
     rows = traced(ink)
     assert len(rows) == 3
     assert worst_mm(rows[2], truth[2], slice(80, -80)) < 1.5
+
+
+def test_rows_last_from_the_first_ink_to_the_last() -> None:
+    for row in found_rows(page()[0]):
+        assert abs(row.extent[0] - 60) < 5
+        assert abs(row.extent[1] - (WIDTH - 61)) < 5
+
+
+def test_a_speck_before_a_row_is_no_part_of_it() -> None:
+    ink, truth = page()
+    ink[PITCH - 2 : PITCH + 2, 20:22] = 1.0
+    rows = found_rows(ink)
+    assert abs(rows[0].extent[0] - 60) < 5
+    assert worst_mm(rows[0].centre, truth[0], slice(80, -80)) < 0.5
+
+
+def test_a_stretch_beyond_a_gap_belongs_to_its_row() -> None:
+    ink, _ = page()
+    ink[: PITCH + 130, 160:220] = 0.0
+    assert abs(found_rows(ink)[0].extent[0] - 60) < 5
+
+
+def test_where_a_separator_stands_across_a_row_or_beside_it_is_marked() -> None:
+    ink, _ = page()
+    separator = np.zeros_like(ink)
+    separator[PITCH - 60 : PITCH + 60, 700:704] = 1.0
+    separator[2 * PITCH + 20 : 2 * PITCH + 70, 1000:1004] = 1.0
+    first, second, third = found_rows(ink, separator)
+    assert first.marked is not None
+    assert np.flatnonzero(first.marked).tolist() == [700, 701, 702, 703]
+    assert first.ruled is not None
+    assert np.flatnonzero(first.ruled).tolist() == [700, 701, 702, 703]
+    assert second.marked is not None
+    assert not second.marked.any()
+    assert second.ruled is not None
+    assert np.flatnonzero(second.ruled).tolist() == [1000, 1001, 1002, 1003]
+    assert third.ruled is not None
+    assert not third.ruled.any()
+
+
+def meeting(height: float) -> tuple[np.ndarray, list[np.ndarray]]:
+    """Two rows; at 700 px a wave of the upper one runs down to one of the lower one."""
+    x = np.arange(WIDTH)
+    wave = height * np.exp(-0.5 * ((x - 700) / 16.0) ** 2)
+    truth = [PITCH - curve() + wave, 2 * PITCH - curve() - wave]
+    return drawn(truth, (3 * PITCH, WIDTH)), truth
+
+
+def test_where_waves_of_two_rows_meet_they_are_marked() -> None:
+    for row in found_rows(meeting(131)[0]):
+        assert row.collided is not None
+        met = np.flatnonzero(row.collided)
+        assert 690 < met[0] <= 700 <= met[-1] < 710
+    for row in found_rows(page()[0]):
+        assert row.collided is not None
+        assert not row.collided.any()
+
+
+def test_rows_that_meet_are_followed_each_in_its_own_ink(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The row network says whose ink is whose; here a stand-in that knows."""
+    ink, truth = meeting(150)
+    shape = len(ink) // 2, WIDTH // 2
+    own = [drawn([y], ink.shape) for y in truth]
+
+    def known(look: np.ndarray, heights: np.ndarray) -> list[tuple[np.ndarray, int]]:
+        assert look.shape[1:] == shape
+        assert heights.shape == (2, shape[1])
+        small = (cv2.resize(o, shape[::-1], interpolation=cv2.INTER_AREA) for o in own)
+        tops = (2, 132)
+        parts = [share[top : top + 256] for share, top in zip(small, tops, strict=True)]
+        return [(np.clip(2 * part, 0, 1), top) for part, top in zip(parts, tops, strict=True)]
+
+    monkeypatch.setattr(row_network, "available", lambda: True)
+    monkeypatch.setattr(row_network, "own_share", known)
+    blank = np.zeros_like(ink)
+    look = np.zeros((7, *shape), np.float32)
+    rows = trace_rows(InkMap(ink, blank, blank, blank, look), PX)
+    assert len(rows) == 2
+    for row, y in zip(rows, truth, strict=True):
+        assert abs(row.baseline - np.median(y)) < 10
+        assert worst_mm(row.centre, y, slice(660, 740)) < 1.5
+        assert worst_mm(row.centre, y, slice(80, -80)) < 1.5
+    for row, y in zip(found_rows(ink), truth, strict=True):
+        assert worst_mm(row.centre, y, slice(660, 740)) > 2.0

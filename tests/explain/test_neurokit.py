@@ -48,6 +48,8 @@ def test_what_it_cannot_measure_is_unknown_with_a_reason(name: str, signal: np.n
     for key in UNITS:
         assert found[key].value is not None or found[key].reason, (name, key)
     assert found["nk_rr_cvsd"].value is None
+    if name == "flat":
+        assert found["nk_beats"].reason == "the lead is flat"
 
 
 def test_it_is_measured_only_when_asked_for(sinus: ECGRecord) -> None:

@@ -7,14 +7,23 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from made_hearts import train
+from made_hearts import bump, train
 from test_criteria import decide, features
 
 from ecg4u.explain import measure_features
 from ecg4u.explain.beats import MedianBeat, QRSList
 from ecg4u.explain.global_features import p_probability, rhythm_features
-from ecg4u.explain.measure import Measured, classify_beats, joint, sizes, usual_changes
+from ecg4u.explain.measure import (
+    Measured,
+    classify_beats,
+    joint,
+    measure,
+    searched_back,
+    sizes,
+    usual_changes,
+)
 from ecg4u.explain.signals import FS_HZ
+from ecg4u.explain.waves import wave_probabilities
 
 
 def test_qtc_is_qt_over_the_square_and_the_cube_root_of_rr() -> None:
@@ -149,7 +158,7 @@ def test_the_change_of_rr_is_that_of_successive_usual_beats() -> None:
 def test_a_beat_is_as_large_as_it_is_tall_in_leads_that_show_beats() -> None:
     found = beats(5)
     signal = np.full((round(found.r[-1] + FS_HZ), 12), np.nan)
-    for lead, height in ((0, 1.0), (1, 0.5), (2, 0.05), (3, 0.04)):
+    for lead, height in ((0, 0.5), (1, 0.3), (2, 0.05), (3, 0.04)):
         signal[:, lead] = 0.0
         signal[np.rint(found.r).astype(int), lead] = height
     signal[round(found.r[5]), :2] *= 2
@@ -168,3 +177,30 @@ def test_an_early_beat_after_an_early_beat_is_no_lone_one() -> None:
     r = FS_HZ * np.cumsum(gaps)
     found = replace(found, r=r, onset=r - 22.5, offset=r + 22.5)
     assert kinds(found)[4] == "usual"
+
+
+@pytest.mark.parametrize(("beats", "known"), [(2, False), (3, True), (6, True)])
+def test_three_beats_are_compared_for_a_p_wave_and_two_are_not(beats: int, known: bool) -> None:
+    found = rhythm_features(measured([1.0] * (beats - 1)))
+    assert (found["p_correlation"].value is not None) is known
+    assert (found["p_presence"].value is not None) is known
+
+
+def test_a_small_beat_amid_tall_ventricular_ones_is_found_when_searched_for() -> None:
+    """Seen with its neighbours it is too small; seen in the gap between them it is a beat."""
+    times = 0.6 + 0.9 * np.arange(5)
+    t = np.arange(round(5 * FS_HZ)) / FS_HZ
+    signal = 0.5 * train(r_times=times[2:3], duration_s=5.0).p_signal
+    for r in np.delete(times, 2):
+        signal += 3.0 * bump(t, r, 0.07)[:, None]
+    seen = wave_probabilities(signal)
+    first = measure(signal, seen).beats
+    assert len(first) == 4
+    found = measure(signal, searched_back(signal, seen)).beats
+    assert found.r / FS_HZ == pytest.approx(times, abs=0.02)
+
+
+def test_nothing_is_found_in_a_pause_before_the_last_beat() -> None:
+    times = np.array([0.6, 1.4, 2.2, 3.0, 3.8, 6.8])
+    found = measure_features(train(r_times=times, duration_s=7.6)).beats
+    assert [beat.r_s for beat in found] == pytest.approx(times, abs=0.02)

@@ -1,0 +1,137 @@
+"""From curves on the page to signals in mV, each rule where it decides."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from ecg4u.digitize.rows.stroke import FINE, fine_columns
+from ecg4u.digitize.rows.trace import RowPath
+from ecg4u.digitize.scale.calibration import Pulse
+from ecg4u.digitize.signals.signal import (
+    SegmentSignal,
+    assemble,
+    in_time,
+    segment_signal,
+    zero_level,
+)
+from ecg4u.digitize.types import Calibration, Layout, RowSegment
+
+PX, WIDTH, LEVEL, PEN = 10.0, 1250, 300.0, 4.0
+CALIBRATION = Calibration()  # 25 mm/s, 10 mm/mV: 100 px per mV, 250 px per s
+
+
+def path(fine: np.ndarray | None = None, **marks: np.ndarray) -> RowPath:
+    """A row (WIDTH,) at `LEVEL`, or at these heights (`FINE` a px)."""
+    fine = np.full(FINE * WIDTH, LEVEL) if fine is None else fine
+    y = fine[FINE // 2 :: FINE]
+    ink = np.isfinite(y) * 1.0
+    return RowPath(LEVEL, y, y - PEN / 2, y + PEN / 2, y, ink, fine, **marks)
+
+
+def segment(x0: float = 0.0, x1: float = WIDTH, lead: str = "I") -> RowSegment:
+    return RowSegment(lead, 0, x0, x1, 0.0, "label", 0.9)
+
+
+def measured(row: RowPath, x1: float = WIDTH, pulse: Pulse | None = None) -> SegmentSignal:
+    return segment_signal(row, segment(x1=x1), pulse, CALIBRATION, PX)
+
+
+def test_heights_become_millivolts_against_the_commonest_level() -> None:
+    fine = np.full(FINE * WIDTH, LEVEL)
+    fine[FINE * 500 : FINE * 560] = LEVEL - 50
+    found = measured(path(fine))
+    t = np.arange(len(found.signal)) / 500
+    assert len(found.signal) == 2500
+    assert np.abs(found.signal[t < 1.98]).max() < 1e-6
+    assert found.signal[(t > 2.03) & (t < 2.2)] == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize("tall", [-1.0, 1.0])
+def test_the_commonest_level_lies_in_the_middle_of_a_wandering_row(tall: float) -> None:
+    y = LEVEL + np.tile([-2.5, -1.5, -0.5, 0.5, 1.5, 2.5, 0.0], 200)
+    y[::9] += 80.0 * tall
+    assert zero_level(path(np.repeat(y, FINE)[: FINE * WIDTH]), None) == pytest.approx(LEVEL, abs=1)
+
+
+def test_a_pulses_strokes_are_no_signal_and_its_foot_is_0_mv() -> None:
+    fine = np.full(FINE * WIDTH, LEVEL)
+    for stroke in (400, 450):
+        fine[FINE * (stroke - 2) : FINE * (stroke + 3)] = LEVEL - 60
+    pulse = Pulse(0, 400.0, 450.0, base=LEVEL - 10, top=LEVEL - 110, side="left")
+    found = measured(path(fine), pulse=pulse)
+    assert found.signal[:-1] == pytest.approx(-0.1, abs=1e-3)
+    assert found.confidence[800] <= 0.3 < found.confidence[400]
+
+
+def test_the_unevenness_of_edges_is_smoothed_and_tips_keep_their_height() -> None:
+    rng = np.random.default_rng(0)
+    x = fine_columns(WIDTH)
+    wave = 100.0 * np.exp(-0.5 * ((x - 600) / 8.0) ** 2)
+    found = measured(path(LEVEL - wave + rng.normal(0, 2.0, len(x))))
+    assert np.std(found.signal[:1000]) < 0.6 * 0.02
+    assert np.nanmax(found.signal) == pytest.approx(1.0, abs=0.03)
+
+
+@pytest.mark.parametrize(("gap_px", "bridged"), [(6, True), (12, False)])
+def test_a_short_gap_is_bridged_with_little_confidence(gap_px: int, bridged: bool) -> None:
+    fine = np.full(FINE * WIDTH, LEVEL)
+    fine[FINE * 600 : FINE * (600 + gap_px)] = np.nan
+    found = measured(path(fine))
+    middle = round((600 + gap_px / 2) / 250 * 500)
+    assert np.isfinite(found.signal[middle]) == bridged
+    assert found.confidence[middle] == pytest.approx(0.3 if bridged else 0.0, abs=0.05)
+
+
+def test_where_waves_of_two_rows_meet_hardly_any_confidence_is_left() -> None:
+    collided = np.zeros(WIDTH, bool)
+    collided[500:600] = True
+    found = measured(path(collided=collided))
+    assert found.confidence[1100] == pytest.approx(0.05)
+    assert found.confidence[900] > 0.5
+
+
+def test_an_end_that_leaps_away_is_unknown() -> None:
+    fine = np.full(FINE * WIDTH, LEVEL)
+    fine[-FINE * 4 :] = LEVEL - 60
+    found = measured(path(fine)).signal
+    assert np.isfinite(found[:2480]).all()
+    assert np.isnan(found[-6:]).all()
+
+
+def part(lead: str, start_s: float, signal: np.ndarray, rhythm: bool = False) -> SegmentSignal:
+    here = RowSegment(lead, 0, 0.0, 1.0, start_s, "label", 0.9, rhythm)
+    return SegmentSignal(here, signal, np.ones(len(signal)), np.zeros((len(signal), 2)))
+
+
+def test_columns_of_small_beats_go_on_in_time_too() -> None:
+    times = np.array([0.4, 1.3, 1.9, 3.0, 3.7, 4.6, 5.2, 6.4, 7.0, 8.1, 8.7, 9.6])
+    t = np.arange(5000) / 500
+    small = 0.05 * np.exp(-0.5 * ((t[:, None] - times) / 0.012) ** 2).sum(axis=1)
+    parts = [
+        part("I", 0.0, small[:2500]),
+        part("V1", 5.0, small[2500:]),
+        part("II", 0.0, small, rhythm=True),
+    ]
+    layout = in_time(Layout("1x2+1", tuple(p.segment for p in parts), 1.0), parts)
+    assert [s.start_s for s in layout.segments] == [0.0, 5.0, 0.0]
+
+
+def test_a_lead_shown_twice_is_averaged_where_both_agree() -> None:
+    wave = np.sin(np.arange(1000) / 30)
+    signal, confidence = assemble(
+        [part("II", 0.0, wave + 0.02), part("II", 0.0, wave - 0.02, rhythm=True)]
+    )
+    assert signal.shape == (1000, 12)
+    assert np.ptp(signal[:, 1] - wave) < 1e-9
+    assert np.isnan(signal[:, 0]).all()
+    assert (confidence[:, 1] == 1).all()
+
+
+def test_of_two_copies_that_differ_the_surer_is_kept() -> None:
+    wave, other = np.sin(np.arange(1000) / 30), np.cos(np.arange(1000) / 11)
+    sure, doubtful = part("II", 0.0, wave), part("II", 0.0, other, rhythm=True)
+    doubtful.confidence[:] = 0.5
+    assert assemble([sure, doubtful])[0][:, 1] == pytest.approx(wave)
+    doubtful.confidence[:] = 0.9
+    assert assemble([sure, doubtful])[0][:, 1] == pytest.approx(other)
