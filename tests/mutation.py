@@ -127,9 +127,9 @@ NAMED = (
     Mutant("limb leads are not reconciled", "digitize/restore.py",
            "return np.where(signal == read, better, signal)", "return signal"),
     Mutant("names without a place cost nothing", "digitize/layout/arrangement.py",
-           "UNPLACED_SHARE = 0.8", "UNPLACED_SHARE = 0.0"),
+           "unplaced: float = 0.8", "unplaced: float = 0.0"),
     Mutant("names far from their row cost nothing", "digitize/layout/arrangement.py",
-           "FAR_COST_PER_MM = 0.1", "FAR_COST_PER_MM = 0.0"),
+           "far_per_mm: float = 0.1", "far_per_mm: float = 0.0"),
 )  # fmt: skip
 """Faults that no test noticed once."""
 

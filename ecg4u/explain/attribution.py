@@ -32,8 +32,10 @@ if TYPE_CHECKING:
     from ecg4u.record import ECGRecord
 
 WINDOW_S = 0.5
+"""Length of the stretches that time is cut into: less than a beat."""
 MAX_BLOCKS = 60
 BLOCK_LENGTHS_S = (0.5, 1.0, 1.25, 2.5, 5.0, 10.0)
+"""Blocks of one lead and some time: the shortest of these lengths that gives no more blocks."""
 MAX_EXACT = 7
 """Up to so many players every coalition is evaluated (2 ** 7 = 128)."""
 EPISODIC = ("PAC", "PVC")
@@ -41,6 +43,7 @@ EPISODIC = ("PAC", "PVC")
 PAIRS = {"leads": 16, "windows": 12, "beats": 12, "blocks": 8}
 """Antithetic pairs of permutations per kind of player."""
 ADDITIVITY_TOLERANCE = 1e-4
+"""In log-odds, by which Shapley values may miss the answer they add up to: float32 arithmetic."""
 BATCH = 64
 """Coalitions evaluated together."""
 

@@ -16,13 +16,18 @@ from ecg4u.explain.signals import FS_HZ
 from ecg4u.explain.waves import find_waves
 
 MIN_QRS_S = 0.03
+"""Shorter marks are spikes: half of what the narrowest complexes last."""
 MIN_RR_S = 0.2
+"""Two complexes nearer together are one: 300 beats per minute, the limit of detectors since Pan and
+Tompkins 1985, who took the refractory time of the ventricles for it."""
 BEFORE_S = 0.5
 AFTER_S = 0.7
 """Span of the median beat around the R peak."""
 SHAPE_BEFORE_S = 0.08
 SHAPE_AFTER_S = 0.12
 MAX_SHIFT_S = 0.024
+"""Span around the R peak over which shapes are compared, and by how much they may be moved for it;
+by eye."""
 ALIKE = 0.85
 """Beats correlating at least so much share a shape (checked on MIT-BIH beats)."""
 
@@ -31,6 +36,7 @@ SAME_WIDTH_S = 0.02
 FAINT = 0.12
 """A complex less steep than this share of the median one is noise in a pause."""
 EDGE_S = 0.3
+"""Nearer to a lead's end than this a complex may be cut off; by eye."""
 THROUGHOUT = 0.85
 """A lead known over this share of all complexes runs through the record."""
 

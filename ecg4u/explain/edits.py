@@ -17,9 +17,8 @@ from ecg4u.explain.result import Beat, BeatKind, Features
 from ecg4u.explain.signals import FS_HZ, runs
 from ecg4u.record import LEADS
 
-NORMAL_PR_MS = 160.0
-NARROW_QRS_MS = 95.0
-P_S = 0.1
+NORMAL_PR_MS, NARROW_QRS_MS, P_S = 160.0, 95.0, 0.1
+"""PR, QRS and P of a heart at rest, amid the normal ranges: what an edit makes of another."""
 SINUS_P_MV = dict(zip(
     LEADS, (0.08, 0.15, 0.07, -0.12, 0.01, 0.11, 0.06, 0.07, 0.08, 0.08, 0.08, 0.08), strict=True
 ))  # fmt: skip
@@ -27,6 +26,7 @@ SINUS_P_MV = dict(zip(
 RIGID_S = 0.1
 """Around each R peak, not stretched when the rhythm is made regular."""
 LONG_GAP = 1.5
+"""Of the usual interval, from which a gap gets a beat; by eye."""
 
 FloatArray = npt.NDArray[np.float64]
 

@@ -24,8 +24,11 @@ from ecg4u.explain.titles import FEATURES as FEATURE_TITLES
 
 P_WEIGHTS: Mapping[str, float] = {"correlation": 7.8, "probability": 2.3, "change": -5.3}
 P_BIAS = -0.9
+"""Of the logistic model of P waves (`p_features`)."""
 MIN_BEATS_FOR_RHYTHM = 5
 MIN_BEATS_FOR_P = 3
+"""Four intervals are the fewest that tell a rhythm, and two pairs of beats those that tell a P wave
+that repeats."""
 LEAST_PR_MS = 70.0
 """No shorter PR is known, not even in pre-excitation: what is marked is not the P wave alone."""
 

@@ -35,6 +35,7 @@ INTERVAL_SD_MS: Mapping[str, float] = {"pr": 9.5, "qrs": 8.5, "qt": 9.0}
 """Spread of the joint intervals against cardiologists on LUDB's validation split (n = 34 to 37):
 smaller than that of single boundaries, since twelve leads vote."""
 METHOD_SD_MV = 0.02
+"""Least uncertainty of an amplitude: a fifth of a millimetre at 10 mm/mV; by eye."""
 EARLY = 0.85
 """A beat closer to the one before than this share of the usual RR is early."""
 WIDER_MS = 25.0
@@ -42,9 +43,9 @@ WIDER_MS = 25.0
 P_THRESHOLD = 0.35
 """Averaging over beats flattens the P probability (12 of 19 first-degree blocks found on the
 validation split, with 0.5 only 7; one false in both)."""
-ALIKE_PVC = 0.75
-UNLIKE = 0.4
-SAME = 0.95
+ALIKE_PVC, UNLIKE, SAME = 0.75, 0.4, 0.95
+"""Correlations with the usual beat: below the first a beat is of another shape, below the second
+quite unlike, from the third on the same; by eye."""
 LEAST_WIDTH = 0.6
 """Beside wide usual beats, what is narrower than this share of them is a fragment."""
 TALL = 1.4
@@ -52,6 +53,7 @@ TALL = 1.4
 ON_TIME = 0.95
 """A wide beat that comes on time must be quite unlike the usual one to be ventricular."""
 P_WINDOW_S = (0.28, 0.07)
+"""Before R, where P waves are compared: a PR of 280 ms, and no QRS yet; by eye."""
 FloatArray = npt.NDArray[np.float64]
 
 SEARCHES = 2

@@ -13,7 +13,9 @@ PQ_SPAN_S = (0.016, 0.004)
 """The isoelectric level is the median from so long to so long before the QRS onset."""
 MIN_DEFLECTION_MV = 0.04
 MIN_DEFLECTION_SHARE = 0.04
+"""A smaller deflection (also against the span of the QRS) is no wave; by eye."""
 ST_DELAY_S = 0.06
+"""After the J point, where ST is read besides (ST60)."""
 SLUR_MAX_SLOPE = 0.25
 """A slurred R has a stretch of its flank less steep than this share of the steepest."""
 

@@ -45,6 +45,8 @@ if TYPE_CHECKING:
 VERY_FAST = 120
 """A regular rhythm as fast as this without marked P waves may be flutter or re-entry."""
 SHORT_QTC_MS = 350
+"""Well below the 390 ms under which AHA/ACCF/HRS 2009 (JACC 53:982) calls QTc short, since that is
+common in the healthy."""
 WHOLE_S = 0.3
 """A complex is seen whole where a lead shows so much before and after its R peak."""
 SHORT_PR_MS = 115
@@ -53,6 +55,7 @@ FORMULAS_MS = 10
 """So far apart the two corrections of QT are said to differ."""
 QTC_WORDS = {"met": "normal", "not met": "prolonged", "cannot tell": "borderline"}
 FLAT_T_MV = 0.05
+"""Half a millimetre; by eye."""
 
 
 def read(

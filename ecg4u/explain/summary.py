@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 LIKELY = 0.5
 """Below this probability a class that reaches its threshold is possible only."""
 POOR_SENSITIVITY = 0.5
+"""Where the network sees fewer of a finding's recordings than this, that is said."""
 SAID_ALREADY = {"STE": "st_elevation"}
 """Classes that an urgent finding tells in more detail."""
 CRITERIA_WORDS = {

@@ -17,14 +17,17 @@ WAVE_FS_HZ = 250.0
 WAVES = ("P", "QRS", "T")
 WIDTHS = (16, 24, 32, 48, 64)
 KERNEL = 9
+"""Channels of each level and samples of a kernel: the weights are made for them."""
 SCALE_FLOOR_MV = 0.05
 """A lead flatter than this is not blown up to look like one with waves."""
 
 TOP = 0.98
 MIN_TOP_MV = 0.005
+"""Quantile of a lead's steepness that is scaled to 1, and the least of it (mV a sample)."""
 COLUMN_S = 1.5
 LEAST_SHARE = 0.15
-"""A column is not blown up beyond this: it may hold no QRS at all."""
+"""From this length on a column is scaled by itself, but not beyond this share of the whole: it may
+hold no QRS at all."""
 
 FloatArray = npt.NDArray[np.float64]
 

@@ -16,22 +16,23 @@ from ecg4u.messages import message
 from ecg4u.model.prepare import Float32Array, ModelInput
 from ecg4u.record import DOUBTFUL_KEY, LEADS, Doubtful, ECGRecord
 
-MIN_LEAD_S = 1.0
-MIN_LONGEST_S = 2.0
+MIN_LEAD_S, MIN_LONGEST_S = 1.0, 2.0
+"""A lead shorter than a beat says nothing, nor does a record in which none shows two; by eye."""
 MIN_LEADS = 10
 """Of 1,009 windows, 7 % get another answer without V1, 11 % without V1 to V3, 15 % without V1 to V4
 (out of fold; a 3x4 page, which shows a quarter of most leads, changes more)."""
-FLAT_MV = 0.04
-MAX_SPREAD_MV = 9.0
+FLAT_MV, MAX_SPREAD_MV = 0.04, 9.0
+"""A lead that spans less is flat; where the middle one spans more, the gain is wrong by far."""
 USUAL_SPREAD_MV = (0.25, 4.5)
 """What the middle one of the leads spans: 0.30 to 4.20 mV in 3,576 training windows."""
 QRS_CONTRAST = 3.5
 """98th percentile over median of the slope of all leads: at most 2.1 in 40 draws of white and brown
 noise and sines; at least 5.3 in 500 training recordings, full or 3x4."""
-MIN_RATE_PER_MIN, MAX_RATE_PER_MIN = 12.0, 330.0
-REFRACTORY_S = 0.16
-EINTHOVEN_RESIDUAL = 0.5
-EINTHOVEN_MIN_S = 1.0
+MIN_RATE_PER_MIN, MAX_RATE_PER_MIN, REFRACTORY_S = 12.0, 330.0, 0.16
+"""Peaks per minute outside which there is no rhythm of a heart, and how near together two count as
+one; by eye, with room for T waves taken for beats."""
+EINTHOVEN_RESIDUAL, EINTHOVEN_MIN_S = 0.5, 1.0
+"""Share of the leads that the relations leave unexplained, over at least so long; see above."""
 MIN_LIKENESS = 0.72
 """Bursts of noise reach 0.43 (most of 20), twelve unrelated rows of spikes 0, a square wave 0.72
 in 18 of 20."""

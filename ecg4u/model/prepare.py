@@ -14,13 +14,16 @@ import numpy.typing as npt
 from ecg4u.errors import UnreadableInputError
 from ecg4u.record import ECGRecord
 
-MODEL_FS_HZ = 100.0
-WINDOW_S = 10.0
+MODEL_FS_HZ, WINDOW_S = 100.0, 10.0
 WINDOW_SAMPLES = round(MODEL_FS_HZ * WINDOW_S)
+"""What the weights were trained on: most of their recordings are 10 s long."""
 CLIP_MV = 5.0
-CUTOFF_HZ = 40.0
-FILTER_LOBES = 6
+"""Beyond this a sample is an artifact: training windows span 4.2 mV at most in the middle lead."""
+CUTOFF_HZ, FILTER_LOBES = 40.0, 6
+"""Below the 50 Hz that 100 samples a second can hold, with room for the filter to fall; lobes of
+its sinc on either side."""
 MAX_DURATION_S = 48 * 3600.0
+"""Two days, the longest that Holter recorders usually record."""
 
 Float32Array = npt.NDArray[np.float32]
 

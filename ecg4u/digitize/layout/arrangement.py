@@ -8,7 +8,7 @@ explanation wins. A cell whose name was not read takes it from the layout and sa
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -35,45 +35,81 @@ from ecg4u.record import CABRERA, LEADS
 
 Array = npt.NDArray[np.float64]
 
-MAX_STRIPS = 3
-MISREAD = 0.03
-PRIOR_STANDARD = 4.0
-PRIOR_CABRERA = 1.0
-PRIOR_PARTIAL = -3.0
-"""That rows of a page in a usual order are out of sight, against its order being a free one."""
-MIN_READ_OF_PARTIAL = 3
-FEWEST_LABELLED = 2
-"""Names from which a page is one that prints names, and cells without one are unusual."""
-USUAL_STRIP, UNNAMED = "II", 0.3
-"""What a lone row without a name is stored as, and how likely it is that."""
-UNPLACED_SHARE = 0.8
-"""How much a name that stands where the layout has none counts against it."""
-LABEL_BEFORE_MM = 14.0
-LABEL_AFTER_MM = 18.0
-FURTHEST_MM = 28.0
-"""How far over or under its trace a name may stand."""
-FAR_COST_PER_MM = 0.1
-"""What each mm between the names and their traces counts against such a place."""
-SPREAD_MM = 6.0
-"""How far names of one page may be off their common place over or under the traces."""
-AHEAD_MM = 6.0
-"""How far beyond its own middle a name's trace is looked for: many stand before its beginning."""
-NEAR_MM = 4
-MOST_PLACES = 4
-UNLABELLED_COST = 1.2
-NO_TRACE_COST, FEWEST_KEPT = 3.0, 2
-"""Log odds against a row that is no trace, and the fewest that must be left."""
+
+@dataclass(frozen=True)
+class Params:
+    """Numbers of the decision which lead stands where.
+
+    What speaks for or against an arrangement is in natural log odds and summed; lengths in mm are
+    on paper. Weights and costs were chosen by eye, so that the development pages come out right and
+    the drawn pages of `ecg4u.paper` with every layout; no measurement stands behind one alone.
+    """
+
+    most_strips: int = 3
+    """Rhythm strips under the columns; no maker known prints more."""
+    standard: float = 4.0
+    cabrera: float = 1.0
+    """For the usual order of leads, and for Cabrera's, against a free order."""
+    partial: float = -3.0
+    """For an order some rows of which are out of sight."""
+    free: float = -6.0
+    """For an order that no machine prints by default: it needs several names read."""
+    misread: float = 0.03
+    """How often a name is read wrongly, added to its probability: 0.037 of the drawn words and
+    0.046 of the boxes of drawn pages (``text``'s card, ``weights/names.json``)."""
+    most_probable: float = 0.995
+    """No name counts for more than one read with this probability."""
+    stroke_weight: float = 0.35
+    """What an I counts of what another name does: separators and pulses look like it."""
+    read: float = 0.5
+    """Log odds from which a cell's name was read."""
+    stronger: float = 1.0
+    """By how much another name must be likelier in a cell for a doubt."""
+    fewest_labelled: int = 2
+    """Names from which a page is one that prints names, and cells without one are unusual."""
+    fewest_of_partial: int = 3
+    """Names that must be read for some rows to be taken for a part of the page."""
+    unlabelled: float = 1.2
+    """Against each cell without a name on a page that prints names."""
+    unplaced: float = 0.8
+    """Share of a name's log odds that speaks against an arrangement with no place for it."""
+    before_mm: float = 14.0
+    after_mm: float = 18.0
+    """How far before or after its column's beginning a name may start."""
+    furthest_mm: float = 28.0
+    """How far over or under its trace a name may stand: just over the usual pitch of rows."""
+    far_per_mm: float = 0.1
+    """Against each mm between the names and their traces."""
+    spread_mm: float = 6.0
+    """How far names of one page may be off their common place over or under the traces."""
+    ahead_mm: float = 6.0
+    """How far beyond its own middle a name's trace is looked for: many stand before its
+    beginning."""
+    near_mm: int = 4
+    most_places: int = 4
+    """Of the places within so many mm the best is tried, and so many in all."""
+    no_trace: float = 3.0
+    fewest_kept: int = 2
+    """Against each outer row that is left out as no trace, and the fewest that must be left."""
+    unnamed: float = 0.3
+    """Probability that a lone row without a name is lead II, as which it is stored."""
+    most_weak: float = 0.34
+    """Share of the names of an unusual order that may be read with doubt before all are doubted."""
+    few_read: float = 1 / 3
+    """Share of the names under which too few were read."""
+    width_off: float = 0.08
+    """Share by which columns may be off their usual width where no name was read."""
+    slack_px: float = 8.0
+    """A cell that ends this near to where its row's trace ends is left as it is."""
+
+
+PARAMS = Params()
+USUAL_STRIP = "II"
+"""What a lone row without a name is stored as."""
 OF_THE_TWELVE = np.array([1e-6 * (name in LEADS) for name in NAMES])
 """A cell of which nothing was read holds one of the twelve leads."""
-MAX_WEAK = 0.34
-UNUSUAL_ORDER_COST = 6.0
-"""An order that no machine prints by default needs several names read to be believed."""
-SURE_SCORE = math.log((SURE + MISREAD) / (MISREAD * 2))
+SURE_SCORE = math.log((SURE + PARAMS.misread) / (PARAMS.misread * 2))
 """Score of a label that is read with the probability `SURE`."""
-READ_SCORE = 0.5
-STROKE_NAME_WEIGHT = 0.35
-"""A lone upright stroke is often no name: separators, pulses and QRS complexes look like I."""
-GUESS_TOLERANCE = 0.08
 
 
 @dataclass(frozen=True)
@@ -97,9 +133,9 @@ class _Geometry:
 GEOMETRIES = tuple(
     _Geometry(len(LEADS) // columns, columns, strips)
     for columns in COLUMN_S
-    for strips in range(MAX_STRIPS + 1)
+    for strips in range(PARAMS.most_strips + 1)
 )
-GEOMETRY_PRIOR = {
+GEOMETRY_PRIOR: Mapping[str, float] = {
     "3x4": 1.0,
     "3x4+1": 2.0,
     "3x4+2": 0.5,
@@ -109,11 +145,12 @@ GEOMETRY_PRIOR = {
     "4x3+2": -1.0,
     "4x3+3": -1.0,
 }
+"""Log odds of usual layouts against others, by how often makers print them; chosen by eye."""
 PARTIAL = tuple(
     _Geometry(rows, columns, strips)
     for columns in COLUMN_S
     for rows in range(1, len(LEADS) // columns)
-    for strips in range(MAX_STRIPS + 1 if columns > 1 else 1)
+    for strips in range(PARAMS.most_strips + 1 if columns > 1 else 1)
 )
 """Pages of which some rows are not in the picture, or were not found."""
 
@@ -133,17 +170,17 @@ def _standard(geometry: _Geometry, order: Sequence[str], first_row: int = 0) -> 
 
 def _label_offset(labels: Sequence[Label], edges: Array, px_per_mm: float) -> float:
     """How far (px) into their columns names stand on pages that print them over the middle."""
-    before, after = LABEL_BEFORE_MM * px_per_mm, LABEL_AFTER_MM * px_per_mm
+    before, after = PARAMS.before_mm * px_per_mm, PARAMS.after_mm * px_per_mm
     at = np.array([label.box[0] for label in labels if label.probability > SURE])
     offsets = (at - edges[0] + before) % (edges[1] - edges[0]) - before
-    usual = float(np.median(offsets)) if len(offsets) >= MIN_READ_OF_PARTIAL else 0.0
+    usual = float(np.median(offsets)) if len(offsets) >= PARAMS.fewest_of_partial else 0.0
     return usual if usual > after else 0.0
 
 
 def _column_of(label: Label, starts: Array, px_per_mm: float) -> int | None:
     """Column at whose beginning a label stands."""
     offset = (label.box[0] - starts) / px_per_mm
-    fits = np.flatnonzero((offset > -LABEL_BEFORE_MM) & (offset < LABEL_AFTER_MM))
+    fits = np.flatnonzero((offset > -PARAMS.before_mm) & (offset < PARAMS.after_mm))
     return int(fits[np.argmin(np.abs(offset[fits]))]) if len(fits) else None
 
 
@@ -163,7 +200,9 @@ class _Names:
     def on(cls, labels: Sequence[Label], paths: Sequence[RowPath], px_per_mm: float) -> _Names:
         heights = np.array([local_height(path, px_per_mm) for path in paths])
         width = heights.shape[1]
-        at = np.array([round(label.centre[0] + AHEAD_MM * px_per_mm) for label in labels], int)
+        at = np.array(
+            [round(label.centre[0] + PARAMS.ahead_mm * px_per_mm) for label in labels], int
+        )
         here = heights[:, np.clip(at, 0, width - 1)].T
         y = np.array([label.centre[1] for label in labels])
         return cls(
@@ -177,16 +216,16 @@ class _Names:
 
         On one page names stand at one height over or under their traces.
         """
-        tried = np.arange(-FURTHEST_MM, FURTHEST_MM + 1.0)
+        tried = np.arange(-PARAMS.furthest_mm, PARAMS.furthest_mm + 1.0)
         if not len(self.labels):
             return [0.0]
         fits = [float((self.gain * self._fit(mm).max(axis=1)).sum()) for mm in tried]
         best = [
-            (fit - FAR_COST_PER_MM * abs(mm), float(mm))
+            (fit - PARAMS.far_per_mm * abs(mm), float(mm))
             for k, (fit, mm) in enumerate(zip(fits, tried, strict=True))
-            if fit >= max(fits[max(0, k - NEAR_MM) : k + NEAR_MM + 1])
+            if fit >= max(fits[max(0, k - PARAMS.near_mm) : k + PARAMS.near_mm + 1])
         ]
-        return [mm for _, mm in sorted(best, reverse=True)[:MOST_PLACES]]
+        return [mm for _, mm in sorted(best, reverse=True)[: PARAMS.most_places]]
 
     def rows(self, below_mm: float) -> tuple[npt.NDArray[np.intp], Array]:
         """The row that each names if names stand there, and how well it fits, 0 to 1."""
@@ -195,7 +234,7 @@ class _Names:
         return row, fit[np.arange(len(row)), row]
 
     def _fit(self, below_mm: float) -> Array:
-        return np.clip(1.0 - ((self.below - below_mm) / SPREAD_MM) ** 2, 0.0, 1.0)
+        return np.clip(1.0 - ((self.below - below_mm) / PARAMS.spread_mm) ** 2, 0.0, 1.0)
 
 
 def _label_scores(
@@ -208,15 +247,15 @@ def _label_scores(
     scores = np.zeros((geometry.cells + geometry.rhythm, len(NAMES)))
     starts = edges[:-1] + _label_offset(names.labels, edges, px_per_mm)
     rows, fits = names.rows(below_mm)
-    against = FAR_COST_PER_MM * abs(below_mm)
+    against = PARAMS.far_per_mm * abs(below_mm)
     for label, row, fit, gain in zip(names.labels, rows, fits, names.gain, strict=True):
-        if not edges[0] < label.centre[0] + LABEL_BEFORE_MM * px_per_mm:
+        if not edges[0] < label.centre[0] + PARAMS.before_mm * px_per_mm:
             continue
         column = _column_of(label, starts, px_per_mm)
         if fit <= 0 or column is None or (row >= geometry.rows and column > 0):
-            against += UNPLACED_SHARE * gain if label.probability > SURE else 0.0
+            against += PARAMS.unplaced * gain if label.probability > SURE else 0.0
             continue
-        against += UNPLACED_SHARE * (1.0 - fit) * gain
+        against += PARAMS.unplaced * (1.0 - fit) * gain
         strip = geometry.cells + row - geometry.rows
         cell = row * geometry.columns + column if row < geometry.rows else strip
         scores[cell, NAMES.index(label.name)] += min(1.0, 2.0 * fit) * gain
@@ -225,9 +264,9 @@ def _label_scores(
 
 def _weight(label: Label) -> float:
     """Log-odds that a label speaks for its name."""
-    probability = min(label.probability, 0.995)
-    gain = math.log((probability + MISREAD) / (MISREAD * 2))
-    return max(gain, 0.0) * (STROKE_NAME_WEIGHT if label.name == "I" else 1.0)
+    probability = min(label.probability, PARAMS.most_probable)
+    gain = math.log((probability + PARAMS.misread) / (PARAMS.misread * 2))
+    return max(gain, 0.0) * (PARAMS.stroke_weight if label.name == "I" else 1.0)
 
 
 def _assign(scores: Array) -> tuple[list[str], float]:
@@ -245,41 +284,41 @@ def _explanations(geometry: _Geometry, scores: Array) -> list[tuple[float, list[
     """Possible namings of the cells with their total score."""
     cell_scores = scores[: geometry.cells]
     total = []
-    read = int((cell_scores.max(axis=1) > READ_SCORE).sum())
+    read = int((cell_scores.max(axis=1) > PARAMS.read).sum())
     whole = geometry.cells == len(LEADS)
-    orders = ((LEADS, PRIOR_STANDARD), (CABRERA, PRIOR_CABRERA))
-    enough = FEWEST_LABELLED if geometry.columns == 1 else MIN_READ_OF_PARTIAL
+    orders = ((LEADS, PARAMS.standard), (CABRERA, PARAMS.cabrera))
+    enough = PARAMS.fewest_labelled if geometry.columns == 1 else PARAMS.fewest_of_partial
     for order, prior in orders if whole or read >= enough else ():
-        prior += 0.0 if whole else PRIOR_PARTIAL
+        prior += 0.0 if whole else PARAMS.partial
         for first in range(len(LEADS) // geometry.columns - geometry.rows + 1):
             names = _standard(geometry, order, first)
             total.append((prior + _agreement(cell_scores, names), names))
     names, free = _assign(cell_scores)
     own = [cell_scores[cell, NAMES.index(name)] for cell, name in enumerate(names)]
-    unread = [cell for cell, score in enumerate(own) if score <= READ_SCORE]
-    blank = [cell for cell in unread if not whole or cell_scores[cell].max() <= READ_SCORE]
+    unread = [cell for cell, score in enumerate(own) if score <= PARAMS.read]
+    blank = [cell for cell in unread if not whole or cell_scores[cell].max() <= PARAMS.read]
     if not whole or len(blank) > 1:
         for cell in blank:
             names[cell] = ""
-    least = 1 if whole or geometry.columns == 1 else MIN_READ_OF_PARTIAL
+    least = 1 if whole or geometry.columns == 1 else PARAMS.fewest_of_partial
     if geometry.cells - len(blank) >= least:
-        unusual = UNUSUAL_ORDER_COST if geometry.columns > 1 or whole else 0.0
-        total.append((free - unusual - UNLABELLED_COST * len(blank), names))
+        unusual = PARAMS.free if geometry.columns > 1 or whole else 0.0
+        total.append((free + unusual - PARAMS.unlabelled * len(blank), names))
     best = scores[geometry.cells :].max(axis=1)
-    unnamed = int((best <= READ_SCORE).sum()) if read >= MIN_READ_OF_PARTIAL else 0
-    strips = float(best.sum()) - UNLABELLED_COST * unnamed
+    unnamed = int((best <= PARAMS.read).sum()) if read >= PARAMS.fewest_of_partial else 0
+    strips = float(best.sum()) - PARAMS.unlabelled * unnamed
     return [(value + strips, names) for value, names in total]
 
 
 def _agreement(scores: Array, names: Sequence[str]) -> float:
     """Score of given names: what agrees counts for, a stronger other name counts against."""
-    labelled = int((scores.max(axis=1) > READ_SCORE).sum())
+    labelled = int((scores.max(axis=1) > PARAMS.read).sum())
     value = 0.0
     for cell, name in enumerate(names):
         own = scores[cell, NAMES.index(name)] if name else 0.0
-        value += own - UNPLACED_SHARE * max(0.0, float(scores[cell].max()) - own)
-        if labelled >= FEWEST_LABELLED and scores[cell].max() <= READ_SCORE:
-            value -= UNLABELLED_COST
+        value += own - PARAMS.unplaced * max(0.0, float(scores[cell].max()) - own)
+        if labelled >= PARAMS.fewest_labelled and scores[cell].max() <= PARAMS.read:
+            value -= PARAMS.unlabelled
     return value
 
 
@@ -319,7 +358,7 @@ def find_layout(
         )
         if layout.segments:
             segments = tuple(replace(s, row=kept[s.row]) for s in layout.segments)
-            cost = NO_TRACE_COST * (len(paths) - len(kept))
+            cost = PARAMS.no_trace * (len(paths) - len(kept))
             found.append((layout.log_odds - cost, replace(layout, segments=segments)))
     return max(found, key=lambda one: one[0])[1]
 
@@ -327,7 +366,9 @@ def find_layout(
 def _without_outer_rows(rows: int) -> list[list[int]]:
     """Rows without the first, the last or both: a heading's rule or a line of words is no trace."""
     every = list(range(rows))
-    return [kept for kept in (every[1:], every[:-1], every[1:-1]) if len(kept) >= FEWEST_KEPT]
+    return [
+        kept for kept in (every[1:], every[:-1], every[1:-1]) if len(kept) >= PARAMS.fewest_kept
+    ]
 
 
 def _explained(
@@ -382,21 +423,19 @@ def _explained(
     )
 
 
-def _clip(
-    x0: float, x1: float, span: tuple[float, float], slack: float = 8.0
-) -> tuple[float, float]:
-    """A cell cut to where its row has signal; ends within ``slack`` px are left as they are."""
+def _clip(x0: float, x1: float, span: tuple[float, float]) -> tuple[float, float]:
+    """A cell cut to where its row has signal, if that is further off than the slack."""
     return (
-        x0 if span[0] - x0 < slack else span[0],
-        x1 if x1 - span[1] < slack else span[1],
+        x0 if span[0] - x0 < PARAMS.slack_px else span[0],
+        x1 if x1 - span[1] < PARAMS.slack_px else span[1],
     )
 
 
 def _unnamed_row(span: tuple[float, float]) -> Layout:
     """A single row whose name was not read, as a strip of the lead that strips mostly show."""
-    segment = RowSegment(USUAL_STRIP, 0, *span, 0.0, "layout", UNNAMED, rhythm=True)
+    segment = RowSegment(USUAL_STRIP, 0, *span, 0.0, "layout", PARAMS.unnamed, rhythm=True)
     doubt = message("only_row_unnamed", lead=USUAL_STRIP)
-    return Layout("1x1", (segment,), UNNAMED, doubts=(doubt,))
+    return Layout("1x1", (segment,), PARAMS.unnamed, doubts=(doubt,))
 
 
 def _read_names(names: Sequence[str], scores: Array) -> list[str]:
@@ -414,7 +453,7 @@ def _guessed(
 ) -> bool:
     """Whether names would be mere guesses: none was read, and the columns are of no usual width."""
     nominal = COLUMN_S[geometry.columns] * speed * px_per_mm
-    unusual = abs((edges[1] - edges[0]) / nominal - 1) > GUESS_TOLERANCE
+    unusual = abs((edges[1] - edges[0]) / nominal - 1) > PARAMS.width_off
     return bool(not _read_names(names, scores) and unusual)
 
 
@@ -436,16 +475,16 @@ def _doubts(geometry: _Geometry, names: Sequence[str], scores: Array) -> tuple[s
     for cell, name in enumerate(names):
         rival = int(scores[cell].argmax())
         own = scores[cell, NAMES.index(name)] if name else 0.0
-        if name and scores[cell, rival] > own + 1.0:
+        if name and scores[cell, rival] > own + PARAMS.stronger:
             doubts.append(message("name_unexpected", read=NAMES[rival], lead=name))
     read = _read_names(names, scores)
     usual = any(list(names) == _standard(geometry, order) for order in (LEADS, CABRERA))
     weak = [n for cell, n in enumerate(names) if n in read and _weak(scores[cell], n)]
-    if not usual and len(weak) > MAX_WEAK * len(read):
+    if not usual and len(weak) > PARAMS.most_weak * len(read):
         doubts.append(message("order_unusual", names=weak))
     if not all(names):
         doubts.append(message("traces_unnamed", count=sum(not name for name in names)))
-    if len(read) < len([n for n in names if n]) / 3:
+    if len(read) < PARAMS.few_read * len([n for n in names if n]):
         doubts.append(message("few_names_read", count=len(read)))
     return tuple(doubts)
 
@@ -458,7 +497,7 @@ def _weak(scores: Array, name: str) -> bool:
 def _named_by(scores: Array, name: str) -> tuple[NamedBy, float]:
     own = float(scores[NAMES.index(name)])
     rival = float(np.delete(scores, NAMES.index(name)).max())
-    if own > READ_SCORE and own > rival:
+    if own > PARAMS.read and own > rival:
         return "label", 1.0 - 0.5 * math.exp(-own)
     return "layout", 0.5
 
@@ -466,7 +505,7 @@ def _named_by(scores: Array, name: str) -> tuple[NamedBy, float]:
 def _strip_names(scores: Array) -> list[str]:
     """Names of the rhythm strips (strips, 12); an unread one is the next usual one not yet read."""
     usual = np.array([STRIP_PRIOR.get(lead, STRIP_RARE) for lead in NAMES])
-    read = [NAMES[int((own + usual).argmax())] if own.max() > READ_SCORE else "" for own in scores]
+    read = [NAMES[int((own + usual).argmax())] if own.max() > PARAMS.read else "" for own in scores]
     order = ("II",) if len(read) == 1 else ("V1", "II", "V5")
     left = [name for name in order if name not in read]
     return [name or left.pop(0) for name in read]

@@ -14,14 +14,21 @@ from ecg4u.errors import PoorQualityError
 from ecg4u.messages import message
 
 COLUMN_REACH_MM = 20.0
+"""How far from its column's beginning a name still belongs to it: a third of a usual column."""
 COLUMN_DOUBT_MM = 3.0
+"""Where names begin this far from their columns, in the middle, the columns are doubted; by eye."""
 SAME_COLUMN_S = 0.5
+"""Leads that begin nearer together than this are of one column: the shortest lasts 2.5 s."""
 USUAL_COLUMNS_S = (2.5, 3.0, 10 / 3)
 USUAL_LENGTH = 0.12
+"""Seconds of a column on pages of three or more, and the share by which one may differ; by eye."""
 NEVER_TWICE = ("aVR", "aVL", "aVF", "V2", "V3", "V4", "V6")
+"""Leads that are hardly ever rhythm strips."""
 SURE_TWICE = 0.9
 TWICE_APART_MM = 20.0
 MIN_TWICE = 4
+"""How sure both readings of a name must be, how far apart they stand, and how many such names make
+a picture one of two ECGs; by eye."""
 CLEAR_GRID = 0.6
 """Confidence from which a grid is clear: 0.69 and more on the 60 pages in hand, 0.3 where stripes
 of the traces were taken for lines."""

@@ -35,7 +35,10 @@ CLEAR = 0.96
 SMOOTH = 1.2
 """Way from V1 to V6, over the shortest order's, that needs no explaining."""
 MIN_LIMB = 4
+"""Limb leads with which Einthoven's and Goldberger's relations tell an order: two are free, and of
+the others one may be misread."""
 UNREAD = 0.5
+"""Confidence of a name that the signals alone give."""
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ Array = npt.NDArray[np.float64]
 
 RR_S, RR_SPREAD = 0.82, 0.21
 QRS_S, QRS_SPREAD = 0.061, 0.20
+"""Medians, and spreads of the natural log, on the recordings named above."""
 RARE_RR, RARE_QRS = 0.05, 0.1
 """Shares of beats that are spread wider: very slow and fast rhythms, misread ones; wide QRS."""
 RARE_SPREAD = 0.8

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from ecg4u.digitize.rows.stroke import fine_columns
 from ecg4u.digitize.rows.trace import RowPath
-from ecg4u.digitize.scale.decision import CERTAIN, Shown, likely_speed
+from ecg4u.digitize.scale.decision import CERTAIN, PULSE_S, Shown, likely_speed
 from ecg4u.digitize.scale.pulse_shapes import PulseShape, find_plateaus
 from ecg4u.digitize.text.printed import PrintedScale
 from ecg4u.digitize.types import USUAL_SPEED_MM_PER_S, Calibration, InkMap, Layout
@@ -20,22 +20,34 @@ from ecg4u.record import CHEST_LEADS
 Array = npt.NDArray[np.float64]
 
 PULSE_MV = 1.0
-PULSE_S = 0.2
+"""Height of a calibration pulse, by convention."""
 LONE_END_MM, LONE_TOLERANCE = 6.0, 0.1
+"""A pulse on one row alone stands this near to the row's end, and is so exactly 0.2 s wide, or what
+it is may be a wave; by eye."""
 STANDARD_GAINS_MM_PER_MV = (5.0, 10.0, 20.0)
+"""Half, usual and double sensitivity: what pulses of pages with a grid are taken for."""
 GAIN_TOLERANCE = 0.09
+"""Share by which a pulse, or a printed gain, may differ from the gain it stands for: a pen's width
+(0.5 mm) at 5 mm/mV; by eye."""
 SEARCH_MM = 32.0
+"""How far from a row's end its pulse is looked for: a pulse with the level before and after it; by
+eye."""
 PLATEAU_MM = (1.8, 11.5)
+"""Lengths of a pulse's top: 0.2 s at 12.5 to 50 mm/s (2.5 to 10 mm), and a pen's width."""
 FLATNESS_MM = 0.35
+"""How far a pulse's top may wander: less than the pen's usual width; by eye."""
 PIECE_MM, CUT_MM = 0.8, 2.5
 """Least length of a piece of a plateau, and what may be missing between two."""
 BESIDE_FOOT_MM, FOOT_OFF_MM = 1.2, 0.35
 """How near the foot of a pulse begins, and how far its height may be from a standard gain's."""
 INNER_REACH_MM = (-12.0, 14.0)
+"""How far before and after the edge of a column a pulse between columns is looked for; by eye."""
 BESIDE_MM = 2.5
+"""How much of a row beside a pulse shows that its trace begins at the pulse's foot; by eye."""
 MIN_SHAPED = 2
+"""Pulses of one shape, on as many rows, that are believed by their shape alone."""
 GAP_PX = 5
-"""Gaps that grid lines leave in the strokes of pulses."""
+"""Gaps that grid lines leave in the strokes of pulses: half a millimetre; by eye."""
 MAX_FOOT_MM = 3.0
 """How far a row's trace may begin above or below the foot of its pulse."""
 

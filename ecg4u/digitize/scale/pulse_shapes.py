@@ -22,10 +22,13 @@ Bits = npt.NDArray[np.bool_]
 HEIGHT_SHARE = (0.011, 0.16)
 """Heights looked for, of the picture's long side: 5 mm of 450 mm to 20 mm of 125 mm."""
 WIDTH_OVER_HEIGHT = (0.12, 2.4)
+"""Of a pulse: 0.2 s at 12.5 mm/s and 20 mm/mV gives 0.125, at 50 mm/s and 5 mm/mV 2."""
 INK_SHARE = 0.4
 """Of the usual darkness of strokes, from which a pixel is ink."""
 FAINTEST = 0.06
 LEAST_INK_PX = 100
+"""Darkness (0 to 1) under which a pixel is paper, and how many must be darker for a page to hold
+strokes at all; by eye."""
 COVERED = 0.96
 """Least share of a plateau's columns that holds ink."""
 CLEAR = 0.025
@@ -33,17 +36,19 @@ CLEAR = 0.025
 BESIDE = 0.2
 """How far beside a pulse its surroundings are bare, of its width."""
 OPEN_BELOW = 0.35
+"""Largest share of a pulse's width that is closed at its foot: else it is a box; by eye."""
 LEVEL = 0.05
 """Largest difference between the ends of two strokes of one pulse, of its height."""
 STRAIGHT_PEN = 0.3
+"""How far, in widths of the pen, a pulse's strokes may be from straight lines; by eye."""
 MAX_TILT = 0.03
 """Of strokes against the upright and of plateaus against the level, once the page is turned."""
-ROW_WIDTHS = 10.0
-ROW_COVERED = 0.75
-ROW_REACH = 0.8
+ROW_WIDTHS, ROW_REACH = 10.0, 0.8
 """How far along, in pulse widths, and up and down, in heights, a row is looked for beside it."""
-MAX_TURN_DEG = 12.0
-TURN_STEP_DEG = 0.1
+ROW_COVERED = 0.75
+"""Least share of that stretch's columns that hold ink; by eye."""
+MAX_TURN_DEG, TURN_STEP_DEG = 12.0, 0.1
+"""How far a page without grid may be turned, and how finely that is told; by eye."""
 
 
 @dataclass(frozen=True)

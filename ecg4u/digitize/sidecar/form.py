@@ -55,11 +55,13 @@ MAX_SAMPLES = 100_000
 MAX_NOTES = 100
 MAX_TOTAL_SAMPLES = 500_000
 MAX_PAGE_PIXELS = 50_000_000
+MAX_PAGE_PX = 20_000
+MAX_HEIGHT_UM = 2_000_000
+"""What a sidecar may hold at most, so that a hostile one takes little time and memory; by eye,
+far above what a page needs. Heights of traces are in micrometres of paper."""
 ID = r"[0-9]{1,3}[.][0-9]{1,3}"
 WORD = r"[a-z_]{1,20}"
 LAYOUT = r"[0-9a-z+-]{1,40}"
-MAX_PAGE_PX = 20_000
-MAX_HEIGHT_UM = 2_000_000
 
 
 def parse(source: str | bytes | Path) -> Any:
