@@ -32,7 +32,7 @@ Array = npt.NDArray[np.float64]
 
 RESULTS = Path(__file__).parent / "results" / "strange.md"
 SEVERITIES = {0.0: "flawless", 0.1: "good", 0.3: "fair", 0.5: "poor"}
-NAME_WORDS = ("name", "order", "exchanged", "misnamed")
+NAME_WORDS = ("name", "order", "label", "swapped")
 SCALE_WORDS = ("gain", "speed", "mm/mV", "mm/s", "scale")
 
 

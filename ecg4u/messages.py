@@ -139,85 +139,87 @@ CONFLICT_REMEDY = "Read the tracing: the criteria's numbers say where to look."
 
 KINDS: Mapping[str, Kind] = {
     "pulse_scale": Kind(
-        "No grid was found: the scale rests on the calibration pulses of {rows} rows "
-        "(to about {percent:.1f} %) and assumes that they are 1 mV high and last 0.2 s.",
+        "No grid was found: the scale comes from the calibration pulses of {rows} rows (accurate "
+        "to about {percent:.1f} %), assuming that they are 1 mV high and 0.2 s long.",
         "pulses",
         "No grid was found; the calibration pulses gave the scale.",
         "Give `--dpi` where the resolution of the scan is known.",
     ),
     "pulse_scale_by_height": Kind(
-        "No grid was found: the scale rests on the calibration pulses of {rows} rows "
-        "(to about {percent:.1f} %) and assumes that they are 1 mV high and that the picture is "
-        "not stretched.",
+        "No grid was found: the scale comes from the calibration pulses of {rows} rows (accurate "
+        "to about {percent:.1f} %), assuming that they are 1 mV high and that the picture is not "
+        "stretched.",
         "pulses",
         "No grid was found; the height alone of the calibration pulses gave the scale.",
         "Give `--dpi` where the resolution of the scan is known.",
     ),
     "pulses_differ": Kind(
-        "The calibration pulses of the rows differ in height: the gain may be mixed. {gain:g} "
-        "mm/mV was measured for all leads.",
+        "The calibration pulses differ in height from row to row: gains may be mixed. {gain:g} "
+        "mm/mV was used for all leads.",
         "gain",
         "Rows may be printed at different gains, and one was used for all.",
         SCALE_REMEDY,
     ),
     "pulse_not_used": Kind(
-        "The pulse on the page says {value:g} mm/mV; the given {used:g} was used.",
+        "The calibration pulse shows {value:g} mm/mV; the {used:g} given was used instead.",
         "gain",
         "The gain that was given contradicts the calibration pulse.",
         "Leave out `--gain` to have it read from the page.",
     ),
     "printed_gain_not_given": Kind(
-        "The page prints {value:g} mm/mV; the given {used:g} was used.",
+        "The page prints {value:g} mm/mV; the {used:g} given was used instead.",
         "gain",
         "The gain that was given contradicts the print.",
         "Leave out `--gain` to have it read from the page.",
     ),
     "printed_gain_not_pulse": Kind(
-        "The page prints {value:g} mm/mV; by its calibration pulse, {used:g} was used.",
+        "The page prints {value:g} mm/mV; its calibration pulse shows {used:g}, which was used.",
         "gain",
         "Calibration pulse and print disagree on the gain.",
         SCALE_REMEDY,
     ),
     "printed_speed_not_given": Kind(
-        "The page prints {value:g} mm/s; the given {used:g} was used.",
+        "The page prints {value:g} mm/s; the {used:g} given was used instead.",
         "speed",
         "The paper speed that was given contradicts the print.",
         "Leave out `--speed` to have it read from the page.",
     ),
     "gain_assumed": Kind(
-        "No calibration pulse was found and no printed gain read: 10 mm/mV is assumed.",
+        "No calibration pulse or printed gain was found: 10 mm/mV is assumed.",
         "gain",
         "Nothing on the page tells the gain.",
         SCALE_REMEDY,
     ),
     "speed_assumed": Kind(
-        "No printed paper speed was read: 25 mm/s is assumed.",
+        "No printed paper speed was found: 25 mm/s is assumed.",
         "speed",
         "Nothing on the page tells the paper speed.",
         SCALE_REMEDY,
     ),
     "speed_from_rows": Kind(
-        "No printed paper speed was read: {speed:g} mm/s follows from the rows' length and beats.",
+        "No printed paper speed was found: {speed:g} mm/s was inferred from the length and the "
+        "beats of the rows.",
         "speed",
         "The paper speed was inferred.",
         SCALE_REMEDY,
     ),
     "speed_from_pulses": Kind(
-        "No printed paper speed was read: {speed:g} mm/s follows from pulses {width_mm:.0f} mm "
-        "wide.",
+        "No printed paper speed was found: {speed:g} mm/s was inferred from calibration pulses "
+        "{width_mm:.0f} mm wide.",
         "speed",
         "The paper speed was inferred.",
         SCALE_REMEDY,
     ),
     "chest_gain_printed": Kind(
-        "The page prints {gain:g} mm/mV for the chest leads: it was used for V1 to V6.",
+        "The page prints {gain:g} mm/mV for the chest leads; this was used for V1 to V6.",
         "gain",
         "Limb and chest leads are printed at different gains.",
         "Check the chest leads' amplitudes.",
         "note",
     ),
     "chest_gain_from_pulses": Kind(
-        "The pulses before the chest leads are {gain:g} mm tall: {gain:g} mm/mV for V1 to V6.",
+        "The calibration pulses before the chest leads are {gain:g} mm tall: {gain:g} mm/mV was "
+        "used for V1 to V6.",
         "gain",
         "Limb and chest leads are printed at different gains.",
         "Check the chest leads' amplitudes.",
@@ -225,32 +227,32 @@ KINDS: Mapping[str, Kind] = {
     ),
     "scale_uncertain": Kind(
         "The scale is uncertain (probability {probability:.0%}): the grid, the length of the rows "
-        "and the calibration pulses do not agree on what a millimetre is.",
+        "and the calibration pulses disagree about the size of a millimetre.",
         "scale",
         "Amplitudes and intervals may be wrong by the same factor.",
         SCALE_REMEDY,
     ),
     "grid_oblong": Kind(
-        "The squares of the grid look oblong: its lines, and with them the scale, may be misread.",
+        "The grid squares look oblong: the grid, and with it the scale, may have been misread.",
         "scale",
-        "What was taken for the grid looks little like one.",
+        "What was taken for the grid hardly looks like one.",
         PICTURE_REMEDY,
     ),
     "grid_faint": Kind(
-        "The grid is hard to see: its lines, and with them the scale, may be misread.",
+        "The grid is hard to see: it, and with it the scale, may have been misread.",
         "scale",
         "What was taken for the grid is faint.",
         PICTURE_REMEDY,
     ),
     "pulse_rows_unusual": Kind(
-        "By the calibration pulses the rows last {seconds:.1f} s, not the usual 10 s.",
+        "By the calibration pulses, the rows last {seconds:.1f} s instead of the usual 10 s.",
         "scale",
         "The scale of the calibration pulses gives rows of unusual length.",
         SCALE_REMEDY,
     ),
     "speed_uncertain": Kind(
-        "The paper speed is uncertain: it was not read, and rows, pulses and beats speak for "
-        "{speed:g} mm/s with a probability of {probability:.0%} only.",
+        "The paper speed is uncertain: it was not read, and rows, pulses and beats make {speed:g} "
+        "mm/s likeliest, with a probability of only {probability:.0%}.",
         "scale",
         "The paper speed was assumed or inferred, and another is not much less likely.",
         SCALE_REMEDY,
@@ -258,60 +260,59 @@ KINDS: Mapping[str, Kind] = {
     "origin_left_out": Kind(
         "what the record's file says of its origin was left out",
         "record",
-        "De-identified: the record says nothing of where it is from.",
+        "De-identified: the record does not say where it came from.",
         "Nothing.",
         "note",
     ),
     "columns_unusual": Kind(
-        "The columns show {seconds:.1f} s each, and 2.5 s are usual: the scale or the paper speed "
-        "may be wrong.",
+        "The columns last {seconds:.1f} s each instead of the usual 2.5 s: the scale or the paper "
+        "speed may be wrong.",
         "columns",
         "The columns last unusually long or short by the scale that was found.",
         SCALE_REMEDY,
     ),
     "columns_with_pulses": Kind(
-        "Columns begin with calibration pulses of their own, left in the signal.",
+        "Columns begin with their own calibration pulses, which were left in the signal.",
         "columns",
         "Pulses in the signal look like waves.",
         CUTS_REMEDY,
     ),
     "names_off_columns": Kind(
-        "The names stand {distance_mm:.0f} mm from where their columns were cut: the ends of the "
+        "The lead names stand {distance_mm:.0f} mm from where the columns were cut: the ends of "
         "leads may belong to their neighbours.",
         "columns",
         "The columns may be cut in the wrong places.",
         CUTS_REMEDY,
     ),
     "part_of_page": Kind(
-        "The picture shows only part of the twelve leads' rows and columns ({layout} was found): "
-        "check the names.",
+        "The picture shows only part of a twelve-lead page ({layout} was found): check the names.",
         "layout",
-        "Fewer rows or columns were found than twelve leads take.",
+        "Fewer rows or columns were found than twelve leads need.",
         NAMES_REMEDY,
     ),
     "other_leads": Kind(
-        "{names} stand on the page: they are none of the twelve leads and were left out.",
+        "The page also shows {names}: not among the twelve leads, so left out.",
         "layout",
         "The page shows leads beyond the twelve.",
         "Nothing, where only the twelve are wanted.",
         "note",
     ),
     "only_row_unnamed": Kind(
-        "The name of the only row was not read: it is stored as {lead}; correct it if it is "
+        "The name of the only row was not read: it was stored as {lead}. Correct it if it is "
         "another lead.",
         "names",
         "The page shows one row without a name that could be read.",
         NAMES_REMEDY,
     ),
     "name_unexpected": Kind(
-        "A name that reads {read} stands where {lead} is expected.",
+        "The name {read} was read where {lead} is expected.",
         "names",
         "A lead name contradicts the layout.",
         NAMES_REMEDY,
     ),
     "order_unusual": Kind(
-        "The leads stand in no usual order, and the names {names} were read with doubt: they may "
-        "be wrong.",
+        "The leads are in an unusual order, and the names {names} were hard to read: they may be "
+        "wrong.",
         "names",
         "The order of the leads rests on names that were hard to read.",
         NAMES_REMEDY,
@@ -324,24 +325,25 @@ KINDS: Mapping[str, Kind] = {
         NAMES_REMEDY,
     ),
     "few_names_read": Kind(
-        "Only {count} lead names could be read; the others follow the usual order.",
+        "Only {count} lead names could be read; the others follow from the usual order.",
         "names",
         "Most lead names were inferred from their places.",
         NAMES_REMEDY,
     ),
     "order_by_signals": Kind(
-        "The names {names} were not clearly read. Of the orders that agree with the names that "
-        "were, only the {order} one fits Einthoven's laws and the other leads' beats.",
+        "The names {names} were not clearly read. Of the lead orders consistent with the other "
+        "names, only the {order} one satisfies Einthoven's law and matches the other leads' "
+        "beats.",
         "layout",
         "The signals decided between two orders of the leads.",
         NAMES_REMEDY,
     ),
     "order_against_print": Kind(
-        "The names {names} were not clearly read. Of the orders that agree with the names that "
-        "were, only the {order} one fits Einthoven's laws and the other leads' beats. It speaks "
-        "against what seemed printed ({against}).",
+        "The names {names} were not clearly read. Of the lead orders consistent with the other "
+        "names, only the {order} one satisfies Einthoven's law and matches the other leads' "
+        "beats. This contradicts the names that seemed to be printed ({against}).",
         "layout",
-        "The signals decided the order of the leads against names that seemed read.",
+        "The signals decided the order of the leads, against names that seemed to be printed.",
         NAMES_REMEDY,
     ),
     "avr_inverted": Kind(
@@ -352,78 +354,80 @@ KINDS: Mapping[str, Kind] = {
         "note",
     ),
     "strip_renamed": Kind(
-        "The rhythm strip's name reads {read}, but it repeats {lead} and was taken for {lead}.",
+        "The rhythm strip is labelled {read}, but its signal repeats {lead}: it was taken as "
+        "{lead}.",
         "layout",
         "The signal of the rhythm strip contradicts its name.",
         NAMES_REMEDY,
     ),
     "strip_after_columns": Kind(
-        "The rhythm strip's beats do not lie under those of the leads above it: it was taken at "
-        "another time and follows them in the record, from {start_s:.0f} s on.",
+        "The beats of the rhythm strip do not line up with those of the leads above it: it was "
+        "recorded at another time and follows them in the record, from {start_s:.0f} s.",
         "layout",
         "The rhythm strip is not simultaneous with the leads above it.",
         "Nothing, unless the strip is simultaneous on the page: then correct its start.",
         "note",
     ),
     "strip_like": Kind(
-        "The rhythm strip named {lead} looks like {like}.",
+        "The rhythm strip labelled {lead} looks like {like}.",
         "names",
         "The signal of the rhythm strip contradicts its name.",
         NAMES_REMEDY,
     ),
     "limb_names_swapped": Kind(
-        "Names of limb leads seem exchanged ({which}): as named they contradict Einthoven's laws.",
+        "Limb lead labels appear swapped ({which}): as labelled, the leads contradict Einthoven's "
+        "law.",
         "names",
-        "With other names the limb leads would fit Einthoven's laws far better.",
+        "With other names the limb leads would satisfy Einthoven's law far better.",
         NAMES_REMEDY,
     ),
     "arm_electrodes_swapped": Kind(
-        "Lead I runs against V6 and aVR is upright: the arm electrodes may be exchanged.",
+        "Lead I is inverted relative to V6 and aVR is upright: the arm electrodes may be swapped.",
         "names",
-        "The tracing looks as with exchanged arm electrodes.",
+        "The tracing is that of swapped arm electrodes.",
         SIGNAL_REMEDY,
     ),
     "electrode_on_wrong_limb": Kind(
         "Lead {lead} is flat: an electrode may be on the wrong limb.",
         "names",
-        "The tracing looks as with an arm electrode on the right leg.",
+        "The tracing is that of an arm electrode on the right leg.",
         SIGNAL_REMEDY,
     ),
     "chest_leads_reversed": Kind(
-        "V1 looks more like the left side's leads than V6 does: the chest leads' names or "
-        "electrodes may be in reverse.",
+        "V1 resembles the left-sided leads more than V6 does: chest lead labels or electrodes may "
+        "be reversed.",
         "names",
         "The chest leads seem to run from V6 to V1.",
         NAMES_REMEDY,
     ),
     "chest_leads_disordered": Kind(
-        "The chest leads do not follow each other from V1 to V6 (smoother: {order}): names or "
-        "electrodes may be exchanged.",
+        "The chest leads do not progress smoothly from V1 to V6 (smoother: {order}): labels or "
+        "electrodes may be swapped.",
         "names",
         "In another order the chest leads would change far more evenly.",
         NAMES_REMEDY,
     ),
     "name_twice": Kind(
-        "{names} stands twice on the page: one of these names may be wrong.",
+        "Labelled twice on the page: {names}. One of the labels may be wrong.",
         "names",
         "Two columns bear the same name.",
         NAMES_REMEDY,
     ),
     "limb_leads_contradict": Kind(
-        "The limb leads contradict each other ({which}): a lead may be misnamed or misread.",
+        "The limb leads contradict each other ({which}): a lead may be mislabelled or misread.",
         "signal",
-        "The limb leads of the page do not fulfil Einthoven's laws.",
+        "The limb leads of the page do not satisfy Einthoven's law.",
         NAMES_REMEDY,
     ),
     "waves_collide": Kind(
-        "Tall waves of {leads} run into those of the rows above or below: how high they are is "
+        "Tall waves of {leads} overlap those of the rows above or below: their height is "
         "uncertain there.",
         "signal",
         "Where two traces overlap, their heights are uncertain.",
         "Redraw them with `ecg4u fix`.",
     ),
     "leads_missing": Kind(
-        "Nothing was found of {leads}.",
+        "Not found: {leads}.",
         "signal",
         "The record holds no sample of these leads.",
         PICTURE_REMEDY,
@@ -443,15 +447,15 @@ KINDS: Mapping[str, Kind] = {
         "note",
     ),
     "layout_lost": Kind(
-        "The layout that was given does not fit any more.",
+        "The given layout no longer fits.",
         "lost",
-        "After moved corners the corrected layout fits the rows no more.",
+        "After the corners were moved, the corrected layout no longer fits the rows.",
         "Correct the layout again.",
     ),
     "correction_lost": Kind(
-        "A correction of segment {segment} was dropped: it is not there any more.",
+        "The correction of segment {segment} was dropped: the segment no longer exists.",
         "lost",
-        "After moved corners a corrected segment was not found again.",
+        "After the corners were moved, a corrected segment was not found again.",
         "Correct it again.",
     ),
     "assumed": Kind(
@@ -461,7 +465,7 @@ KINDS: Mapping[str, Kind] = {
         "Correct the file where they are wrong.",
     ),
     "too_little_signal": Kind(
-        "Too little signal: the longest lead shows {seconds:.1f} s.",
+        "Too little signal: the longest lead lasts {seconds:.1f} s.",
         "signal",
         "The leads are too short to be classified.",
         SIGNAL_REMEDY,
@@ -475,7 +479,7 @@ KINDS: Mapping[str, Kind] = {
         "refusal",
     ),
     "span_impossible": Kind(
-        "The leads span {millivolts:.0f} mV, more than any ECG: the gain is wrong.",
+        "The leads span {millivolts:.0f} mV, more than any ECG: the gain must be wrong.",
         "gain",
         "The amplitudes are beyond any ECG.",
         SCALE_REMEDY,
@@ -489,7 +493,7 @@ KINDS: Mapping[str, Kind] = {
         "refusal",
     ),
     "no_heart_rate": Kind(
-        "{rate:.0f} beats a minute were counted, which is no heart rate.",
+        "{rate:.0f} beats per minute were counted, which is not a plausible heart rate.",
         "signal",
         "What looks like beats comes too slowly or too fast.",
         SIGNAL_REMEDY,
@@ -503,8 +507,8 @@ KINDS: Mapping[str, Kind] = {
         "refusal",
     ),
     "span_unusual": Kind(
-        "The leads span {millivolts:.2g} mV in the middle, and {low:g} to {high:g} are usual: the "
-        "gain may be wrong.",
+        "The median lead spans {millivolts:.2g} mV; {low:g} to {high:g} mV is usual: the gain may "
+        "be wrong.",
         "gain",
         "The amplitudes are unusually small or large.",
         SCALE_REMEDY,
@@ -518,32 +522,32 @@ KINDS: Mapping[str, Kind] = {
     "leads_flat": Kind("Flat: {leads}.", "signal", "These leads hold no signal.", SIGNAL_REMEDY),
     "einthoven_contradicted": Kind(
         "The limb leads contradict Einthoven's law (II is not I + III): leads may be swapped, "
-        "misnamed or misread.",
+        "mislabelled or misread.",
         "names",
         "I, II and III cannot be those of one heart.",
         NAMES_REMEDY,
     ),
     "goldberger_contradicted": Kind(
-        "aVR, aVL and aVF are not what I, II and III make them: leads may be swapped, misnamed or "
+        "aVR, aVL and aVF do not match I, II and III: leads may be swapped, mislabelled or "
         "misread.",
         "names",
         "The augmented leads do not follow from I, II and III.",
         NAMES_REMEDY,
     ),
     "arm_leads_swapped": Kind(
-        "Lead I is upside down with an upright aVR: the arm leads may be swapped.",
+        "Lead I is inverted and aVR is upright: the arm leads may be swapped.",
         "names",
-        "The signs of the leads are those of exchanged arm electrodes.",
+        "The signs of the leads are those of swapped arm electrodes.",
         SIGNAL_REMEDY,
     ),
     "upside_down": Kind(
-        "I, II and V6 all point down: the signal may be upside down.",
+        "I, II and V6 are all negative: the signal may be upside down.",
         "signal",
-        "The signs of the leads are turned over.",
+        "The signs of the leads are reversed.",
         SIGNAL_REMEDY,
     ),
     "chest_signs_reversed": Kind(
-        "V1 points up and V6 down: the chest leads may be in reverse order.",
+        "V1 is positive and V6 negative: the chest leads may be in reverse order.",
         "names",
         "The signs of the chest leads are those of the reverse order.",
         NAMES_REMEDY,
@@ -569,7 +573,7 @@ KINDS: Mapping[str, Kind] = {
     "close_call": Kind(
         "{name} is a close call ({percent:.0f} %, threshold {threshold:.0f} %).",
         "class",
-        "The probability is so near its threshold that little would change the answer.",
+        "The probability is so near its threshold that a small change would turn the answer.",
         "Weigh the measured criteria of this class.",
     ),
     "trace_incomplete": Kind(
@@ -581,30 +585,30 @@ KINDS: Mapping[str, Kind] = {
     "trace_doubtful": Kind(
         "mean confidence {confidence:.2f}",
         "trace",
-        "Reason of a lead's grade: its samples are not surely those of the trace.",
+        "Reason of a lead's grade: its samples may not be those of the trace.",
         TRACE_REMEDY,
     ),
     "trace_collides": Kind(
-        "waves run into those of another trace",
+        "waves overlap another trace",
         "trace",
         "Reason of a lead's grade: where two traces overlap, heights are uncertain.",
         TRACE_REMEDY,
     ),
     "trace_jagged": Kind(
-        "jagged at {at_s:.1f} s: noise, or no trace",
+        "jagged at {at_s:.1f} s: noise, or not a trace",
         "trace",
-        "Reason of a lead's grade: it turns more often than any heart's.",
+        "Reason of a lead's grade: it changes direction more often than any ECG.",
         TRACE_REMEDY,
     ),
     "trace_misread": Kind(
-        "misread with a probability of {probability:.0%}",
+        "{probability:.0%} likely to be misread",
         "trace",
         "Reason of a lead's grade: its shape, its ink and its page are like those of drawn leads "
         "that were read at less than 12 dB.",
         TRACE_REMEDY,
     ),
     "qrs_cut_short": Kind(
-        "a QRS complex at {at_s:.1f} s is lower than its others, in no other lead",
+        "a QRS complex at {at_s:.1f} s is lower than the others, in this lead alone",
         "trace",
         "Reason of a lead's grade: the leads shown at the same time contradict it.",
         TRACE_REMEDY,
@@ -629,7 +633,7 @@ KINDS: Mapping[str, Kind] = {
         TRACE_REMEDY,
     ),
     "leads_disagree": Kind(
-        "the leads contradict each other or what is usual",
+        "the leads contradict each other or the usual pattern",
         "grade",
         "Reason of a page's grade: names, electrodes or signals do not fit each other.",
         NAMES_REMEDY,
@@ -654,7 +658,7 @@ KINDS: Mapping[str, Kind] = {
         CONFLICT_REMEDY,
     ),
     "normal_beside_others": Kind(
-        "Normal ECG: rated likely by the network together with {classes:classes}, which exclude "
+        "Normal ECG: rated likely by the network, together with {classes:classes}, which exclude "
         "it.",
         "class",
         "The network finds a normal ECG and classes that exclude it.",

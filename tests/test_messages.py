@@ -58,7 +58,7 @@ def test_the_documentation_lists_every_code() -> None:
 
 def test_a_message_is_its_sentence_and_knows_its_leads() -> None:
     found = message("leads_missing", leads=["V2", "I"])
-    assert found == "Nothing was found of V2, I."
+    assert found == "Not found: V2, I."
     assert (found.code, found.leads, found.kind.severity) == (
         "leads_missing",
         ("I", "V2"),

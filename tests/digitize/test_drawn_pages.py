@@ -128,13 +128,13 @@ def test_the_foot_of_a_pulse_before_a_column_is_no_signal() -> None:
 def test_waves_that_run_into_each_other_are_said_to() -> None:
     close = digitize_page(page("3x4", PageStyle(px_per_mm=8.0, row_pitch=22.0)))
     apart = digitize_page(page("3x4", PageStyle(px_per_mm=8.0, row_pitch=45.0)))
-    said = [w for w in close.warnings if "run into" in w]
+    said = [w for w in close.warnings if w.code == "waves_collide"]
     assert len(said) == 1
-    assert "V2" in said[0]
+    assert "V2" in said[0].leads
     grades = {trace.lead: trace.grade for trace in close.traces}
     assert grades["V2"] != "good"
     assert grades["V6"] == "good"
-    assert not any("run into" in warning for warning in apart.warnings)
+    assert not any(w.code == "waves_collide" for w in apart.warnings)
 
 
 def test_the_dark_desk_below_a_short_page_is_no_grid_line() -> None:

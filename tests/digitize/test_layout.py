@@ -34,11 +34,12 @@ def test_an_unusual_order_that_was_read_with_doubt_is_said_so() -> None:
     shuffled = ["V1", "V4", "I", "aVR", "V2", "V5", "II", "aVL", "V3", "V6", "III", "aVF"]
     usual = [LEADS[column * 6 + row] for row in range(6) for column in range(2)]
 
-    def doubts(names: list[str], score: float) -> list[str]:
+    def doubts(names: list[str], score: float) -> list[Message]:
         scores = np.zeros((12, len(NAMES)))
         for cell, name in enumerate(names):
             scores[cell, NAMES.index(name)] = score
-        return [text for text in _doubts(geometry, names, scores) if "no usual order" in text]
+        found = _doubts(geometry, names, scores)
+        return [doubt for doubt in found if doubt.code == "order_unusual"]
 
     assert doubts(shuffled, 1.5)
     assert not doubts(shuffled, 2.9)

@@ -234,7 +234,7 @@ def test_a_page_without_a_grid_is_read_by_its_pulses() -> None:
     result = digitize_page(as_page(drawn("3x4+1", 1.5)))
     assert result.rectified.grid.scale_from == "pulse"
     assert result.calibration.gain_from == result.calibration.speed_from == "pulse"
-    assert "rests on the calibration pulses of" in result.warnings[0]
+    assert result.warnings[0].code == "pulse_scale"
     score = score_lead(RECORD.lead("II"), result.record.lead("II"), 500.0)
     assert score is not None
     assert score.snr_db > 10
