@@ -52,13 +52,15 @@ def gathered(kind: type, name: str, *options: Callable[..., Any]) -> Callable[..
     return decorate
 
 
-json_option = click.option("--json", "as_json", is_flag=True, help="The whole result as JSON.")
-quiet_option = click.option("-q", "--quiet", is_flag=True, help="Errors only on stderr.")
+json_option = click.option(
+    "--json", "as_json", is_flag=True, help="Print the whole result as JSON."
+)
+quiet_option = click.option("-q", "--quiet", is_flag=True, help="Print only errors to stderr.")
 
 
 def verbose_option(what: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """``-v``: also ``what`` on stderr."""
-    return click.option("-v", "--verbose", is_flag=True, help=f"{what}, too, on stderr.")
+    return click.option("-v", "--verbose", is_flag=True, help=f"Also print {what} to stderr.")
 
 
 def limit_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -71,7 +73,7 @@ def limit_options(command: Callable[..., Any]) -> Callable[..., Any]:
             type=click.IntRange(LEAST_MEMORY_MB, MAX_MEMORY_MB),
             default=MEMORY_MB,
             show_default=True,
-            help="MB of data that work on one input may take.",
+            help="Memory limit for one input, in MB.",
         ),
         click.option(
             "--timeout",
@@ -79,7 +81,7 @@ def limit_options(command: Callable[..., Any]) -> Callable[..., Any]:
             type=FiniteRange(0.01, MAX_TIMEOUT_S),
             default=TIMEOUT_S,
             show_default=True,
-            help="Seconds that one input may take.",
+            help="Time limit for one input, in seconds.",
         ),
     ):
         command = option(command)
@@ -97,12 +99,14 @@ def export_options(command: Callable[..., Any]) -> Callable[..., Any]:
     decorated: Callable[..., Any] = gathered
     for option in (
         click.option(
-            "--fhir", is_flag=True, help="fhir.json too: DiagnosticReport, Observations (R4)."
+            "--fhir",
+            is_flag=True,
+            help="Also write fhir.json (DiagnosticReport and Observations, R4).",
         ),
         click.option(
-            "--dicom", is_flag=True, help="signals.dcm and report.dcm too: waveform and PDF."
+            "--dicom", is_flag=True, help="Also write signals.dcm (waveform) and report.dcm (PDF)."
         ),
-        click.option("--pdf", is_flag=True, help="report.pdf too: one page A4."),
+        click.option("--pdf", is_flag=True, help="Also write report.pdf (one A4 page)."),
     ):
         decorated = option(decorated)
     return decorated

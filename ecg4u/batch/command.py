@@ -72,52 +72,55 @@ WORKERS = (
     ),
 )
 WHICH = (
-    click.option("--resume", is_flag=True, help="Go on with the run that OUT holds."),
-    click.option("--retry-failed", is_flag=True, help="With --resume: do failed inputs again."),
-    click.option("--shard", type=Shard(), metavar="I/N", help="Only part I of N, for job arrays."),
+    click.option("--resume", is_flag=True, help="Continue the run in OUT."),
+    click.option("--retry-failed", is_flag=True, help="With --resume: retry inputs that failed."),
+    click.option(
+        "--shard", type=Shard(), metavar="I/N", help="Process only part I of N, for job arrays."
+    ),
     click.option(
         "--sidecars",
         "corrected",
         type=click.Path(path_type=Path, exists=True, file_okay=False),
         metavar="DIR",
-        help="Corrected sidecars; with --resume only pages whose sidecar changed are done again.",
+        help="Folder of corrected sidecars; with --resume, only pages whose sidecar changed "
+        "are redone.",
     ),
     click.option(
         "--on-error", type=click.Choice(["skip", "stop"]), default="skip", show_default=True
     ),
-    verbose_option("A line for each input"),
+    verbose_option("a line for each input"),
     quiet_option,
 )
 MADE = (
     click.option(
         "--format", type=click.Choice(_FORMATS), default="wfdb", show_default=True,
-        help="Of the signals.",
+        help="Format of the signals.",
     ),
-    click.option("--classify", is_flag=True, help="The nine classes of each record."),
-    click.option("--explain", is_flag=True, help="Reasons too (implies --classify)."),
-    click.option("--report", is_flag=True, help="report.html for each page."),
+    click.option("--classify", is_flag=True, help="Also classify each record (nine classes)."),
+    click.option("--explain", is_flag=True, help="Also give reasons (implies --classify)."),
+    click.option("--report", is_flag=True, help="Also write report.html for each page."),
     export_options,
     click.option(
         "--sheet",
         "thumbnails",
         is_flag=True,
-        help="contact-sheet.html: every page with its traces, those that need a look first.",
+        help="Also write contact-sheet.html: all pages with their traces, doubtful ones first.",
     ),
     click.option(
         "--deidentify",
         is_flag=True,
-        help="Best effort: blank what is not trace, name results by content, not by file.",
+        help="Best effort: blank all but the traces; name results by content, not by file name.",
     ),
     click.option(
         "--keep-sidecars",
         "sidecars",
         is_flag=True,
-        help="signals.page.json for each page: what was found, to be corrected by hand.",
+        help="Also write signals.page.json for each page, for correction by hand.",
     ),
 )  # fmt: skip
 
 
-@click.command(epilog="Exit code 7: the run is over, but some inputs were refused or failed.")
+@click.command(epilog="Exit code 7: the run finished, but some inputs were refused or failed.")
 @click.argument("inputs", nargs=-1, metavar="DIR|LIST|GLOB ...")
 @click.option("-o", "--out", type=click.Path(path_type=Path), help="Folder for the results.")
 @gathered(Options, "made", *MADE)
@@ -128,13 +131,13 @@ MADE = (
     "status_of",
     type=click.Path(path_type=Path),
     metavar="OUT",
-    help="Say how far the run in OUT is, and rewrite its manifest.",
+    help="Show the progress of the run in OUT and rewrite its manifest.",
 )
 @click.option(
     "--collect",
     type=click.Path(path_type=Path),
     metavar="FILE.h5",
-    help="With --status: also put all records done so far into one HDF5 file.",
+    help="With --status: also collect all finished records in one HDF5 file.",
 )
 @json_option
 def batch(
@@ -147,11 +150,11 @@ def batch(
     collect: Path | None,
     as_json: bool,
 ) -> None:
-    """Digitize every page and record in folders, lists (.txt, or - for stdin) and patterns.
+    """Digitize every page and record in folders, lists (.txt, or - for stdin) and glob patterns.
 
-    OUT gets records/ (a folder per input), manifest.csv and ledger.jsonl. Each input is isolated:
-    one that crashes, hangs or needs too much memory harms no other. --pdf, --dicom and --fhir imply
-    --explain.
+    OUT receives records/ (one folder per input), manifest.csv and ledger.jsonl. Inputs are
+    isolated: one that crashes, hangs or runs out of memory does not affect the others. --pdf,
+    --dicom and --fhir imply --explain.
     """
     if status_of is not None:
         show_status(status_of, collect, as_json=as_json)

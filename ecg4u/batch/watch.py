@@ -35,10 +35,10 @@ FORMATS = ("wfdb", "hdf5", "csv", "edf", "dicom")
 @click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False))
 @click.argument("out", type=click.Path(path_type=Path))
 @click.option("--every", type=FiniteRange(0.2, 86_400), default=5.0, show_default=True,
-              help="Seconds between two looks.")  # fmt: skip
+              help="Seconds between checks.")  # fmt: skip
 @click.option("--settle", type=FiniteRange(0, 3600), default=5.0, show_default=True,
-              help="Seconds a file must be unchanged; it may still be written to.")  # fmt: skip
-@click.option("--once", is_flag=True, help="Read what is there now, and end.")
+              help="Seconds for which a file must stay unchanged before it is read.")  # fmt: skip
+@click.option("--once", is_flag=True, help="Process what is there now, then stop.")
 @gathered(
     Options,
     "made",
@@ -46,7 +46,7 @@ FORMATS = ("wfdb", "hdf5", "csv", "edf", "dicom")
     export_options,
 )
 @json_option
-@gathered(RunOptions, "which", verbose_option("A line for each input"), quiet_option)
+@gathered(RunOptions, "which", verbose_option("a line for each input"), quiet_option)
 @gathered(
     Workers,
     "workers",
@@ -64,10 +64,10 @@ def watch(
     which: RunOptions,
     workers: Workers,
 ) -> None:
-    """Read every page and record that arrives in FOLDER; reports and a contact sheet in OUT.
+    """Process whatever arrives in FOLDER; write reports and a contact sheet to OUT.
 
-    OUT is that of a batch: a restarted watch goes on where it was, and ecg4u batch --status tells
-    how far it is. Ends on Ctrl-C or SIGTERM.
+    OUT is laid out as for batch: a restarted watch continues where it stopped, and ecg4u batch
+    --status shows its progress. Stop with Ctrl-C or SIGTERM.
     """
     made = complete(replace(made, explain=True, report=True, sidecars=True, thumbnails=True))
     told = replace(which, resume=True, quiet=which.quiet or not which.verbose)

@@ -19,17 +19,21 @@ from ecg4u.errors import ECG4UError
 from ecg4u.limits import is_out_of_memory, too_much_memory, where
 
 COMMANDS = {
-    "digitize": ("ecg4u.cli.read", "digitize", "Page to calibrated signals."),
-    "classify": ("ecg4u.cli.read", "classify", "What is found, most urgent first."),
-    "explain": ("ecg4u.cli.read", "explain", "The full reading with measurements and reasons."),
-    "report": ("ecg4u.cli.read", "report", "Signals, result.json and report.html."),
-    "draw": ("ecg4u.cli.draw", "draw", "A record as an ECG page (PNG)."),
+    "digitize": ("ecg4u.cli.read", "digitize", "Turn pages into calibrated signals."),
+    "classify": ("ecg4u.cli.read", "classify", "List likely findings, most urgent first."),
+    "explain": (
+        "ecg4u.cli.read",
+        "explain",
+        "Explain an ECG in words, with measurements and reasons.",
+    ),
+    "report": ("ecg4u.cli.read", "report", "Write signals, result.json and report.html."),
+    "draw": ("ecg4u.cli.draw", "draw", "Draw a record as an ECG page (PNG)."),
     "compare": ("ecg4u.cli.compare", "compare", "Score a digitized record against the original."),
-    "info": ("ecg4u.cli.info", "info", "Versions and models, or what a file holds."),
-    "batch": ("ecg4u.batch.command", "batch", "Many pages at once, resumable."),
-    "watch": ("ecg4u.batch.watch", "watch", "Read what arrives in a folder."),
-    "fix": ("ecg4u.web.fix", "fix", "Correct the reading of one page in the browser."),
-    "serve": ("ecg4u.web.command", "serve", "The web page and the HTTP API."),
+    "info": ("ecg4u.cli.info", "info", "Show versions and models, or what a file contains."),
+    "batch": ("ecg4u.batch.command", "batch", "Process many pages; can be resumed."),
+    "watch": ("ecg4u.batch.watch", "watch", "Process whatever arrives in a folder."),
+    "fix": ("ecg4u.web.fix", "fix", "Correct the reading of a page in the browser."),
+    "serve": ("ecg4u.web.command", "serve", "Run the web page and the HTTP API."),
 }
 """Module, attribute and help of each command: a module is imported when its command is called."""
 NOTICE = "Research and teaching aid, not a medical device."

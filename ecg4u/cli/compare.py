@@ -31,7 +31,11 @@ COLUMNS = (
 @click.command()
 @click.argument("original", type=click.Path(path_type=Path))
 @click.argument("digitized", nargs=-1, required=True, metavar="DIGITIZED...")
-@click.option("--overlay", type=click.Path(path_type=Path), help="HTML: both traces, lead by lead.")
+@click.option(
+    "--overlay",
+    type=click.Path(path_type=Path),
+    help="Write an HTML page with both traces, lead by lead.",
+)
 @json_option
 @limited_each
 def compare(
@@ -39,8 +43,8 @@ def compare(
 ) -> None:
     """Score each DIGITIZED (a record, or a page) against ORIGINAL, lead by lead.
 
-    The SNR is that of the PhysioNet Challenge 2024: after the best shift in time (0.5 s at most)
-    and voltage (1 mV at most), times the share that is covered of the stretch DIGITIZED shows.
+    The SNR is that of the PhysioNet Challenge 2024: after the best shift in time (at most 0.5 s)
+    and voltage (at most 1 mV), multiplied by the share of the stretch shown that is covered.
     """
     files = expanded(digitized)
     if len(files) > 1 and overlay is not None:

@@ -33,9 +33,11 @@ GRIDS = ("1mm", "5mm", "fine", "dots", "dotted", "none")
     "--out",
     required=True,
     type=TargetType(),
-    help="PNG to be written; or a folder (with a slash at its end) of PNGs.",
+    help="PNG to write, or a folder (ending in a slash) for several.",
 )
-@click.option("--layout", default="3x4+1", show_default=True, help="E.g. 3x4, 3x4+1, 6x2, 12x1.")
+@click.option(
+    "--layout", default="3x4+1", show_default=True, help="For example 3x4, 3x4+1, 6x2 or 12x1."
+)
 @click.option("--gain", type=FiniteRange(1, 80), default=10.0, show_default=True)
 @click.option("--speed", type=FiniteRange(5, 200), default=25.0, show_default=True)
 @click.option("--grid", type=click.Choice(GRIDS), default="1mm", show_default=True)
@@ -43,9 +45,9 @@ GRIDS = ("1mm", "5mm", "fine", "dots", "dotted", "none")
 @click.option(
     "--photo",
     type=FiniteRange(0, 1),
-    help="Photographed or scanned: 0 a clean scan, 1 a poor photo of a crumpled page.",
+    help="Simulate a scanner or camera: 0 is a clean scan, 1 a poor photo of a crumpled page.",
 )
-@click.option("--seed", default=0, show_default=True, help="Of --photo.")
+@click.option("--seed", default=0, show_default=True, help="Random seed for --photo.")
 @json_option
 @limited_each
 def draw(

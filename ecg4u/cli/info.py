@@ -18,7 +18,7 @@ from ecg4u.cli.options import each, expanded, limited_each
 @json_option
 @limited_each
 def info(sources: tuple[str, ...], card: bool, as_json: bool) -> None:
-    """Versions and models; with FILEs, what they hold."""
+    """Show versions and models; with FILEs, what they contain."""
     if card:
         from ecg4u.model import Classifier
 

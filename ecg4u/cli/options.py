@@ -37,7 +37,7 @@ class CommandOptions(ReadOptions):
 
 
 _READ = (
-    click.option("--page", default=1, show_default=True, help="Page of a PDF or TIFF."),
+    click.option("--page", default=1, show_default=True, help="Page of a PDF or TIFF to read."),
     click.option(
         "--gain",
         "gain_mm_per_mv",
@@ -58,18 +58,20 @@ _READ = (
     click.option(
         "--sidecar",
         type=click.Path(path_type=Path),
-        help="A .page.json of this page, corrected by hand: continue from there.",
+        help="A hand-corrected .page.json of this page to continue from.",
     ),
-    verbose_option("Stages and their seconds"),
+    verbose_option("stages and their times"),
     quiet_option,
 )
 _JUDGED = (
-    click.option("--sex", type=click.Choice(["F", "M"]), help="For the limits of ST and QTc."),
-    click.option("--age", type=FiniteRange(0, OLDEST_YEARS), help="Years; for the limits of ST."),
+    click.option("--sex", type=click.Choice(["F", "M"]), help="Used for the limits of ST and QTc."),
+    click.option(
+        "--age", type=FiniteRange(0, OLDEST_YEARS), help="In years; used for the limits of ST."
+    ),
     click.option(
         "--weights",
         type=click.Path(path_type=Path),
-        help="Folder of a classifier of your own, as training.export writes it.",
+        help="Folder with your own classifier, as written by training.export.",
     ),
 )
 

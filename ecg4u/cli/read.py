@@ -39,7 +39,7 @@ FORMAT = click.option(
     multiple=True,
     default=("wfdb",),
     show_default=True,
-    help="Of the signals; may be given several times.",
+    help="Format of the signals; may be repeated.",
 )
 
 
@@ -49,10 +49,14 @@ FORMAT = click.option(
     "-o",
     "--out",
     type=TargetType(),
-    help="Folder (made if missing), or path without suffix. Default: beside the page.",
+    help="Folder (created if missing), or path without suffix. Default: next to the page.",
 )
 @FORMAT
-@click.option("--overlay", type=click.Path(path_type=Path), help="PNG of the page with its traces.")
+@click.option(
+    "--overlay",
+    type=click.Path(path_type=Path),
+    help="Write a PNG of the page with its traces drawn over it.",
+)
 @json_option
 @read_options()
 @limited_each
@@ -64,9 +68,9 @@ def digitize(
     as_json: bool,
     options: CommandOptions,
 ) -> None:
-    """Turn pages into signals; prints the files written.
+    """Turn pages into signals and print the names of the files written.
 
-    Beside the signals a .page.json holds what was found on the page: correct it and hand it back
+    A .page.json next to the signals holds what was found on the page: correct it and pass it back
     with --sidecar.
     """
     files = expanded(sources)
@@ -98,14 +102,18 @@ def digitize(
 
 @click.command(epilog=NOTICE)
 @sources_argument
-@click.option("--labels", is_flag=True, help="A folder of labelled records: print how good it is.")
+@click.option(
+    "--labels",
+    is_flag=True,
+    help="FILE is a folder of labelled records: print how well the classifier does on it.",
+)
 @json_option
 @read_options(patient=True)
 @limited_each
 def classify(
     sources: tuple[str, ...], labels: bool, as_json: bool, options: CommandOptions
 ) -> None:
-    """What is found on pages or records: urgent findings first, then the nine classes."""
+    """List what is found on pages or records: urgent findings first, then the nine classes."""
     if labels:
         each([Path(sources[0])], lambda _: _print_figures(sources, as_json, options.weights))
         return
@@ -142,7 +150,7 @@ def _print_figures(sources: tuple[str, ...], as_json: bool, weights: Path | None
 @read_options(patient=True)
 @limited_each
 def explain(sources: tuple[str, ...], as_json: bool, options: CommandOptions) -> None:
-    """The reading of pages or records in words, with the numbers behind it."""
+    """Explain pages or records in words, with the numbers behind them."""
 
     def words(analysis: Analysis) -> None:
         say.summary(analysis)
@@ -162,7 +170,7 @@ def explain(sources: tuple[str, ...], as_json: bool, options: CommandOptions) ->
     "--out",
     required=True,
     type=click.Path(path_type=Path),
-    help="Folder; with several inputs, a folder for each inside it.",
+    help="Output folder; with several inputs, one folder for each inside it.",
 )
 @FORMAT
 @export_options
@@ -171,7 +179,7 @@ def explain(sources: tuple[str, ...], as_json: bool, options: CommandOptions) ->
     type=click.Choice(LANGUAGES),
     default=SOURCE,
     show_default=True,
-    help="Of the headings and labels of report.html (drafts); findings stay English.",
+    help="Language of headings and labels in report.html (drafts); findings stay in English.",
 )
 @json_option
 @read_options(patient=True)
@@ -185,7 +193,7 @@ def report(
     as_json: bool,
     options: CommandOptions,
 ) -> None:
-    """Signals, result.json and report.html; prints the summary."""
+    """Write signals, result.json and report.html, and print the summary."""
     files = expanded(sources)
     check_names(files)
 

@@ -21,14 +21,14 @@ BACKLOG = 2048
 @click.option(
     "--per-client",
     type=click.IntRange(1, 64),
-    help="Pages of one address worked on at once. Default: one less than workers.",
+    help="Uploads from one address processed at once. Default: one fewer than workers.",
 )
 @click.option(
     "--waiting",
     default=24,
     show_default=True,
     type=click.IntRange(0, 10_000),
-    help="Uploads that may wait; more are told to come back.",
+    help="Uploads that may queue; further ones are asked to retry later.",
 )
 @limit_options
 @click.option("--max-upload-mb", default=25, show_default=True, type=click.IntRange(1, 300))
@@ -44,29 +44,29 @@ BACKLOG = 2048
     default=60,
     show_default=True,
     type=click.IntRange(1),
-    help="Uploads a minute from one address; more are told to come back.",
+    help="Uploads per minute from one address; further ones are asked to retry later.",
 )
 @click.option(
     "--token",
     envvar="ECG4U_TOKEN",
     show_envvar=True,
-    help="Ask every client for this bearer token. Better given in the environment.",
+    help="Require this bearer token from every client. Safer to set in the environment.",
 )
 @click.option(
-    "--insecure", is_flag=True, help="Listen beyond this machine without asking for a token."
+    "--insecure", is_flag=True, help="Listen beyond this machine without requiring a token."
 )
 @click.option(
     "--behind-proxy",
     is_flag=True,
-    help="Believe X-Forwarded-For of a proxy on this machine: limits then go by its clients.",
+    help="Trust X-Forwarded-For from a proxy on this machine, so that limits apply to its clients.",
 )
-@click.option("--cors", multiple=True, metavar="ORIGIN", help="Origin that may call the API.")
+@click.option("--cors", multiple=True, metavar="ORIGIN", help="Origin allowed to call the API.")
 @click.option(
     "--log-format",
     type=click.Choice(["text", "json"]),
     default="text",
     show_default=True,
-    help="json: one object a line.",
+    help="json: one object per line.",
 )
 @quiet_option
 def serve(
@@ -87,9 +87,9 @@ def serve(
     log_format: str,
     quiet: bool,
 ) -> None:
-    """Serve the page and the API to this machine, or to the house with --host 0.0.0.0.
+    """Serve the web page and the API on this machine, or on the network with --host 0.0.0.0.
 
-    Pages and results are kept in memory only, and deleted after --keep-minutes.
+    Pages and results are kept only in memory and deleted after --keep-minutes.
     """
     import logging
 

@@ -27,8 +27,8 @@ KEEP_S = 24 * 3600.0
 @click.command()
 @click.argument("page", type=click.Path(path_type=Path, exists=True, dir_okay=False))
 @click.option("--sidecar", type=click.Path(path_type=Path),
-              help="To go on from and to write. Default: beside PAGE, as .page.json.")  # fmt: skip
-@click.option("--port", default=0, type=click.IntRange(0, 65535), help="Default: any free one.")
+              help="Sidecar to continue from and write. Default: PAGE as .page.json.")  # fmt: skip
+@click.option("--port", default=0, type=click.IntRange(0, 65535), help="Default: any free port.")
 @click.option("--no-browser", is_flag=True, help="Only print the address.")
 @limit_options
 def fix(
@@ -39,10 +39,10 @@ def fix(
     timeout_s: float,
     memory_mb: int,
 ) -> None:
-    """Correct how PAGE was read: names, traces, corners, scale. Ctrl-C ends.
+    """Correct how PAGE was read: names, traces, corners, scale. Stop with Ctrl-C.
 
-    Every correction that is applied is written to the sidecar, which digitize, classify, explain,
-    report and batch take with --sidecar or --sidecars.
+    Every correction you apply is written to the sidecar, which digitize, classify, explain and
+    report read with --sidecar, and batch with --sidecars.
     """
     from ecg4u.digitize.sidecar.model import sidecar_path
     from ecg4u.web.command import listen
