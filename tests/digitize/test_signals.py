@@ -99,6 +99,27 @@ def test_an_end_that_leaps_away_is_unknown() -> None:
     assert np.isnan(found[-6:]).all()
 
 
+def test_an_end_that_leaps_away_is_unknown_on_a_short_stretch_too() -> None:
+    fine = np.full(FINE * WIDTH, LEVEL)
+    fine[FINE * 31 : FINE * 36] = LEVEL - 60
+    found = measured(path(fine), x1=35.0).signal
+    assert len(found) == 70
+    assert np.isfinite(found[:58]).all()
+    assert np.isnan(found[-6:]).all()
+
+
+def test_a_wave_that_comes_back_to_rest_before_the_end_is_kept() -> None:
+    x = fine_columns(WIDTH)
+    fine = LEVEL - 60.0 * np.exp(-0.5 * ((x - (WIDTH - 13)) / 2.0) ** 2)
+    assert np.isfinite(measured(path(fine)).signal[:-1]).all()
+
+
+def test_waves_that_meet_at_the_very_end_have_no_confidence_there() -> None:
+    collided = np.zeros(WIDTH, bool)
+    collided[-2:] = True
+    assert measured(path(collided=collided)).confidence[-2] <= 0.05
+
+
 def part(lead: str, start_s: float, signal: np.ndarray, rhythm: bool = False) -> SegmentSignal:
     here = RowSegment(lead, 0, 0.0, 1.0, start_s, "label", 0.9, rhythm)
     return SegmentSignal(here, signal, np.ones(len(signal)), np.zeros((len(signal), 2)))

@@ -12,7 +12,7 @@ from test_criteria import decide, features
 
 from ecg4u.explain import measure_features
 from ecg4u.explain.beats import MedianBeat, QRSList
-from ecg4u.explain.global_features import p_probability, rhythm_features
+from ecg4u.explain.global_features import global_features, p_probability, rhythm_features
 from ecg4u.explain.measure import (
     Measured,
     classify_beats,
@@ -22,8 +22,10 @@ from ecg4u.explain.measure import (
     sizes,
     usual_changes,
 )
+from ecg4u.explain.result import Feature, LeadFeatures
 from ecg4u.explain.signals import FS_HZ
 from ecg4u.explain.waves import wave_probabilities
+from ecg4u.record import LEADS
 
 
 def test_qtc_is_qt_over_the_square_and_the_cube_root_of_rr() -> None:
@@ -32,6 +34,22 @@ def test_qtc_is_qt_over_the_square_and_the_cube_root_of_rr() -> None:
     assert qt is not None
     assert found.value("qtc_bazett") == pytest.approx(qt / 0.8, rel=0.005)
     assert found.value("qtc_fridericia") == pytest.approx(qt / 0.64 ** (1 / 3), rel=0.005)
+
+
+def test_qt_and_a_short_pr_are_those_that_were_drawn() -> None:
+    found = measure_features(train(rr_s=1.0, pr_s=0.11))
+    assert found.value("qt") == pytest.approx(395, abs=40)
+    assert found.value("pr") == pytest.approx(110, abs=20)
+
+
+@pytest.mark.parametrize(("area", "axis"), [(0.8, None), (2.0, 0.0), (-2.0, 180.0)])
+def test_an_axis_needs_some_net_deflection(area: float, axis: float | None) -> None:
+    """Net area of the QRS in mV ms; in aVF there is none."""
+    areas = {lead: Feature("qrs_area", 0.0, "mV ms") for lead in LEADS}
+    areas["I"] = Feature("qrs_area", area, "mV ms")
+    leads = {lead: LeadFeatures(lead, 5, {"qrs_area": value}) for lead, value in areas.items()}
+    found = global_features(measured([1.0] * 5), leads)["axis"]
+    assert found.value == (None if axis is None else pytest.approx(axis))
 
 
 @pytest.mark.parametrize(
@@ -186,6 +204,13 @@ def test_three_beats_are_compared_for_a_p_wave_and_two_are_not(beats: int, known
     assert (found["p_presence"].value is not None) is known
 
 
+def test_where_the_rhythm_is_unknown_it_says_nothing_of_p_waves() -> None:
+    found = rhythm_features(measured([0.9, 1.0]))
+    score = -0.9 + 7.8 * found["p_correlation"].value  # type: ignore[operator]
+    assert found["rr_change"].value is None
+    assert found["p_presence"].value == pytest.approx(1 / (1 + np.exp(-score)))
+
+
 def test_a_small_beat_amid_tall_ventricular_ones_is_found_when_searched_for() -> None:
     """Seen with its neighbours it is too small; seen in the gap between them it is a beat."""
     times = 0.6 + 0.9 * np.arange(5)
@@ -204,3 +229,23 @@ def test_nothing_is_found_in_a_pause_before_the_last_beat() -> None:
     times = np.array([0.6, 1.4, 2.2, 3.0, 3.8, 6.8])
     found = measure_features(train(r_times=times, duration_s=7.6)).beats
     assert [beat.r_s for beat in found] == pytest.approx(times, abs=0.02)
+
+
+def test_early_is_judged_by_the_beats_around() -> None:
+    """A rhythm that becomes much faster: beats of the fast part are not early there, but one is."""
+    gaps = np.array([1.0] * 20 + [0.6] * 20)
+    gaps[32], gaps[33] = 0.45, 0.75
+    r = FS_HZ * np.cumsum(gaps)
+    ones = np.ones(40)
+    found = QRSList(r, r - 22.5, r + 22.5, ones, ones.astype(bool))
+    kinds = [beat.kind for beat in classify_beats(found, ones, np.ones(39, dtype=bool))]
+    assert [i for i, kind in enumerate(kinds) if kind == "PAC"][-1] == 32
+    assert kinds.count("PAC") <= 2
+
+
+def test_in_bigeminy_half_the_distance_of_usual_beats_is_the_usual_interval() -> None:
+    r = FS_HZ * np.cumsum([1.0, 0.6, 1.0, 0.7, 1.0, 0.6, 1.1])
+    usual = np.arange(7) % 2 == 0
+    found = QRSList(r, r - 22.5, r + 22.5, np.where(usual, 0.99, 0.2), usual)
+    beats = classify_beats(found, np.ones(7), np.ones(6, dtype=bool))
+    assert beats[3].early == pytest.approx(0.7 / 0.85)
