@@ -47,7 +47,6 @@ NEAREST = {
     "digitize/signals/signal.py": (
         "tests/digitize/test_signals.py",
         "tests/digitize/test_page_rules.py",
-        "tests/digitize/test_columns.py",
     ),
     "digitize/rows/trace.py": ("tests/digitize/test_page_rules.py", "tests/digitize/test_trace.py"),
     "digitize/layout/arrangement.py": (

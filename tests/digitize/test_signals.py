@@ -12,6 +12,7 @@ from ecg4u.digitize.signals.signal import (
     SegmentSignal,
     assemble,
     in_time,
+    mark_separators,
     segment_signal,
     zero_level,
 )
@@ -83,6 +84,36 @@ def test_a_short_gap_is_bridged_with_little_confidence(gap_px: int, bridged: boo
     assert found.confidence[middle] == pytest.approx(0.3 if bridged else 0.0, abs=0.05)
 
 
+def test_a_separator_at_the_end_of_a_lead_is_no_signal_and_one_amid_it_may_be() -> None:
+    fine = np.full(FINE * WIDTH, LEVEL)
+    marked = np.zeros(WIDTH, bool)
+    for first in (8, 600):
+        fine[FINE * first : FINE * (first + 4)] = LEVEL - 30
+        marked[first : first + 4] = True
+    found = measured(path(fine, marked=marked)).signal
+    assert np.nanmax(np.abs(found[:600])) < 0.02
+    assert np.nanmax(found[1150:1250]) > 0.2
+
+
+@pytest.mark.parametrize(("seen", "all_of_them"), [((0, 1), True), ((0,), False)])
+def test_separators_seen_at_most_columns_stand_at_all(seen: tuple, all_of_them: bool) -> None:
+    edge = 625
+    rows = []
+    for row in range(3):
+        marked = np.zeros(WIDTH, bool)
+        marked[edge : edge + 4] = row in seen
+        rows.append(path(marked=marked))
+    segments = tuple(
+        RowSegment("I", row, float(edge * k), float(edge * (k + 1)), 2.5 * k, "label", 0.9)
+        for row in range(3)
+        for k in range(2)
+    )
+    third = mark_separators(rows, Layout("3x2", segments, 1.0), PX)[2].marked
+    assert third is not None
+    assert third[edge : edge + 4].all() == all_of_them
+    assert not third[: edge - 10].any()
+
+
 def test_where_waves_of_two_rows_meet_hardly_any_confidence_is_left() -> None:
     collided = np.zeros(WIDTH, bool)
     collided[500:600] = True
@@ -133,6 +164,18 @@ def test_columns_of_small_beats_go_on_in_time_too() -> None:
         part("I", 0.0, small[:2500]),
         part("V1", 5.0, small[2500:]),
         part("II", 0.0, small, rhythm=True),
+    ]
+    layout = in_time(Layout("1x2+1", tuple(p.segment for p in parts), 1.0), parts)
+    assert [s.start_s for s in layout.segments] == [0.0, 5.0, 0.0]
+
+
+def test_a_rhythm_as_regular_as_its_columns_leaves_them_in_their_order() -> None:
+    t = np.arange(5000) / 500
+    beats = np.exp(-0.5 * ((t[:, None] - np.arange(0.4, 10)) / 0.012) ** 2).sum(axis=1)
+    parts = [
+        part("I", 0.0, beats[:2500]),
+        part("V1", 5.0, beats[2500:]),
+        part("II", 0.0, beats, rhythm=True),
     ]
     layout = in_time(Layout("1x2+1", tuple(p.segment for p in parts), 1.0), parts)
     assert [s.start_s for s in layout.segments] == [0.0, 5.0, 0.0]
