@@ -43,7 +43,7 @@ from ecg4u.explain.features import features as features_of
 from ecg4u.explain.measure import joint, measure_record
 from ecg4u.explain.signals import FS_HZ
 from ecg4u.model import prepare
-from ecg4u.model.networks import OF_MEASURES
+from ecg4u.model.measures import OfMeasures
 from ecg4u.record import CLASSES, LEADS, ECGRecord
 
 DELETED = {"leads": None, "windows": 30, "blocks": 30}
@@ -464,7 +464,7 @@ class Apart:
 def digitized_lines(data: Path, split: str, most: int) -> list[str]:
     """Lead attributions of recordings and of what the digitizer read of their pages."""
     members = f.networks(default_classifier())
-    nets = [not isinstance(m, OF_MEASURES) for m in members]
+    nets = [not isinstance(m, OfMeasures) for m in members]
     parts = {"": [True] * len(members), ", networks alone": nets,
              ", trees alone": [not net for net in nets]}  # fmt: skip
     found: dict[str, list[float]] = defaultdict(list)

@@ -62,7 +62,7 @@ def grad_cam_order(game: Game, class_name: str) -> IntArray:
     """Players by Grad-CAM (Selvaraju et al. 2017) of the last convolution, largest first.
 
     Grad-CAM has no leads: within a moment the leads share its weight by their energy. Networks
-    of the ensemble without a convolution over time (`ecg4u.model.beatnet`) have no map and are
+    of the ensemble without a convolution over time have no map and are
     left out.
     """
     import torch

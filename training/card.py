@@ -298,7 +298,6 @@ def _macro(table: dict[str, Any], what: str) -> str:
 def _kinds(card: dict[str, Any]) -> str:
     names = {
         "residual": "1-D residual networks",
-        "beats": "networks of the median beat and the rhythm",
         "trees": "sets of boosted trees over measures of the same",
         "additive": "sum of curves over these measures, which alone tells the other findings",
     }

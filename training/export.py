@@ -117,7 +117,7 @@ def picked(one: Member, names: tuple[str, ...]) -> Member:
         key: value[columns] if key.startswith("head.") or isinstance(one.network, Trees) else value
         for key, value in one.network.state_dict().items()
     }
-    network = build({**one.network.config.to_dict(), "outputs": len(columns)})
+    network = build({**asdict(one.network.config), "outputs": len(columns)})
     network.load_state_dict(state)
     return Member(network.eval(), tuple(one.names[i] for i in columns), one.about)
 
@@ -357,7 +357,7 @@ def write_members(members: Sequence[Member], out: Path) -> list[Any]:
             {
                 "file": path.name,
                 "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
-                "config": one.network.config.to_dict(),
+                "config": asdict(one.network.config),
                 "answers": list(one.names),
                 "settings": about["settings"],
                 "epoch": about["epoch"],

@@ -8,8 +8,7 @@ no masks. Theirs read 30 s at 500 Hz; for two cores it reads what all networks h
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -24,10 +23,6 @@ class PeerConfig:
     kind: str = "resnet34"
     outputs: int = 9
     width: int = 64
-
-    def to_dict(self) -> dict[str, Any]:
-        """As plain values."""
-        return asdict(self)
 
 
 class Block(nn.Module):

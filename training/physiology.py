@@ -16,7 +16,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from ecg4u.model.beatnet import find_beats
+from ecg4u.model.beats import find_beats
 from ecg4u.model.prepare import MODEL_FS_HZ
 from ecg4u.record import CLASSES, LEADS
 

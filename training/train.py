@@ -108,8 +108,6 @@ def network_for(settings: Settings, outputs: int) -> Network | ResNet34:
     """A fresh network of the settings' kind."""
     if settings.network == "resnet34":
         return ResNet34(PeerConfig(outputs=outputs, width=settings.width))
-    if settings.network == "beats":
-        return build({"kind": "beats", "outputs": outputs, "dropout": settings.dropout})
     return build(
         {
             "outputs": outputs,
@@ -288,7 +286,7 @@ def _write_about(
 ) -> None:
     about = {
         "settings": settings,
-        "config": network.config.to_dict(),
+        "config": asdict(network.config),
         "classes": classes,
         "history": history,
     }
@@ -327,7 +325,7 @@ def _bar(epoch: int, epochs: int, step: int, steps: int) -> None:
 @click.option("--stop-after", type=int, help="End after this epoch of the schedule.")
 @click.option("--batch", default=64)
 @click.option("--learning-rate", default=4e-3)
-@click.option("--network", type=click.Choice(["residual", "beats", "resnet34"]), default="residual")
+@click.option("--network", type=click.Choice(["residual", "resnet34"]), default="residual")
 @click.option("--labels", type=click.Choice(LABELS), default="targets")
 @click.option("--mitdb/--no-mitdb", default=True)
 @click.option("--mixup/--no-mixup", default=True)

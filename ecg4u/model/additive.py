@@ -6,14 +6,12 @@ learns in seconds, answers the nine classes and the other findings at once, and 
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-from ecg4u.model.beatnet import Beats, lay_over
-from ecg4u.model.measures import COUNT, measures_of
+from ecg4u.model.measures import COUNT, OfMeasures
 
 LEAST_STEP = 1e-3
 """Between two knots: float16, in which weights ship, may make them one."""
@@ -28,17 +26,8 @@ class AdditiveConfig:
     knots: int = 5
     measures: int = COUNT
 
-    def to_dict(self) -> dict[str, Any]:
-        """As plain values."""
-        return asdict(self)
 
-    @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> AdditiveConfig:
-        """The inverse of `to_dict`."""
-        return cls(**values)
-
-
-class Additive(nn.Module):
+class Additive(OfMeasures):
     """(n, 24, t) millivolts and masks at 100 Hz -> (n, outputs) logits.
 
     ``knots`` (measures, knots) ascend; beyond the outer ones a curve is flat. ``head`` weighs the
@@ -53,14 +42,6 @@ class Additive(nn.Module):
         start = torch.arange(config.knots, dtype=torch.float32)
         self.register_buffer("knots", start.repeat(config.measures, 1))
         self.head = nn.Linear(config.measures * (config.knots + 1), config.outputs)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(n, 24, t) -> (n, outputs) logits."""
-        return self.of(lay_over(x))
-
-    def of(self, found: Beats) -> Tensor:
-        """The same from beats already laid over one another."""
-        return self.from_measures(measures_of(found))
 
     def from_measures(self, values: Tensor) -> Tensor:
         """(n, `COUNT`) -> (n, outputs) logits."""

@@ -114,10 +114,10 @@ def _beat_problem(model_input: ModelInput) -> str | None:
 
 
 def beat_likeness(model_input: ModelInput) -> float:
-    """Median over the 10-s windows of `ecg4u.model.beatnet.likeness`; 0 where no beat is found."""
+    """Median over the 10-s windows of `ecg4u.model.beats.likeness`; 0 where no beat is found."""
     import torch
 
-    from ecg4u.model.beatnet import likeness
+    from ecg4u.model.beats import likeness
 
     with torch.inference_mode():
         found = likeness(torch.from_numpy(model_input.windows())).numpy()

@@ -1,6 +1,6 @@
 """What a reader would measure, from the network's own input: rhythm, intervals, each lead's waves.
 
-Plain numbers of the median beat and of the row of beats that `ecg4u.model.beatnet` finds, computed
+Plain numbers of the median beat and of the row of beats that `ecg4u.model.beats` finds, computed
 for whole batches and under any mask, so that trees over them answer as the networks do. They are
 coarser (100 Hz) than the measured features of the explanation, which rest on the record itself.
 """
@@ -13,7 +13,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from ecg4u.model.beatnet import (
+from ecg4u.model.beats import (
     BEFORE,
     P_WINDOW,
     QRS_WINDOW,
@@ -88,6 +88,18 @@ NAMES = (
 COUNT = len(NAMES)
 
 
+class OfMeasures(nn.Module):
+    """A member of the ensemble that sees nothing but `measures`: they are taken once for all."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(n, 24, t) millivolts and masks at 100 Hz -> (n, outputs) logits."""
+        return self.from_measures(measures(x))
+
+    def from_measures(self, values: Tensor) -> Tensor:
+        """(n, `COUNT`) -> (n, outputs) logits."""
+        raise NotImplementedError
+
+
 def measures(x: Tensor) -> Tensor:
     """(n, 24, t) millivolts and masks at 100 Hz -> (n, `COUNT`); NaN where there is no such value.
 
@@ -95,11 +107,7 @@ def measures(x: Tensor) -> Tensor:
     leads, of beats that are early, of P and T, of the ST segment, of the QRS. Of beats that are
     equally early the first in time comes first, so that a row does not hang on its batch.
     """
-    return measures_of(lay_over(x))
-
-
-def measures_of(found: Beats) -> Tensor:
-    """`measures` from beats already laid over one another."""
+    found = lay_over(x)
     shown = found.known.sum(1).amax(2) > 0
     interval = found.whole[:, 0]
     row, early = _of_the_row(found)

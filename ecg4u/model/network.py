@@ -6,8 +6,7 @@ Residual blocks as in He et al. 2016 (CVPR) and, for ECGs, Strodthoff et al. 202
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -24,15 +23,6 @@ class NetworkConfig:
     kernel: int = 7
     stem_kernel: int = 15
     dropout: float = 0.2
-
-    def to_dict(self) -> dict[str, Any]:
-        """As plain values."""
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> NetworkConfig:
-        """The inverse of `to_dict`."""
-        return cls(**{**values, "blocks": tuple(values.get("blocks", cls.blocks))})
 
 
 class ResidualBlock(nn.Module):

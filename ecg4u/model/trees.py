@@ -6,14 +6,12 @@ are averaged as if they were one more network. They are stored as plain arrays.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from ecg4u.model.beatnet import Beats, lay_over
-from ecg4u.model.measures import COUNT, measures_of
+from ecg4u.model.measures import COUNT, OfMeasures
 
 
 @dataclass(frozen=True)
@@ -27,17 +25,8 @@ class TreesConfig:
     depth: int = 5
     measures: int = COUNT
 
-    def to_dict(self) -> dict[str, Any]:
-        """As plain values."""
-        return asdict(self)
 
-    @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> TreesConfig:
-        """The inverse of `to_dict`."""
-        return cls(**values)
-
-
-class Trees(nn.Module):
+class Trees(OfMeasures):
     """(n, 24, t) millivolts and masks at 100 Hz -> (n, outputs) logits.
 
     A node asks whether a measure is at most its threshold, and goes left or right; ``unknown_left``
@@ -62,14 +51,6 @@ class Trees(nn.Module):
         for name in ("threshold", "value"):
             self.register_buffer(name, torch.zeros(shape))
         self.register_buffer("start", torch.zeros(config.outputs))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(n, 24, t) -> (n, outputs) logits."""
-        return self.of(lay_over(x))
-
-    def of(self, found: Beats) -> Tensor:
-        """The same from beats already laid over one another."""
-        return self.from_measures(measures_of(found))
 
     def from_measures(self, values: Tensor) -> Tensor:
         """(n, `COUNT`) -> (n, outputs) logits."""

@@ -8,7 +8,7 @@ from test_trace import PITCH, PX, WIDTH, page, traced
 
 from ecg4u.digitize.layout.arrangement import find_layout
 from ecg4u.digitize.page.sheet import cropped, largest_part, paper_mask, warp_image
-from ecg4u.digitize.rows.stroke import FINE, Edges, centre_line, filled_strokes
+from ecg4u.digitize.rows.stroke import FINE, Edges, Runs, centre_line, filled_strokes
 from ecg4u.digitize.rows.trace import RowPath, trace_rows
 from ecg4u.digitize.signals.signal import SegmentSignal, in_time
 from ecg4u.digitize.types import Label, Layout, RowSegment
@@ -243,3 +243,29 @@ def test_what_lies_off_the_picture_is_drawn_in_the_papers_colour() -> None:
     assert not off[-1].any()
     assert not off[:, -1].any()
     assert off[:-1, :-1].all()
+
+
+def test_runs_of_a_mask_know_their_ends() -> None:
+    mask = np.zeros((2, 8), bool)
+    mask[1, [1, 2, 3, 6]] = True
+    found = Runs(mask)
+
+    def around(at: int) -> list[int]:
+        return [int(end[0]) for end in found.around(np.array([1]), np.array([at]))]
+
+    def within(start: int, stop: int, runs: Runs = found) -> list[int]:
+        ends = runs.within(np.array([1]), np.array([start]), np.array([stop]))
+        return [int(end[0]) for end in ends]
+
+    assert [around(at) for at in (0, 1, 2, 3, 4, 6)] == [
+        [0, 0],
+        [1, 3],
+        [1, 3],
+        [1, 3],
+        [4, 4],
+        [6, 6],
+    ]
+    assert [within(0, 7), within(2, 5), within(3, 7)] == [[1, 6], [2, 3], [3, 6]]
+    for runs in (found, Runs(np.zeros((2, 8), bool))):
+        first, last = within(4, 4, runs)
+        assert first > last

@@ -52,7 +52,7 @@ def test_knots_that_float16_makes_one_do_no_harm() -> None:
 
 def test_it_is_rebuilt_and_shares_the_measuring() -> None:
     net = build({"kind": "additive", "outputs": 3}).eval()
-    assert net.config.to_dict()["measures"] == COUNT
+    assert net.config.measures == COUNT
     x = torch.zeros(2, 24, 1000)
     x[:, :12, ::100] = 1
     x[:, 12:] = 1

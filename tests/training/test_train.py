@@ -171,22 +171,6 @@ def test_the_best_epoch_is_what_ships(data: Path, tmp_path: Path) -> None:
     assert not same(best["average"], kept[6])
 
 
-def test_the_network_of_beats_trains_and_ships(data: Path, tmp_path: Path) -> None:
-    run, out = tmp_path / "run", tmp_path / "weights"
-    options = ["--data", str(data), "--run", str(run), "--epochs", "2", "--batch", "8"]
-    result = CliRunner().invoke(train, [*options, "--network", "beats", "--physiology", "0.2"])
-    assert result.exit_code == 0, result.output
-    result = CliRunner().invoke(export, [str(run), "--data", str(data), "--out", str(out)])
-    assert result.exit_code == 0, result.output
-
-    from ecg4u.model import Classifier
-    from ecg4u.model.beatnet import BeatNet
-
-    shipped = Classifier(out)
-    assert isinstance(shipped._members[0], BeatNet)
-    assert "--network beats" in (out / "CARD.md").read_text()
-
-
 def test_trees_are_boosted_and_ship_as_they_were_fitted(data: Path, tmp_path: Path) -> None:
     run, out = tmp_path / "run", tmp_path / "weights"
     options = ["--data", str(data), "--run", str(run), "--trees", "30", "--leaves", "4"]

@@ -3,16 +3,8 @@ import pytest
 import torch
 
 from ecg4u.model import prepare
-from ecg4u.model.beatnet import (
-    BEFORE,
-    BeatConfig,
-    BeatNet,
-    cut_beats,
-    find_beats,
-    lay_over,
-    median_beat,
-    rhythm,
-)
+from ecg4u.model.beats import BEFORE, cut_beats, find_beats, lay_over, median_beat, rhythm
+from ecg4u.model.measures import measures
 from ecg4u.model.networks import build
 from ecg4u.record import ECGRecord
 
@@ -71,10 +63,9 @@ def test_an_early_beat_shows_in_the_rhythm() -> None:
     assert whole[0, 2] > 10 * regular[1][0, 2]
 
 
-@pytest.mark.parametrize("kind", ["beats", "residual"])
-def test_networks_ignore_what_is_masked_and_bear_nothing(kind: str) -> None:
+def test_a_network_ignores_what_is_masked_and_bears_nothing() -> None:
     torch.manual_seed(0)
-    network = build({"outputs": 9, **({"kind": kind} if kind == "beats" else {})}).eval()
+    network = build({"outputs": 9}).eval()
     leads, masks = spikes([100, 200, 300, 400])
     masks[:, 4:] = 0
     one = network(torch.cat([leads, masks], dim=1))
@@ -83,16 +74,8 @@ def test_networks_ignore_what_is_masked_and_bear_nothing(kind: str) -> None:
     assert torch.isfinite(network(torch.zeros(2, 24, 1000))).all()
 
 
-def test_a_record_answers_the_same_in_any_batch() -> None:
-    torch.manual_seed(0)
-    network = BeatNet(BeatConfig()).eval()
+def test_a_record_is_measured_the_same_in_any_batch() -> None:
     rows = [list(range(60, 60 + 80 * n, 80)) for n in range(5, 12)]
     x = torch.cat([torch.cat(spikes(row), dim=1) for row in rows])
-    torch.testing.assert_close(network(x)[3:4], network(x[3:4]), rtol=1e-4, atol=1e-5)
-
-
-def test_the_configuration_comes_back() -> None:
-    config = BeatConfig(outputs=4, hidden=32)
-    network = build(config.to_dict())
-    assert isinstance(network, BeatNet)
-    assert network.config == config
+    alone, among = measures(x[3:4]), measures(x)[3:4]
+    torch.testing.assert_close(among, alone, rtol=1e-4, atol=1e-5, equal_nan=True)

@@ -1,55 +1,27 @@
-"""A second look at the same input: the beats laid over one another, and their rhythm.
+"""The beats of the network's input laid over one another, and their rhythm.
 
-What a long convolution has to learn about PR, QRS and ST, a median beat shows at fixed places, with
-the noise averaged away; what it has to learn about early and late beats, a row of RR intervals and
-of beats' likeness to the median beat shows. Everything is computed from the (n, 24, t) input inside
-`BeatNet.forward`, so that masks, Shapley values and averaging with `ECGNet` work as for any network
-of the ensemble.
+A median beat shows PR, QRS and ST at fixed places, with the noise averaged away; a row of RR
+intervals and of beats' likeness to the median beat shows which come early and which are odd.
+Everything is computed from (n, 24, t), so that masks and Shapley values work as for a network.
 """
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-from ecg4u.model.network import ResidualBlock
-
 MIN_SHOWN, MAX_BEATS = 4, 32
 BEFORE, AFTER = 40, 56
 """Samples (100 Hz) of a beat before and from its R peak on."""
-REFRACTORY = 20
-SMOOTHING = 7
-PEAK_LEVEL = 0.35
+REFRACTORY, SMOOTHING, PEAK_LEVEL = 20, 7, 0.35
+"""Samples to either side in which a peak is the highest, and over which slopes are averaged; least
+height of a peak. The trees and curves were trained on beats found so."""
 P_WINDOW, QRS_WINDOW, T_WINDOW = slice(12, 33), slice(32, 50), slice(52, 86)
-JITTER = 2
-AFTER_LAST = 2
-"""Empty beats after the last, so that an answer does not hang on the others of its batch."""
-BEAT_NUMBERS, RHYTHM_NUMBERS = 12, 6
+"""Samples of the cut beat in which each wave lies at usual intervals."""
 EPSILON = 1e-4
-
-
-@dataclass(frozen=True)
-class BeatConfig:
-    """Everything needed to rebuild the network; stored in the weights' card."""
-
-    kind: str = "beats"
-    outputs: int = 9
-    width: int = 48
-    kernel: int = 7
-    hidden: int = 96
-    dropout: float = 0.4
-
-    def to_dict(self) -> dict[str, Any]:
-        """As plain values."""
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> BeatConfig:
-        """The inverse of `to_dict`."""
-        return cls(**values)
+"""Keeps energies of 0 from dividing."""
 
 
 def find_beats(leads: Tensor, masks: Tensor) -> tuple[Tensor, Tensor]:
@@ -123,7 +95,7 @@ def likeness(x: Tensor) -> Tensor:
 
 
 def rhythm(at: Tensor, real: Tensor) -> tuple[Tensor, Tensor]:
-    """R samples -> (n, k, 5) of each beat's intervals, (n, `RHYTHM_NUMBERS`) of all of them.
+    """R samples -> (n, k, 5) of each beat's intervals, (n, 6) of all of them.
 
     A beat's: the interval before and after over the median less 1, the interval before in s, and
     whether each is there.
@@ -175,76 +147,17 @@ class Beats:
     whole: Tensor
 
 
-def lay_over(x: Tensor, jitter: int = 0) -> Beats:
-    """(n, 24, t) millivolts and masks -> the beats; ``jitter`` moves each at random by so much.
+def lay_over(x: Tensor) -> Beats:
+    """(n, 24, t) millivolts and masks -> the beats.
 
     A beat whose QRS is cut off by an end of the record is left out: it would look like no other.
     """
     leads, masks = x.float().chunk(2, dim=1)
     leads = leads * masks
     at, real = find_beats(leads.detach(), masks)
-    if jitter:
-        at = (at + torch.randint_like(at, -jitter, jitter + 1)).clamp(0, x.shape[2] - 1)
     known = cut_beats(masks, at)
     real = real & (known[..., QRS_WINDOW].amax(dim=2) > 0).all(dim=2)
     known = known * real[:, :, None, None]
     beats = cut_beats(leads, at) * known
     middle, spread = median_beat(beats, known)
     return Beats(real, beats, known, middle, spread, *rhythm(at, real))
-
-
-class BeatNet(nn.Module):
-    """(n, 24, t) millivolts and masks at 100 Hz -> (n, outputs) logits."""
-
-    def __init__(self, config: BeatConfig) -> None:
-        super().__init__()
-        self.config = config
-        width = config.width
-        self.shape = nn.Sequential(
-            nn.Conv1d(36, width, config.kernel, 1, config.kernel // 2, bias=False),
-            nn.BatchNorm1d(width),
-            nn.ReLU(),
-            ResidualBlock(width, width, 2, config.kernel),
-            ResidualBlock(width, 2 * width, 2, config.kernel),
-        )
-        self.places = nn.Sequential(
-            nn.Flatten(),
-            nn.Dropout(config.dropout),
-            nn.Linear(2 * width * ((BEFORE + AFTER) // 4), config.hidden),
-            nn.ReLU(),
-        )
-        self.order = nn.Sequential(
-            nn.Conv1d(BEAT_NUMBERS, 32, 5, padding=2),
-            nn.ReLU(),
-            nn.Conv1d(32, 48, 3, padding=1),
-            nn.ReLU(),
-        )
-        self.dropout = nn.Dropout(config.dropout)
-        self.joined = nn.Sequential(
-            nn.Linear(config.hidden + 96 + RHYTHM_NUMBERS, config.hidden),
-            nn.ReLU(),
-            nn.Dropout(config.dropout),
-        )
-        self.head = nn.Linear(config.hidden, config.outputs)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(n, 24, t) -> (n, outputs) logits."""
-        return self.of(lay_over(x, jitter=JITTER if self.training else 0))
-
-    def of(self, found: Beats) -> Tensor:
-        """The same from beats already laid over one another."""
-        real, known, middle = found.real, found.known, found.middle
-        share = known.sum(1) / real.sum(1).clamp(min=1)[:, None, None]
-        shape = self.places(self.shape(torch.cat([middle, found.spread, share], dim=1)))
-        alike = [
-            part
-            for window in (P_WINDOW, QRS_WINDOW, T_WINDOW)
-            for part in compared(found.beats, middle, known, window)
-        ]
-        alone = torch.stack([*alike, real.float()], dim=2)
-        numbers = torch.cat([found.intervals, alone], dim=2) * real[..., None]
-        row = nn.functional.pad(numbers.transpose(1, 2), (0, AFTER_LAST))
-        order = self.order(row)[..., : real.shape[1]] * real[:, None]
-        mean = order.sum(2) / real.sum(1).clamp(min=1)[:, None]
-        together = [shape, self.dropout(torch.cat([mean, order.amax(2)], 1)), found.whole]
-        return self.head(self.joined(torch.cat(together, dim=1)))
