@@ -2,7 +2,7 @@
 
     python -m benchmarks.devices --pages 20
 
-Every device of `ecg4u.paper.devices` draws recordings of the training split; the pages are then
+Every device of `training.devices` draws recordings of the training split; the pages are then
 scanned or photographed, from flawless to fair. Names count by box, scale by page.
 """
 
@@ -18,8 +18,8 @@ from ecg4u.digitize import digitize_page
 from ecg4u.errors import ECG4UError
 from ecg4u.io import Page
 from ecg4u.paper.camera import photograph, random_camera
-from ecg4u.paper.devices import DEVICES, Device
 from ecg4u.paper.draw import draw_page
+from training.devices import DEVICES, Device
 from training.drawn import boxes_named, mean_snr, scale_is_wrong
 from training.pages import PageSampler
 

@@ -18,8 +18,8 @@ from PIL import Image, ImageDraw
 
 from ecg4u.paper.camera import Photo, photograph, random_camera
 from ecg4u.paper.draw import draw_page
-from ecg4u.paper.kinds import KINDS
-from ecg4u.paper.style import random_layout, random_style
+from training.kinds import KINDS
+from training.looks import random_layout, random_style
 from training.pages import Crop, PageSampler, coloured
 
 Pixels = npt.NDArray[np.uint8]

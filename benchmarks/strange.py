@@ -24,8 +24,8 @@ from ecg4u.errors import ECG4UError
 from ecg4u.io import Page
 from ecg4u.paper.camera import photograph, random_camera
 from ecg4u.paper.draw import draw_page
-from ecg4u.paper.style import random_layout
 from training.drawn import boxes_named, look, mean_snr, scale_is_wrong
+from training.looks import random_layout
 from training.pages import PageSampler
 
 Array = npt.NDArray[np.float64]

@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ecg4u.digitize.rows.network import CHANNELS, WEIGHTS, build, normalise
-from ecg4u.paper.kinds import KINDS
+from training.kinds import KINDS
 from training.pages import Crop, PageSampler
 from training.train_trace import CROP_PX
 

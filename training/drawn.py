@@ -11,8 +11,9 @@ import numpy.typing as npt
 from ecg4u.compare import resample, score_lead
 from ecg4u.digitize.result import Digitization
 from ecg4u.paper.camera import Photo
-from ecg4u.paper.style import PageStyle, random_style
+from ecg4u.paper.style import PageStyle
 from ecg4u.record import DEFAULT_FS_HZ, LEADS
+from training.looks import random_style
 
 Array = npt.NDArray[np.float64]
 

@@ -20,11 +20,11 @@ import numpy.typing as npt
 
 from ecg4u.paper.camera import light_and_wear, random_camera
 from ecg4u.paper.draw import DrawnPage, draw_page, lay_ink
-from ecg4u.paper.kinds import KINDS, recorded, sensed, some_kinds, styled, worn
 from ecg4u.paper.pen import runs
 from ecg4u.paper.sensor import Sensor, random_sensor, sense
-from ecg4u.paper.style import random_layout, random_style
 from ecg4u.record import LEADS, ECGRecord
+from training.kinds import KINDS, recorded, sensed, some_kinds, styled, worn
+from training.looks import random_layout, random_style
 
 Pixels = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]

@@ -2,7 +2,7 @@
 
     python -m training.train_trust ../shared/ecg --pages 200 --cache cache/trust
 
-Half of the pages are of the recorders in `ecg4u.paper.devices`, half of any look that
+Half of the pages are of the recorders in `training.devices`, half of any look that
 `ecg4u.paper.style` has; all are scanned or photographed, from flawless to fair. A lead's
 signal-to-noise ratio against the recording says whether it was misread. Pages of a wrong scale, of
 a wrong name, with fewer traces than were drawn or with most leads misread are left out: what is
@@ -25,10 +25,11 @@ from ecg4u.digitize.signals.trust import FARTHEST, MEASURES, MISREAD_DB, WEIGHTS
 from ecg4u.errors import ECG4UError
 from ecg4u.io import Page
 from ecg4u.paper.camera import Photo, photograph, random_camera
-from ecg4u.paper.devices import DEVICES
 from ecg4u.paper.draw import draw_page
-from ecg4u.paper.style import PageStyle, random_layout
+from ecg4u.paper.style import PageStyle
+from training.devices import DEVICES
 from training.drawn import boxes_named, look, scale_is_wrong, snr_of
+from training.looks import random_layout
 from training.pages import PageSampler
 
 Floats = npt.NDArray[np.float64]

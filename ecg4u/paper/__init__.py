@@ -2,12 +2,10 @@
 
 from ecg4u.paper.camera import Camera, Photo, photograph, random_camera
 from ecg4u.paper.draw import DrawnPage, DrawnSegment, Labelled, draw_page
-from ecg4u.paper.kinds import KINDS, some_kinds
 from ecg4u.paper.layouts import LAYOUTS, PageLayout, Segment, layout, part_of
-from ecg4u.paper.style import Note, PageStyle, Rule, random_layout, random_style
+from ecg4u.paper.style import Note, PageStyle, Rule
 
 __all__ = [
-    "KINDS",
     "LAYOUTS",
     "Camera",
     "DrawnPage",
@@ -24,7 +22,4 @@ __all__ = [
     "part_of",
     "photograph",
     "random_camera",
-    "random_layout",
-    "random_style",
-    "some_kinds",
 ]

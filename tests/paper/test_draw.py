@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ecg4u.paper import LAYOUTS, PageStyle, draw_page, layout, part_of, random_layout, random_style
+from ecg4u.paper import LAYOUTS, PageStyle, draw_page, layout, part_of
 from ecg4u.record import CABRERA, LEADS, ECGRecord
+from training.looks import random_layout, random_style
 
 FS_HZ = 250.0
 BARE = PageStyle(labels=False, footer=(), pulse="none")

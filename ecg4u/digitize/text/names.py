@@ -54,7 +54,7 @@ class Params:
 
     letter_mm: tuple[float, float] = (1.0, 6.0)
     """Heights of ink taken for letters; pages are drawn with capitals of 1.6 to 4.2 mm for training
-    (`ecg4u.paper.style`), and a quarter turn or a blur makes them differ more."""
+    (`training.looks`), and a quarter turn or a blur makes them differ more."""
     word_mm: float = 11.0
     """Greatest width of a name: "aVR" in letters of 5 mm."""
     joined_gap: float = 0.55

@@ -61,7 +61,7 @@ class Params:
     longest_px: int = 640
     """Longest window, in its own px; a line of some fifty letters, longer ones are squeezed."""
     letter_mm: tuple[float, float] = (0.9, 6.0)
-    """Heights of pieces of print, on paper; `ecg4u.paper` draws headers of 1.6 to 3.6 mm."""
+    """Heights of pieces of print, on paper; `training.looks` draws 1.6 to 3.6 mm."""
     piece_mm: float = 30.0
     """Greatest width of a piece: letters may run into one another."""
     gap: float = 1.3

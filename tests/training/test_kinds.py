@@ -7,11 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from ecg4u.paper import KINDS, LAYOUTS, PageStyle, Rule, draw_page, some_kinds
-from ecg4u.paper.kinds import recorded, sensed, styled, worn
+from ecg4u.paper import LAYOUTS, PageStyle, Rule, draw_page
 from ecg4u.paper.sensor import Sensor, sense
 from ecg4u.paper.surface import Wear, wear_page
 from ecg4u.record import ECGRecord
+from training.kinds import KINDS, recorded, sensed, some_kinds, styled, worn
 
 FS_HZ = 250.0
 BARE = PageStyle(labels=False, footer=(), pulse="none", px_per_mm=8.0)

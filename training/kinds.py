@@ -17,7 +17,6 @@ import numpy.typing as npt
 from ecg4u.paper.sensor import Sensor
 from ecg4u.paper.style import (
     FONTS,
-    WORDS,
     Colour,
     Note,
     PageStyle,
@@ -27,6 +26,7 @@ from ecg4u.paper.style import (
     Separators,
 )
 from ecg4u.paper.surface import Wear
+from training.looks import WORDS
 
 Signal = npt.NDArray[np.float64]
 Style = Callable[[PageStyle, np.random.Generator], PageStyle]
