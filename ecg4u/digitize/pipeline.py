@@ -204,7 +204,7 @@ def _read(
     paths, pulses = found.paths, found.pulses
     calibration, labels, layout = arranged.calibration, arranged.labels, arranged.layout
     with clock.stage("signals"):
-        calibration = with_chest_gain(calibration, paths, layout, rectified.px_per_mm)
+        calibration = with_chest_gain(calibration, pulses, paths, layout, rectified.px_per_mm)
         layout, parts = _signals(paths, pulses, layout, calibration, rectified.px_per_mm)
         doubts: dict[Doubtful, tuple[str, ...]] = {
             "scale": (*scale_doubts, *calibration.doubts),

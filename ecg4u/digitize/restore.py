@@ -213,7 +213,7 @@ def restored(
     standing = _standing(sidecar)
     about = {note.about for note in standing} | ({"names"} if misnamed else set())
     doubtful = tuple(kind for kind in DOUBTFUL if kind in about)
-    signal = _agreeing(signal, sidecar)
+    signal = _agreeing(signal, confidence, sidecar)
     texts = (
         *((message("corrected_by_hand", what="; ".join(corrections)),) if corrections else ()),
         *(note.text for note in standing),
@@ -251,13 +251,13 @@ def restored(
     )
 
 
-def _agreeing(signal: Floats, sidecar: Sidecar) -> Floats:
+def _agreeing(signal: Floats, confidence: Floats, sidecar: Sidecar) -> Floats:
     """The signals with their limb leads reconciled; what a person redrew stays, and moves none."""
-    read, scale = signal, sidecar.calibration
+    read, sure, scale = signal, confidence, sidecar.calibration
     if sidecar.redraw:
-        read, _ = assemble(signals_of(replace(sidecar, redraw=())), scale)
+        read, sure = assemble(signals_of(replace(sidecar, redraw=())), scale)
     better = reconciled(
-        read, gain_mm_per_mv=scale.gain_for("I"), speed_mm_per_s=scale.speed_mm_per_s
+        read, sure, gain_mm_per_mv=scale.gain_for("I"), speed_mm_per_s=scale.speed_mm_per_s
     )
     return np.where(signal == read, better, signal)
 

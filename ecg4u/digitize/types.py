@@ -123,8 +123,8 @@ class Calibration:
 
     ``gain_from`` / ``speed_from`` is ``"pulse"``, ``"text"``, ``"layout"``, ``"user"`` or
     ``"assumed"``. ``chest_gain_mm_per_mv`` (and where it comes from) is that of V1 to V6 where it
-    differs from the limb leads'; use `gain_for`. ``doubts`` are warnings that the speed may be
-    wrong, ``warnings`` all others.
+    differs from the limb leads'; use `gain_for`. ``doubts`` are warnings that gain or speed may
+    be wrong, ``warnings`` all others.
     """
 
     gain_mm_per_mv: float = 10.0
@@ -136,7 +136,7 @@ class Calibration:
     warnings: tuple[Message, ...] = ()
     chest_gain_mm_per_mv: float | None = None
     chest_gain_from: str | None = None
-    doubts: tuple[str, ...] = ()
+    doubts: tuple[Message, ...] = ()
 
     def gain_for(self, lead: str) -> float:
         """Gain of a lead in mm/mV."""

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ecg4u.digitize.layout.arrangement import find_layout
+from ecg4u.digitize.layout.columns import ruled_evidence
 from ecg4u.digitize.layout.doubts import column_doubts
 from ecg4u.digitize.rows.stroke import FINE
 from ecg4u.digitize.rows.trace import RowPath
@@ -190,3 +191,33 @@ def test_separators_say_where_columns_begin_where_the_rows_ends_do_not() -> None
     assert marked.column_starts[1] - bare.column_starts[1] == pytest.approx(-8, abs=1)
     near = [replace(path, ruled=np.roll(ruled, 6)) for path in paths]
     assert decided(near, labels(STANDARD)).column_starts == bare.column_starts
+
+
+def ruled(path: RowPath) -> RowPath:
+    """The row with a separator at each edge between its columns."""
+    marks = np.zeros(len(path.y), bool)
+    for edge in (LEFT + COLUMN_PX * k for k in (1, 2, 3)):
+        marks[edge - 1 : edge + 2] = True
+    return replace(path, ruled=marks)
+
+
+def test_separators_through_a_row_as_through_those_above_speak_against_a_rhythm_strip() -> None:
+    edges = LEFT + COLUMN_PX * np.arange(5.0)
+    bare = rows(3)
+    parted = [ruled(path) for path in bare]
+    assert ruled_evidence(bare[:2], bare[2:], edges, PX_PER_MM) == 0
+    assert ruled_evidence(parted[:2], bare[2:], edges, PX_PER_MM) == 0
+    assert ruled_evidence(parted[:2], parted[2:], edges, PX_PER_MM) < -1
+
+
+def test_a_strip_under_rows_parted_by_separators_stays_one() -> None:
+    paths = [*(ruled(path) for path in rows(3)), rows(4)[3]]
+    assert decided(paths, labels([*STANDARD, ["II"]])).name == "3x4+1"
+
+
+def test_a_page_of_which_rows_are_out_of_sight_is_doubted_unless_every_name_was_read() -> None:
+    def codes(names: Sequence[Sequence[str]]) -> list[str]:
+        return [doubt.code for doubt in decided(rows(2), labels(names)).doubts]
+
+    assert "part_of_page" not in codes(STANDARD[:2])
+    assert "part_of_page" in codes([STANDARD[0], ["II", "aVL", "V2", ""]])

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ecg4u.digitize.signals.einthoven import reconciled
+from ecg4u.digitize.signals.signal import COLLIDED_CONFIDENCE
 from ecg4u.io import read_record
 from ecg4u.record import EINTHOVEN, LEADS
 
@@ -42,11 +43,28 @@ def test_what_is_right_stays(true):
     assert np.allclose(reconciled(true), true, atol=1e-9)
 
 
-def test_a_lead_read_wrongly_does_not_spoil_the_others(true):
+def _misread(true: np.ndarray) -> np.ndarray:
+    """The truth but for a wave of 0.8 mV in lead III."""
     read = true.copy()
     read[1000:1200, LEADS.index("III")] += 0.8 * np.hanning(200)
-    moved = np.abs(reconciled(read) - read)[1050:1150]
-    assert moved.max() < 0.02
+    return read
+
+
+def test_one_lead_that_contradicts_five_which_agree_is_mended_and_spoils_none(true):
+    assert np.abs(reconciled(_misread(true)) - true)[1050:1150].max() < 0.02
+
+
+def test_of_three_leads_that_contradict_each_other_none_is_touched(true):
+    read = _misread(true)
+    read[:, 3:6] = np.nan
+    assert np.nanmax(np.abs(reconciled(read) - read)[1050:1150]) < 0.02
+
+
+def test_of_three_leads_the_one_that_is_a_guess_follows_from_the_others(true):
+    read, sure = _misread(true), np.ones(true.shape)
+    read[:, 3:6] = np.nan
+    sure[1000:1200, LEADS.index("III")] = COLLIDED_CONFIDENCE
+    assert np.nanmax(np.abs(reconciled(read, sure) - true)[1050:1150]) < 0.02
 
 
 def test_levels_and_chest_leads_and_gaps_stay(true):

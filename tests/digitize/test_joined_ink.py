@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ecg4u.digitize.rows.ink import joined_ink
+from ecg4u.digitize.rows.ink import joined_ink, stroke_ink
 from ecg4u.digitize.types import FloatArray, InkMap
 
 SIDE = 60
@@ -97,3 +97,14 @@ def test_ticks_of_one_size_are_judged_together() -> None:
     trace[doubtful] = np.where(np.arange(16)[:, None] < 14, 0.6, 0.02)
     ink = joined_ink(strokes, InkMap(trace, page(), page(), separator))
     assert ink.trace[doubtful].max() < 0.5
+
+
+def test_a_dark_crease_is_paper_and_the_trace_in_it_stays() -> None:
+    image = np.full((400, 600, 3), 240, np.uint8)
+    across = np.exp(-0.5 * ((np.arange(600) - 300) / 25.0) ** 2)
+    image = (image * (1 - 0.75 * across[None, :, None])).astype(np.uint8)
+    image[198:202, 20:580] = 10
+    ink = stroke_ink(image, 10.0)
+    assert ink[:150].max() < 0.3
+    assert ink[250:].max() < 0.3
+    assert ink[200, 30:570].min() > 0.5

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from test_trace import PITCH, PX, WIDTH, page, traced
@@ -50,7 +52,20 @@ def test_the_rhythm_strip_tells_which_seconds_the_columns_show() -> None:
 def test_a_strip_of_another_time_follows_the_columns() -> None:
     found, said = starts([t - 5.0 for t in TIMES], OTHER)
     assert found == [0.0, 5.0, 10.0]
-    assert "another time" in said[0]
+    assert [text.code for text in said] == ["strip_after_columns"]
+
+
+def test_a_row_out_of_time_that_no_name_calls_a_strip_leaves_the_names_in_doubt() -> None:
+    parts = [
+        part("I", 0, 0.0, beats_mv(TIMES, 5.0), False),
+        part("V1", 0, 5.0, beats_mv([t - 5.0 for t in TIMES], 5.0), False),
+        part("II", 2, 0.0, beats_mv(OTHER, 10.0), True),
+    ]
+    segments = [
+        replace(p.segment, named_by="layout" if p.segment.rhythm else "label") for p in parts
+    ]
+    layout = in_time(Layout("1x2+1", tuple(segments), 1.0), parts)
+    assert [doubt.code for doubt in layout.doubts] == ["strip_after_columns"]
 
 
 def test_paper_without_grid_belongs_to_the_page_and_a_table_of_another_colour_does_not() -> None:

@@ -8,7 +8,8 @@ import pytest
 from ecg4u.digitize.layout.columns import signal_span
 from ecg4u.digitize.rows.stroke import FINE
 from ecg4u.digitize.rows.trace import RowPath
-from ecg4u.digitize.scale.calibration import find_pulses
+from ecg4u.digitize.scale.calibration import Pulse, calibrate, find_pulses, with_chest_gain
+from ecg4u.digitize.types import Calibration, Layout, RowSegment
 
 WIDTH, PEN, PX_PER_MM = 2600, 4.0, 10.0
 LEFT, RIGHT = (60, 110), (2480, 2530)
@@ -62,3 +63,45 @@ def test_a_lone_pulse_before_the_first_row_shortens_that_row_alone() -> None:
 
 def test_a_level_wave_met_once_is_no_pulse() -> None:
     assert find_pulses(rows([[(200, 280)], [], [], []]), PX_PER_MM) == ()
+
+
+def shown(*rows_of: tuple[str, ...]) -> Layout:
+    """A layout with these leads side by side in each row; one lead alone is a rhythm strip."""
+    width = WIDTH / 4
+    segments = [
+        RowSegment(lead, row, k * width, (k + 1) * width, 2.5 * k, "label", 0.9, len(leads) == 1)
+        for row, leads in enumerate(rows_of)
+        for k, lead in enumerate(leads)
+    ]
+    return Layout("", tuple(segments), 1.0)
+
+
+LEADS_3X4 = (("I", "aVR", "V1", "V4"), ("II", "aVL", "V2", "V5"), ("III", "aVF", "V3", "V6"))
+
+
+def calibrated(heights_mm: list[float], side: str, layout: Layout) -> Calibration:
+    """What pulses of these heights, one at an end of each row, say of the gain."""
+    pulses = tuple(
+        Pulse(row, 60.0, 110.0, 300.0, 300.0 - PX_PER_MM * height, side)
+        for row, height in enumerate(heights_mm)
+    )
+    found = calibrate(pulses, PX_PER_MM)
+    return with_chest_gain(found, pulses, (), layout, PX_PER_MM)
+
+
+def test_pulses_behind_chest_leads_tell_their_gain_alone() -> None:
+    found = calibrated([5.0, 5.0, 5.0, 10.0], "right", shown(*LEADS_3X4, ("II",)))
+    assert (found.gain_for("I"), found.gain_for("V4")) == (10.0, 5.0)
+    assert not found.doubts
+
+
+def test_pulses_before_limb_leads_that_differ_leave_the_gain_in_doubt() -> None:
+    found = calibrated([10.0, 10.0, 5.0], "left", shown(*LEADS_3X4))
+    assert (found.gain_for("I"), found.gain_for("V4")) == (10.0, 10.0)
+    assert [doubt.code for doubt in found.doubts] == ["pulses_differ"]
+
+
+def test_one_pulse_of_a_chest_lead_does_not_change_the_gain_of_all() -> None:
+    found = calibrated([10.0, 10.0, 10.0, 5.0], "left", shown(*LEADS_3X4, ("V1",)))
+    assert found.gain_for("V4") == 10.0
+    assert [doubt.code for doubt in found.doubts] == ["pulses_differ"]

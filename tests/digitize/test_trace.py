@@ -179,3 +179,17 @@ def test_a_dash_under_a_row_is_no_row_of_its_own() -> None:
     rows = found_rows(ink)
     assert len(rows) == 1
     assert abs(rows[0].baseline - PITCH) < 10
+
+
+def test_ink_that_goes_on_from_a_trace_and_is_of_no_row_is_marked() -> None:
+    ink, _ = page()
+    assert not any(row.unexplained is not None and row.unexplained.any() for row in found_rows(ink))
+    for side in (-1, 1):
+        y = 2 * PITCH + side * np.arange(60)
+        ink[y, 300:304] = 1.0
+        ink[y[40:], 300:340] = 1.0
+    marked = [row.unexplained for row in found_rows(ink)]
+    assert all(mark is not None for mark in marked)
+    where = [np.flatnonzero(mark) for mark in marked if mark is not None]
+    assert [len(at) > 0 for at in where] == [False, True, False]
+    assert 290 < where[1].min() <= where[1].max() < 340

@@ -23,6 +23,7 @@ from ecg4u.digitize.layout.columns import (
     gap_evidence,
     pitch_cost,
     place_columns,
+    ruled_evidence,
     signal_span,
 )
 from ecg4u.digitize.rows.trace import RowPath, local_height
@@ -304,8 +305,12 @@ def _explanations(geometry: _Geometry, scores: Array) -> list[tuple[float, list[
     if geometry.cells - len(blank) >= least:
         unusual = PARAMS.free if geometry.columns > 1 or whole else 0.0
         total.append((free + unusual - PARAMS.unlabelled * len(blank), names))
-    best = scores[geometry.cells :].max(axis=1)
-    unnamed = int((best <= PARAMS.read).sum()) if read >= PARAMS.fewest_of_partial else 0
+    rare = (
+        np.array([STRIP_PRIOR.get(lead, STRIP_RARE) for lead in NAMES]) - STRIP_PRIOR[USUAL_STRIP]
+    )
+    strip_scores = scores[geometry.cells :]
+    best = np.where(strip_scores > PARAMS.read, strip_scores + rare, 0.0).max(axis=1, initial=0.0)
+    unnamed = int((best <= 0.0).sum()) if read >= PARAMS.fewest_of_partial else 0
     strips = float(best.sum()) - PARAMS.unlabelled * unnamed
     return [(value + strips, names) for value, names in total]
 
@@ -398,6 +403,7 @@ def _explained(
         )
         known = gap_evidence(rows, edges, px_per_mm)
         known += change_evidence(rows, paths[geometry.rows :], edges, px_per_mm)
+        known += ruled_evidence(rows, paths[geometry.rows :], edges, px_per_mm)
         known -= pitch_cost(geometry.columns, labels, px_per_mm, speed_mm_per_s)
         for below_mm in places:
             scores, against = _label_scores(geometry, edges, read, below_mm, px_per_mm)
@@ -415,10 +421,11 @@ def _explained(
     upper = slice(0, geometry.rows)
     columns = place_columns(edges, paths[upper], spans[upper], px_per_mm, speed_mm_per_s)
     built = _build(geometry, names, scores, columns, spans, speed_mm_per_s, px_per_mm)
+    all_read = all(segment.named_by == "label" for segment in built.segments)
     return replace(
         built,
-        warnings=_notes(geometry, names, scores),
-        doubts=_doubts(geometry, names, scores),
+        warnings=_notes(geometry, names, scores, all_read),
+        doubts=_doubts(geometry, names, scores, all_read),
         log_odds=value,
     )
 
@@ -457,10 +464,12 @@ def _guessed(
     return bool(not _read_names(names, scores) and unusual)
 
 
-def _notes(geometry: _Geometry, names: Sequence[str], scores: Array) -> tuple[str, ...]:
+def _notes(
+    geometry: _Geometry, names: Sequence[str], scores: Array, all_read: bool
+) -> tuple[str, ...]:
     """What a reader should know of the leads shown."""
     notes = []
-    if geometry.cells != len(LEADS):
+    if geometry.cells != len(LEADS) and all_read:
         notes.append(message("part_of_page", layout=geometry.name))
     others = [name for name in (*names, *_strip_names(scores[geometry.cells :])) if name]
     others = [name for name in others if name not in LEADS]
@@ -469,9 +478,13 @@ def _notes(geometry: _Geometry, names: Sequence[str], scores: Array) -> tuple[st
     return tuple(notes)
 
 
-def _doubts(geometry: _Geometry, names: Sequence[str], scores: Array) -> tuple[str, ...]:
+def _doubts(
+    geometry: _Geometry, names: Sequence[str], scores: Array, all_read: bool
+) -> tuple[str, ...]:
     """What is doubtful about the names."""
     doubts = []
+    if geometry.cells != len(LEADS) and not all_read:
+        doubts.append(message("part_of_page", layout=geometry.name))
     for cell, name in enumerate(names):
         rival = int(scores[cell].argmax())
         own = scores[cell, NAMES.index(name)] if name else 0.0

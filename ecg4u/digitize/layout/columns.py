@@ -86,6 +86,10 @@ SEPARATOR_AGREES_MM = 0.5
 where they are further off, the rows' ends were misread."""
 RULED_ROWS = 0.6
 """Share of the rows that must show a separator at each inner edge."""
+MIN_RULED = 0.4
+"""Share of the edges of rows that must show a separator for it to tell rows from strips; by eye."""
+RULED_ODDS = 3.0
+"""Log odds against a rhythm strip that separators part as they part the rows above it; by eye."""
 BREAK_SIDE_MM = 0.6
 FULL_BREAK_MM = 1.0
 MIN_BREAK = 0.5
@@ -191,10 +195,7 @@ def boundaries(
 
 def _off_separators(edges: Array, rows: Sequence[RowPath], px_per_mm: float) -> float:
     """How far (px) beyond the columns' edges separators part them; 0 where most rows show none."""
-    from scipy.ndimage import maximum_filter1d
-
-    ruled = [np.zeros(len(row.y)) if row.ruled is None else row.ruled for row in rows]
-    seen = maximum_filter1d(np.mean(ruled, axis=0), int(SEPARATOR_SLACK_MM * px_per_mm) | 1)
+    seen = _ruled(rows, px_per_mm).mean(axis=0)
     reach = int(SEPARATOR_OFF_MM * px_per_mm)
     shifts = np.arange(-reach, reach + 1)
     at = np.clip(np.round(edges[1:-1, None] + shifts).astype(int), 0, len(seen) - 1)
@@ -202,6 +203,28 @@ def _off_separators(edges: Array, rows: Sequence[RowPath], px_per_mm: float) -> 
     if len(at) == 0 or share.max() < RULED_ROWS:
         return 0.0
     return float(np.median(shifts[share >= share.max()]))
+
+
+def _ruled(rows: Sequence[RowPath], px_per_mm: float) -> Array:
+    """1 where a separator stands across, above or below each row, else 0; (rows, W)."""
+    from scipy.ndimage import maximum_filter1d
+
+    seen = [np.zeros(len(row.y)) if row.ruled is None else row.ruled for row in rows]
+    slack = int(SEPARATOR_SLACK_MM * px_per_mm) | 1
+    return np.asarray(maximum_filter1d(np.array(seen, np.float64), slack, axis=1))
+
+
+def ruled_evidence(
+    rows: Sequence[RowPath], strips: Sequence[RowPath], edges: Array, px_per_mm: float
+) -> float:
+    """What separators say for these columns: they part the rows of leads, not a rhythm strip."""
+    if len(edges) < FEWEST_EDGES or not strips:
+        return 0.0
+    at = np.round(edges[1:-1]).astype(int)
+    at = at[(at >= 0) & (at < len(rows[0].y))]
+    parted = _ruled([*rows, *strips], px_per_mm)[:, at].mean(axis=1)
+    alike = parted[len(rows) :] >= parted[: len(rows)].mean()
+    return -RULED_ODDS * float(alike.sum()) if parted[: len(rows)].mean() > MIN_RULED else 0.0
 
 
 def _at_names(

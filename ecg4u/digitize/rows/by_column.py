@@ -83,6 +83,7 @@ def _joined(parts: Sequence[RowPath | None], widths: Sequence[int], baseline: fl
         ink=whole("ink", 0.0),
         fine=whole("fine", np.nan, FINE),
         collided=whole("collided", 0.0).astype(bool),
+        unexplained=whole("unexplained", 0.0).astype(bool),
         marked=whole("marked", 0.0).astype(bool),
         ruled=whole("ruled", 0.0).astype(bool),
     )

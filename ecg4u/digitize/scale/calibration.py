@@ -50,6 +50,8 @@ GAP_PX = 5
 """Gaps that grid lines leave in the strokes of pulses: half a millimetre; by eye."""
 MAX_FOOT_MM = 3.0
 """How far a row's trace may begin above or below the foot of its pulse."""
+FEWEST_CHEST_PULSES = 2
+"""One pulse alone may be misread: a gain of their own is not given to the chest leads for it."""
 
 
 @dataclass(frozen=True)
@@ -396,6 +398,7 @@ def calibrate(
     """
     printed = printed or PrintedScale()
     warnings: list[Message] = []
+    doubts: tuple[Message, ...] = ()
     height = width = None
     measured = None
     if pulses:
@@ -404,7 +407,7 @@ def calibrate(
         heights = [p.height_mm(px_per_mm) for p in pulses]
         measured = _commonest_gain(heights, printed.gain_mm_per_mv) or height
         if len({_standard_gain(one) for one in heights}) > 1:
-            warnings.append(message("pulses_differ", gain=measured))
+            doubts += (message("pulses_differ", gain=measured),)
     gain, gain_from = _first(
         {"user": gain_mm_per_mv, "pulse": measured, "text": printed.gain_mm_per_mv}, 10.0
     )
@@ -437,9 +440,8 @@ def calibrate(
         chest = None
     if chest is not None:
         warnings.append(message("chest_gain_printed", gain=chest))
-    doubts: tuple[str, ...] = ()
     if speed_from in ("assumed", by) and sure < CERTAIN:
-        doubts = (message("speed_uncertain", speed=speed, probability=sure),)
+        doubts += (message("speed_uncertain", speed=speed, probability=sure),)
     return Calibration(
         gain,
         speed,
@@ -455,22 +457,46 @@ def calibrate(
 
 
 def with_chest_gain(
-    calibration: Calibration, paths: tuple[RowPath, ...], layout: Layout, px_per_mm: float
+    calibration: Calibration,
+    pulses: Sequence[Pulse],
+    paths: tuple[RowPath, ...],
+    layout: Layout,
+    px_per_mm: float,
 ) -> Calibration:
-    """The calibration with another gain for the chest leads, where pulses before them say so."""
+    """The calibration with a gain of its own for the chest leads, where their pulses say so.
+
+    A pulse is drawn at the gain of the lead beside it: the first of its row, or the last, or the
+    one that begins behind it.
+    """
     if calibration.gain_from == "user" or calibration.chest_gain_mm_per_mv is not None:
         return calibration
+    beside = [(p, _lead_beside(p, layout)) for p in pulses]
+    limb = [p.height_mm(px_per_mm) for p, lead in beside if lead and lead not in CHEST_LEADS]
+    chest = [p.height_mm(px_per_mm) for p, lead in beside if lead in CHEST_LEADS]
     edges = {s.x0 for s in layout.segments if s.lead in CHEST_LEADS and not s.rhythm}
-    pulses = [p for edge in sorted(edges) for p in inner_pulses(paths, (edge,), px_per_mm)]
-    gain = _commonest_gain([pulse.height_mm(px_per_mm) for pulse in pulses], None)
-    if gain is None or gain == calibration.gain_mm_per_mv:
+    between = [p for edge in sorted(edges) for p in inner_pulses(paths, (edge,), px_per_mm)]
+    chest += [pulse.height_mm(px_per_mm) for pulse in between]
+    gain = _commonest_gain(limb, None) or calibration.gain_mm_per_mv
+    own = _commonest_gain(chest, None)
+    if own is None or own == gain or len(chest) < FEWEST_CHEST_PULSES:
         return calibration
+    alike = all(len({_standard_gain(one) for one in heights}) < 2 for heights in (limb, chest))
+    doubts = [d for d in calibration.doubts if not (alike and d.code == "pulses_differ")]
     return replace(
         calibration,
-        chest_gain_mm_per_mv=gain,
+        gain_mm_per_mv=gain,
+        chest_gain_mm_per_mv=own,
         chest_gain_from="pulse",
-        warnings=(*calibration.warnings, message("chest_gain_from_pulses", gain=gain)),
+        warnings=(*calibration.warnings, message("chest_gain_from_pulses", gain=own)),
+        doubts=tuple(doubts),
     )
+
+
+def _lead_beside(pulse: Pulse, layout: Layout) -> str | None:
+    """The lead next to a pulse at either end of its row; None of a row that is none."""
+    row = [segment for segment in layout.segments if segment.row == pulse.row]
+    outer = min if pulse.side == "left" else max
+    return outer(row, key=lambda segment: segment.x0).lead if row else None
 
 
 def _commonest_gain(heights_mm: Sequence[float], printed: float | None) -> float | None:

@@ -34,7 +34,7 @@ SEPARATOR_REACH_MM = 1.4
 MIN_TICKS = 0.6
 TICK_MARGIN_PX = 3
 BRIDGED_CONFIDENCE = 0.3
-COLLIDED_CONFIDENCE = 0.05
+COLLIDED_CONFIDENCE, UNEXPLAINED_CONFIDENCE = 0.05, 0.1
 AGREE_MM = 1.0
 LATER_S, SAME_COLUMN_S = 0.5, 0.3
 NO_TIME_SHARED = 0.3
@@ -150,7 +150,8 @@ def segment_signal(
     Gaps of up to `MAX_BRIDGE_MM` are bridged by a straight line with low confidence; longer ones
     stay NaN, and so does what lies beyond the first and last ink: a QRS complex may hide there.
     Ends that leap away are NaN, too: a joining stroke, a separator or a pulse runs into them.
-    Where waves of two rows run into each other, hardly any confidence is left.
+    Where waves of two rows run into each other, or ink goes on that no row's trace explains, hardly
+    any confidence is left.
     """
     y = _smoothed(_without_marks(path, segment, pulse, px_per_mm), px_per_mm)
     x0 = int(np.ceil(segment.x0))
@@ -176,6 +177,9 @@ def segment_signal(
     if path.collided is not None:
         hidden = path.collided[np.clip(np.round(at).astype(int), 0, len(path.collided) - 1)]
         confidence = np.where(hidden, np.minimum(confidence, COLLIDED_CONFIDENCE), confidence)
+    if path.unexplained is not None:
+        cut = path.unexplained[np.clip(np.round(at).astype(int), 0, len(path.unexplained) - 1)]
+        confidence = np.where(cut, np.minimum(confidence, UNEXPLAINED_CONFIDENCE), confidence)
     confidence = np.where(gap > 1.5, np.minimum(confidence, BRIDGED_CONFIDENCE), confidence)
     confidence[~np.isfinite(signal)] = 0.0
     return SegmentSignal(segment, signal, confidence, _each_px(x, y))
@@ -251,12 +255,18 @@ def in_time(layout: Layout, parts: Sequence[SegmentSignal], fs: float = DEFAULT_
 
 
 def _strips_last(layout: Layout, end_s: float) -> Layout:
-    """The layout with its rhythm strips after its columns, and a warning."""
+    """The layout with its rhythm strips after its columns, and a warning.
+
+    That is rare: where no name says that such a row is a strip, print may have been taken for one,
+    and the names are in doubt.
+    """
     segments = tuple(
         replace(s, start_s=s.start_s + end_s) if s.rhythm else s for s in layout.segments
     )
-    warning = message("strip_after_columns", start_s=end_s)
-    return replace(layout, segments=segments, warnings=(*layout.warnings, warning))
+    said = (message("strip_after_columns", start_s=end_s),)
+    if all(s.named_by == "label" for s in layout.segments if s.rhythm):
+        return replace(layout, segments=segments, warnings=(*layout.warnings, *said))
+    return replace(layout, segments=segments, doubts=(*layout.doubts, *said))
 
 
 def assemble(
