@@ -154,7 +154,8 @@ def test_rows_of_twenty_seconds_are_rows_of_ten_at_twice_the_speed() -> None:
     result = digitize_page(drawn)
     assert result.calibration.speed_mm_per_s == 50.0
     assert result.calibration.speed_from == "layout"
-    assert any("50 mm/s follows from the rows' length" in warning for warning in result.warnings)
+    told = [w.parameters for w in result.warnings if w.code == "speed_from_rows"]
+    assert told == [{"speed": 50.0}]
     assert rows_of(result) == printed("3x4")
     assert correlation(result, "V4", (7.6, 9.9)) > 0.9
     assert result.basis is not None

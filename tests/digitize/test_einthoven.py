@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ecg4u.digitize.signals.confidence import reading_error_mm
 from ecg4u.digitize.signals.einthoven import reconciled
 from ecg4u.digitize.signals.signal import COLLIDED_CONFIDENCE
 from ecg4u.io import read_record
@@ -83,3 +84,16 @@ def test_any_pattern_of_gaps(n, seed, missing):
     read[rng.random(read.shape) < missing] = np.nan
     better = reconciled(read)
     assert np.array_equal(np.isnan(better), np.isnan(read))
+
+
+@pytest.mark.parametrize(("errors", "share"), [(2.0, 1.0), (3.75, 0.5), (6.0, 0.0)])
+def test_a_contradiction_is_mended_up_to_two_and_a_half_reading_errors_and_none_over_five(
+    errors, share
+):
+    read = np.full((1000, 12), np.nan)
+    read[:, :3] = 0.0
+    sigma_mv = float(reading_error_mm(np.zeros((1000, 3)), 25.0)[500, 0]) / 10
+    off = np.sqrt(3) * errors * sigma_mv  # shared by three leads alike
+    read[400:600, LEADS.index("III")] = off
+    moved = (reconciled(read) - read)[500, :3]
+    assert moved == pytest.approx(share * off / 3 * np.array([-1, 1, -1]), rel=0.1, abs=1e-4)

@@ -15,6 +15,7 @@ from ecg4u.explain.beats import MedianBeat, QRSList
 from ecg4u.explain.global_features import global_features, p_probability, rhythm_features
 from ecg4u.explain.measure import (
     Measured,
+    boundaries,
     classify_beats,
     joint,
     measure,
@@ -249,3 +250,15 @@ def test_in_bigeminy_half_the_distance_of_usual_beats_is_the_usual_interval() ->
     found = QRSList(r, r - 22.5, r + 22.5, np.where(usual, 0.99, 0.2), usual)
     beats = classify_beats(found, np.ones(7), np.ones(6, dtype=bool))
     assert beats[3].early == pytest.approx(0.7 / 0.85)
+
+
+def test_a_fragment_of_the_qrs_hides_neither_its_p_wave_nor_its_t_wave() -> None:
+    probability = np.zeros((600, 12, 3))
+    probability[150:190, :, 0] = 0.9
+    probability[205:235, :, 1] = probability[245:290, :, 1] = 0.9
+    probability[60:100, :, 2] = probability[350:430, :, 2] = 0.9
+    flat = np.zeros((600, 12))
+    median = MedianBeat(flat, probability, np.full(12, 5), flat[0], 250, np.arange(5))
+    found = {name: values[0] for name, values in boundaries(median).items()}
+    drawn = {"P on": 150, "P off": 190, "QRS on": 245, "QRS off": 290, "T on": 350, "T off": 430}
+    assert found == pytest.approx(drawn, abs=2)
