@@ -18,7 +18,7 @@ from PIL import Image
 
 from ecg4u import analysis
 from ecg4u.analysis import read
-from ecg4u.cli import COMMANDS, cli
+from ecg4u.cli import COMMANDS, cli, exit_code
 from ecg4u.errors import UnreadableInputError
 from ecg4u.io.own import is_own_output
 from ecg4u.model.classifier import WEIGHTS
@@ -170,6 +170,18 @@ def test_two_inputs_of_one_name_do_not_overwrite_each_other(command: str, tmp_pa
     done = _ecg4u(command, tmp_path / "a" / "x.png", tmp_path / "b" / "x.jpg", "-o", f"{tmp_path}/")
     assert done.returncode == 2
     assert "Two inputs are called x" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "call",
+    [("info", "x" * 5000), ("batch", "--status", "x" * 5000), ("compare", "x" * 5000, "x" * 5000)],
+    ids=lambda call: call[0],
+)
+def test_a_path_that_the_system_refuses(
+    call: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert exit_code(lambda: cli.main(list(call), standalone_mode=False)) == 3
+    assert "too long" in capsys.readouterr().err
 
 
 def test_the_name_of_a_file_moves_no_cursor(tmp_path: Path) -> None:
