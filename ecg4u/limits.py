@@ -15,6 +15,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import functools
+import logging
 import os
 import select
 import signal
@@ -22,6 +23,7 @@ import sys
 import threading
 import time
 import traceback
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,9 +71,15 @@ class Limits:
 
 
 def prepare_worker(memory_mb: int | None, parent: int) -> None:
-    """Limit this process, which can be spared, and let it end when ``parent`` does."""
+    """Limit this process, which can be spared, and let it end when ``parent`` does.
+
+    It also keeps still from here on: libraries quote what they read, names included, when they warn
+    or log.
+    """
     global _can_be_spared
     _can_be_spared = True
+    warnings.simplefilter("ignore")
+    logging.disable(logging.CRITICAL)
     die_with(parent)
     with contextlib.suppress(ImportError, ValueError, OSError):
         import resource

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import subprocess
 import sys
 import time
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -110,6 +112,16 @@ def test_of_several_each_has_limits_of_its_own(capfd: pytest.CaptureFixture[str]
     said = [line.split(" in ") for line in capfd.readouterr().out.splitlines()]
     assert [number for number, _ in said] == ["0", "7", "3", "0"]
     assert said[2][1] == said[3][1] != said[1][1]  # one process for what follows on each other
+
+
+def test_libraries_say_nothing_there(capfd: pytest.CaptureFixture[str]) -> None:
+    def work() -> int:
+        warnings.warn("John Doe", stacklevel=1)
+        logging.getLogger("a library").error("John Doe")
+        return 0
+
+    assert supervised(work, Limits()) == 0
+    assert "Doe" not in capfd.readouterr().err
 
 
 def test_a_loop_that_is_left_leaves_no_process(monkeypatch: pytest.MonkeyPatch) -> None:
