@@ -13,7 +13,15 @@ import numpy as np
 import pytest
 
 from ecg4u import analyse
-from ecg4u.messages import KINDS, Message, as_data, as_markdown, message, restored
+from ecg4u.messages import (
+    KINDS,
+    Message,
+    as_data,
+    as_markdown,
+    in_own_words,
+    message,
+    restored,
+)
 from ecg4u.model.checks import check
 from ecg4u.model.prepare import prepare
 from ecg4u.record import ECGRecord
@@ -134,3 +142,9 @@ def test_flat_leads_are_named_by_the_message() -> None:
     signal[:, 7] = 0.0
     found = {m.code: m for m in check(prepare(ECGRecord(signal))).doubts}
     assert found["leads_flat"].leads == ("V2",)
+
+
+def test_own_words_and_others() -> None:
+    assert all(in_own_words(kind.words) for kind in KINDS.values())
+    assert in_own_words("what is called aVL fits as aVR; V4R")
+    assert not any(map(in_own_words, ("John Doe", "J\u00f8hn", "\u5f20", "I of Doe")))
