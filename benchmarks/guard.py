@@ -40,10 +40,10 @@ CALLS = {
     "standalone_mode=False)",
 }
 WORK = """
-from ecg4u.limits import Limits, drawing_pdf, reading, supervised_each
+from ecg4u.limits import Limits, opening, reading, supervised_each
 def work():
     for _ in range(3):  # is it a record; how many pages; the page
-        with reading(), drawing_pdf():
+        with reading(), opening():
             pass
     return 0
 """

@@ -331,6 +331,7 @@ def images() -> Made:
     yield "jpeg_all_white.jpg", saved_white("JPEG", SIDE_PX, SIDE_PX)
     yield "heic_claims.heic", heic_that_claims(60_000)
     yield "heic_of_nothing.heic", b"\0\0\0\x18ftypheic\0\0\0\0heicmif1" + bytes(200)
+    yield "filled.jpg", baseline[:2] + b"\xff" * 20_000_000 + baseline[2:]
     yield from (
         ("empty.png", b""),
         ("text.png", b"hello\n" * 100),
