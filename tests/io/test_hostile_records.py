@@ -139,6 +139,13 @@ def test_names_in_the_provenance_do_not_come_out(format_: str, word: str, tmp_pa
     assert found.provenance.inferred == ("paper speed 25 mm/s",)
 
 
+def test_numbers_of_other_scripts_are_not_ours() -> None:
+    said = Provenance("digital", "", ("gain \u0661\u0662 mm/mV", "gain 10 mm/mV"))
+    found = from_json(to_json(said))
+    assert found is not None
+    assert found.inferred == ("gain 10 mm/mV",)
+
+
 def test_what_ecg4u_says_itself_is_read_back() -> None:
     corrected = [
         "corners of the page",
