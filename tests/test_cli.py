@@ -174,6 +174,29 @@ def test_two_inputs_of_one_name_do_not_overwrite_each_other(command: str, tmp_pa
 
 @pytest.mark.parametrize(
     "call",
+    [
+        "draw x.csv -o x.csv",
+        "draw signals.hea -o signals.dat",
+        "report signals.hea -o .",
+        "report signals.csv -o . --format csv",
+        "report report.pdf -o . --pdf",
+        "digitize page.png --overlay page.png",
+        "compare x.csv signals.hea --overlay ./x.csv",
+    ],
+)
+def test_no_input_is_overwritten(
+    call: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("x.csv", "signals.hea", "signals.dat", "signals.csv", "report.pdf", "page.png"):
+        Path(name).write_bytes(b"as it was")
+    assert exit_code(lambda: cli.main(call.split(), standalone_mode=False)) == 2
+    assert "would be overwritten" in capsys.readouterr().err
+    assert {path.read_bytes() for path in tmp_path.iterdir()} == {b"as it was"}
+
+
+@pytest.mark.parametrize(
+    "call",
     [("info", "x" * 5000), ("batch", "--status", "x" * 5000), ("compare", "x" * 5000, "x" * 5000)],
     ids=lambda call: call[0],
 )
