@@ -2,7 +2,7 @@
 
     python tests/hostile_files.py FOLDER
 
-writes about 330 of them, the same each time, and some 40 MB in all: nothing of it is kept in git.
+writes some 400 of them, the same each time, and some 40 MB in all: nothing of it is kept in git.
 `KINDS` names the makers; each yields pairs of a file name and the file's bytes (or, for what is no
 file, a function that makes it at a path).
 """
