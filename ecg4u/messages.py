@@ -86,9 +86,11 @@ def message(code: str, **parameters: Parameter) -> Message:
 
 
 def restored(text: str, code: str, parameters: Any) -> str:
-    """A written sentence as the message it was, if its code and parameters still say the same.
+    """A written sentence as the message it was, in today's words: another version may have put it
+    otherwise.
 
-    Whoever wrote the file may have written anything there: what does not fit stays a sentence.
+    Whoever wrote the file may have written anything there: where code and parameters do not fit
+    each other, it stays a sentence.
     """
     if code not in KINDS or not isinstance(parameters, dict):
         return text
@@ -96,10 +98,9 @@ def restored(text: str, code: str, parameters: Any) -> str:
     if set(parameters) != named or not all(map(_is_parameter, parameters.values())):
         return text
     try:
-        again = Message(code, parameters)
+        return Message(code, parameters)
     except (TypeError, ValueError):
         return text
-    return again if again == text else text
 
 
 def in_own_words(text: str) -> bool:

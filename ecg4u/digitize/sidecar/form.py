@@ -475,10 +475,10 @@ def _read_piece(segment: Value, samples: Value, lead: Value, start: Value) -> Pi
 def _read_note(value: Value) -> Note:
     got = value.members(("about", "text"), ("code", "parameters"))
     text, about = got["text"].text(1000), got["about"].text(40)
-    if not in_own_words(f"{text} {about}"):
-        return Note("sidecar", message("remark_left_out"))
     if "code" in got:
         text = restored(text, got["code"].text(40), got.get("parameters", Value({}, "")).value)
+    if not in_own_words(f"{text} {about}"):
+        return Note("sidecar", message("remark_left_out"))
     return Note(about, text)
 
 
