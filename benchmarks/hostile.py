@@ -27,7 +27,7 @@ import click
 from ecg4u.errors import ECG4UError
 from ecg4u.limits import (
     MEMORY_MB,
-    PDF_CPU_S,
+    OPENING_CPU_S,
     READ_MEMORY_MB,
     READ_TIMEOUT_S,
     is_out_of_memory,
@@ -164,8 +164,9 @@ def main(out: Path | None, kinds: tuple[str, ...], files: Path | None) -> None:
     print(text)
     if out is not None:
         limits = (
-            f"Limits of reading: {READ_TIMEOUT_S:g} s, of these {PDF_CPU_S:g} s of computing for "
-            f"a PDF's page, and {READ_MEMORY_MB} MB beyond what the process held before."
+            f"Limits of reading: {READ_TIMEOUT_S:g} s, of these {OPENING_CPU_S:g} s of computing "
+            f"to open a page's file and to draw a page of a PDF, and {READ_MEMORY_MB} MB beyond "
+            "what the process held before."
         )
         out.write_text(f"# Hostile files\n\n{__doc__}\n{limits}\n\n{text}", encoding="utf-8")
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import functools
+import logging
 import os
 import select
 import signal
@@ -22,6 +23,7 @@ import sys
 import threading
 import time
 import traceback
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,9 +36,9 @@ MEMORY_MB = 6000
 READ_TIMEOUT_S = 60.0
 READ_MEMORY_MB = 1450
 """Limits of reading and decoding one input, the memory beyond what the process holds already."""
-PDF_CPU_S = 5.0
-"""Limit of opening a PDF, and of drawing a page of it: a PDF is a program, and no look at its size
-can say how long it runs."""
+OPENING_CPU_S = 5.0
+"""Limit of opening a page's file and counting its pages, and of drawing a page of a PDF: a PDF is a
+program, other files are lists of parts, and no look at their size says how long that takes."""
 MAX_TIMEOUT_S = 1e6
 MAX_MEMORY_MB = 1_000_000
 
@@ -69,9 +71,15 @@ class Limits:
 
 
 def prepare_worker(memory_mb: int | None, parent: int) -> None:
-    """Limit this process, which can be spared, and let it end when ``parent`` does."""
+    """Limit this process, which can be spared, and let it end when ``parent`` does.
+
+    It also keeps still from here on: libraries quote what they read, names included, when they warn
+    or log.
+    """
     global _can_be_spared
     _can_be_spared = True
+    warnings.simplefilter("ignore")
+    logging.disable(logging.CRITICAL)
     die_with(parent)
     with contextlib.suppress(ImportError, ValueError, OSError):
         import resource
@@ -226,7 +234,7 @@ def read_limit_s(exit_code: int | None) -> float | None:
     """Which limit of reading a worker ran into that ended thus; None if it was none of them."""
     if exit_code is None or not hasattr(signal, "SIGALRM"):
         return None
-    return {-signal.SIGALRM: READ_TIMEOUT_S, -signal.SIGPROF: PDF_CPU_S}.get(exit_code)
+    return {-signal.SIGALRM: READ_TIMEOUT_S, -signal.SIGPROF: OPENING_CPU_S}.get(exit_code)
 
 
 def too_much_memory() -> UnreadableInputError:
@@ -281,13 +289,13 @@ def _time_limit() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def drawing_pdf() -> Iterator[None]:
-    """Within it, a process that can be spared is ended by SIGPROF after `PDF_CPU_S` of computing;
-    time in which a busy machine does something else does not count."""
+def opening() -> Iterator[None]:
+    """Within it, a process that can be spared is ended by SIGPROF after `OPENING_CPU_S` of
+    computing; time in which a busy machine does something else does not count."""
     if not _can_be_spared:
         yield
         return
-    signal.setitimer(signal.ITIMER_PROF, PDF_CPU_S)
+    signal.setitimer(signal.ITIMER_PROF, OPENING_CPU_S)
     try:
         yield
     finally:

@@ -6,17 +6,22 @@ A `Message` is its sentence, so that it can be shown as it is; what decides some
 
 from __future__ import annotations
 
+import functools
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from string import Formatter
 from typing import Any, Literal, TypeAlias
 
-from ecg4u.record import LEADS
+from ecg4u.record import EXTRA_LEADS, LEADS
 from ecg4u.words import CLASS_TITLES, capital, listed, percent
 
 Severity: TypeAlias = Literal["note", "warning", "refusal"]
 """Good to know; something may be wrong; the signal cannot be read as an ECG."""
 Parameter: TypeAlias = str | float | list[str]
+_WORD = re.compile("[a-z]+")
+_OF_PARAMETERS = "cabrera simultaneous limb chest what is called fits as not x mV mm"
+"""Words that stand in a parameter and in no sentence."""
 LARGEST = 1e9
 """No parameter that ecg4u writes is as large."""
 
@@ -81,9 +86,11 @@ def message(code: str, **parameters: Parameter) -> Message:
 
 
 def restored(text: str, code: str, parameters: Any) -> str:
-    """A written sentence as the message it was, if its code and parameters still say the same.
+    """A written sentence as the message it was, in today's words: another version may have put it
+    otherwise.
 
-    Whoever wrote the file may have written anything there: what does not fit stays a sentence.
+    Whoever wrote the file may have written anything there: where code and parameters do not fit
+    each other, it stays a sentence.
     """
     if code not in KINDS or not isinstance(parameters, dict):
         return text
@@ -91,10 +98,23 @@ def restored(text: str, code: str, parameters: Any) -> str:
     if set(parameters) != named or not all(map(_is_parameter, parameters.values())):
         return text
     try:
-        again = Message(code, parameters)
+        return Message(code, parameters)
     except (TypeError, ValueError):
         return text
-    return again if again == text else text
+
+
+def in_own_words(text: str) -> bool:
+    """Whether every word of ``text`` is one that a message of ecg4u can hold: whoever wrote a file
+    may have written a person's name where a warning belongs."""
+    return text.isascii() and set(_WORD.findall(text.casefold())) <= _vocabulary()
+
+
+@functools.cache
+def _vocabulary() -> frozenset[str]:
+    own = [*LEADS, *EXTRA_LEADS, *CLASS_TITLES, *CLASS_TITLES.values(), _OF_PARAMETERS]
+    for kind in KINDS.values():
+        own += [kind.words, kind.about]
+    return frozenset(_WORD.findall(" ".join(own).casefold()))
 
 
 def _is_parameter(value: Any) -> bool:
@@ -457,6 +477,13 @@ KINDS: Mapping[str, Kind] = {
         "lost",
         "After the corners were moved, a corrected segment was not found again.",
         "Correct it again.",
+    ),
+    "remark_left_out": Kind(
+        "A remark in the sidecar is not in ecg4u's words and was left out.",
+        "sidecar",
+        "It could name a person, and a warning is copied into every result.",
+        "Read it in the sidecar itself.",
+        "note",
     ),
     "assumed": Kind(
         "Assumed, not read: {what}.",

@@ -2,7 +2,7 @@
 
     python tests/hostile_files.py FOLDER
 
-writes about 330 of them, the same each time, and some 40 MB in all: nothing of it is kept in git.
+writes some 400 of them, the same each time, and some 40 MB in all: nothing of it is kept in git.
 `KINDS` names the makers; each yields pairs of a file name and the file's bytes (or, for what is no
 file, a function that makes it at a path).
 """
@@ -331,6 +331,7 @@ def images() -> Made:
     yield "jpeg_all_white.jpg", saved_white("JPEG", SIDE_PX, SIDE_PX)
     yield "heic_claims.heic", heic_that_claims(60_000)
     yield "heic_of_nothing.heic", b"\0\0\0\x18ftypheic\0\0\0\0heicmif1" + bytes(200)
+    yield "filled.jpg", baseline[:2] + b"\xff" * 20_000_000 + baseline[2:]
     yield from (
         ("empty.png", b""),
         ("text.png", b"hello\n" * 100),

@@ -18,7 +18,7 @@ from PIL import Image
 
 from ecg4u import analysis
 from ecg4u.analysis import read
-from ecg4u.cli import COMMANDS, cli
+from ecg4u.cli import COMMANDS, cli, exit_code
 from ecg4u.errors import UnreadableInputError
 from ecg4u.io.own import is_own_output
 from ecg4u.model.classifier import WEIGHTS
@@ -170,6 +170,41 @@ def test_two_inputs_of_one_name_do_not_overwrite_each_other(command: str, tmp_pa
     done = _ecg4u(command, tmp_path / "a" / "x.png", tmp_path / "b" / "x.jpg", "-o", f"{tmp_path}/")
     assert done.returncode == 2
     assert "Two inputs are called x" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "draw x.csv -o x.csv",
+        "draw signals.hea -o signals.dat",
+        "report signals.hea -o .",
+        "report signals.csv -o . --format csv",
+        "report report.pdf -o . --pdf",
+        "digitize page.png --overlay page.png",
+        "compare x.csv signals.hea --overlay ./x.csv",
+    ],
+)
+def test_no_input_is_overwritten(
+    call: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("x.csv", "signals.hea", "signals.dat", "signals.csv", "report.pdf", "page.png"):
+        Path(name).write_bytes(b"as it was")
+    assert exit_code(lambda: cli.main(call.split(), standalone_mode=False)) == 2
+    assert "would be overwritten" in capsys.readouterr().err
+    assert {path.read_bytes() for path in tmp_path.iterdir()} == {b"as it was"}
+
+
+@pytest.mark.parametrize(
+    "call",
+    [("info", "x" * 5000), ("batch", "--status", "x" * 5000), ("compare", "x" * 5000, "x" * 5000)],
+    ids=lambda call: call[0],
+)
+def test_a_path_that_the_system_refuses(
+    call: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert exit_code(lambda: cli.main(list(call), standalone_mode=False)) == 3
+    assert "too long" in capsys.readouterr().err
 
 
 def test_the_name_of_a_file_moves_no_cursor(tmp_path: Path) -> None:

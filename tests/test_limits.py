@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import subprocess
 import sys
 import time
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,7 +20,7 @@ import pytest
 from ecg4u import limits
 from ecg4u.errors import UnreadableInputError
 from ecg4u.io import write_record
-from ecg4u.limits import Limits, drawing_pdf, reading, supervised_each
+from ecg4u.limits import Limits, opening, reading, supervised_each
 from ecg4u.record import ECGRecord
 
 PAGE = Path(__file__).parents[1] / "data" / "pages" / "phone.jpg"
@@ -78,16 +80,28 @@ def test_time_is_limited_while_reading_even_where_no_python_runs(
 def test_what_a_pdf_computes_is_limited_and_waiting_is_not(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(limits, "PDF_CPU_S", 0.2)
+    monkeypatch.setattr(limits, "OPENING_CPU_S", 0.2)
 
     def inside(work: Callable[[], object]) -> int:
-        with drawing_pdf():
+        with opening():
             work()
         return 0
 
     assert supervised(lambda: inside(lambda: time.sleep(0.6)), Limits()) == 0
     with pytest.raises(UnreadableInputError, match=r"longer than 0\.2 s"):
         supervised(lambda: inside(lambda: pow(7, 10**9)), Limits(timeout_s=60))
+
+
+def test_opening_an_image_is_limited_as_a_pdf_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ecg4u.io import count_pages
+
+    monkeypatch.setattr(limits, "OPENING_CPU_S", 0.1)
+    start = hostile_files.saved("JPEG")[:2]
+    (tmp_path / "x.jpg").write_bytes(start + b"\xff" * 3_000_000)
+    with pytest.raises(UnreadableInputError, match=r"longer than 0\.1 s"):
+        supervised(lambda: count_pages(tmp_path / "x.jpg"), Limits())
 
 
 def test_of_several_each_has_limits_of_its_own(capfd: pytest.CaptureFixture[str]) -> None:
@@ -110,6 +124,16 @@ def test_of_several_each_has_limits_of_its_own(capfd: pytest.CaptureFixture[str]
     said = [line.split(" in ") for line in capfd.readouterr().out.splitlines()]
     assert [number for number, _ in said] == ["0", "7", "3", "0"]
     assert said[2][1] == said[3][1] != said[1][1]  # one process for what follows on each other
+
+
+def test_libraries_say_nothing_there(capfd: pytest.CaptureFixture[str]) -> None:
+    def work() -> int:
+        warnings.warn("John Doe", stacklevel=1)
+        logging.getLogger("a library").error("John Doe")
+        return 0
+
+    assert supervised(work, Limits()) == 0
+    assert "Doe" not in capfd.readouterr().err
 
 
 def test_a_loop_that_is_left_leaves_no_process(monkeypatch: pytest.MonkeyPatch) -> None:

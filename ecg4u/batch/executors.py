@@ -13,7 +13,6 @@ import multiprocessing
 import os
 import signal
 import threading
-import warnings
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Generic, Literal, Protocol, TypeVar
@@ -243,7 +242,6 @@ def _call(task: Callable[[T], R], item: T) -> tuple[R | None, Failure | None]:
 
 
 def _prepare_worker(limits: WorkerLimits, task: object, parent: int) -> None:
-    warnings.simplefilter("ignore")
     if limits.lock_path:
         _hold_shared(limits.lock_path)
     prepare_worker(limits.memory_mb, parent)

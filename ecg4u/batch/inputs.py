@@ -65,7 +65,7 @@ def find_inputs(sources: Sequence[str], out: Path, *, deidentify: bool = False) 
         n_before, n_seen = len(found), 0
         for path, name in _expand(source, out):
             n_seen += 1
-            real = os.path.realpath(path)
+            real = path if "\0" in path else os.path.realpath(path)
             if real not in found:
                 found[real] = _unique(name, keys)
         if len(found) == n_before and n_seen == 0:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -37,7 +38,8 @@ COLUMNS = (
     *(f"p_{name}" for name in CLASSES),
     *(f"positive_{name}" for name in CLASSES),
 )
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
+_FORMULA = re.compile(r"(^|;)(?=[\t\r\n]|\s*[=+\-@＝＋－＠])")
+"""Where a spreadsheet could begin to run a text: some also cut cells at semicolons."""
 _ROWS_AT_ONCE = 20_000
 _NUMBERS = frozenset(
     ["fs", "duration_s", "coverage", "gain_mm_per_mv", "speed_mm_per_s"]
@@ -46,18 +48,17 @@ _NUMBERS = frozenset(
 
 
 def rows(entries: Mapping[str, dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """One row per page, in order of input and page."""
+    """One row per page, in order of input and page; what has not its column's type is None."""
     for key in sorted(entries):
         entry = entries[key]
         for page in entry["pages"]:
             folder = entry["folder"]
             if len(entry["pages"]) > 1:
                 folder = f"{folder}/page-{page['page']:04d}"
-            row = {"input": key, "source_sha256": entry.get("source_sha256", "")}
-            row |= {k: v for k, v in page.items() if k in COLUMNS}
-            row |= page.get("summary", {})
+            row = {**page.get("summary", {}), **page}
+            row |= {"input": key, "source_sha256": entry.get("source_sha256", "")}
             row["folder"] = folder if page["status"] == "done" else ""
-            yield {column: row.get(column) for column in COLUMNS}
+            yield {column: typed(column, row.get(column)) for column in COLUMNS}
 
 
 def write_manifest(out: Path) -> list[Path]:
@@ -65,8 +66,8 @@ def write_manifest(out: Path) -> list[Path]:
 
     The rows pass by one at a time: a table of 100,000 pages takes no more memory than its files.
     """
-    text, headers = io.StringIO(), []
-    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    lines, headers = _Lines(), []
+    writer = csv.DictWriter(lines, COLUMNS)
     writer.writeheader()
     parquet = _Parquet()
     for row in rows(read_entries(out)):
@@ -74,7 +75,7 @@ def write_manifest(out: Path) -> list[Path]:
         parquet.add(row)
         if row["folder"] and (out / row["folder"] / "signals.hea").exists():
             headers.append(f"{row['folder']}/signals")
-    written = [write_atomically(out / "manifest.csv", text.getvalue())]
+    written = [write_atomically(out / "manifest.csv", "".join(lines))]
     data = parquet.end()
     if data is not None:
         written.append(write_atomically(out / "manifest.parquet", data))
@@ -83,13 +84,23 @@ def write_manifest(out: Path) -> list[Path]:
     return written
 
 
+class _Lines(list[str]):
+    """Where `csv` writes to, a line at a time. It is left to end them with a carriage return, for
+    only then does it put those within a cell in quotes."""
+
+    def write(self, line: str) -> None:
+        """Take a line."""
+        self.append(line.removesuffix("\r\n") + "\n")
+
+
 def _cell(value: Any) -> Any:
-    """Text as a spreadsheet shows it: after an apostrophe where it would run it as a formula."""
-    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA_STARTS) else value
+    """Text as a spreadsheet shows it: an apostrophe where it would run it as a formula."""
+    return _FORMULA.sub(r"\1'", value) if isinstance(value, str) else value
 
 
 def typed(column: str, value: Any) -> Any:
-    """The value if it has its column's type, else None: Parquet refuses the whole table."""
+    """The value if it has its column's type, else None: whoever wrote the ledger may have written
+    anything, and Parquet refuses the whole table."""
     if column in _NUMBERS:
         return value if isinstance(value, int | float) and abs(value) < 1e300 else None
     if column in ("page", "warnings"):
@@ -117,7 +128,7 @@ class _Parquet:
 
     def add(self, row: dict[str, Any]) -> None:
         if self._writer is not None:
-            self._rows.append({column: typed(column, value) for column, value in row.items()})
+            self._rows.append(row)
             if len(self._rows) == _ROWS_AT_ONCE:
                 self._flush()
 

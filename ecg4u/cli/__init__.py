@@ -96,6 +96,10 @@ def exit_code(call: Callable[[], Any], name: str = "") -> int:
     except Exception as error:
         if is_out_of_memory(error):
             return say_error(too_much_memory(), name)
+        if isinstance(error, OSError):  # a path that the system refuses
+            from ecg4u.io.files import from_os_error
+
+            return say_error(from_os_error(error), name)
         if os.environ.get("ECG4U_DEBUG"):
             raise
         hint = "Please report it, with what ECG4U_DEBUG=1 in the environment brings up."

@@ -10,7 +10,7 @@ import click
 
 from ecg4u._options import json_option
 from ecg4u.cli import printable, say
-from ecg4u.cli.options import each, expanded, limited_each
+from ecg4u.cli.options import check_kept, each, expanded, limited_each
 from ecg4u.errors import UsageError
 
 if TYPE_CHECKING:
@@ -49,6 +49,7 @@ def compare(
     files = expanded(digitized)
     if len(files) > 1 and overlay is not None:
         raise UsageError("Several comparisons cannot be drawn in one file.", hint="One at a time.")
+    check_kept([original, *files], [overlay])
 
     def one(source: Path) -> None:
         from ecg4u.compare import compare_records

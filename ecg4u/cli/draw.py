@@ -12,6 +12,7 @@ from ecg4u.cli import say
 from ecg4u.cli.options import (
     Target,
     TargetType,
+    check_kept,
     check_names,
     each,
     expanded,
@@ -80,6 +81,9 @@ def draw(
             raise UsageError(
                 f"There is no layout {layout!r}.", hint=f"One of {', '.join(sorted(LAYOUTS))}."
             )
+        given = out.path or Path()
+        target = given / f"{source.stem}.png" if out.is_folder else given
+        check_kept(files, [target])
         style = PageStyle(
             px_per_mm=dpi / 25.4,
             gain_mm_per_mv=gain,
@@ -91,8 +95,6 @@ def draw(
         image = page.image
         if photo is not None:
             image = _photographed(page, photo, seed, style.px_per_mm)
-        given = out.path or Path()
-        target = given / f"{source.stem}.png" if out.is_folder else given
         write_atomically(target, _png(image))
         if as_json:
             height, width = image.shape[:2]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import glob
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial, wraps
 from pathlib import Path
@@ -23,6 +23,7 @@ from ecg4u.errors import BatchFailuresError, UsageError
 from ecg4u.limits import Limits, supervised_each
 from ecg4u.options import DPI, GAINS_MM_PER_MV, OLDEST_YEARS, SPEEDS_MM_PER_S, ReadOptions
 
+WFDB_SUFFIXES = (".hea", ".dat", ".mat", "")
 FORMATS = ("wfdb", "csv", "hdf5", "edf", "dicom")
 _LIMITS = "ecg4u.limits"
 
@@ -171,6 +172,25 @@ def check_names(files: Sequence[Path]) -> None:
                 hint="Give each an -o of its own, or use ecg4u batch.",
             )
         seen.add(file.stem)
+
+
+def check_kept(inputs: Iterable[Path], results: Iterable[Path | None]) -> None:
+    """Raise UsageError where a result would take the place of an input, or of a WFDB record's other
+    file."""
+    from ecg4u.cli import printable
+
+    kept = set()
+    for path in inputs:
+        kept.add(path.resolve())
+        if path.suffix.lower() in WFDB_SUFFIXES:
+            kept |= {path.with_suffix(suffix).resolve() for suffix in WFDB_SUFFIXES if suffix}
+    for result in results:
+        if result is not None and result.resolve() in kept:
+            raise UsageError(
+                f"{printable(result.name)} is an input and would be overwritten.",
+                stage="output",
+                hint="Choose another path for the result.",
+            )
 
 
 @dataclass(frozen=True)

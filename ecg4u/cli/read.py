@@ -18,6 +18,7 @@ from ecg4u.cli.options import (
     CommandOptions,
     Target,
     TargetType,
+    check_kept,
     check_names,
     each,
     expanded,
@@ -82,6 +83,7 @@ def digitize(
         )
     if out is not None:
         check_names(files)
+    check_kept(files, [overlay])
 
     def one(source: Path) -> None:
         base = _signal_base(source, options.page, out, formats)
@@ -198,11 +200,15 @@ def report(
     check_names(files)
 
     def one(source: Path) -> None:
+        from ecg4u.io import record_paths
         from ecg4u.report import write
-        from ecg4u.report.exports import check
+        from ecg4u.report.exports import FILES, check
 
         check(exports)
         folder = out if len(files) == 1 else out / source.stem
+        results = [path for name in formats for path in record_paths(folder / "signals", name)]
+        results += [folder / name for kind in exports for name in FILES[kind]]
+        check_kept(files, results)
         analysis = _analyse(source, options)
         written = write(analysis, folder, formats, exports=exports, language=language)
         written += _leave_sidecar(analysis, folder / "signals", options)

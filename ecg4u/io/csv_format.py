@@ -201,8 +201,11 @@ def _even_rate(times: np.ndarray) -> float | None:
     """Samples per unit of ``times``, a whole number if within 1e-4; None if the steps differ."""
     if len(times) < 2 or not np.isfinite(times).all():
         return None
-    step = (times[-1] - times[0]) / (len(times) - 1)
-    if not step > 0 or np.max(np.abs(np.diff(times) - step)) > 0.5 * step:
+    with np.errstate(all="ignore"):  # times of 1e308 s, and steps of 1e-320 s
+        step = (times[-1] - times[0]) / (len(times) - 1)
+        if not step > 0 or np.max(np.abs(np.diff(times) - step)) > 0.5 * step:
+            return None
+        rate = float(1.0 / step)
+    if math.isinf(rate):
         return None
-    rate = float(1.0 / step)
     return float(round(rate)) if abs(rate - round(rate)) < 1e-4 * rate else rate

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ecg4u.errors import ECG4UError, MissingDependencyError, NotAnECGError
+from ecg4u.errors import MissingDependencyError, NotAnECGError
 from ecg4u.io import provenance as provenance_json
 from ecg4u.io.atomic import write_atomically
 from ecg4u.io.files import STAGE, read_bytes, unreadable
@@ -64,19 +64,14 @@ def read(path: Path) -> ECGRecord:
     """The rhythm of a DICOM file: its longest waveform groups that hold any of the twelve leads."""
     pydicom = _pydicom()
     data = read_bytes(path, max_bytes=_MAX_FILE_BYTES)
-    try:
-        with warnings.catch_warnings():  # pydicom's warnings quote the file
-            warnings.simplefilter("ignore")
-            dataset = _read_dataset(pydicom, path, data)
-            channels = _rhythm(dataset)
-            if channels:
-                sha256 = hashlib.sha256(data).hexdigest()
-                record = assemble(channels, sha256, source_format="dicom")
-                return _with_patient(record, dataset)
-    except (ECG4UError, MemoryError):
-        raise
-    except Exception:  # pydicom raises what its parsers happen to raise
-        raise unreadable("The DICOM file is damaged or cut short.", "Export it again.") from None
+    with warnings.catch_warnings():  # pydicom's warnings quote the file
+        warnings.simplefilter("ignore")
+        dataset = _read_dataset(pydicom, path, data)
+        channels = _rhythm(dataset)
+        if channels:
+            sha256 = hashlib.sha256(data).hexdigest()
+            record = assemble(channels, sha256, source_format="dicom")
+            return _with_patient(record, dataset)
     raise NotAnECGError(
         "The DICOM file holds no ECG waveform.",
         stage=STAGE,

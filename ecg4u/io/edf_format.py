@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from ecg4u.errors import ECG4UError, MissingDependencyError, OutputError
+from ecg4u.errors import MissingDependencyError, OutputError
 from ecg4u.io.atomic import write_atomically
-from ecg4u.io.files import STAGE, read_bytes, unreadable
+from ecg4u.io.files import STAGE, read_bytes
 from ecg4u.io.leads import Channel, assemble, check_sample_count
 from ecg4u.io.wfdb_format import quantize
 from ecg4u.record import LEADS, ECGRecord
@@ -74,22 +74,17 @@ def read(path: Path) -> ECGRecord:
     """EDF, EDF+ or BDF; other than ECG channels are passed over."""
     edfio = _edfio()
     data = read_bytes(path, max_bytes=_MAX_FILE_BYTES)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            reader = edfio.read_bdf if data.startswith(BDF_MAGIC) else edfio.read_edf
-            edf = reader(data)
-            check_sample_count(sum(len(signal.digital) for signal in edf.signals), 1)
-            channels = [
-                Channel(s.label, s.physical_dimension, s.data, float(s.sampling_frequency))
-                for s in edf.signals
-            ]
-            annotations = tuple(edf.annotations)
-            sex, equipment = _sex(edf), _equipment_of(edf)
-    except (ECG4UError, MemoryError):
-        raise
-    except Exception:  # edfio raises what its parsers happen to raise
-        raise unreadable("The EDF file is damaged or cut short.", "Export it again.") from None
+    with warnings.catch_warnings():  # edfio's warnings quote the file
+        warnings.simplefilter("ignore")
+        reader = edfio.read_bdf if data.startswith(BDF_MAGIC) else edfio.read_edf
+        edf = reader(data)
+        check_sample_count(sum(len(signal.digital) for signal in edf.signals), 1)
+        channels = [
+            Channel(s.label, s.physical_dimension, s.data, float(s.sampling_frequency))
+            for s in edf.signals
+        ]
+        annotations = tuple(edf.annotations)
+        sex, equipment = _sex(edf), _equipment_of(edf)
     ecg = _most_common_rate(channels)
     record = assemble(ecg, hashlib.sha256(data).hexdigest(), source_format="edf")
     return replace(_with_gaps(record, annotations, equipment), sex=sex)

@@ -78,7 +78,7 @@ def open_regular(path: str | os.PathLike[str], *, max_bytes: int) -> Iterator[Bi
             _check_size(os.fstat(descriptor).st_size, max_bytes)
             yield file
     except OSError as error:
-        raise _from_os_error(error) from None
+        raise from_os_error(error) from None
 
 
 def read_head(path: str | Path, n_bytes: int) -> bytes:
@@ -126,7 +126,8 @@ def _check_size(size: int, max_bytes: int) -> None:
         )
 
 
-def _from_os_error(error: OSError) -> UnreadableInputError:
+def from_os_error(error: OSError) -> UnreadableInputError:
+    """The typed error of a path that the system refuses; names the reason, never the path."""
     if error.errno == errno.ENOENT:
         return unreadable("The file does not exist.", "Check the path.")
     if error.errno == errno.EISDIR:

@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 
-from ecg4u.errors import ECG4UError
 from ecg4u.io import provenance as provenance_json
 from ecg4u.io.atomic import write_atomically
 from ecg4u.io.files import check_regular, sha256_of, unreadable
@@ -72,15 +71,10 @@ def read(path: Path, *, name: str | None, fs: float | None) -> ECGRecord:
 
     check_regular(path, max_bytes=_MAX_FILE_BYTES)
     sha256 = sha256_of(path)
-    try:
-        with h5py.File(path, "r") as file:
-            if _attribute(file, "schema") == SCHEMA and name is None:
-                return _read_own(file, sha256)
-            return _read_other(file, sha256, name, fs)
-    except (ECG4UError, MemoryError):
-        raise
-    except Exception:  # h5py raises OSError, KeyError, RuntimeError, TypeError, UnicodeError ...
-        raise unreadable("The HDF5 file is damaged or cut short.", "Copy it again.") from None
+    with h5py.File(path, "r") as file:
+        if _attribute(file, "schema") == SCHEMA and name is None:
+            return _read_own(file, sha256)
+        return _read_other(file, sha256, name, fs)
 
 
 def _read_own(file: Any, sha256: str) -> ECGRecord:
@@ -92,7 +86,7 @@ def _read_own(file: Any, sha256: str) -> ECGRecord:
     record = assemble(channels, sha256, source_format="hdf5")
     found = provenance_json.from_json(_text(_attribute(file, "provenance") or ""))
     confidence = None
-    if "confidence" in file:
+    if _child(file, "confidence") is not None:
         stated = budget.samples(_dataset(file, "confidence"))
         confidence = np.clip(np.nan_to_num(stated), 0.0, 1.0)
         if confidence.shape != record.p_signal.shape or tuple(names) != LEADS:
@@ -114,7 +108,10 @@ def _read_other(file: Any, sha256: str, name: str | None, fs: float | None) -> E
     if leads:
         channels = [
             Channel(
-                key.rpartition("/")[2], _unit(data), budget.samples(data), _rate(data, file, fs)
+                key.rpartition("/")[2],
+                _unit(data),
+                budget.samples(data),
+                _rate(data, file, fs, budget),
             )
             for key, data in leads.items()
         ]
@@ -142,7 +139,7 @@ def _read_table(data: Any, budget: _Budget, file: Any, sha256: str, fs: float | 
     scale = _first(data, file, ("millivolts_per_count",))
     unit = "mV" if scale is not None else _unit(data) or _unit(file)
     factor = _number(scale) if scale is not None else 1.0
-    rate = _rate(data, file, fs)
+    rate = _rate(data, file, fs, budget)
     channels = [
         Channel(lead, unit, table[:, index] * factor, rate) for index, lead in enumerate(names)
     ]
@@ -189,11 +186,15 @@ def _dataset(file: Any, name: str) -> Any:
 
 
 def _child(group: Any, key: str) -> Any:
-    """What a hard link leads to, else None: the other links can lead into another person's file."""
+    """What the hard link of that name leads to, else None.
+
+    Other links can lead into another person's file, and so can a name that holds a slash: the
+    library takes it for a path, whose first part may be such a link.
+    """
     import h5py
 
-    is_hard = isinstance(group.get(key, getlink=True), h5py.HardLink)
-    return group[key] if is_hard else None
+    link = None if "/" in key else group.get(key, getlink=True)
+    return group[key] if isinstance(link, h5py.HardLink) else None
 
 
 class _Budget:
@@ -241,12 +242,12 @@ def _stated_leads(data: Any, file: Any) -> list[str]:
     return [_text(value) for value in np.asarray(stated).ravel()]
 
 
-def _rate(data: Any, file: Any, fs: float | None) -> float:
+def _rate(data: Any, file: Any, fs: float | None, budget: _Budget) -> float:
     stated = _first(data, file, _RATE_NAMES)
     if fs is None and stated is None:
         for name in _RATE_NAMES:
-            if name in file and getattr(_child(file, name), "size", 0) == 1:
-                stated = _dataset(file, name)[()]
+            if getattr(_child(file, name), "size", 0) == 1:
+                stated = budget.samples(_dataset(file, name))
     if fs is None and stated is None:
         raise unreadable("The file does not state its sampling rate.", "Give it: fs=...")
     return float(fs) if fs is not None else _number(stated)

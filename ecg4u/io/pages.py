@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from ecg4u.errors import ECG4UError, MissingDependencyError
 from ecg4u.io.files import STAGE, Source, read_bytes, unreadable
-from ecg4u.limits import drawing_pdf, reading
+from ecg4u.limits import opening, reading
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -133,7 +133,7 @@ def count_pages(source: Source) -> int:
     """Number of pages in a file, from its structure alone. Raises as `read_pages` does."""
     data = read_bytes(source, max_bytes=MAX_FILE_BYTES)
     if _is_pdf(data):
-        with _typed("PDF"), drawing_pdf():
+        with _typed("PDF"), opening():
             document = _open_pdf(data)
             try:
                 return _checked_count(len(document))
@@ -141,7 +141,7 @@ def count_pages(source: Source) -> int:
                 document.close()
     if _is_heic(data):
         return 1
-    with _typed("image"), _open_image(data) as image:
+    with _typed("image"), opening(), _open_image(data) as image:
         return len(_page_frames(image))
 
 
@@ -229,9 +229,11 @@ def _image_pages(data: bytes, only: int | None) -> Iterator[Page]:
     open_ended = data.startswith(_START_OF_JPEG) and _END_OF_JPEG not in data[-_END_REACH:]
     if open_ended:
         data += _END_OF_JPEG
-    with _typed("image"), _open_image(data) as image:
+    with _typed("image"), contextlib.ExitStack() as opened:
+        with opening():
+            image = opened.enter_context(_open_image(data))
+            frames = _page_frames(image)
         name = "JPEG" if image.format == "MPO" else str(image.format)
-        frames = _page_frames(image)
         for number, frame in enumerate(frames, start=1):
             if only not in (None, number):
                 continue
@@ -355,16 +357,16 @@ def _pdf_pages(data: bytes, dpi: float, only: int | None) -> Iterator[Page]:
         raise unreadable("The resolution for a PDF must lie in 20 to 2400 dpi.", "Use 300.")
     with _typed("PDF"):
         digest = hashlib.sha256(data).hexdigest()
-        with drawing_pdf():
+        with opening():
             document = _open_pdf(data)
         try:
-            with drawing_pdf():
+            with opening():
                 n_pages = _checked_count(len(document))
                 _check_pictures(data, n_pages)
             for number in range(1, n_pages + 1) if only is None else [only]:
                 if number > n_pages:
                     raise _no_such_page()
-                with drawing_pdf():
+                with opening():
                     pixels = _render(document[number - 1], dpi)
                 yield Page(pixels, digest, number, n_pages, "PDF", dpi)
         finally:

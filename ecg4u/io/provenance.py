@@ -19,10 +19,10 @@ _MAX_PHRASES = 200
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _SHA256_START = re.compile(r"([0-9a-f]{16})?")
 _FORMATS = ("wfdb", "hdf5", "csv", "edf", "dicom")
-_NUMBER = r"\d{1,3}(\.\d{1,5})?"
+_NUMBER = r"[0-9]{1,3}(\.[0-9]{1,5})?"
 _LEAD = f"({'|'.join(LEADS)})"
-_LAYOUT = r"\d{1,2}x\d{1,2}(\+\d)?(-cabrera|-simultaneous)?"
-_SEGMENT = r"segment \d{1,3}\.\d{1,3}"
+_LAYOUT = r"[0-9]{1,2}x[0-9]{1,2}(\+[0-9])?(-cabrera|-simultaneous)?"
+_SEGMENT = r"segment [0-9]{1,3}\.[0-9]{1,3}"
 _ASSUMED = re.compile(
     f"gain {_NUMBER} mm/mV"
     f"|paper speed {_NUMBER} mm/s"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ecg4u.errors import UsageError
+from ecg4u.errors import ECG4UError, UsageError
 from ecg4u.io import csv_format, dicom_format, edf_format, hdf5_format, wfdb_format
 from ecg4u.io.files import check_regular, check_source, read_head, unreadable
 from ecg4u.limits import reading
@@ -41,7 +41,7 @@ def read_record(path: str | Path, *, fs: float | None = None, name: str | None =
     ------
     UnreadableInputError, NotAnECGError, MissingDependencyError
     """
-    path = Path(path)
+    path, fs = Path(path), None if fs is None else float(fs)
     found = _format_of(path)
     if found is None:
         if not wfdb_format.is_wfdb(path):
@@ -50,11 +50,18 @@ def read_record(path: str | Path, *, fs: float | None = None, name: str | None =
             "The file is not a record of a known format.",
             "Known formats: WFDB, HDF5, CSV, EDF, DICOM.",
         )
-    if found == "hdf5":
-        return hdf5_format.read(path, name=name, fs=fs)
-    if found == "csv":
-        return csv_format.read(path, fs=fs)
-    return {"wfdb": wfdb_format, "edf": edf_format, "dicom": dicom_format}[found].read(path)
+    try:
+        if found == "hdf5":
+            return hdf5_format.read(path, name=name, fs=fs)
+        if found == "csv":
+            return csv_format.read(path, fs=fs)
+        return {"wfdb": wfdb_format, "edf": edf_format, "dicom": dicom_format}[found].read(path)
+    except (ECG4UError, MemoryError):
+        raise
+    except Exception:  # parsers, ours too, raise what a damaged file makes them raise
+        raise unreadable(
+            "The record is damaged, cut short or of an unknown kind.", "Copy or export it again."
+        ) from None
 
 
 def write_record(record: ECGRecord, path: str | Path, format: str = "wfdb") -> tuple[Path, ...]:

@@ -101,7 +101,7 @@ def read(path: Path) -> ECGRecord:
         for name in signal_files:
             digest.update(read_bytes(header.parent / name, max_bytes=_MAX_FILE_BYTES))
             if plain != header:
-                shutil.copyfile(header.parent / name, plain.with_name(name))
+                _put_beside(plain, header.parent / name)
         record = assemble(_channels(plain), digest.hexdigest(), source_format="wfdb")
     return _with_comments(record, raw.decode("utf-8", "replace"))
 
@@ -109,22 +109,11 @@ def read(path: Path) -> ECGRecord:
 def _channels(header: Path) -> list[Channel]:
     import wfdb
 
-    try:
-        with np.errstate(all="ignore"):  # gains of 1e-308
-            found = wfdb.rdrecord(_wfdb_name(header))
-        if found.p_signal is None:
-            raise ValueError("no signals")
-        names, units, signal, fs = found.sig_name, found.units, found.p_signal, float(found.fs)
-    except MemoryError:
-        raise
-    except Exception:  # wfdb raises what its parsers happen to raise
-        raise unreadable(
-            "The WFDB record is damaged, cut short or of an unknown kind.",
-            "Copy or export it again.",
-        ) from None
+    with np.errstate(all="ignore"):  # gains of 1e-308
+        found = wfdb.rdrecord(_wfdb_name(header))
     return [
-        Channel(str(name), str(unit or ""), signal[:, index], fs)
-        for index, (name, unit) in enumerate(zip(names, units, strict=True))
+        Channel(str(name), str(unit or ""), found.p_signal[:, index], float(found.fs))
+        for index, (name, unit) in enumerate(zip(found.sig_name, found.units, strict=True))
     ]
 
 
@@ -138,7 +127,8 @@ def _plainly_named(header: Path, raw: bytes) -> Iterator[Path]:
     """The header, or a copy of it in a folder of its own that wfdb reads.
 
     Headers of the PhysioNet/CinC Challenges name the record with an ending (``E07546.mat 12 500
-    5000``), which wfdb refuses.
+    5000``), which wfdb refuses. The copy holds no comments: a process that is killed leaves it
+    behind, and they may name a person.
     """
     lines = raw.splitlines(keepends=True)
     marked = enumerate(lines)
@@ -150,8 +140,17 @@ def _plainly_named(header: Path, raw: bytes) -> Iterator[Path]:
     lines[first] = named[1] + b" " + lines[first][named.end() :]
     with TemporaryDirectory() as folder:
         plain = Path(folder, "record.hea")
-        plain.write_bytes(b"".join(lines))
+        plain.write_bytes(b"".join(line for line in lines if not line.startswith(b"#")))
         yield plain
+
+
+def _put_beside(plain: Path, signals: Path) -> None:
+    """Have ``signals`` stand beside the copy of their header: by a link, where there are such."""
+    beside = plain.with_name(signals.name)
+    try:
+        beside.symlink_to(signals.absolute())
+    except OSError:
+        shutil.copyfile(signals, beside)
 
 
 def diagnoses(path: Path) -> tuple[str, ...]:
@@ -210,25 +209,25 @@ def _checked_signal_files(header: Path, raw: bytes, plain: Path) -> list[str]:
     lines, _ = parse_header_content(text)
     if not 1 < len(lines) <= 1 + _MAX_CHANNELS or max(map(len, lines)) > _MAX_LINE_CHARS:
         raise _damaged()
-    try:
-        found = wfdb.rdheader(_wfdb_name(plain))
-    except MemoryError:
-        raise
-    except Exception:  # wfdb raises what its parsers happen to raise
-        raise _damaged() from None
+    found = wfdb.rdheader(_wfdb_name(plain))
     if not isinstance(found, wfdb.Record):
         raise unreadable("WFDB records in several segments are not read.", "Join its segments.")
     names = found.file_name or []
     if not 0 < len(names) == found.n_sig <= _MAX_CHANNELS:
         raise unreadable("The WFDB header claims a wrong number of signals.", "Export it again.")
-    for name in dict.fromkeys(names):
+    names = list(dict.fromkeys(names))
+    for name in names:
         if not _PLAIN_NAME.fullmatch(name):
             raise unreadable(
                 "The WFDB header points outside its folder.", "Keep its files together."
             )
+        if name.casefold().endswith(".hea"):  # it could take the place of the one checked here
+            raise _damaged()
         check_regular(header.parent / name, max_bytes=_MAX_FILE_BYTES)
+    if sum(os.stat(header.parent / name).st_size for name in names) > _MAX_FILE_BYTES:
+        raise unreadable("The record's signal files are too large together.", "Cut out the ECG.")
     _check_claims(found, header.parent)
-    return list(dict.fromkeys(names))
+    return names
 
 
 def _check_claims(found: Any, folder: Path) -> None:

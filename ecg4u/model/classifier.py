@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ecg4u.errors import MissingDependencyError, UnreadableInputError
+from ecg4u.io.files import check_regular, read_bytes
 from ecg4u.messages import as_data, message
 from ecg4u.model.aggregate import over_windows
 from ecg4u.model.checks import SignalCheck, check, page_doubts
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
 
 WEIGHTS = Path(__file__).parent / "weights"
 CARD_NAME = "classifier.json"
+_MAX_CARD_BYTES = 10_000_000
+_MAX_WEIGHTS_BYTES = 2_000_000_000
+"""Hundreds of times those that ship."""
 BATCH = 64
 CLOSE = 0.3
 """Log-odds within which a probability is close to its threshold, which makes a class doubtful.
@@ -187,6 +191,13 @@ class Classifier:
 
     def __init__(self, weights: Path | None = None, *, device: str = "cpu") -> None:
         folder = WEIGHTS if weights is None else Path(weights)
+        try:
+            self._set_up(folder, device)
+        except (LookupError, TypeError, ValueError, AttributeError, RecursionError):
+            raise _bad_card(folder) from None
+
+    def _set_up(self, folder: Path, device: str) -> None:
+        """Take all from the card that answers need; raises what its wrong shape makes it raise."""
         self.card = _read_card(folder)
         self.classes: tuple[str, ...] = tuple(self.card["classes"])
         self.findings: tuple[str, ...] = tuple(self.card.get("findings", ()))
@@ -197,6 +208,8 @@ class Classifier:
         calibration = [self.card["calibration"][name] for name in self.outputs]
         self._scale = np.array([c["scale"] for c in calibration])
         self._bias = np.array([c["bias"] for c in calibration])
+        self._thresholds = {name: float(self.card["thresholds"][name]) for name in self.outputs}
+        self._points = {name: self.card["operating_points"][name] for name in self.outputs}
 
     def _answered(self, entry: Mapping[str, Any]) -> list[int]:
         """The columns of `outputs` that a member of the card answers, in its own order."""
@@ -294,8 +307,8 @@ class Classifier:
         return Classification(results, verdict, reasons, self.card["id"], others)
 
     def _result(self, name: str, probability: float, readable: bool) -> ClassResult:
-        threshold = float(self.card["thresholds"][name])
-        point = self.card["operating_points"][name]
+        threshold = self._thresholds[name]
+        point = self._points[name]
         lower = self.card.get("rule_out", {}).get(name)
         rule_out = OperatingPoint(**lower) if lower else None
         positive = readable and probability >= threshold
@@ -350,18 +363,21 @@ def classify(source: ECGSource, *, page: int = 1) -> Classification:
 
 def _read_card(folder: Path) -> dict[str, Any]:
     try:
-        card = json.loads((folder / CARD_NAME).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UnreadableInputError(
-            "the classifier's card cannot be read",
-            stage="model",
-            hint=_hint_of(folder),
-        ) from error
+        text = read_bytes(folder / CARD_NAME, max_bytes=_MAX_CARD_BYTES)
+    except UnreadableInputError:
+        raise _bad_card(folder) from None
+    card: dict[str, Any] = json.loads(text)
     if not set(card["classes"]) <= set(CLASSES):
         raise UnreadableInputError(
             "the card names unknown classes", stage="model", hint="Use weights of this version."
         )
     return card
+
+
+def _bad_card(folder: Path) -> UnreadableInputError:
+    return UnreadableInputError(
+        "the classifier's card cannot be read", stage="model", hint=_hint_of(folder)
+    )
 
 
 def _hint_of(folder: Path) -> str:
@@ -386,6 +402,7 @@ def _load(folder: Path, members: Sequence[Mapping[str, Any]], device: str) -> li
     networks: list[torch.nn.Module] = []
     for member in members:
         network = build(member["config"])
+        check_regular(folder / member["file"], max_bytes=_MAX_WEIGHTS_BYTES)
         try:
             state = load_file(folder / member["file"])
             network.load_state_dict({k: v.float() if v.is_floating_point() else v

@@ -8,6 +8,7 @@ number) anywhere in the folder.
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ecg4u.errors import ECG4UError, UnreadableInputError
+from ecg4u.io.files import read_bytes
 from ecg4u.record import CLASSES
 
 if TYPE_CHECKING:
@@ -40,6 +42,9 @@ SNOMED: Mapping[str, str] = {
 }
 """SNOMED CT codes as used by the PhysioNet/CinC Challenges 2020 and 2021."""
 CHUNK = 64
+_NUMBERED = {str(number): name for number, name in enumerate(CLASSES, start=1)}
+_MAX_REFERENCE_BYTES = 10_000_000
+"""Of some 400,000 recordings; ICBEB-2018 has 6,877."""
 
 
 @dataclass(frozen=True)
@@ -161,12 +166,23 @@ def _reference(folder: Path) -> dict[str, frozenset[str]]:
     """Classes of each recording that a ``REFERENCE.csv`` names."""
     found: dict[str, frozenset[str]] = {}
     for path in sorted(folder.rglob("REFERENCE.csv")):
-        with path.open(newline="", encoding="utf-8-sig", errors="replace") as stream:
-            for name, *labels in filter(None, csv.reader(stream)):
-                numbers = [int(label) for label in labels if label.strip().isdigit()]
-                if numbers and all(1 <= number <= len(CLASSES) for number in numbers):
-                    found[name] = frozenset(CLASSES[number - 1] for number in numbers)
+        text = read_bytes(path, max_bytes=_MAX_REFERENCE_BYTES).decode("utf-8-sig", "replace")
+        for name, *labels in filter(None, _rows(text)):
+            numbers = [label.strip() for label in labels if label.strip().isdigit()]
+            if numbers and all(number in _NUMBERED for number in numbers):
+                found[name] = frozenset(_NUMBERED[number] for number in numbers)
     return found
+
+
+def _rows(text: str) -> Iterator[list[str]]:
+    try:
+        yield from csv.reader(io.StringIO(text, newline=""))
+    except csv.Error:
+        raise UnreadableInputError(
+            "a REFERENCE.csv cannot be read",
+            stage="read",
+            hint="It holds a recording's name and its classes, from 1, on each line.",
+        ) from None
 
 
 def _compared(truth: npt.NDArray[np.bool_], said: list[Classification]) -> Iterator[ClassFigures]:

@@ -65,8 +65,7 @@ _board: Array[c_ubyte] | None = None
 
 
 def start(board: Array[c_ubyte], memory_mb: int, folder: str, parent: int) -> None:
-    """Prepare a fresh worker: its limits, its quiet, and its private folder."""
-    import logging
+    """Prepare a fresh worker: its limits and its private folder."""
     import signal
 
     global _board
@@ -75,7 +74,6 @@ def start(board: Array[c_ubyte], memory_mb: int, folder: str, parent: int) -> No
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.environ.update(ENVIRONMENT)
     prepare_worker(memory_mb, parent)
-    logging.disable(logging.CRITICAL)
     keep_freed_memory()
 
 

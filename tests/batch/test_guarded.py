@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from ecg4u.batch.ledger import Ledger, is_entry, read_entries
-from ecg4u.batch.manifest import typed, write_manifest
+from ecg4u.batch.manifest import rows, typed, write_manifest
 from ecg4u.batch.run import status_of
 from ecg4u.errors import UsageError
 
@@ -81,6 +81,33 @@ def test_a_spreadsheet_runs_nothing(tmp_path: Path) -> None:
         "'-5 is no page",
         "'@once",
     )
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("\n=1", "'\n=1"),
+        (" \t@x", "' \t@x"),
+        ("a;=1+1.png", "a;'=1+1.png"),
+        ("a-b; c", "a-b; c"),
+        ("\rx", "'\rx"),
+    ],
+)
+def test_nor_behind_blanks_or_semicolons(text: str, shown: str, tmp_path: Path) -> None:
+    (tmp_path / "ledger.jsonl").write_text(json.dumps({**ENTRY, "key": text}) + "\n")
+    write_manifest(tmp_path)
+    with open(tmp_path / "manifest.csv", newline="", encoding="utf-8") as file:
+        (row,) = csv.DictReader(file)
+    assert row["input"] == shown
+
+
+def test_a_summary_says_nothing_but_its_columns(tmp_path: Path) -> None:
+    summary = {"status": "done", "input": "other", "warning_texts": 5, "fs": "fast"}
+    page = {**ENTRY["pages"][0], "summary": summary}
+    (tmp_path / "ledger.jsonl").write_text(json.dumps({**ENTRY, "pages": [page]}) + "\n")
+    (row,) = rows(read_entries(tmp_path))
+    assert (row["status"], row["input"]) == ("refused", ENTRY["key"])
+    assert row["warning_texts"] is row["fs"] is None
 
 
 def test_only_shards_of_one_number_share_an_output(tmp_path: Path) -> None:

@@ -139,3 +139,9 @@ def test_what_ecg4u_left_beside_its_inputs_is_no_input(archive: Path) -> None:
     (archive / "c/report.html").write_text("")
     (archive / "c/overlay.png").write_bytes(marked_png(b"\x89PNG" + b"\0" * 40))
     assert keys([archive]) == ALL
+
+
+def test_a_list_may_hold_what_is_no_name(tmp_path: Path) -> None:
+    listed = tmp_path / "list.txt"
+    listed.write_bytes(b"a\0b.png\n" + b"a" * 5000 + b".png\n\xff.png\n")
+    assert len(keys([listed])) == 3

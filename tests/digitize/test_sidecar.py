@@ -541,10 +541,40 @@ def test_where_a_sidecar_stands() -> None:
 
 
 def test_warnings_keep_their_codes_on_the_way_through_a_file(photo: Digitization) -> None:
-    noted = replace(photo.basis, notes=(Note("gain", message("gain_assumed")), Note("x", "Words.")))
+    noted = replace(photo.basis, notes=(Note("gain", message("gain_assumed")), Note("x", "Gain.")))
     kept, words = Sidecar.from_json(noted.to_json()).notes
     assert kept.text.code == "gain_assumed"
-    assert (words.about, words.text) == ("x", "Words.")
+    assert (words.about, words.text) == ("x", "Gain.")
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"text": "John Doe"},
+        {"text": "J\u00f8hn"},
+        {"about": "doe"},
+        {
+            "text": "Nothing was found of Doe.",
+            "code": "leads_missing",
+            "parameters": {"leads": ["Doe"]},
+        },
+    ],
+    ids=str,
+)
+def test_a_name_in_a_warning_is_left_out(said: dict[str, Any], photo: Digitization) -> None:
+    document = photo.basis.to_dict()
+    document["warnings"] = [{"about": "gain", "text": "Flat: I.", **said}]
+    (note,) = Sidecar.from_dict(document).notes
+    assert note.text == message("remark_left_out")
+
+
+@pytest.mark.parametrize("place", ["gain_from", "speed_from", "scale_from", "layout"])
+def test_a_name_as_a_word_of_the_sidecar_is_refused(place: str, photo: Digitization) -> None:
+    document = json.loads(photo.basis.to_json())
+    for part in (document["calibration"], document["grid"], document["measured"]):
+        part |= {place: "doe"} if place in part else {}
+    with pytest.raises(SidecarError):
+        Sidecar.from_dict(document)
 
 
 def test_a_file_that_knows_no_codes_is_still_read(photo: Digitization) -> None:

@@ -139,6 +139,13 @@ def test_names_in_the_provenance_do_not_come_out(format_: str, word: str, tmp_pa
     assert found.provenance.inferred == ("paper speed 25 mm/s",)
 
 
+def test_numbers_of_other_scripts_are_not_ours() -> None:
+    said = Provenance("digital", "", ("gain \u0661\u0662 mm/mV", "gain 10 mm/mV"))
+    found = from_json(to_json(said))
+    assert found is not None
+    assert found.inferred == ("gain 10 mm/mV",)
+
+
 def test_what_ecg4u_says_itself_is_read_back() -> None:
     corrected = [
         "corners of the page",
@@ -219,3 +226,94 @@ def test_all_data_sets_together_are_bounded(tmp_path: Path) -> None:
             file[lead].attrs["fs"] = 500.0
     with pytest.raises(ECG4UError, match="claims"):
         read_record(tmp_path / "x.h5")
+
+
+def test_a_name_with_a_slash_is_no_way_into_another_file(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "other.h5", "w") as file:
+        file["p_signal"] = np.full((500, 12), 7.125, np.float32)
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        file["ab"] = h5py.ExternalLink("other.h5", "/")
+        file["ab_p_signal"] = flat()
+        file.attrs["fs"] = 500.0
+    data = (tmp_path / "x.h5").read_bytes()
+    assert data.count(b"ab_p_signal") == 1
+    (tmp_path / "x.h5").write_bytes(data.replace(b"ab_p_signal", b"ab/p_signal"))
+    with pytest.raises(ECG4UError):
+        read_record(tmp_path / "x.h5")
+
+
+def test_a_rate_from_another_file_is_refused(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "other.h5", "w") as file:
+        file["fs"] = np.array([250.0])
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        file["I"] = np.zeros(500)
+        layout = h5py.VirtualLayout((1,), "f8")
+        layout[:] = h5py.VirtualSource("other.h5", "fs", (1,))
+        file.create_virtual_dataset("fs", layout)
+    with pytest.raises(ECG4UError, match="other files"):
+        read_record(tmp_path / "x.h5")
+
+
+@pytest.mark.parametrize("step", ["5e-324", "1e-310"])
+def test_steps_too_small_for_a_rate(step: str, tmp_path: Path) -> None:
+    rows = [f"{number * float(step)!r},0" for number in range(300)]
+    (tmp_path / "x.csv").write_text("\n".join(["time_s,I", *rows]))
+    with pytest.raises(ECG4UError, match="sampling rate"):
+        read_record(tmp_path / "x.csv")
+
+
+@pytest.mark.parametrize(
+    "annotation",
+    [b"+0\x14ecg4u samples: " + b"9" * 5000, b"+" + b"9" * 400 + b"\x14ecg4u not shown: I"],
+    ids=["count", "onset"],
+)
+def test_edf_annotations_of_numbers_without_end(annotation: bytes, tmp_path: Path) -> None:
+    import edfio
+
+    room = "y" * (len(annotation) + 10)
+    signal = edfio.EdfSignal(np.zeros(5000), 500.0, label="I", physical_range=(-32, 32))
+    edf = edfio.Edf([signal], annotations=[edfio.EdfAnnotation(0, None, room)])
+    said = b"+0\x14" + room.encode()
+    data = edf.to_bytes()
+    assert said in data
+    (tmp_path / "x.edf").write_bytes(data.replace(said, annotation.ljust(len(said), b"\0")))
+    read_or_refused(tmp_path / "x.edf")
+
+
+def test_no_header_takes_the_place_of_the_one_that_was_checked(tmp_path: Path) -> None:
+    (tmp_path / "x.hea").write_text("x.mat 1 500 50\nrecord.hea 16 1000 16 0 0 0 0 I\n")
+    (tmp_path / "record.hea").write_text("record 1 500 50\nrecord.hea 16 1 16 0 0 0 0 I\n" * 9)
+    with pytest.raises(ECG4UError, match="header"):
+        read_record(tmp_path / "x.hea")
+
+
+def test_a_private_copy_of_a_header_holds_no_comment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import wfdb
+
+    copies: list[str] = []
+    rdrecord = wfdb.rdrecord
+
+    def watched(name: str) -> Any:
+        copies.extend(p.read_bytes().decode() for p in Path(name).parent.iterdir())
+        return rdrecord(name)
+
+    monkeypatch.setattr(wfdb, "rdrecord", watched)
+    (tmp_path / "x.mat").write_bytes(bytes(1000))
+    (tmp_path / "x.hea").write_text(
+        "x.mat 1 500 500\nx.mat 16 1000 16 0 0 0 0 I\n# Name: Doe\n# Age: 50\n"
+    )
+    assert read_record(tmp_path / "x.hea").age == 50.0
+    assert len(copies) == 2
+    assert not any("Doe" in copy for copy in copies)
+
+
+def test_signal_files_are_bounded_together(tmp_path: Path) -> None:
+    lines = ["x 3 500 500"]
+    for number in range(3):
+        hostile_files._sparse(tmp_path / f"{number}.dat", 200_000_000)
+        lines.append(f"{number}.dat 16 1000 16 0 0 0 0 V{number + 1}")
+    (tmp_path / "x.hea").write_text("\n".join(lines))
+    with pytest.raises(ECG4UError, match="together"):
+        read_record(tmp_path / "x.hea")

@@ -1,5 +1,6 @@
 import dataclasses
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -167,6 +168,21 @@ def test_nothing_found_means_no_class_and_no_finding() -> None:
     unread = Classification(normal, "unreadable", (), "m")
     assert unread.abnormal is None
     assert not unread.nothing_found
+
+
+@pytest.mark.parametrize(
+    "card", ["[]", "{}", "5", '{"classes": 5}', "[" * 100_000, "9" * 5000, '{"classes": ["Doe"]}']
+)
+def test_a_card_of_the_wrong_shape_is_a_typed_error(card: str, tmp_path: Path) -> None:
+    (tmp_path / CARD_NAME).write_text(card)
+    with pytest.raises(UnreadableInputError, match="card"):
+        Classifier(tmp_path)
+
+
+def test_a_pipe_is_no_card(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / CARD_NAME)
+    with pytest.raises(UnreadableInputError, match="card"):
+        Classifier(tmp_path)
 
 
 def test_missing_or_damaged_weights_are_a_typed_error(tmp_path: Path) -> None:

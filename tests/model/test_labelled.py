@@ -1,6 +1,7 @@
 """Labelled folders: the Challenges' form, ICBEB's own, and figures that are what they say."""
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -104,3 +105,14 @@ def test_the_command_prints_the_table(tmp_path: Path) -> None:
     assert json.loads(told.output)["recordings"] == 1
     one = CliRunner().invoke(cli, ["classify", str(tmp_path / "A0001.hea"), "--labels"])
     assert isinstance(one.exception, UsageError)
+
+
+def test_a_reference_that_is_a_pipe_or_no_table_is_refused(tmp_path: Path) -> None:
+    leave(tmp_path, "A1", 0.5, "164889003")
+    os.mkfifo(tmp_path / "REFERENCE.csv")
+    with pytest.raises(UnreadableInputError):
+        figures(tmp_path, Stub())
+    (tmp_path / "REFERENCE.csv").unlink()
+    (tmp_path / "REFERENCE.csv").write_text('A1,"' + "x" * 3_000_000)
+    with pytest.raises(UnreadableInputError, match="REFERENCE"):
+        figures(tmp_path, Stub())

@@ -45,7 +45,7 @@ from ecg4u.digitize.sidecar.relayout import with_layout
 from ecg4u.digitize.sidecar.values import MAX_SOURCE_PX, REPAIR, Value, read_corners
 from ecg4u.digitize.types import Calibration, NamedBy, told
 from ecg4u.errors import SidecarError, UnreadableInputError
-from ecg4u.messages import Message, restored
+from ecg4u.messages import Message, in_own_words, message, restored
 from ecg4u.options import GAINS_MM_PER_MV, SPEEDS_MM_PER_S
 from ecg4u.record import DEFAULT_FS_HZ, LEADS
 
@@ -60,8 +60,9 @@ MAX_HEIGHT_UM = 2_000_000
 """What a sidecar may hold at most, so that a hostile one takes little time and memory; by eye,
 far above what a page needs. Heights of traces are in micrometres of paper."""
 ID = r"[0-9]{1,3}[.][0-9]{1,3}"
-WORD = r"[a-z_]{1,20}"
-LAYOUT = r"[0-9a-z+-]{1,40}"
+SCALE_FROM = ("grid", "pulse", "dpi", "none")
+FOUND_FROM = ("user", "pulse", "text", "layout", "assumed")
+LAYOUT = r"[0-9]{1,2}x[0-9]{1,2}([+][0-9])?(-cabrera|-simultaneous)?"
 
 
 def parse(source: str | bytes | Path) -> Any:
@@ -362,11 +363,11 @@ def _read_calibration(value: Value) -> Calibration:
         for name in ("pulse_height_mm", "pulse_width_mm")
     ]
     limb, chest = (
-        (gain[group].number(*GAINS_MM_PER_MV), origin[group].word(WORD)) for group in GROUPS
+        (gain[group].number(*GAINS_MM_PER_MV), origin[group].one_of(FOUND_FROM)) for group in GROUPS
     )
     scale = Calibration(
         speed_mm_per_s=got["speed_mm_per_s"].number(*SPEEDS_MM_PER_S),
-        speed_from=got["speed_from"].word(WORD),
+        speed_from=got["speed_from"].one_of(FOUND_FROM),
         pulse_height_mm=heights[0],
         pulse_width_mm=heights[1],
     )
@@ -399,7 +400,7 @@ def _read_grid(value: Value) -> Grid:
     got = value.members((*names, "turned_deg", "spacing_inferred"))
     residual = got["residual_mm"].or_none()
     x, y = got["source_px_per_mm"].items(2, 2)
-    scale_from = got["scale_from"].word(WORD)
+    scale_from = got["scale_from"].one_of(SCALE_FROM)
     return Grid(
         spacing_mm=got["spacing_mm"].number(0.0, 100.0),
         scale_from=scale_from,  # type: ignore[arg-type]
@@ -475,10 +476,12 @@ def _read_piece(segment: Value, samples: Value, lead: Value, start: Value) -> Pi
 
 def _read_note(value: Value) -> Note:
     got = value.members(("about", "text"), ("code", "parameters"))
-    text = got["text"].text(1000)
+    text, about = got["text"].text(1000), got["about"].text(40)
     if "code" in got:
         text = restored(text, got["code"].text(40), got.get("parameters", Value({}, "")).value)
-    return Note(got["about"].text(40), text)
+    if not in_own_words(f"{text} {about}"):
+        return Note("sidecar", message("remark_left_out"))
+    return Note(about, text)
 
 
 def _with_edited_polylines(sidecar: PageContent, segments: Value, prints: Value) -> PageContent:
