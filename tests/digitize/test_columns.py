@@ -221,3 +221,37 @@ def test_a_page_of_which_rows_are_out_of_sight_is_doubted_unless_every_name_was_
 
     assert "part_of_page" not in codes(STANDARD[:2])
     assert "part_of_page" in codes([STANDARD[0], ["II", "aVL", "V2", ""]])
+
+
+def beating(baseline: float) -> RowPath:
+    """A row with a QRS complex every 20 mm."""
+    path = row(baseline, ((LEFT, LEFT + 4 * COLUMN_PX),))
+    at = np.arange(len(path.y))
+    centre = path.centre - 80.0 * np.exp(-0.5 * (((at - 150) % 200 - 100) / 3.0) ** 2)
+    return replace(path, centre=centre, fine=np.repeat(centre, FINE))
+
+
+def test_a_row_that_beats_with_the_others_is_not_taken_for_print() -> None:
+    """The name of the last row reads as one that strips hardly have: II cut off, say."""
+    names = labels([*STANDARD, ["I"]])
+    every = [beating(200.0 + PITCH * k) for k in range(4)]
+    assert decided(every, names).n_rows == 4
+    assert decided(every[:3], labels(STANDARD)).name == "3x4"
+
+
+def test_a_name_stays_where_it_is_when_its_trace_wanders() -> None:
+    paths = rows(3)
+    far = paths[1].centre.copy()
+    far[LEFT : LEFT + COLUMN_PX] -= 330.0 * np.linspace(1.0, 0.0, COLUMN_PX)
+    paths[1] = replace(paths[1], centre=far, fine=np.repeat(far, FINE))
+    found = {s.lead: s.named_by for s in decided(paths, labels(STANDARD)).segments}
+    assert found["II"] == "label"
+
+
+def test_limb_leads_that_are_left_fill_the_cells_whose_names_were_not_read() -> None:
+    order = ["V1", "I", "V2", "", "V3", ""], ["V4", "aVR", "V5", "aVL", "V6", "aVF"]
+    names = labels(list(zip(*order, strict=True)), pitch=2 * COLUMN_PX)
+    found = decided(rows(6), names)
+    assert [line[0] for line in grid(found)] == ["V1", "I", "V2", "II", "V3", "III"]
+    doubt = next(doubt for doubt in found.doubts if doubt.code == "order_unusual")
+    assert set(doubt.parameters["names"]) >= {"II", "III"}

@@ -26,13 +26,15 @@ from ecg4u.digitize.layout.columns import (
     ruled_evidence,
     signal_span,
 )
+from ecg4u.digitize.layout.orders import MOST_SWAPPED
+from ecg4u.digitize.rows.beats import steepness
 from ecg4u.digitize.rows.trace import RowPath, local_height
 from ecg4u.digitize.scale.calibration import Pulse
 from ecg4u.digitize.signals.physiology import STRIP_PRIOR, STRIP_RARE
 from ecg4u.digitize.text.names import NAMES
 from ecg4u.digitize.types import Label, Layout, NamedBy, RowSegment
 from ecg4u.messages import message
-from ecg4u.record import CABRERA, LEADS
+from ecg4u.record import CABRERA, LEADS, LIMB_LEADS
 
 Array = npt.NDArray[np.float64]
 
@@ -83,6 +85,8 @@ class Params:
     """Against each mm between the names and their traces."""
     spread_mm: float = 6.0
     """How far names of one page may be off their common place over or under the traces."""
+    wandered: float = 0.5
+    """What a name counts that stands at its trace's usual height, from which it has wandered."""
     ahead_mm: float = 6.0
     """How far beyond its own middle a name's trace is looked for: many stand before its
     beginning."""
@@ -90,8 +94,11 @@ class Params:
     most_places: int = 4
     """Of the places within so many mm the best is tried, and so many in all."""
     no_trace: float = 3.0
+    beating: float = 10.0
+    in_step: float = 0.4
     fewest_kept: int = 2
-    """Against each outer row that is left out as no trace, and the fewest that must be left."""
+    """Against each outer row that is left out as no trace; against one that beats with the others,
+    as far as its steepness and theirs correlate so well; and the fewest that must be left."""
     unnamed: float = 0.3
     """Probability that a lone row without a name is lead II, as which it is stored."""
     most_weak: float = 0.34
@@ -189,8 +196,9 @@ def _column_of(label: Label, starts: Array, px_per_mm: float) -> int | None:
 class _Names:
     """The names read on a page, and how far each stands from the trace of each row.
 
-    ``gain`` (n,) is what each counts for, ``below`` (n, rows) how far under the row's own height
-    hereabouts it stands, in mm: rows wander, and columns can have heights of their own.
+    ``gain`` (n,) is what each counts for, ``below`` (n, rows, 2) how far under the row it stands,
+    in mm: under its own height hereabouts, as columns can have heights of their own, and under its
+    usual height, as names stay where they are when a trace wanders.
     """
 
     labels: tuple[Label, ...]
@@ -205,11 +213,12 @@ class _Names:
             [round(label.centre[0] + PARAMS.ahead_mm * px_per_mm) for label in labels], int
         )
         here = heights[:, np.clip(at, 0, width - 1)].T
+        usual = np.broadcast_to(np.median(heights, axis=1), here.shape)
         y = np.array([label.centre[1] for label in labels])
         return cls(
             tuple(labels),
             np.array([_weight(label) for label in labels]),
-            (y[:, None] - here) / px_per_mm,
+            (y[:, None, None] - np.stack([here, usual], axis=-1)) / px_per_mm,
         )
 
     def places(self) -> list[float]:
@@ -235,7 +244,8 @@ class _Names:
         return row, fit[np.arange(len(row)), row]
 
     def _fit(self, below_mm: float) -> Array:
-        return np.clip(1.0 - ((self.below - below_mm) / PARAMS.spread_mm) ** 2, 0.0, 1.0)
+        fit = np.clip(1.0 - ((self.below - below_mm) / PARAMS.spread_mm) ** 2, 0.0, 1.0)
+        return np.asarray(np.maximum(fit[..., 0], PARAMS.wandered * fit[..., 1]))
 
 
 def _label_scores(
@@ -301,6 +311,8 @@ def _explanations(geometry: _Geometry, scores: Array) -> list[tuple[float, list[
     if not whole or len(blank) > 1:
         for cell in blank:
             names[cell] = ""
+        if whole:
+            _fill(names, blank)
     least = 1 if whole or geometry.columns == 1 else PARAMS.fewest_of_partial
     if geometry.cells - len(blank) >= least:
         unusual = PARAMS.free if geometry.columns > 1 or whole else 0.0
@@ -310,9 +322,18 @@ def _explanations(geometry: _Geometry, scores: Array) -> list[tuple[float, list[
     )
     strip_scores = scores[geometry.cells :]
     best = np.where(strip_scores > PARAMS.read, strip_scores + rare, 0.0).max(axis=1, initial=0.0)
-    unnamed = int((best <= 0.0).sum()) if read >= PARAMS.fewest_of_partial else 0
+    blank_strips = int((strip_scores.max(axis=1) <= PARAMS.read).sum()) if len(best) else 0
+    unnamed = blank_strips if read >= PARAMS.fewest_of_partial else 0
     strips = float(best.sum()) - PARAMS.unlabelled * unnamed
     return [(value + strips, names) for value, names in total]
+
+
+def _fill(names: list[str], blank: Sequence[int]) -> None:
+    """Give a few cells without a name the limb leads that are left: signals tell their order."""
+    left = [lead for lead in LEADS if lead not in names]
+    if len(left) == len(blank) <= MOST_SWAPPED and set(left) <= set(LIMB_LEADS):
+        for cell, lead in zip(blank, left, strict=True):
+            names[cell] = lead
 
 
 def _agreement(scores: Array, names: Sequence[str]) -> float:
@@ -363,9 +384,24 @@ def find_layout(
         )
         if layout.segments:
             segments = tuple(replace(s, row=kept[s.row]) for s in layout.segments)
-            cost = PARAMS.no_trace * (len(paths) - len(kept))
+            cost = _cost_of_leaving(paths, kept, px_per_mm)
             found.append((layout.log_odds - cost, replace(layout, segments=segments)))
     return max(found, key=lambda one: one[0])[1]
+
+
+def _cost_of_leaving(paths: Sequence[RowPath], kept: Sequence[int], px_per_mm: float) -> float:
+    """What speaks against taking the rows that are not kept for print."""
+    usual = steepness([paths[row].centre for row in kept], px_per_mm)
+    cost = 0.0
+    for row in set(range(len(paths))) - set(kept):
+        own = steepness([paths[row].centre], px_per_mm)
+        alike = 0.0 if own is None or usual is None else _correlation(own, usual)
+        cost += PARAMS.beating if alike > PARAMS.in_step else PARAMS.no_trace
+    return cost
+
+
+def _correlation(a: Array, b: Array) -> float:
+    return float(np.asarray(np.corrcoef(a, b))[0, 1]) if a.any() and b.any() else 0.0
 
 
 def _without_outer_rows(rows: int) -> list[list[int]]:
@@ -493,7 +529,10 @@ def _doubts(
     read = _read_names(names, scores)
     usual = any(list(names) == _standard(geometry, order) for order in (LEADS, CABRERA))
     weak = [n for cell, n in enumerate(names) if n in read and _weak(scores[cell], n)]
-    if not usual and len(weak) > PARAMS.most_weak * len(read):
+    guessed = [name for name in names if name and name not in read]
+    if not usual and all(names) and guessed:
+        doubts.append(message("order_unusual", names=[*guessed, *weak]))
+    elif not usual and len(weak) > PARAMS.most_weak * len(read):
         doubts.append(message("order_unusual", names=weak))
     if not all(names):
         doubts.append(message("traces_unnamed", count=sum(not name for name in names)))

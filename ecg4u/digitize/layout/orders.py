@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import permutations
 
 import numpy as np
 
@@ -37,6 +38,8 @@ SMOOTH = 1.2
 MIN_LIMB = 4
 """Limb leads with which Einthoven's and Goldberger's relations tell an order: two are free, and of
 the others one may be misread."""
+MOST_SWAPPED = 3
+"""Names that were not read whose order is tried; six orders are told apart, more are not."""
 UNREAD = 0.5
 """Confidence of a name that the signals alone give."""
 
@@ -80,7 +83,8 @@ def decide_order(layout: Layout, parts: Sequence[SegmentSignal]) -> Layout:
     consistent = {
         order: names for order, names in _usual(segments).items() if _keeps(names, segments)
     }
-    candidates = {present, *consistent.values()}
+    swapped = set() if present in _usual(segments).values() else _swapped(segments)
+    candidates = {present, *consistent.values(), *swapped}
     if len(candidates) < 2 or len(set(present)) < len(present):
         return layout
     namings = [_held(names, parts) for names in sorted(candidates)]
@@ -105,6 +109,20 @@ def _usual(segments: Sequence[RowSegment]) -> dict[str, tuple[str, ...]]:
         for column, segment in enumerate(row)
     }
     return {name: tuple(order[place[s]] for s in segments) for name, order in ORDERS.items()}
+
+
+def _swapped(segments: Sequence[RowSegment]) -> set[tuple[str, ...]]:
+    """The names with those that were not read in any order, if these are few."""
+    unread = [place for place, segment in enumerate(segments) if segment.named_by == "layout"]
+    if len(unread) > MOST_SWAPPED:
+        return set()
+    found = set()
+    for order in permutations(unread):
+        names = [segment.lead for segment in segments]
+        for place, other in zip(unread, order, strict=True):
+            names[place] = segments[other].lead
+        found.add(tuple(names))
+    return found
 
 
 def _keeps(names: Sequence[str], segments: Sequence[RowSegment]) -> bool:
