@@ -119,3 +119,22 @@ def test_beats_within_a_lead_are_its_own() -> None:
     assert misnamed_limb_leads(inside) == ()
     everywhere = average_beats(parts)
     assert any(not np.array_equal(inside[lead], everywhere[lead]) for lead in inside)
+
+
+def test_two_limb_leads_that_were_not_read_in_an_unusual_order_are_told_by_the_signals() -> None:
+    truth = renamed(cut(SIGNAL), {"V1": "V2", "V2": "V1"})
+    wrong = {"aVL": "aVF", "aVF": "aVL"}
+    parts = [
+        replace(
+            part,
+            segment=replace(
+                part.segment, lead=wrong[part.segment.lead], named_by="layout", probability=0.5
+            ),
+        )
+        if part.segment.lead in wrong
+        else part
+        for part in truth
+    ]
+    decided = decide_order(as_layout(parts), parts)
+    assert names(decided) == [part.segment.lead for part in truth]
+    assert decided.warnings[-1].code == "order_by_signals"

@@ -15,9 +15,14 @@ import numpy as np
 import numpy.typing as npt
 
 from ecg4u.digitize.page.rectified import PX_PER_MM
-from ecg4u.digitize.rows.peaks import find_peaks
+from ecg4u.digitize.rows.beats import MIN_RR_S, find_beats, steepness
 from ecg4u.digitize.signals.quality import hidden_waves, turns_of
-from ecg4u.digitize.signals.signal import COLLIDED_CONFIDENCE, SegmentSignal
+from ecg4u.digitize.signals.signal import (
+    COLLIDED_CONFIDENCE,
+    UNEXPLAINED_CONFIDENCE,
+    SegmentSignal,
+)
+from ecg4u.digitize.types import USUAL_SPEED_MM_PER_S
 from ecg4u.record import DEFAULT_FS_HZ
 
 Floats = npt.NDArray[np.float64]
@@ -37,6 +42,7 @@ OF_ONE = (
     "doubt, weighed by steepness",
     "share under other traces",
     "waves under other traces",
+    "places beside ink that no trace explains",
     "overlap with other rows, mm",
     "step at the ends, of the steepest",
     "contradicted by other leads",
@@ -55,9 +61,8 @@ OF_PAGE = (
 MEASURES = OF_ONE + OF_PAGE
 POOLED = tuple(OF_ONE.index(name.removesuffix(", of the page")) for name in OF_PAGE[2:])
 EDGE_S, TURN_MV, TURNS_S = 0.06, 0.05, 0.2
-BEAT_S, BEAT_SMOOTH_S, BEAT_APART_S, BEAT_LEVEL = 0.12, 0.06, 0.3, 0.4
-"""A beat is looked at so far around its steepest place; beats are so far apart, so steep."""
-MISREAD_DB = 12.0
+BEAT_S = 0.12
+"""A beat is looked at so far around its steepest place."""
 FARTHEST = 3.0
 """Standard deviations from the usual beyond which a measure tells no more."""
 MOST_WAVES = 8
@@ -135,8 +140,9 @@ def _of_one(part: SegmentSignal, overlap_mm: float, contradicted: bool, fs: floa
     turns = turns_of(signal, TURN_MV)
     often = np.convolve(turns, np.ones(round(TURNS_S * fs)), "same")
     hidden = known & (part.confidence <= COLLIDED_CONFIDENCE)
+    cut = known & (part.confidence <= UNEXPLAINED_CONFIDENCE) & ~hidden
     edge = round(EDGE_S * fs)
-    spread, alike = _beats(signal, power, fs)
+    spread, alike = _beats(signal, fs)
     return [
         np.log(steepest / height),
         np.log(height),
@@ -151,6 +157,7 @@ def _of_one(part: SegmentSignal, overlap_mm: float, contradicted: bool, fs: floa
         float((power * doubt).sum() / max(power.sum(), TINY**2)),
         float(hidden.mean()),
         float(min(hidden_waves(part), MOST_WAVES)),
+        float(min(int(np.sum(np.diff(cut.astype(np.int8), prepend=0) > 0)), MOST_WAVES)),
         overlap_mm,
         float(np.maximum(steps[:edge].max(), steps[-edge:].max())) / steepest,
         float(contradicted),
@@ -158,12 +165,12 @@ def _of_one(part: SegmentSignal, overlap_mm: float, contradicted: bool, fs: floa
     ]
 
 
-def _beats(signal: Floats, power: Floats, fs: float) -> tuple[float, float]:
+def _beats(signal: Floats, fs: float) -> tuple[float, float]:
     """How low the lowest beat is against the highest, and how unlike the median one; NaN of one."""
-    smooth, side = round(BEAT_SMOOTH_S * fs), round(BEAT_S * fs)
-    energy = np.sqrt(np.convolve(power, np.ones(smooth) / smooth, "same"))
-    level = BEAT_LEVEL * float(np.percentile(energy, 99.5))
-    places = find_peaks(energy, height=level, distance=round(BEAT_APART_S * fs))
+    steep, side = steepness([signal], fs / USUAL_SPEED_MM_PER_S), round(BEAT_S * fs)
+    if steep is None:
+        return np.nan, np.nan
+    places = find_beats(steep, apart=round(MIN_RR_S * fs))
     windows = [signal[p - side : p + side] for p in places if side <= p <= len(signal) - side]
     if len(windows) < 2:
         return np.nan, np.nan
