@@ -136,7 +136,7 @@ def test_a_gain_of_the_chest_leads_is_taken_from_the_print() -> None:
 def test_pulses_of_different_heights_give_no_gain_between_them() -> None:
     found = calibrate((pulse(10), pulse(5)), 10.0)
     assert found.gain_mm_per_mv == 10.0
-    assert any("differ in height" in warning for warning in found.warnings)
+    assert any("differ in height" in warning for warning in found.doubts)
     assert calibrate((pulse(10), pulse(5), pulse(5)), 10.0).gain_mm_per_mv == 5.0
 
 
