@@ -51,8 +51,18 @@ def _misread(true: np.ndarray) -> np.ndarray:
     return read
 
 
-def test_one_lead_that_contradicts_five_which_agree_is_mended_and_spoils_none(true):
-    assert np.abs(reconciled(_misread(true)) - true)[1050:1150].max() < 0.02
+def test_leads_that_contradict_each_other_are_left_alone(true):
+    read = _misread(true)
+    assert np.abs(reconciled(read) - read)[1050:1150].max() < 0.02
+
+
+def test_a_guess_does_not_change_the_leads_that_it_follows_from(true):
+    read, sure = _misread(true), np.ones(true.shape)
+    sure[1000:1200, LEADS.index("III")] = COLLIDED_CONFIDENCE
+    found = reconciled(read, sure)
+    assert np.abs(found - true)[1050:1150, LEADS.index("III")].max() < 0.02
+    others = [LEADS.index(lead) for lead in ("I", "II", "aVR", "aVL", "aVF")]
+    assert np.abs(found - read)[1050:1150, others].max() < 0.02
 
 
 def test_of_three_leads_that_contradict_each_other_none_is_touched(true):

@@ -15,15 +15,14 @@ from ecg4u.digitize.signals.signal import UNEXPLAINED_CONFIDENCE
 from ecg4u.record import EINTHOVEN, LEADS, LIMB_LEADS
 
 Array = npt.NDArray[np.float64]
+Mask = npt.NDArray[np.bool_]
 
 SURE, LOST = 2.5, 5.0
 """Contradictions below the first, in standard errors, are noise; above the second, mistakes."""
-FEWEST_TO_TELL = 4
-"""Limb leads shown together from which one that contradicts the others can be told."""
 UNKNOWN_MV = 10.0
 """Error of a lead that tells nothing: beyond any ECG."""
-GUESSED_MM = 10.0
-"""Error of a height that is anybody's guess: half the usual distance of rows, of one sd."""
+FEWEST_KNOWN = 2
+"""Limb leads from which the others follow."""
 
 
 def _of_i_and_ii() -> Array:
@@ -42,9 +41,9 @@ def reconciled(
     """Twelve signals whose limb leads agree better with one another.
 
     What of a lead is hidden under another's waves, or was read beside ink that nothing explains,
-    follows from the others. Where leads contradict each other by more than reading errors explain
-    and nothing tells which of them is mistaken, all are left as they are. The level of each lead
-    stays too.
+    follows from the others. Where leads contradict each other by more than reading errors explain,
+    one of them is mistaken; which, cannot be told, so all are left as they are. The level of each
+    lead stays too.
 
     Parameters
     ----------
@@ -62,9 +61,8 @@ def reconciled(
     limb = [LEADS.index(lead) for lead in LIMB_LEADS]
     height_mm = signal[:, limb] * gain_mm_per_mv
     error = reading_error_mm(height_mm, speed_mm_per_s) / gain_mm_per_mv
-    if confidence is not None:
-        guessed = confidence[:, limb] <= UNEXPLAINED_CONFIDENCE
-        error[guessed] = np.maximum(error[guessed], GUESSED_MM / gain_mm_per_mv)
+    sure = np.ones(error.shape) if confidence is None else confidence[:, limb]
+    guessed = sure <= UNEXPLAINED_CONFIDENCE
     code = np.isfinite(signal[:, limb]) @ (1 << np.arange(len(limb)))
     for pattern in np.unique(code):
         shown = np.flatnonzero((pattern >> np.arange(len(limb))) & 1)
@@ -73,21 +71,32 @@ def reconciled(
             continue
         rows = np.flatnonzero(code == pattern)
         at = np.ix_(rows, np.array(limb)[shown])
-        moved[at] += _correction(signal[at], error[np.ix_(rows, shown)], made)
+        here = np.ix_(rows, shown)
+        moved[at] += _correction(signal[at], error[here], guessed[here], made)
     return moved
 
 
-def _correction(signal: Array, error: Array, made: Array) -> Array:
-    """What brings (n, leads) nearer to combinations ``made`` (leads, 2) of two signals, mV."""
+def _correction(signal: Array, error: Array, guessed: Mask, made: Array) -> Array:
+    """What brings (n, leads) nearer to combinations ``made`` (leads, 2) of two signals, mV.
+
+    What is guessed follows from the others and does not change them.
+    """
     level = np.median(signal @ (np.linalg.pinv(made).T @ made.T) - signal, axis=0)
     levelled = signal + level
     change, contradiction = _fitted(levelled, error, made)
-    wrong = np.flatnonzero(contradiction > LOST)
-    if len(made) >= FEWEST_TO_TELL and len(wrong):
-        error = error.copy()
-        error[wrong] = _without_liar(levelled[wrong], error[wrong], made)
-        change, contradiction = _fitted(levelled, error, made)
-    return change * np.clip((LOST - contradiction[:, None]) / (LOST - SURE), 0.0, 1.0)
+    moved = change * _accepted(contradiction)
+    known = len(made) - guessed.sum(axis=1)
+    rows = np.flatnonzero((known >= FEWEST_KNOWN) & (known < len(made)))
+    if len(rows):
+        error = np.where(guessed[rows], UNKNOWN_MV, error[rows])
+        change, contradiction = _fitted(levelled[rows], error, made)
+        moved[rows] = np.where(guessed[rows], change * _accepted(contradiction), moved[rows])
+    return moved
+
+
+def _accepted(contradiction: Array) -> Array:
+    """The share (n, 1) of a change that is made, by how far the leads contradict each other."""
+    return np.asarray(np.clip((LOST - contradiction[:, None]) / (LOST - SURE), 0.0, 1.0))
 
 
 def _fitted(levelled: Array, error: Array, made: Array) -> tuple[Array, Array]:
@@ -97,20 +106,3 @@ def _fitted(levelled: Array, error: Array, made: Array) -> tuple[Array, Array]:
     right = np.einsum("ki,tk->ti", made, weight * levelled)
     change = np.linalg.solve(normal, right[..., None])[..., 0] @ made.T - levelled
     return change, np.sqrt(((change / error) ** 2).sum(axis=1))
-
-
-def _without_liar(levelled: Array, error: Array, made: Array) -> Array:
-    """The errors (n, leads), that of the one lead without which the others agree made unknown."""
-    left = np.full(error.shape, np.inf)
-    for lead in range(len(made)):
-        others = np.delete(np.arange(len(made)), lead)
-        if np.linalg.matrix_rank(made[others]) == made.shape[1]:
-            left[:, lead] = _fitted(levelled[:, others], error[:, others], made[others])[1]
-    liar = left.argmin(axis=1)
-    at = np.arange(len(left))
-    rivals = left.copy()
-    rivals[at, liar] = np.inf
-    told = (left[at, liar] < SURE) & (rivals.min(axis=1) > LOST)
-    error = error.copy()
-    error[at[told], liar[told]] = UNKNOWN_MV
-    return error
