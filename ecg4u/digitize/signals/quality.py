@@ -20,7 +20,7 @@ GOOD_COVERAGE = 0.95
 FAIR_COVERAGE = 0.75
 GOOD_CONFIDENCE = 0.75
 LIKELY_MISREAD = 0.15
-"""Of the leads below it, 1.8 % are under 12 dB (25 pages with truth, the dev half)."""
+"""Of the leads graded good by it, 1.7 % are under 12 dB (25 pages with truth, the dev half)."""
 MOSTLY_MISREAD = 0.5
 """More often misread than not."""
 MIN_HIDDEN_WAVES = 2
