@@ -38,7 +38,7 @@ def test_an_unusual_order_that_was_read_with_doubt_is_said_so() -> None:
         scores = np.zeros((12, len(NAMES)))
         for cell, name in enumerate(names):
             scores[cell, NAMES.index(name)] = score
-        found = _doubts(geometry, names, scores, all_read=True)
+        found = _doubts(geometry, names, scores)
         return [doubt for doubt in found if doubt.code == "order_unusual"]
 
     assert doubts(shuffled, 1.5)
@@ -52,11 +52,7 @@ def test_traces_without_a_name_that_are_left_out_are_said() -> None:
     scores[0, NAMES.index("aVL")] = scores[3, NAMES.index("I")] = 3.0
 
     def said(names: list[str]) -> list[str]:
-        return [
-            text.code
-            for text in _doubts(geometry, names, scores, all_read=True)
-            if isinstance(text, Message)
-        ]
+        return [text.code for text in _doubts(geometry, names, scores) if isinstance(text, Message)]
 
     assert "traces_unnamed" in said(["aVL", "", "", "I"])
     assert "traces_unnamed" not in said(["aVL", "V1", "V2", "I"])

@@ -157,29 +157,28 @@ def part(lead: str, start_s: float, signal: np.ndarray, rhythm: bool = False) ->
     return SegmentSignal(here, signal, np.ones(len(signal)), np.zeros((len(signal), 2)))
 
 
+def starts_of(signal: np.ndarray) -> list[float]:
+    """Seconds at which two columns and their strip begin, cut from ten seconds of one signal."""
+    parts = [
+        part("I", 0.0, signal[:2500]),
+        part("V1", 5.0, signal[2500:]),
+        part("II", 0.0, signal, rhythm=True),
+    ]
+    layout = in_time(Layout("1x2+1", tuple(p.segment for p in parts), 1.0), parts)
+    return [s.start_s for s in layout.segments]
+
+
 def test_columns_of_small_beats_go_on_in_time_too() -> None:
     times = np.array([0.4, 1.3, 1.9, 3.0, 3.7, 4.6, 5.2, 6.4, 7.0, 8.1, 8.7, 9.6])
     t = np.arange(5000) / 500
     small = 0.05 * np.exp(-0.5 * ((t[:, None] - times) / 0.012) ** 2).sum(axis=1)
-    parts = [
-        part("I", 0.0, small[:2500]),
-        part("V1", 5.0, small[2500:]),
-        part("II", 0.0, small, rhythm=True),
-    ]
-    layout = in_time(Layout("1x2+1", tuple(p.segment for p in parts), 1.0), parts)
-    assert [s.start_s for s in layout.segments] == [0.0, 5.0, 0.0]
+    assert starts_of(small) == [0.0, 5.0, 0.0]
 
 
 def test_a_rhythm_as_regular_as_its_columns_leaves_them_in_their_order() -> None:
     t = np.arange(5000) / 500
     beats = np.exp(-0.5 * ((t[:, None] - np.arange(0.4, 10)) / 0.012) ** 2).sum(axis=1)
-    parts = [
-        part("I", 0.0, beats[:2500]),
-        part("V1", 5.0, beats[2500:]),
-        part("II", 0.0, beats, rhythm=True),
-    ]
-    layout = in_time(Layout("1x2+1", tuple(p.segment for p in parts), 1.0), parts)
-    assert [s.start_s for s in layout.segments] == [0.0, 5.0, 0.0]
+    assert starts_of(beats) == [0.0, 5.0, 0.0]
 
 
 def test_a_lead_shown_twice_is_averaged_where_both_agree() -> None:

@@ -27,7 +27,7 @@ from ecg4u.digitize.layout.columns import (
     signal_span,
 )
 from ecg4u.digitize.layout.orders import MOST_SWAPPED
-from ecg4u.digitize.rows.beats import steepness
+from ecg4u.digitize.rows.beats import likeness, steepness
 from ecg4u.digitize.rows.trace import RowPath, local_height
 from ecg4u.digitize.scale.calibration import Pulse
 from ecg4u.digitize.signals.physiology import STRIP_PRIOR, STRIP_RARE
@@ -116,6 +116,8 @@ USUAL_STRIP = "II"
 """What a lone row without a name is stored as."""
 OF_THE_TWELVE = np.array([1e-6 * (name in LEADS) for name in NAMES])
 """A cell of which nothing was read holds one of the twelve leads."""
+STRIP_ODDS = np.array([STRIP_PRIOR.get(name, STRIP_RARE) for name in NAMES])
+"""Log odds of each of `NAMES` as a rhythm strip."""
 SURE_SCORE = math.log((SURE + PARAMS.misread) / (PARAMS.misread * 2))
 """Score of a label that is read with the probability `SURE`."""
 
@@ -317,9 +319,7 @@ def _explanations(geometry: _Geometry, scores: Array) -> list[tuple[float, list[
     if geometry.cells - len(blank) >= least:
         unusual = PARAMS.free if geometry.columns > 1 or whole else 0.0
         total.append((free + unusual - PARAMS.unlabelled * len(blank), names))
-    rare = (
-        np.array([STRIP_PRIOR.get(lead, STRIP_RARE) for lead in NAMES]) - STRIP_PRIOR[USUAL_STRIP]
-    )
+    rare = STRIP_ODDS - STRIP_PRIOR[USUAL_STRIP]
     strip_scores = scores[geometry.cells :]
     best = np.where(strip_scores > PARAMS.read, strip_scores + rare, 0.0).max(axis=1, initial=0.0)
     blank_strips = int((strip_scores.max(axis=1) <= PARAMS.read).sum()) if len(best) else 0
@@ -395,13 +395,9 @@ def _cost_of_leaving(paths: Sequence[RowPath], kept: Sequence[int], px_per_mm: f
     cost = 0.0
     for row in set(range(len(paths))) - set(kept):
         own = steepness([paths[row].centre], px_per_mm)
-        alike = 0.0 if own is None or usual is None else _correlation(own, usual)
+        alike = 0.0 if own is None or usual is None else likeness(own, usual)
         cost += PARAMS.beating if alike > PARAMS.in_step else PARAMS.no_trace
     return cost
-
-
-def _correlation(a: Array, b: Array) -> float:
-    return float(np.asarray(np.corrcoef(a, b))[0, 1]) if a.any() and b.any() else 0.0
 
 
 def _without_outer_rows(rows: int) -> list[list[int]]:
@@ -457,11 +453,13 @@ def _explained(
     upper = slice(0, geometry.rows)
     columns = place_columns(edges, paths[upper], spans[upper], px_per_mm, speed_mm_per_s)
     built = _build(geometry, names, scores, columns, spans, speed_mm_per_s, px_per_mm)
+    whole = geometry.cells == len(LEADS)
+    part = () if whole else (message("part_of_page", layout=geometry.name),)
     all_read = all(segment.named_by == "label" for segment in built.segments)
     return replace(
         built,
-        warnings=_notes(geometry, names, scores, all_read),
-        doubts=_doubts(geometry, names, scores, all_read),
+        warnings=(*(part if all_read else ()), *_notes(geometry, names, scores)),
+        doubts=(*(() if all_read else part), *_doubts(geometry, names, scores)),
         log_odds=value,
     )
 
@@ -500,13 +498,9 @@ def _guessed(
     return bool(not _read_names(names, scores) and unusual)
 
 
-def _notes(
-    geometry: _Geometry, names: Sequence[str], scores: Array, all_read: bool
-) -> tuple[str, ...]:
+def _notes(geometry: _Geometry, names: Sequence[str], scores: Array) -> tuple[str, ...]:
     """What a reader should know of the leads shown."""
     notes = []
-    if geometry.cells != len(LEADS) and all_read:
-        notes.append(message("part_of_page", layout=geometry.name))
     others = [name for name in (*names, *_strip_names(scores[geometry.cells :])) if name]
     others = [name for name in others if name not in LEADS]
     if others:
@@ -514,13 +508,9 @@ def _notes(
     return tuple(notes)
 
 
-def _doubts(
-    geometry: _Geometry, names: Sequence[str], scores: Array, all_read: bool
-) -> tuple[str, ...]:
+def _doubts(geometry: _Geometry, names: Sequence[str], scores: Array) -> tuple[str, ...]:
     """What is doubtful about the names."""
     doubts = []
-    if geometry.cells != len(LEADS) and not all_read:
-        doubts.append(message("part_of_page", layout=geometry.name))
     for cell, name in enumerate(names):
         rival = int(scores[cell].argmax())
         own = scores[cell, NAMES.index(name)] if name else 0.0
@@ -556,8 +546,9 @@ def _named_by(scores: Array, name: str) -> tuple[NamedBy, float]:
 
 def _strip_names(scores: Array) -> list[str]:
     """Names of the rhythm strips (strips, 12); an unread one is the next usual one not yet read."""
-    usual = np.array([STRIP_PRIOR.get(lead, STRIP_RARE) for lead in NAMES])
-    read = [NAMES[int((own + usual).argmax())] if own.max() > PARAMS.read else "" for own in scores]
+    read = [
+        NAMES[int((own + STRIP_ODDS).argmax())] if own.max() > PARAMS.read else "" for own in scores
+    ]
     order = ("II",) if len(read) == 1 else ("V1", "II", "V5")
     left = [name for name in order if name not in read]
     return [name or left.pop(0) for name in read]

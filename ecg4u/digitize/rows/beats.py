@@ -21,6 +21,8 @@ LEAST_KNOWN = 0.5
 """Share of a trace below which the places of its beats rest on what was bridged; chosen by eye."""
 MIN_RR_S = 0.3
 """200 beats a minute: the fastest of which a signal's beats are told apart from their T waves."""
+FEWEST_ALIKE = 10
+"""Samples from which a correlation tells anything; chosen by eye."""
 TALL, PROMINENT = 0.35, 0.3
 """Of the usual height of steepness at a beat, what another must reach; chosen by eye."""
 
@@ -49,6 +51,14 @@ def find_beats(steep: Floats, *, apart: int) -> Indices:
     return find_peaks(
         steep, height=TALL * usual, prominence=PROMINENT * usual, distance=max(1, apart)
     )
+
+
+def likeness(a: Floats, b: Floats) -> float:
+    """Correlation of two courses of steepness, cut to the shorter; 0 of short or constant ones."""
+    n = min(len(a), len(b))
+    if n < FEWEST_ALIKE or a[:n].std() == 0 or b[:n].std() == 0:
+        return 0.0
+    return float(np.corrcoef(a[:n], b[:n])[0, 1])
 
 
 def _steepness(trace: Floats, per_mm: float) -> Floats | None:

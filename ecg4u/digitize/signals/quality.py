@@ -86,7 +86,12 @@ def turns_of(signal: Array, least_mv: float) -> Array:
 def hidden_waves(part: SegmentSignal) -> int:
     """How many waves of a segment cannot be told from those of another trace."""
     hidden = np.isfinite(part.signal) & (part.confidence <= COLLIDED_CONFIDENCE)
-    return int(np.count_nonzero(np.diff(hidden.astype(np.int8), prepend=0) == 1))
+    return stretches(hidden)
+
+
+def stretches(mask: npt.NDArray[np.bool_]) -> int:
+    """In how many stretches a mask (n,) is true."""
+    return int(np.count_nonzero(np.diff(mask.astype(np.int8), prepend=0) == 1))
 
 
 def check_hidden_waves(parts: Sequence[SegmentSignal]) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from ecg4u.digitize.rows.beats import likeness
 from ecg4u.digitize.rows.stroke import FINE, MIDDLE, fine_columns
 from ecg4u.digitize.rows.trace import RowPath
 from ecg4u.digitize.scale.calibration import Pulse
@@ -174,12 +175,13 @@ def segment_signal(
     signal[gap > MAX_BRIDGE_MM * px_per_mm] = np.nan
     heights_mm[~np.isfinite(signal)] = np.nan
     signal[_loose_ends(heights_mm, round(END_MM / calibration.speed_mm_per_s * fs))] = np.nan
-    if path.collided is not None:
-        hidden = path.collided[np.clip(np.round(at).astype(int), 0, len(path.collided) - 1)]
-        confidence = np.where(hidden, np.minimum(confidence, COLLIDED_CONFIDENCE), confidence)
-    if path.unexplained is not None:
-        cut = path.unexplained[np.clip(np.round(at).astype(int), 0, len(path.unexplained) - 1)]
-        confidence = np.where(cut, np.minimum(confidence, UNEXPLAINED_CONFIDENCE), confidence)
+    there = np.clip(np.round(at).astype(int), 0, len(path.centre) - 1)
+    for guessed, most in (
+        (path.collided, COLLIDED_CONFIDENCE),
+        (path.unexplained, UNEXPLAINED_CONFIDENCE),
+    ):
+        if guessed is not None:
+            confidence = np.where(guessed[there], np.minimum(confidence, most), confidence)
     confidence = np.where(gap > 1.5, np.minimum(confidence, BRIDGED_CONFIDENCE), confidence)
     confidence[~np.isfinite(signal)] = 0.0
     return SegmentSignal(segment, signal, confidence, _each_px(x, y))
@@ -218,13 +220,6 @@ def _activity(signal: Array, fs: float) -> Array:
     return np.convolve(slope, np.ones(width) / width, mode="same")
 
 
-def _likeness(a: Array, b: Array) -> float:
-    n = min(len(a), len(b))
-    if n < 10 or a[:n].std() == 0 or b[:n].std() == 0:
-        return 0.0
-    return float(np.corrcoef(a[:n], b[:n])[0, 1])
-
-
 def in_time(layout: Layout, parts: Sequence[SegmentSignal], fs: float = DEFAULT_FS_HZ) -> Layout:
     """The layout with its columns and strips at the seconds that they show.
 
@@ -245,8 +240,8 @@ def in_time(layout: Layout, parts: Sequence[SegmentSignal], fs: float = DEFAULT_
         n = min(len(p.signal) for p in column)
         energy = np.sum([_activity(p.signal[:n], fs) for p in column], axis=0)
         first = int(round((column[0].segment.start_s - strips[0].segment.start_s) * fs))
-        goes_on.append(_likeness(energy, strip[first : first + n]))
-        repeats.append(_likeness(energy, strip[:n]))
+        goes_on.append(likeness(energy, strip[first : first + n]))
+        repeats.append(likeness(energy, strip[:n]))
     if max(*goes_on, *repeats[:-1]) < NO_TIME_SHARED:
         return _strips_last(layout, max(p.segment.start_s + len(p.signal) / fs for p in short))
     if np.mean(repeats[1:]) - np.mean(goes_on[1:]) > CLEARLY and np.mean(repeats[1:]) > REPEATED:

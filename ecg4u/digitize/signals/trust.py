@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from ecg4u.digitize.page.rectified import PX_PER_MM
 from ecg4u.digitize.rows.beats import MIN_RR_S, find_beats, steepness
-from ecg4u.digitize.signals.quality import hidden_waves, turns_of
+from ecg4u.digitize.signals.quality import hidden_waves, stretches, turns_of
 from ecg4u.digitize.signals.signal import (
     COLLIDED_CONFIDENCE,
     UNEXPLAINED_CONFIDENCE,
@@ -157,7 +157,7 @@ def _of_one(part: SegmentSignal, overlap_mm: float, contradicted: bool, fs: floa
         float((power * doubt).sum() / max(power.sum(), TINY**2)),
         float(hidden.mean()),
         float(min(hidden_waves(part), MOST_WAVES)),
-        float(min(int(np.sum(np.diff(cut.astype(np.int8), prepend=0) > 0)), MOST_WAVES)),
+        float(min(stretches(cut), MOST_WAVES)),
         overlap_mm,
         float(np.maximum(steps[:edge].max(), steps[-edge:].max())) / steepest,
         float(contradicted),
