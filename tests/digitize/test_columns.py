@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ecg4u.digitize.layout.arrangement import find_layout
+from ecg4u.digitize.layout.arrangement import _cost_of_leaving, find_layout
 from ecg4u.digitize.layout.columns import ruled_evidence
 from ecg4u.digitize.layout.doubts import column_doubts
 from ecg4u.digitize.rows.stroke import FINE
@@ -231,12 +231,10 @@ def beating(baseline: float) -> RowPath:
     return replace(path, centre=centre, fine=np.repeat(centre, FINE))
 
 
-def test_a_row_that_beats_with_the_others_is_not_taken_for_print() -> None:
-    """The name of the last row reads as one that strips hardly have: II cut off, say."""
-    names = labels([*STANDARD, ["I"]])
-    every = [beating(200.0 + PITCH * k) for k in range(4)]
-    assert decided(every, names).n_rows == 4
-    assert decided(every[:3], labels(STANDARD)).name == "3x4"
+def test_a_row_that_beats_with_the_others_is_hardly_taken_for_print() -> None:
+    every = [beating(200.0 + PITCH * k) for k in range(3)]
+    cost = _cost_of_leaving([*every, beating(950.0)], [0, 1, 2], PX_PER_MM)
+    assert cost > 2 * _cost_of_leaving([*every, rows(4)[3]], [0, 1, 2], PX_PER_MM)
 
 
 def test_a_name_stays_where_it_is_when_its_trace_wanders() -> None:
