@@ -25,8 +25,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from ecg4u.digitize.page.darkness import PrintOnPage
 from ecg4u.digitize.text.names import (
     NAMES,
+    PX_PER_MM,
     WEIGHTS,
     WINDOW,
     Candidates,
@@ -406,7 +408,7 @@ def _seen_name(text: Pixels, name: str, box: Box) -> tuple[int, Box]:
 def _looked_at(
     image: Pixels, known: list[tuple[int, Box]], rng: np.random.Generator
 ) -> list[tuple[Pixels, int]]:
-    found = Candidates.on(image)
+    found = Candidates.on(PrintOnPage.of(image, PX_PER_MM))
     out: list[tuple[Pixels, int]] = []
     nones: list[Box] = []
     for box in (*found.boxes, *found.widened):

@@ -12,7 +12,7 @@ import numpy as np
 
 from ecg4u.digitize.page.rectified import RectifiedPage, direction_after, quarter_turn
 from ecg4u.digitize.rectify import rectify
-from ecg4u.digitize.text.names import page_darkness, read_labels, sure_names
+from ecg4u.digitize.text.names import read_labels, sure_names
 from ecg4u.digitize.types import Label
 from ecg4u.io import Page
 from ecg4u.options import NOTHING_KNOWN, ReadOptions
@@ -89,7 +89,7 @@ def _rows_run_down(rectified: RectifiedPage) -> bool:
     import cv2
 
     share = 1.0 / (CELL_MM * rectified.px_per_mm)
-    marks = page_darkness(rectified.image)[1].astype(np.float32)
+    marks = rectified.print.marks.astype(np.float32)
     cells = cv2.resize(marks, None, fx=share, fy=share, interpolation=cv2.INTER_AREA)
     across, along = cells.mean(axis=1).std(), cells.mean(axis=0).std()
     return bool(across < RUNS_DOWN * along)

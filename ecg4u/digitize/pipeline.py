@@ -312,7 +312,7 @@ def _all_labels(
     spans = np.median(signal_span(paths, pulses), axis=0)
     baselines = [path.baseline for path in paths]
     ends = float(spans[0]), float(spans[1])
-    return search_labels(rectified.image, labels, baselines, ends, rectified.px_per_mm)
+    return search_labels(rectified.print.grey, labels, baselines, ends, rectified.px_per_mm)
 
 
 def _read_again(

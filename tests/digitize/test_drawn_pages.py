@@ -92,7 +92,12 @@ def test_names_printed_over_the_traces_are_read(over_traces: Digitization) -> No
 
 def test_where_names_are_read_no_others_are_looked_for(over_traces: Digitization) -> None:
     image = over_traces.rectified.image
-    assert search_labels(np.full_like(image, 255), (), [300.0, 600.0], (100.0, 2600.0), 10.0) == ()
+    assert (
+        search_labels(
+            np.full(image.shape[:2], 255, np.uint8), (), [300.0, 600.0], (100.0, 2600.0), 10.0
+        )
+        == ()
+    )
 
 
 def test_unnamed_rows_show_by_their_shape_where_leads_change() -> None:

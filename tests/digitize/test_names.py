@@ -5,7 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ecg4u.digitize.text.names import NAMES, PARAMS, find_labels, probabilities, window
+from ecg4u.digitize.page.darkness import PrintOnPage
+from ecg4u.digitize.text.names import (
+    NAMES,
+    PARAMS,
+    PX_PER_MM,
+    find_labels,
+    probabilities,
+    window,
+)
+from ecg4u.digitize.types import Label
 from ecg4u.paper.text import write
 from ecg4u.record import LEADS
 
@@ -56,9 +65,13 @@ def test_probabilities_sum_to_one_and_repeat() -> None:
     assert probabilities([]).shape == (0, len(NAMES) + 1)
 
 
+def labels_on(page: np.ndarray) -> list[Label]:
+    return find_labels(PrintOnPage.of(page, PX_PER_MM))
+
+
 def test_names_are_found_where_they_stand() -> None:
     words = [("II", 60, 100), ("aVL", 400, 100), ("V2", 700, 100), ("V3", 700, 250)]
-    labels = find_labels(page_with(words))
+    labels = labels_on(page_with(words))
     found = {label.name: label.centre for label in labels if label.probability > 0.5}
     for name, x, y in words:
         assert abs(found[name][0] - x) < 60
@@ -71,15 +84,15 @@ def test_a_name_that_touches_a_line_is_found_from_its_row_and_column() -> None:
     page[200:300, 696:700] = 30
     page[262:266, 600:900] = 30
     page[228:266, 800:804] = 30
-    assert "V2" in {label.name for label in find_labels(page)}
+    assert "V2" in {label.name for label in labels_on(page)}
 
 
 def test_an_empty_page_has_no_names() -> None:
-    assert find_labels(page_with([])) == []
+    assert labels_on(page_with([])) == []
 
 
 def test_a_lead_of_the_right_side_is_no_lead_of_the_left() -> None:
     words = [("V3R", 60.0, 80.0), ("V4R", 60.0, 200.0), ("V5", 400.0, 80.0)]
-    labels = find_labels(page_with(words))
+    labels = labels_on(page_with(words))
     names = [label.name for label in labels if label.probability > PARAMS.sure]
     assert sorted(names) == ["V3R", "V4R", "V5"]

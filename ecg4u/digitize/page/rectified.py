@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
+from ecg4u.digitize.page.darkness import PrintOnPage
 from ecg4u.messages import Message, message
 
 Pixels = npt.NDArray[np.uint8]
@@ -143,6 +145,11 @@ class RectifiedPage:
     grid: Grid
     px_per_mm: float = PX_PER_MM
     rivals: tuple[ScaleRival, ...] = ()
+
+    @cached_property
+    def print(self) -> PrintOnPage:
+        """The page as the readers of its print see it."""
+        return PrintOnPage.of(self.image, self.px_per_mm)
 
     def to_source(self, xy: npt.ArrayLike) -> Points:
         """Source px (n, 2) of rectified px (n, 2); pixel centres are whole numbers in both.

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from ecg4u.digitize.page.darkness import ink_channel
 from ecg4u.digitize.types import FloatArray, InkMap
 
 Floats = npt.NDArray[np.float64]
@@ -40,38 +41,6 @@ DESK_MM = 4.0
 DESK_DARKNESS = 0.3
 HAZE_MM = 3.6
 HAZE_CELLS = 9
-COARSE, PAPER_PERCENTILE = 3, 80
-INKED, TINTED, GREY = 0.35, 0.06, 0.6
-"""Share of the paper's light that ink absorbs in its darkest channel, and a grid in any; how much
-paler than the others a grid's palest channel is unless it is grey."""
-COLOURED_SHARE, LEAST_COLOURED = 0.3, 0.002
-"""Ink that is coloured and no grid, against black ink and against the page."""
-
-
-def ink_channel(image: np.ndarray) -> np.ndarray:
-    """What of a page (H, W, 3) uint8 RGB shows its traces but not its grid: (H, W) uint8.
-
-    That is the brightest channel of each pixel, in which any coloured ink vanishes; where much of
-    the page's ink is coloured and no grid, as on plots with blue or red traces, it is the channel
-    in which the grid is palest, or the darkest one where the grid is grey.
-    """
-    bright = image.max(axis=2)
-    small = image[::COARSE, ::COARSE].astype(np.float32)
-    paper = np.percentile(small.reshape(-1, 3), PAPER_PERCENTILE, axis=0)
-    absorbed = 1.0 - small / np.maximum(paper, 1.0)
-    least = absorbed.min(axis=2)
-    black = least > INKED
-    pale = (absorbed.max(axis=2) > TINTED) & (least < INKED / 2)
-    if not pale.any():
-        return np.asarray(bright)
-    grid = absorbed[pale].mean(axis=0)
-    channel = int(grid.argmin())
-    tinted = grid[channel] < GREY * grid.max()
-    seen = absorbed[..., channel] if tinted else absorbed.max(axis=2)
-    coloured = int((pale & (seen > INKED)).sum())
-    if coloured < COLOURED_SHARE * int(black.sum()) or coloured < LEAST_COLOURED * pale.size:
-        return np.asarray(bright)
-    return np.asarray(image[..., channel] if tinted else image.min(axis=2))
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,6 @@ from ecg4u.digitize.text.names import PARAMS as NAMES
 from ecg4u.digitize.text.names import (
     Box,
     Pixels,
-    page_darkness,
     probabilities,
     sure_names,
     window,
@@ -102,7 +101,7 @@ class _Reading:
 
 
 def search_labels(
-    image: Pixels,
+    grey: Pixels,
     labels: Sequence[Label],
     baselines: Sequence[float],
     span: tuple[float, float],
@@ -112,7 +111,7 @@ def search_labels(
 
     Parameters
     ----------
-    image : (H, W, 3) uint8 RGB, the rectified page
+    grey : (H, W) uint8, that of `PrintOnPage`
     labels : names that stand by themselves
     baselines : heights of the rows, px
     span : where the rows begin and end, px
@@ -121,7 +120,6 @@ def search_labels(
     """
     if len(sure_names(labels)) >= PARAMS.enough or not baselines:
         return tuple(labels)
-    grey = page_darkness(image)[0]
     starts = span[0] + (span[1] - span[0]) / PARAMS.columns * np.arange(PARAMS.columns)
     spots = [(float(x), float(y)) for y in baselines for x in starts]
     place = _usual_place(grey, _probes(spots, len(baselines)), px_per_mm)

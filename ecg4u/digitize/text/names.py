@@ -17,8 +17,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ecg4u.cores import spread
+from ecg4u.digitize.page.darkness import PrintOnPage
 from ecg4u.digitize.page.rectified import RectifiedPage
-from ecg4u.digitize.rows.ink import ink_channel
 from ecg4u.digitize.types import FloatArray, Label
 from ecg4u.record import EXTRA_LEADS, LEADS
 
@@ -64,19 +64,6 @@ class Params:
     last_words: int = 40
     """Words, of those that began last, to which a letter may belong: bounds the time of a page full
     of specks."""
-    background_mm: float = 6.0
-    """Reach within which the lightest is taken for the paper: wider than a letter's stroke."""
-    dark_page: float = 90.0
-    """Median grey (0 to 255) under which a page is white on black."""
-    straight_mm: float = 50.0
-    """Length of ink along a page's axis that is no letter: a grid line, a frame, a rule."""
-    ink: float = 0.35
-    """Share of full darkness, or probability of text, from which a pixel is ink."""
-    full_ink_share: float = 0.993
-    """Share of a page's pixels that are lighter than full darkness: traces and print cover about
-    a hundredth of it."""
-    least_full_ink: float = 0.15
-    """Full darkness is at least this share of black, else an empty page would be all ink."""
     least: float = 0.3
     """Least probability of a name that stands by itself; the layout weighs the doubtful ones."""
     sure: float = 0.8
@@ -148,12 +135,10 @@ class Candidates:
     widened: list[Box]
 
     @classmethod
-    def on(cls, image: Pixels, text_prob: FloatArray | None = None) -> Candidates:
-        """Find them on a page (H, W, 3) uint8 RGB at 10 px/mm."""
-        dark = _darkness(image)
-        mask = _dark_marks(dark) if text_prob is None else np.asarray(text_prob > PARAMS.ink)
-        boxes = word_boxes(mask)
-        return cls(255 - dark, boxes, [wide for box in boxes for wide in _widened(box)])
+    def on(cls, print_: PrintOnPage) -> Candidates:
+        """Find them on a page at 10 px/mm."""
+        boxes = word_boxes(print_.pieces)
+        return cls(print_.grey, boxes, [wide for box in boxes for wide in _widened(box)])
 
 
 def probabilities(crops: Sequence[Pixels]) -> FloatArray:
@@ -185,24 +170,15 @@ def probabilities(crops: Sequence[Pixels]) -> FloatArray:
 
 def read_labels(rectified: RectifiedPage) -> tuple[Label, ...]:
     """The lead names that can be read on a page, each with its probability and box."""
-    return tuple(find_labels(rectified.image))
+    return tuple(find_labels(rectified.print))
 
 
-def find_labels(image: Pixels, text_prob: FloatArray | None = None) -> list[Label]:
-    """Find and read the lead names on a rectified page.
+def find_labels(print_: PrintOnPage) -> list[Label]:
+    """Find and read the lead names on a page at 10 px/mm.
 
-    Parameters
-    ----------
-    image : (H, W, 3) uint8 RGB at 10 px/mm
-    text_prob : (H, W) float32 or None
-        Text map; None to look for anything dark of the size of letters.
-
-    Returns
-    -------
-    list of Label
-        In reading order of their boxes; no two overlap by more than half.
+    They come in reading order of their boxes; no two overlap by more than half.
     """
-    looked = Candidates.on(image, text_prob)
+    looked = Candidates.on(print_)
     seen = looked.grey
     words = _read(seen, looked.boxes, PARAMS.least)
     found = list(words)
@@ -231,17 +207,18 @@ def _no_chance_strokes(labels: Sequence[Label]) -> list[Label]:
     ]
 
 
-def word_boxes(mask: npt.NDArray[np.bool_]) -> list[Box]:
-    """Boxes (x0, y0, x1, y1 px) of letter-sized ink, joined to words, and of its parts."""
-    import cv2
+def word_boxes(pieces: npt.NDArray[np.int32]) -> list[Box]:
+    """Boxes (x0, y0, x1, y1 px) of letter-sized ink, joined to words, and of its parts.
 
-    _, _, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
-    letters = []
-    for x, y, width, height, _area in stats[1:]:
-        low, high = PARAMS.letter_mm[0] * PX_PER_MM, PARAMS.letter_mm[1] * PX_PER_MM
-        if low <= height <= high and width <= PARAMS.word_mm * PX_PER_MM:
-            letters.append((float(x), float(y), float(x + width), float(y + height)))
-    letters.sort()
+    ``pieces`` are those of `PrintOnPage.pieces`.
+    """
+    wide, tall = pieces[:, 2], pieces[:, 3]
+    low, high = PARAMS.letter_mm[0] * PX_PER_MM, PARAMS.letter_mm[1] * PX_PER_MM
+    kept = pieces[(low <= tall) & (tall <= high) & (wide <= PARAMS.word_mm * PX_PER_MM)]
+    letters = sorted(
+        (float(x), float(y), float(x + width), float(y + height))
+        for x, y, width, height, _area in kept.tolist()
+    )
     words: list[list[Box]] = []
     for letter in letters:
         home = next(
@@ -255,15 +232,6 @@ def word_boxes(mask: npt.NDArray[np.bool_]) -> list[Box]:
     boxes = {_around(word) for word in words}
     boxes |= {word[0] for word in words if len(word) > 1}
     return sorted(box for box in boxes if box[2] - box[0] <= PARAMS.word_mm * PX_PER_MM)
-
-
-def page_darkness(image: Pixels) -> tuple[Pixels, npt.NDArray[np.bool_]]:
-    """A page (H, W, 3) uint8 RGB at 10 px/mm as the readers see it: grey, and where ink is.
-
-    Ink is traces and words, but no straight lines.
-    """
-    dark = _darkness(image)
-    return 255 - dark, _dark_marks(dark)
 
 
 def sure_names(labels: Sequence[Label]) -> set[str]:
@@ -489,69 +457,6 @@ def _clusters(values: Sequence[float], near: float) -> list[float]:
     return [float(np.median(part)) for part in parts if len(part)]
 
 
-def _darkness(image: Pixels) -> Pixels:
-    """How much darker each pixel is than its paper, (H, W) uint8, as `ink.darkness` sees it.
-
-    In bytes, which is exact enough for finding words and several times as fast.
-    """
-    import cv2
-
-    value = ink_channel(image)
-    if np.median(value[::4, ::4]) < PARAMS.dark_page:
-        value = 255 - value
-    small = cv2.resize(value, None, fx=0.25, fy=0.25, interpolation=cv2.INTER_AREA)
-    size = int(PARAMS.background_mm * PX_PER_MM / 4) | 1
-    kernel = cv2.getStructuringElement(cv2.MORPH_RECT, (size, size))
-    paper = cv2.morphologyEx(cv2.medianBlur(small, 5), cv2.MORPH_CLOSE, kernel)
-    paper = cv2.GaussianBlur(paper, (0, 0), size / 2)
-    paper = cv2.resize(paper, value.shape[::-1], interpolation=cv2.INTER_LINEAR)
-    return np.asarray(255 - cv2.divide(value, paper, scale=255.0), np.uint8)
-
-
-def _dark_marks(dark: Pixels) -> npt.NDArray[np.bool_]:
-    """What is dark and no straight line of several centimetres along the page's axes."""
-    import cv2
-
-    capped = np.minimum(dark, np.uint8(0.6 * 255))
-    length = int(PARAMS.straight_mm * PX_PER_MM) | 1
-    along_x, along_y = cv2.blur(capped, (length, 1)), cv2.blur(capped, (1, length))
-    both = cv2.resize(capped, None, fx=0.1, fy=0.1, interpolation=cv2.INTER_AREA)
-    around = cv2.resize(cv2.blur(both, (length // 10 | 1, length // 10 | 1)), dark.shape[::-1])
-    base = cv2.min(around, cv2.min(along_x, along_y))
-    grid = cv2.addWeighted(cv2.max(along_x, along_y), 1.2, base, -0.6, 0.0)
-    ink = cv2.subtract(dark, grid)
-    levels = cv2.calcHist([ink], [0], None, [256], [0, 256]).ravel().cumsum()
-    full = max(
-        PARAMS.least_full_ink * 255,
-        float(np.searchsorted(levels, PARAMS.full_ink_share * levels[-1])),
-    )
-    return np.asarray(ink > PARAMS.ink * full)
-
-
-@lru_cache(maxsize=1)
-def _reader() -> tuple[nn.Module, float]:
-    """The network with its normalisation folded into the convolutions, and its temperature."""
-    import json
-
-    import torch
-    from safetensors.torch import load_file
-
-    net = build()
-    net.load_state_dict(load_file(WEIGHTS))
-    folded: list[nn.Module] = []
-    for layer in net.eval().children():
-        if isinstance(layer, torch.nn.BatchNorm2d):
-            before = folded.pop()
-            assert isinstance(before, torch.nn.Conv2d)
-            folded.append(torch.nn.utils.fuse_conv_bn_eval(before, layer))
-        else:
-            folded.append(layer)
-    fast = torch.nn.Sequential(*folded).eval()
-    fast.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    card = json.loads(WEIGHTS.with_suffix(".json").read_text())
-    return fast, float(card["temperature"])
-
-
 def _joins(left: Box, right: Box) -> bool:
     """Whether ``right`` is the letter after ``left`` in a word."""
     tall = max(left[3] - left[1], right[3] - right[1])
@@ -589,3 +494,27 @@ def _shared(a: Box, b: Box) -> float:
     height = min(a[3], b[3]) - max(a[1], b[1])
     least = min((box[2] - box[0]) * (box[3] - box[1]) for box in (a, b))
     return max(0.0, width) * max(0.0, height) / max(least, 1e-9)
+
+
+@lru_cache(maxsize=1)
+def _reader() -> tuple[nn.Module, float]:
+    """The network with its normalisation folded into the convolutions, and its temperature."""
+    import json
+
+    import torch
+    from safetensors.torch import load_file
+
+    net = build()
+    net.load_state_dict(load_file(WEIGHTS))
+    folded: list[nn.Module] = []
+    for layer in net.eval().children():
+        if isinstance(layer, torch.nn.BatchNorm2d):
+            before = folded.pop()
+            assert isinstance(before, torch.nn.Conv2d)
+            folded.append(torch.nn.utils.fuse_conv_bn_eval(before, layer))
+        else:
+            folded.append(layer)
+    fast = torch.nn.Sequential(*folded).eval()
+    fast.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    card = json.loads(WEIGHTS.with_suffix(".json").read_text())
+    return fast, float(card["temperature"])

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ecg4u.digitize.page.rectified import RectifiedPage
-from ecg4u.digitize.text.names import PX_PER_MM, page_darkness, scaled
+from ecg4u.digitize.text.names import PX_PER_MM, scaled
 from ecg4u.digitize.types import FloatArray
 
 if TYPE_CHECKING:
@@ -132,7 +132,7 @@ def read_printed_scale(rectified: RectifiedPage) -> PrintedScale:
 
     Lines that seem to hold a scale are read at three sizes, and the readings must agree.
     """
-    grey, boxes = line_boxes(rectified.image)
+    grey, boxes = rectified.print.grey, line_boxes(rectified.print.pieces)
     first = read_lines([line_window(grey, box) for box in boxes])
     hopeful = [i for i, line in enumerate(first) if any(stated(line).values())]
     again = [
@@ -209,20 +209,16 @@ def _note(
         values[value] = max(sure, values.get(value, 0.0))
 
 
-def line_boxes(image: Pixels) -> tuple[Pixels, list[Box]]:
-    """The page (H, W) uint8 grey as the reader sees it, and boxes of what may be lines of print."""
-    import cv2
-
-    grey, mask = page_darkness(image)
-    _, _, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
+def line_boxes(pieces: npt.NDArray[np.int32]) -> list[Box]:
+    """Boxes of what may be lines of print; ``pieces`` are those of `PrintOnPage.pieces`."""
     low, high = (mm * PX_PER_MM for mm in PARAMS.letter_mm)
-    tall, wide = stats[:, cv2.CC_STAT_HEIGHT], stats[:, cv2.CC_STAT_WIDTH]
-    kept = stats[(tall >= low) & (tall <= high) & (wide <= PARAMS.piece_mm * PX_PER_MM)]
-    pieces = sorted(
+    wide, tall = pieces[:, 2], pieces[:, 3]
+    kept = pieces[(tall >= low) & (tall <= high) & (wide <= PARAMS.piece_mm * PX_PER_MM)]
+    letters = sorted(
         (float(x), float(y), float(x + w), float(y + h)) for x, y, w, h, _ in kept.tolist()
     )
     lines: list[list[Box]] = []
-    for piece in pieces:
+    for piece in letters:
         home = next(
             (line for line in reversed(lines[-PARAMS.last_lines :]) if _continues(line, piece)),
             None,
@@ -232,9 +228,7 @@ def line_boxes(image: Pixels) -> tuple[Pixels, list[Box]]:
         else:
             home.append(piece)
     boxes = [_around(line) for line in lines if len(line) >= PARAMS.fewest_pieces]
-    return grey, [
-        box for box in boxes if box[2] - box[0] >= PARAMS.least_aspect * (box[3] - box[1])
-    ]
+    return [box for box in boxes if box[2] - box[0] >= PARAMS.least_aspect * (box[3] - box[1])]
 
 
 def _continues(line: Sequence[Box], piece: Box) -> bool:
