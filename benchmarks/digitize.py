@@ -25,6 +25,7 @@ import numpy as np
 from benchmarks.baseline import column_median, naive, printed_on
 from benchmarks.measure import LeadScore, kaggle_db, kaggle_ratio, resample, score_lead
 from ecg4u.digitize.signals.trust import MISREAD_DB
+from ecg4u.memory import keep_freed_memory
 
 if TYPE_CHECKING:
     from ecg4u.digitize.result import Digitization
@@ -249,7 +250,7 @@ def main() -> None:
     parser.add_argument("--pages", type=Path, help="write a CSV with a row per page")
     args = parser.parse_args()
     jobs = jobs_of(args.images, args.only)
-    with ProcessPoolExecutor(args.workers) as pool:
+    with ProcessPoolExecutor(args.workers, initializer=keep_freed_memory) as pool:
         pages = list(pool.map(score_page, jobs))
     lines = [HEADER]
     for group in _groups(pages):

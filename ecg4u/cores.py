@@ -18,6 +18,7 @@ MAX_CORES = 4
 
 Part = TypeVar("Part")
 Result = TypeVar("Result")
+OtherResult = TypeVar("OtherResult")
 
 _count = 1
 
@@ -42,3 +43,16 @@ def spread(work: Callable[[Part], Result], parts: Iterable[Part]) -> list[Result
 
     with ThreadPoolExecutor(min(_count, len(todo))) as threads:
         return list(threads.map(work, todo))
+
+
+def together(
+    first: Callable[[], Result], second: Callable[[], OtherResult]
+) -> tuple[Result, OtherResult]:
+    """What both give, worked out at the same time where there are cores."""
+    if _count == 1:
+        return first(), second()
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(1) as thread:
+        later = thread.submit(second)
+        return first(), later.result()

@@ -49,3 +49,18 @@ def test_attributions_are_the_same_with_two_threads(monkeypatch: pytest.MonkeyPa
     one = attribute(record, ["AF"], classifier=Sums())
     monkeypatch.setattr(cores, "_count", 2)
     assert attribute(record, ["AF"], classifier=Sums()) == one
+
+
+def test_two_works_run_at_the_same_time_and_each_gives_its_own(two_cores: None) -> None:
+    meeting = threading.Barrier(2, timeout=30)
+
+    def work(answer: str) -> str:
+        meeting.wait()
+        return answer
+
+    assert cores.together(lambda: work("a"), lambda: work("b")) == ("a", "b")
+
+
+def test_without_being_asked_two_works_run_one_after_the_other() -> None:
+    here = threading.get_ident()
+    assert cores.together(threading.get_ident, threading.get_ident) == (here, here)

@@ -15,6 +15,7 @@ ROOMS = (
     "_version",
     "errors",
     "limits",
+    "memory",
     "cores",
     "options",
     "_options",

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ecg4u.batch.inputs import Item
-from ecg4u.batch.memory import keep_freed_memory, peak_mb, return_freed_memory, rss_mb
 from ecg4u.batch.options import Options
 from ecg4u.batch.sheet import THUMBNAIL_NAME, thumbnail
 from ecg4u.batch.sidecars import MAX_BYTES, SIDECAR_NAME, Given
@@ -36,6 +35,7 @@ from ecg4u.io import (
 from ecg4u.io.files import read_bytes
 from ecg4u.io.pages import MAX_FILE_BYTES
 from ecg4u.limits import is_out_of_memory, where
+from ecg4u.memory import keep_freed_memory, peak_mb, return_freed_memory, rss_mb
 from ecg4u.options import ReadOptions
 
 if TYPE_CHECKING:

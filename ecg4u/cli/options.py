@@ -21,6 +21,7 @@ from ecg4u._options import (
 from ecg4u.cores import use_all
 from ecg4u.errors import BatchFailuresError, UsageError
 from ecg4u.limits import Limits, supervised_each
+from ecg4u.memory import keep_freed_memory
 from ecg4u.options import DPI, GAINS_MM_PER_MV, OLDEST_YEARS, SPEEDS_MM_PER_S, ReadOptions
 
 WFDB_SUFFIXES = (".hea", ".dat", ".mat", "")
@@ -114,6 +115,7 @@ def each(files: Sequence[Path], work: Callable[[Path], None]) -> None:
 
     def code_of(file: Path, name: str) -> int:
         if limits is not None:
+            keep_freed_memory()
             use_all()
         return exit_code(lambda: work(file), name)
 

@@ -11,6 +11,7 @@ from typing import NoReturn
 
 import numpy as np
 
+from ecg4u.cores import together
 from ecg4u.digitize.gridless import calibrated, length_doubts, lengthened, row_stretch
 from ecg4u.digitize.layout.arrangement import find_layout
 from ecg4u.digitize.layout.columns import signal_span
@@ -337,8 +338,8 @@ def find_ink(rectified: RectifiedPage, labels: Sequence[Label] = ()) -> InkMap:
     page = rectified.image, rectified.px_per_mm, rectified.valid
     if not network.available():
         return _inside(ink.classical_ink(*page, boxes), rectified)
-    strokes = ink.stroke_ink(*page)
-    return _inside(ink.joined_ink(strokes, network.ink(rectified.image), boxes), rectified)
+    seen, strokes = together(lambda: network.ink(rectified.image), lambda: ink.stroke_ink(*page))
+    return _inside(ink.joined_ink(strokes, seen, boxes), rectified)
 
 
 def _inside(ink: InkMap, rectified: RectifiedPage) -> InkMap:

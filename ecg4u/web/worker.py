@@ -14,8 +14,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ecg4u.batch.memory import keep_freed_memory
 from ecg4u.limits import ENVIRONMENT, is_out_of_memory, prepare_worker
+from ecg4u.memory import keep_freed_memory
 from ecg4u.options import ReadOptions
 from ecg4u.texts import SOURCE
 from ecg4u.web.pageview import page_view, picture

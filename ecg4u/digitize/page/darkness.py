@@ -82,6 +82,11 @@ def ink_channel(image: Pixels) -> Pixels:
     return np.minimum(np.minimum(image[..., 0], image[..., 1]), image[..., 2])
 
 
+def white_on_black(value: Pixels) -> bool:
+    """Whether a page, (H, W) uint8 grey, is a negative: bright ink on dark paper."""
+    return bool(np.median(value[::4, ::4]) < PARAMS.dark_page)
+
+
 @dataclass(frozen=True, eq=False)
 class PrintOnPage:
     """A page as the readers of print see it.
@@ -116,7 +121,7 @@ def _darkness(image: Pixels, px_per_mm: float) -> Pixels:
     import cv2
 
     value = ink_channel(image)
-    if np.median(value[::4, ::4]) < PARAMS.dark_page:
+    if white_on_black(value):
         value = 255 - value
     small = cv2.resize(value, None, fx=0.25, fy=0.25, interpolation=cv2.INTER_AREA)
     size = int(PARAMS.background_mm * px_per_mm / 4) | 1

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from ecg4u.digitize.page.darkness import ink_channel
+from ecg4u.digitize.page.darkness import ink_channel, white_on_black
 from ecg4u.digitize.types import FloatArray, InkMap
 
 Floats = npt.NDArray[np.float64]
@@ -89,7 +89,7 @@ def darkness(image: np.ndarray, px_per_mm: float) -> FloatArray:
     import cv2
 
     value = ink_channel(image)
-    if np.median(value) < 90:
+    if white_on_black(value):
         value = 255 - value
     small = cv2.resize(value, None, fx=0.25, fy=0.25, interpolation=cv2.INTER_AREA)
     size = int(BACKGROUND_MM * px_per_mm / 4) | 1

@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ecg4u.cores import spread
+from ecg4u.digitize.page.darkness import brightest, white_on_black
 from ecg4u.digitize.types import FloatArray, InkMap
 
 if TYPE_CHECKING:
@@ -29,7 +30,6 @@ WIDTHS = (24, 32, 48, 64)
 MULTIPLE = 16
 TILE_PX = 1024
 OVERLAP_PX = 64
-DARK_PAGE = 90
 PAPER_PX = 60
 WEIGHTS = Path(__file__).parents[1] / "weights" / "trace.safetensors"
 
@@ -100,7 +100,7 @@ def normalise(image: Pixels) -> FloatArray:
     """
     import cv2
 
-    if np.median(image.max(axis=2)) < DARK_PAGE:
+    if white_on_black(brightest(image)):
         image = 255 - image
     height, width = image.shape[:2]
     size = max(1, width // 4), max(1, height // 4)

@@ -18,8 +18,8 @@ from ecg4u.batch import Options, PageTask, PoolExecutor, find_inputs
 from ecg4u.batch.executors import WorkerLimits
 from ecg4u.batch.ledger import read_entries
 from ecg4u.batch.manifest import write_manifest
-from ecg4u.batch.memory import peak_mb, rss_mb
 from ecg4u.io import write_record
+from ecg4u.memory import peak_mb, rss_mb
 
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 
@@ -28,7 +28,7 @@ import sys
 from pathlib import Path
 from ecg4u.batch import Options, PageTask, PoolExecutor, find_inputs
 from ecg4u.batch.executors import WorkerLimits
-from ecg4u.batch import memory
+from ecg4u import memory
 
 memory.PAGES_BETWEEN = 1
 source, out, count = sys.argv[1], sys.argv[2], int(sys.argv[3])
