@@ -13,6 +13,7 @@ import numpy as np
 from ecg4u.digitize.page.rectified import RectifiedPage, direction_after, quarter_turn
 from ecg4u.digitize.rectify import rectify
 from ecg4u.digitize.text.names import read_labels, sure_names
+from ecg4u.digitize.text.printed import read_printed_scale
 from ecg4u.digitize.types import Label
 from ecg4u.io import Page
 from ecg4u.options import NOTHING_KNOWN, ReadOptions
@@ -20,6 +21,8 @@ from ecg4u.options import NOTHING_KNOWN, ReadOptions
 PLAINLY_UPRIGHT = 7
 """Names from which no other turn is tried; of the development pages' other turns the best has 6."""
 FEWEST = 3
+PRINTED = 2
+"""Names for which a printed paper speed or gain counts: each is read letter by letter."""
 CLEARLY_MORE = 2
 RUNS_DOWN = 0.6
 """Unevenness of the ink across the page over that along it; 0.9 is the least of any upright page
@@ -38,9 +41,10 @@ def read_upright(
     labels = read_labels(rectified)
     if evidence(labels) >= PLAINLY_UPRIGHT:
         return rectified, labels
-    best, most = 0, evidence(labels)
+    best, most = 0, evidence(labels) + _printed(rectified)
     for k in (2, 1, 3):
-        found = evidence(read_labels(quarter_turn(rectified, k)))
+        turned = quarter_turn(rectified, k)
+        found = evidence(read_labels(turned)) + _printed(turned)
         if found >= max(FEWEST, most + (CLEARLY_MORE if best == 0 else 1)):
             best, most = k, found
     if best:
@@ -82,6 +86,12 @@ def rectify_turned(page: Page, k: int, options: ReadOptions, reading: int = 0) -
 def evidence(labels: tuple[Label, ...]) -> int:
     """How many different names are surely read that would read otherwise upside down."""
     return len({name for name in sure_names(labels) if set(name) != {"I"}})
+
+
+def _printed(rectified: RectifiedPage) -> int:
+    """For how many names the printed scale counts: lines of print are read upright alone."""
+    printed = read_printed_scale(rectified)
+    return PRINTED * sum(v is not None for v in (printed.speed_mm_per_s, printed.gain_mm_per_mv))
 
 
 def _rows_run_down(rectified: RectifiedPage) -> bool:

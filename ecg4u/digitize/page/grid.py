@@ -344,9 +344,10 @@ def _first_nodes(flat: Flat, scale: Scale, shape: tuple[int, ...]) -> Floats:
     back = np.asarray(np.linalg.inv(flat.homography), dtype=np.float64)
     corners = apply_homography(back, corners) * mm
     box = np.array(flat.box).reshape(2, 2) * mm
-    low = np.maximum(corners.min(axis=0), box[0] - MARGIN_MM)
-    high = np.minimum(corners.max(axis=0), box[1] + MARGIN_MM)
-    if (high - low).max() > MAX_PAGE_MM or (high - low).min() < 10:
+    margin = np.minimum(MARGIN_MM, (MAX_PAGE_MM - (box[1] - box[0])) / 2)
+    low = np.maximum(corners.min(axis=0), box[0] - margin)
+    high = np.minimum(corners.max(axis=0), box[1] + margin)
+    if margin.min() < 0 or (high - low).min() < 10:
         raise NotAnECGError("No ECG grid was found on this page.", stage="grid", hint=HINT)
     x_mm = np.arange(np.floor(low[0]), np.ceil(high[0]) + 1)
     y_mm = np.arange(np.floor(low[1]), np.ceil(high[1]) + 1)

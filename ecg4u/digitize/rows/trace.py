@@ -62,6 +62,9 @@ TOUCH_MM = 0.2
 BASE_STEP_MM = 2.0
 OWN = (0.35, 0.65)
 """From which probability on ink counts as a row's own, and in full."""
+BROKEN_MM, LINE_MM, BRIDGE = 2.5, 1.4, 0.4
+"""The widest gap of a broken line that is filled, how tall a line may be, and how dark the filling:
+paler than ink. By eye on three drawn pages; on 24 dev pages of the benchmark it costs 0.02 dB."""
 DOUBT = 0.02
 """Probability that trace ink is of no row that was found."""
 LEFT_COST = 0.02
@@ -173,8 +176,9 @@ def trace_rows(ink: InkMap, px_per_mm: float) -> tuple[RowPath, ...]:
     baselines = find_rows(trace, px_per_mm) * scale
     if len(baselines) == 0:
         return ()
-    alone = follow(small, baselines, TRACK_PX_PER_MM)
-    paths, claims = _together(small, baselines, alone, px_per_mm)
+    whole = _bridged(small, px_per_mm)
+    alone = follow(whole, baselines, TRACK_PX_PER_MM)
+    paths, claims = _together(whole, baselines, alone, px_per_mm)
     if len(baselines) > 1:
         keep = _drop_doubles(baselines, paths, TRACK_PX_PER_MM)
         baselines, alone, paths, claims = baselines[keep], alone[keep], paths[keep], claims[keep]
@@ -184,7 +188,7 @@ def trace_rows(ink: InkMap, px_per_mm: float) -> tuple[RowPath, ...]:
         return ()
     if not all(traces):
         baselines = baselines[traces]
-        paths, claims = _together(small, baselines, alone[traces], px_per_mm)
+        paths, claims = _together(whole, baselines, alone[traces], px_per_mm)
     reach = np.ones((int(0.6 * px_per_mm), int(3.0 * px_per_mm)), np.uint8)
     spread = cv2.dilate((text > INK_LEVEL).astype(np.uint8), reach)
     near_text = cv2.resize(spread, small.shape[::-1], interpolation=cv2.INTER_NEAREST) > 0
@@ -481,6 +485,23 @@ def _parted(trace: FloatArray, px_per_mm: float) -> FloatArray:
 
     around = cv2.blur(trace, (int(0.7 * px_per_mm) | 1, 1))
     return np.clip(1.6 * trace - 0.6 * around, 0.0, 1.0)
+
+
+def _bridged(ink: FloatArray, px_per_mm: float) -> FloatArray:
+    """Ink with the gaps of broken lines filled, (H, W) at `TRACK_PX_PER_MM` down the page.
+
+    Where a head's dots are missing or the paper is worn a row's ink breaks off every few
+    millimetres, and it would be cheaper to walk along a neighbour's. What lies between the two
+    strokes of a peak is taller than a line and stays empty.
+    """
+    import cv2
+
+    mask = (ink > INK_LEVEL).astype(np.uint8)
+    gap = np.ones((3, int(BROKEN_MM * px_per_mm) | 1), np.uint8)
+    filled = cv2.morphologyEx(mask, cv2.MORPH_CLOSE, gap) & (1 - mask)
+    upright = np.ones((int(LINE_MM * TRACK_PX_PER_MM), 1), np.uint8)
+    tall = cv2.dilate(cv2.morphologyEx(filled, cv2.MORPH_OPEN, upright), np.ones((3, 3), np.uint8))
+    return np.asarray(np.where(filled > tall, np.maximum(ink, BRIDGE), ink), np.float32)
 
 
 def _deflection(centre: Array, px_per_mm: float) -> float:
