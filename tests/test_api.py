@@ -222,6 +222,7 @@ def test_a_cohort_loses_nothing(workers: int, tmp_path: Path) -> None:
     assert list(frame["path"]) == [str(path) for path in paths]
     alone = ecg4u.classify(RECORD)
     assert frame.loc[0, "AF_probability"] == pytest.approx(alone.probabilities["AF"], abs=1e-6)
+    assert frame["headline"].tolist()[2].startswith("Premature ventricular beats")
     assert frame["AF_probability"].isna().tolist() == [False, True, False, True]
 
 

@@ -19,8 +19,8 @@ def row(name: str, **values: object) -> dict[str, object]:
         ({"urgent": True, "grade": "poor"}, 4),
         ({"status": "refused", "message": "no grid"}, 3),
         ({"grade": "poor"}, 2),
-        ({"grade": "good", "verdict": "uncertain"}, 1),
-        ({"grade": "good", "verdict": "ok", "urgent": False}, 0),
+        ({"grade": "good", "signal": "usable, with reservations"}, 1),
+        ({"grade": "good", "signal": "usable", "urgent": False}, 0),
     ],
 )
 def test_what_needs_a_look_and_why(values: dict[str, object], rank: int) -> None:
