@@ -435,7 +435,7 @@ OTHERS = (
 )  # fmt: skip
 REPLACED = {
     "tachycardia": {"wide_complex_tachycardia", "tachycardia_very_fast"},
-    "bradycardia": {"bradycardia_severe"},
+    "bradycardia": {"bradycardia_severe", "escape_rhythm"},
     "qtc_prolonged": {"qtc_over_500"},
     "qrs_wide": {"wide_complex_tachycardia"},
 }

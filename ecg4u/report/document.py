@@ -266,6 +266,7 @@ def _figure(analysis: Analysis, why: Explanation | None) -> Markup:
             "class": "ecg",
             "role": "img",
             "viewBox": f"0 0 {number(paper.width)} {number(paper.height)}",
+            "preserveAspectRatio": "xMidYMin",
         },
     )
     cut = analysis.record.duration_s > paper.shown_s + 0.5

@@ -121,6 +121,7 @@ def test_a_slow_regular_rhythm_without_p_waves_may_be_complete_av_block() -> Non
     assert "complete AV block" in one.note
     marching = found(rate=42.0, p_correlation=0.14)  # P waves are seen, at no fixed distance
     assert "escape_rhythm" in marching
+    assert "bradycardia" not in marching  # it is told already
     for other in (
         {"rate": 42.0},
         {"rate": 42.0, "p_presence": 0.2, "rr_change": 0.3},
