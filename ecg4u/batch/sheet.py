@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +29,7 @@ tr { border-bottom: 1px solid #8885 }
 th button { font: inherit; font-weight: 600; background: none; border: 0; color: inherit }
 img { width: 240px; height: auto; display: block; background: #fff }
 .look { font-weight: 650; color: #b34d00 }
+code { display: block; font-weight: 400; overflow-wrap: anywhere; user-select: all; cursor: copy }
 small { color: #767069; display: block }
 td span { display: block }
 label { display: inline-flex; gap: .4rem; min-height: 2.75rem; align-items: center }
@@ -117,12 +119,13 @@ def _row(out: Path, row: dict[str, Any]) -> Markup:
         for name, words in (("report.html", "report"), ("signals.page.json", "sidecar"))
         if folder and (out / folder / name).exists()
     ]
+    correct = tag("code", f"ecg4u fix {shlex.quote(row['input'])}") if rank and picture else None
     warnings = row.get("warning_texts") or ""
     return tag(
         "tr",
         tag("td", image if picture else ""),
         tag("td", row["input"], tag("small", join(links, " ")) if links else None),
-        tag("td", why, cls="look" if rank else "", attrs={"data-key": str(9 - rank)}),
+        tag("td", why, correct, cls="look" if rank else "", attrs={"data-key": str(9 - rank)}),
         tag("td", row.get("grade") or ""),
         tag("td", row.get("headline") or ""),
         tag("td", *(tag("span", text) for text in warnings.split(" | ")) if warnings else ()),
