@@ -382,7 +382,7 @@ def test_health_metrics_and_headers(client: TestClient) -> None:
     board = json.loads(BOARD.read_text())
     for expression in (target["expr"] for panel in board["panels"] for target in panel["targets"]):
         (name,) = re.findall(r"ecg4u_\w+", expression)
-        assert f"\n{name}" in text
+        assert re.search(rf"^{name}[ {{]", text, re.MULTILINE)
     headers = client.get("/health").headers
     assert headers["x-content-type-options"] == "nosniff"
     assert headers["referrer-policy"] == "no-referrer"
