@@ -90,7 +90,8 @@ def write_sheet(out: Path) -> Path:
         tag("head", tag("meta", attrs={"charset": "utf-8"}), tag("title", title),
             tag("meta", attrs={"name": "viewport", "content": "width=device-width"}),
             Markup(f"<style>{STYLE}</style>")),
-        tag("body", tag("h1", title), only, table, Markup(f"<script>{SCRIPT}</script>")),
+        tag("body", tag("main", tag("h1", title), only, table),
+            Markup(f"<script>{SCRIPT}</script>")),
         attrs={"lang": "en"},
     )  # fmt: skip
     return write_atomically(out / SHEET_NAME, f"<!doctype html>\n{document}\n")
