@@ -204,6 +204,16 @@ def test_wfdb_there_and_back(record: ECGRecord) -> None:
         ECGRecord.from_wfdb(read)
 
 
+def test_a_file_named_like_a_record_is_told_why_it_is_none(tmp_path: Path) -> None:
+    table, header = tmp_path / "a.csv", tmp_path / "b.edf"
+    table.write_text("patient,age\n1,2\n")
+    header.write_text("nothing")
+    with pytest.raises(UnreadableInputError, match="no header line that names leads"):
+        ecg4u.classify(table)
+    with pytest.raises(UnreadableInputError, match="not a record of a known format"):
+        ecg4u.classify(header)
+
+
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_cohort_loses_nothing(workers: int, tmp_path: Path) -> None:
     broken = tmp_path / "broken.png"
