@@ -81,8 +81,8 @@ def test_panels_keep_to_the_paper() -> None:
 
 def test_numbers_under_the_last_row_are_clear_of_its_seconds() -> None:
     digits_mm, seconds_mm = 1.9, 2.2  # how far below the row the one stands, how tall the other is
-    for scale in np.linspace(0.5, 4.0, 36):
-        record = ECGRecord(-scale * made_up.paged(), 500.0)
+    for scale in np.linspace(0.5, 6.0, 36):
+        record = ECGRecord(scale * made_up.paged(), 500.0)
         paper = figure.lay_out(record, figure.arrange(record))
         lowest = max(panel.bottom for panel in paper.panels)
         assert paper.height - lowest >= digits_mm + seconds_mm
