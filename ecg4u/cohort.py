@@ -45,7 +45,12 @@ class Entry:
             return row
         row["warnings"] = "\n".join(self.analysis.warnings)
         if self.analysis.classification is not None:
-            row["verdict"] = self.analysis.classification.verdict
+            from ecg4u.explain.summary import SIGNAL_IN_TABLES, first_line
+
+            lines = self.analysis.summary
+            row["signal"] = SIGNAL_IN_TABLES[self.analysis.classification.verdict]
+            row["headline"] = first_line(lines)
+            row["urgent"] = any(line.kind == "urgent" for line in lines)
             for result in self.analysis.classification.results:
                 row[f"{result.name}_probability"] = result.probability
                 row[f"{result.name}_found"] = result.positive
@@ -92,9 +97,10 @@ class Cohort(Sequence[Entry]):
     def to_dataframe(self) -> pd.DataFrame:
         """One row per input, failures included.
 
-        Columns: path, error code and message, grade of the page, warnings, verdict, probability
-        and decision of each class, and the features of the whole ECG, whose units and definitions
-        `features_table` gives.
+        Columns: path, error code and message, grade of the page, warnings, whether the signal is
+        usable, what was found in words and whether any of it is urgent, probability and decision of
+        each class, and the features of the whole ECG, whose units and definitions `features_table`
+        gives.
         """
         import pandas as pd
 
@@ -180,7 +186,7 @@ def analyse_many(
     workers: int = 1,
     classify: bool = True,
     explain: bool = True,
-    classes: Sequence[str] | None = None,
+    classes: Sequence[str] = (),
     neurokit: bool = False,
     seed: int = 0,
     timeout_s: float | None = None,
@@ -196,8 +202,11 @@ def analyse_many(
         Processes. More than one needs ``pip install pebble``, and isolates each file: a
         crash or a file that never ends costs only itself. A script must then call this below
         ``if __name__ == "__main__":``.
-    classify, explain, classes, neurokit, seed
+    classify, explain, neurokit, seed
         As for `ecg4u.analyse`.
+    classes
+        Classes whose log-odds are attributed, for `Cohort.to_shap`; each takes seconds an ECG, so
+        by default none.
     timeout_s
         Seconds after which a file is given up.
     progress
@@ -218,7 +227,7 @@ def analyse_many(
     options = ReadOptions(
         classify=classify,
         explain=explain,
-        classes=None if classes is None else tuple(classes),
+        classes=tuple(classes),
         neurokit=neurokit,
         seed=seed,
     )
@@ -242,10 +251,10 @@ def _entries(outcomes: Iterator[Outcome[tuple[int, str], Entry]]) -> Iterator[tu
             yield index, Entry(path, None, None, kind, detail)
 
 
-def _check(workers: int, classes: Sequence[str] | None) -> None:
+def _check(workers: int, classes: Sequence[str]) -> None:
     if workers < 1:
         raise UsageError("workers must be at least 1.", hint="Give the number of processes.")
-    unknown = [name for name in classes or () if name not in CLASSES]
+    unknown = [name for name in classes if name not in CLASSES]
     if unknown:
         raise UsageError(
             f"The classifier has no class {', '.join(unknown)}.",

@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TypeAlias
 
+from ecg4u.errors import UnreadableInputError
 from ecg4u.io import Page, PageSource, as_page, is_record_file, read_record
+from ecg4u.io.records import RECORD_SUFFIXES
 from ecg4u.record import ECGRecord
 
 ECGSource: TypeAlias = ECGRecord | PageSource
@@ -26,7 +28,12 @@ def load(source: ECGSource, *, page: int = 1) -> Page | ECGRecord:
         return source
     if isinstance(source, (str, Path)) and is_record_file(source):
         return read_record(source)
-    return as_page(source, page=page)
+    try:
+        return as_page(source, page=page)
+    except UnreadableInputError:
+        if isinstance(source, (str, Path)) and Path(source).suffix.lower() in RECORD_SUFFIXES:
+            return read_record(source)  # says why it is no record
+        raise
 
 
 def as_record(source: ECGSource, *, page: int = 1) -> ECGRecord:

@@ -204,6 +204,16 @@ def test_wfdb_there_and_back(record: ECGRecord) -> None:
         ECGRecord.from_wfdb(read)
 
 
+def test_a_file_named_like_a_record_is_told_why_it_is_none(tmp_path: Path) -> None:
+    table, header = tmp_path / "a.csv", tmp_path / "b.edf"
+    table.write_text("patient,age\n1,2\n")
+    header.write_text("nothing")
+    with pytest.raises(UnreadableInputError, match="no header line that names leads"):
+        ecg4u.classify(table)
+    with pytest.raises(UnreadableInputError, match="not a record of a known format"):
+        ecg4u.classify(header)
+
+
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_cohort_loses_nothing(workers: int, tmp_path: Path) -> None:
     broken = tmp_path / "broken.png"
@@ -222,6 +232,7 @@ def test_a_cohort_loses_nothing(workers: int, tmp_path: Path) -> None:
     assert list(frame["path"]) == [str(path) for path in paths]
     alone = ecg4u.classify(RECORD)
     assert frame.loc[0, "AF_probability"] == pytest.approx(alone.probabilities["AF"], abs=1e-6)
+    assert frame["headline"].tolist()[2].startswith("Premature ventricular beats")
     assert frame["AF_probability"].isna().tolist() == [False, True, False, True]
 
 

@@ -97,6 +97,19 @@ def test_classify_and_explain_take_a_record_file(verb: str) -> None:
     assert len(done.stdout.splitlines()) > 5
 
 
+def test_classify_measures_and_attributes_nothing() -> None:
+    done = _ecg4u("classify", RECORD.with_suffix(".hea"), "--json")
+    why = json.loads(done.stdout)["explanation"]
+    assert why["features"]["global"]
+    assert why["attributions"] == []
+
+
+def test_report_names_the_files_that_it_wrote(tmp_path: Path) -> None:
+    done = _ecg4u("report", RECORD.with_suffix(".hea"), "-o", tmp_path, "--format", "wfdb")
+    named = [Path(line) for line in done.stderr.splitlines() if line.startswith(str(tmp_path))]
+    assert sorted(named) == sorted(tmp_path.iterdir())
+
+
 def test_info_names_the_weights() -> None:
     done = _ecg4u("info", "--json")
     assert done.returncode == 0, done.stderr

@@ -96,15 +96,20 @@ MADE = (
         "--format", type=click.Choice(_FORMATS), default="wfdb", show_default=True,
         help="Format of the signals.",
     ),
-    click.option("--classify", is_flag=True, help="Also classify each record (nine classes)."),
-    click.option("--explain", is_flag=True, help="Also give reasons (implies --classify)."),
+    click.option("--classify", is_flag=True, help="Also classify and measure each record."),
+    click.option(
+        "--explain",
+        is_flag=True,
+        help="Also say what the network relied on (implies --classify; takes seconds a class).",
+    ),
     click.option("--report", is_flag=True, help="Also write report.html for each page."),
     export_options,
     click.option(
         "--sheet",
         "thumbnails",
         is_flag=True,
-        help="Also write contact-sheet.html: all pages with their traces, doubtful ones first.",
+        help="Also write contact-sheet.html: all pages with their traces, those that need a look "
+        "first (implies --classify).",
     ),
     click.option(
         "--deidentify",
@@ -211,7 +216,7 @@ def complete(made: Options) -> Options:
 
     check(made.exports)
     explain = made.explain or bool(made.exports)
-    return replace(made, explain=explain, classify=made.classify or explain)
+    return replace(made, explain=explain, classify=made.classify or explain or made.thumbnails)
 
 
 def executor_of(workers: Workers) -> Callable[[str], Executor]:

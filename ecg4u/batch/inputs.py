@@ -17,11 +17,11 @@ from ecg4u.io import is_record_file, sha256_of
 from ecg4u.io.files import open_regular
 from ecg4u.io.own import is_own_output
 from ecg4u.io.pages import is_page_name
+from ecg4u.io.records import RECORD_SUFFIXES
 from ecg4u.io.wfdb_format import record_name
 
 RESULTS = "records"
 """The folder inside the output that holds one folder per input."""
-_RECORD_SUFFIXES = frozenset([".hea", ".h5", ".hdf5", ".edf", ".bdf", ".dcm", ".csv", ".tsv"])
 _LIST_SUFFIXES = frozenset([".txt", ".lst", ".list"])
 _MAX_SLUG_CHARS = 48
 _MAX_LIST_BYTES = 1_000_000_000
@@ -168,7 +168,7 @@ def _is_wanted(path: str) -> bool:
     if is_page_name(path):
         return True
     suffix = Path(path).suffix.lower()
-    return suffix in _RECORD_SUFFIXES and (suffix not in (".csv", ".tsv") or is_record_file(path))
+    return suffix in RECORD_SUFFIXES and (suffix not in (".csv", ".tsv") or is_record_file(path))
 
 
 def _unique(name: str, keys: set[str]) -> str:

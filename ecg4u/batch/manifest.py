@@ -32,7 +32,7 @@ COLUMNS = (
     "grade",
     "warnings",
     "warning_texts",
-    "verdict",
+    "signal",
     "headline",
     "urgent",
     *(f"p_{name}" for name in CLASSES),

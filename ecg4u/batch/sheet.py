@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import io
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ecg4u.batch.ledger import read_entries
 from ecg4u.batch.manifest import rows
+from ecg4u.explain.summary import SIGNAL_IN_TABLES
 from ecg4u.io import write_atomically
 from ecg4u.report.markup import Markup, join, tag
 
@@ -27,6 +29,7 @@ tr { border-bottom: 1px solid #8885 }
 th button { font: inherit; font-weight: 600; background: none; border: 0; color: inherit }
 img { width: 240px; height: auto; display: block; background: #fff }
 .look { font-weight: 650; color: #b34d00 }
+code { display: block; font-weight: 400; overflow-wrap: anywhere; user-select: all; cursor: copy }
 small { color: #767069; display: block }
 td span { display: block }
 label { display: inline-flex; gap: .4rem; min-height: 2.75rem; align-items: center }
@@ -87,7 +90,8 @@ def write_sheet(out: Path) -> Path:
         tag("head", tag("meta", attrs={"charset": "utf-8"}), tag("title", title),
             tag("meta", attrs={"name": "viewport", "content": "width=device-width"}),
             Markup(f"<style>{STYLE}</style>")),
-        tag("body", tag("h1", title), only, table, Markup(f"<script>{SCRIPT}</script>")),
+        tag("body", tag("main", tag("h1", title), only, table),
+            Markup(f"<script>{SCRIPT}</script>")),
         attrs={"lang": "en"},
     )  # fmt: skip
     return write_atomically(out / SHEET_NAME, f"<!doctype html>\n{document}\n")
@@ -99,9 +103,9 @@ def urgency(row: dict[str, Any]) -> tuple[int, str]:
         return 4, "urgent finding"
     if row["status"] != "done":
         return 3, f"{row['status']}: {row['message'] or ''}"
-    if row.get("grade") == "poor" or row.get("verdict") == "unreadable":
+    if row.get("grade") == "poor" or row.get("signal") == SIGNAL_IN_TABLES["unreadable"]:
         return 2, "poorly read"
-    if row.get("grade") == "fair" or row.get("verdict") == "uncertain":
+    if row.get("grade") == "fair" or row.get("signal") == SIGNAL_IN_TABLES["uncertain"]:
         return 1, "read with reservations"
     return 0, ""
 
@@ -116,12 +120,13 @@ def _row(out: Path, row: dict[str, Any]) -> Markup:
         for name, words in (("report.html", "report"), ("signals.page.json", "sidecar"))
         if folder and (out / folder / name).exists()
     ]
+    correct = tag("code", f"ecg4u fix {shlex.quote(row['input'])}") if rank and picture else None
     warnings = row.get("warning_texts") or ""
     return tag(
         "tr",
         tag("td", image if picture else ""),
         tag("td", row["input"], tag("small", join(links, " ")) if links else None),
-        tag("td", why, cls="look" if rank else "", attrs={"data-key": str(9 - rank)}),
+        tag("td", why, correct, cls="look" if rank else "", attrs={"data-key": str(9 - rank)}),
         tag("td", row.get("grade") or ""),
         tag("td", row.get("headline") or ""),
         tag("td", *(tag("span", text) for text in warnings.split(" | ")) if warnings else ()),

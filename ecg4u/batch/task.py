@@ -23,7 +23,7 @@ from ecg4u.errors import (
     SidecarError,
     UnreadableInputError,
 )
-from ecg4u.explain.summary import first_line
+from ecg4u.explain.summary import SIGNAL_IN_TABLES, first_line
 from ecg4u.io import (
     StorageError,
     count_pages,
@@ -134,10 +134,15 @@ class PageTask:
 
             sidecar = Sidecar.from_json(_unchanged(given))
         wanted = self.options
-        return read(
-            source,
-            ReadOptions(number, sidecar=sidecar, classify=wanted.classify, explain=wanted.explain),
+        # Whether a finding is urgent is told by measurement, so what is classified is measured too.
+        options = ReadOptions(
+            number,
+            sidecar=sidecar,
+            classify=wanted.classify,
+            explain=wanted.classify,
+            classes=None if wanted.explain else (),
         )
+        return read(source, options)
 
     def _write(self, analysis: Analysis, folder: Path) -> dict[str, str]:
         """Write everything; ``result.json`` last. Returns the hash of each file by its name."""
@@ -181,7 +186,7 @@ def summary(analysis: Analysis) -> dict[str, Any]:
         values["grade"] = page.grade
     if classes is not None:
         lines = analysis.summary
-        values["verdict"] = classes.verdict
+        values["signal"] = SIGNAL_IN_TABLES[classes.verdict]
         values["headline"] = first_line(lines)
         values["urgent"] = any(line.kind == "urgent" for line in lines)
         for result in classes.results:

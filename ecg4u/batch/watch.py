@@ -74,19 +74,29 @@ def watch(
     make = executor_of(workers)
     with_end_on_sigterm()
     seen: frozenset[tuple[str, int, int]] = frozenset()
+    if not (once or which.quiet):
+        click.echo(f"Watching {folder}; Ctrl-C stops.", err=True)
     while True:
-        ready = _settled(folder, out, settle)
+        ready, arriving = _settled(folder, out, settle)
         if ready and ready != seen:
             summary = _read(folder, out, ready, make, made, told)
             _tell(summary, out, as_json=as_json, quiet=which.quiet)
             seen = ready
         if once:
+            if arriving and not which.quiet:
+                click.echo(
+                    f"{arriving} changed within the last {settle:g} s, left unread: run it again, "
+                    "or give --settle 0.",
+                    err=True,
+                )
             return
         time.sleep(every)
 
 
-def _settled(folder: Path, out: Path, settle_s: float) -> frozenset[tuple[str, int, int]]:
-    """Key, size and time of the files that nobody writes any more."""
+def _settled(
+    folder: Path, out: Path, settle_s: float
+) -> tuple[frozenset[tuple[str, int, int]], int]:
+    """Key, size and time of the files that nobody writes any more; how many others there are."""
     from ecg4u.batch.inputs import find_inputs
 
     try:
@@ -94,11 +104,10 @@ def _settled(folder: Path, out: Path, settle_s: float) -> frozenset[tuple[str, i
     except UsageError:
         if out.resolve() == folder.resolve():
             raise
-        return frozenset()  # nothing has arrived yet
+        return frozenset(), 0  # nothing has arrived yet
     latest = time.time_ns() - round(settle_s * 1e9)
-    return frozenset(
-        (item.key, item.size, item.mtime_ns) for item in items if item.mtime_ns <= latest
-    )
+    ready = [(item.key, item.size, item.mtime_ns) for item in items if item.mtime_ns <= latest]
+    return frozenset(ready), len(items) - len(ready)
 
 
 def _read(

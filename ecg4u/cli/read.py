@@ -125,7 +125,8 @@ def classify(
         say.class_table(analysis)
         say.signal(analysis)
 
-    _answer(sources, as_json, options, words)
+    # Findings need measurements, but no attribution, which takes several times as long.
+    _answer(sources, as_json, replace(options, classes=()), words)
 
 
 def _print_figures(sources: tuple[str, ...], as_json: bool, weights: Path | None) -> None:

@@ -64,7 +64,10 @@ def conclusion(
 
 def _opinion(classification: Classification, agreed: set[str]) -> Iterator[Sentence]:
     """Likely and possible classes by the network; ``agreed`` are those by the criteria."""
-    found = [r for r in classification.results if r.positive]
+    found = [r for r in classification.results if r.positive and r.name != "Normal"]
+    normal = next((r for r in classification.results if r.positive and r.name == "Normal"), None)
+    if normal is not None and not found:
+        found, normal = [normal], None
     likely = [r for r in found if r.probability >= LIKELY]
     if classification.verdict == "unreadable":
         yield Sentence("Conclusion", "The network gives no answer for this ECG.")
@@ -93,6 +96,12 @@ def _opinion(classification: Classification, agreed: set[str]) -> Iterator[Sente
         )
         if rows:
             yield Sentence("Conclusion", text.format(names))
+    if normal is not None:
+        yield Sentence(
+            "Conclusion",
+            f"The network also rates this ECG as normal ({percent(normal.probability)}), which "
+            "contradicts this.",
+        )
 
 
 def left_open(criteria: tuple[CriterionResult, ...]) -> Iterator[Sentence]:

@@ -36,6 +36,7 @@ from ecg4u.explain.result import (
     UndecidedBy,
 )
 from ecg4u.record import CLASSES, LEADS
+from ecg4u.words import listed
 
 AHA_2009 = "AHA/ACCF/HRS 2009"
 UDMI_4 = "Fourth Universal Definition of MI 2018"
@@ -449,7 +450,7 @@ def _pairs(
         hits
         or sorted(
             (lead for lead in states if states[lead] is not None),
-            key=lambda lead: -abs(features.lead_value(lead, level) or 0.0),
+            key=lambda lead: abs(beyond(lead)[0] - beyond(lead)[1]),
         )[:2]
     )
     numbers = ", ".join(_level_in_words(features, x, level) for x in shown)
@@ -459,6 +460,16 @@ def _pairs(
         numbers = f"{numbers}: {WHY_UNDECIDED[reason]}"
         return Finding("cannot tell", numbers, seen, undecided_by=reason)
     if best < 1:
+        unknown = [
+            lead
+            for pair in CONTIGUOUS
+            if None in (states[pair[0]], states[pair[1]]) and 0 not in map(states.get, pair)
+            for lead in pair
+            if states[lead] is None
+        ]
+        if unknown:
+            names = listed(list(dict.fromkeys(unknown)))
+            return Finding("cannot tell", f"{names} not measurable; {numbers} elsewhere", seen)
         return Finding("not met", numbers, seen)
     a, b = max(
         ((a, b) for a, b, value in both if value == 2),

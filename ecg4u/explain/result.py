@@ -255,7 +255,10 @@ class Explanation:
         for found in self.attributions:
             if (found.class_name, found.kind, found.baseline) == (class_name, kind, "hidden"):
                 return found
-        raise KeyError(f"{class_name} was not attributed over {kind}")
+        raise KeyError(
+            f"{class_name} was not attributed over {kind}: give explain(..., "
+            f"classes=[{class_name!r}])"
+        )
 
     def to_shap(self, class_name: str, kind: PlayerKind = "leads") -> shap.Explanation:
         """`attribution` as a `shap.Explanation`: ``shap.plots.waterfall(...)`` draws it."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from ecg4u.explain.criteria import undecided
-from ecg4u.words import CLASS_TITLES, capital, class_title, listed, percent
+from ecg4u.words import CLASS_TITLES, capital, class_title, percent
 
 if TYPE_CHECKING:
     from ecg4u.digitize.result import Digitization
@@ -32,6 +32,12 @@ SIGNAL_WORDS = {
     "unreadable": "Signal not usable as an ECG:",
 }
 """What the verdict of a classification means: it speaks of the signal, not of the heart."""
+SIGNAL_IN_TABLES = {
+    "ok": "usable",
+    "uncertain": "usable, with reservations",
+    "unreadable": "not usable",
+}
+"""The same in a cell; "ok" beside a list of findings would be read as "the ECG is ok"."""
 
 OTHER_TITLES = {
     "pacemaker": "Paced rhythm",
@@ -246,6 +252,6 @@ def first_line(lines: Sequence[Line]) -> str:
     heads = [
         line.title + (" ?" if line.certainty == "possible" else "")
         for line in lines
-        if line.kind != "doubt"
+        if line.kind not in ("open", "doubt")
     ]
-    return listed(heads)
+    return "; ".join(heads)

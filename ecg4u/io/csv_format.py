@@ -193,7 +193,8 @@ def _rate(labels: list[tuple[str, str]], table: np.ndarray) -> float:
 
 def _no_rate() -> UnreadableInputError:
     return unreadable(
-        "The table has no even time column, so its sampling rate is unknown.", "Give it: fs=..."
+        "The table has no even time column, so its sampling rate is unknown.",
+        "Add a column time_s, in seconds, or use ecg4u.read_record(path, fs=...).",
     )
 
 

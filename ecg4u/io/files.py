@@ -27,12 +27,20 @@ def unreadable(message: str, hint: str) -> UnreadableInputError:
     return UnreadableInputError(message, stage=STAGE, hint=hint)
 
 
+def _directory() -> UnreadableInputError:
+    return unreadable(
+        "This is a directory, not a file.",
+        "Give its files (a pattern in a terminal), or use `ecg4u batch` or ecg4u.analyse_many.",
+    )
+
+
 def check_source(source: object) -> None:
     """Raise TypeError, with a remedy, for what is neither a path nor bytes."""
     if not isinstance(source, (str, bytes, os.PathLike)):
         raise TypeError(
             f"source must be a path or a file's bytes, not {type(source).__name__}; "
-            "pixels are given as a uint8 array, a PIL image or an ecg4u.Page"
+            "pixels are given as a uint8 array, a PIL image or an ecg4u.Page, several files to "
+            "ecg4u.analyse_many, a table of samples to ecg4u.ECGRecord.from_dataframe"
         )
 
 
@@ -109,7 +117,7 @@ def check_regular(path: str | Path, *, max_bytes: int) -> None:
 
 def _check_regular(status: os.stat_result) -> None:
     if stat.S_ISDIR(status.st_mode):
-        raise unreadable("This is a directory, not a file.", "Give one file, or use `ecg4u batch`.")
+        raise _directory()
     if not stat.S_ISREG(status.st_mode):
         raise unreadable(
             "This is not a regular file.", "Give a file on disk, not a pipe or device."
@@ -131,7 +139,7 @@ def from_os_error(error: OSError) -> UnreadableInputError:
     if error.errno == errno.ENOENT:
         return unreadable("The file does not exist.", "Check the path.")
     if error.errno == errno.EISDIR:
-        return unreadable("This is a directory, not a file.", "Give one file.")
+        return _directory()
     if error.errno in (errno.EACCES, errno.EPERM):
         return unreadable("The file may not be read.", "Check its permissions.")
     if error.errno == errno.ELOOP:

@@ -18,6 +18,8 @@ _MODULES = {
     "edf": edf_format,
     "dicom": dicom_format,
 }
+RECORD_SUFFIXES = frozenset([".hea", ".h5", ".hdf5", ".edf", ".bdf", ".dcm", ".csv", ".tsv"])
+"""By which a record is known before its content is."""
 _MAX_FILE_BYTES = 2_000_000_000
 
 
@@ -43,6 +45,8 @@ def read_record(path: str | Path, *, fs: float | None = None, name: str | None =
     """
     path, fs = Path(path), None if fs is None else float(fs)
     found = _format_of(path)
+    if found is None and path.suffix.lower() in (".csv", ".tsv"):
+        found = "csv"  # which says what its table lacks
     if found is None:
         if not wfdb_format.is_wfdb(path):
             check_regular(path, max_bytes=_MAX_FILE_BYTES)

@@ -19,10 +19,11 @@ MAX_SHOWN_S = 10.0
 HALF_MM = 25.0
 """Room above and below the zero line."""
 STYLE = (
-    "body{font:14px system-ui,sans-serif;margin:1rem;max-width:75rem}svg{width:100%;"
+    "body{font:14px system-ui,sans-serif;margin:1rem;max-width:75rem;background:#fff;"
+    "color:#1c1b1a}svg{width:100%;"
     "background:#fffaf8;border:1px solid #dedad4}path{fill:none;stroke-width:.35}"
     ".a{stroke:#16130f}.b{stroke:#d55e00}h2{font-size:1rem;margin:.8rem 0 .2rem}"
-    ".ka{color:#16130f}.kb{color:#d55e00}"
+    ".ka{color:#16130f}.kb{color:#a84a00}"
 )
 
 
@@ -40,25 +41,32 @@ def comparison_html(
         read = resample(estimate.lead(name), estimate.fs, reference.fs)
         read = moved(read, round(score.shift_s * reference.fs), len(original)) + score.offset_mv
         head = f"{name}: {score.snr_db:.1f} dB, r {score.r:.3f}, RMSE {score.rmse_mv:.3f} mV"
-        parts += [tag("h2", head), _pair(original, read, reference.fs)]
+        parts += [tag("h2", head), _pair(original, read, reference.fs, name)]
     body = tag(
-        "body",
+        "main",
         tag("h1", "Original and digitized record"),
         tag("p", tag("span", "original", cls="ka"), ", ", tag("span", "digitized", cls="kb")),
         *parts,
     )
     head = tag("head", tag("meta", attrs={"charset": "utf-8"}), tag("title", "Comparison"),
+               tag("meta", attrs={"name": "viewport", "content": "width=device-width"}),
                Markup(f"<style>{STYLE}</style>"))  # fmt: skip
-    return "<!doctype html>\n" + tag("html", head, body, attrs={"lang": "en"}) + "\n"
+    return f"<!doctype html>\n{tag('html', head, tag('body', body), attrs={'lang': 'en'})}\n"
 
 
-def _pair(original: npt.NDArray[np.float64], read: npt.NDArray[np.float64], fs: float) -> Markup:
+def _pair(
+    original: npt.NDArray[np.float64], read: npt.NDArray[np.float64], fs: float, name: str
+) -> Markup:
     n = min(len(original), round(MAX_SHOWN_S * fs))
     return tag(
         "svg",
         tag("path", attrs={"class": "a", "d": _line(original[:n], fs)}),
         tag("path", attrs={"class": "b", "d": _line(read[:n], fs)}),
-        attrs={"viewBox": f"0 0 {number(n / fs * MM_PER_S)} {number(2 * HALF_MM)}"},
+        attrs={
+            "role": "img",
+            "aria-label": f"{name}, original and digitized",
+            "viewBox": f"0 0 {number(n / fs * MM_PER_S)} {number(2 * HALF_MM)}",
+        },
     )
 
 

@@ -150,10 +150,14 @@ def _said_by_script() -> dict[str, Attribute]:
 def _top(analysis: Analysis, why: Explanation | None) -> Markup:
     """What one page A4 holds: summary, measurements and the twelve leads; then the reading."""
     lines = summarize(analysis.classification, why, analysis.digitization)
-    words = join(
+    answer = join(
         [
             headline.summary(lines, why.conflicts if why else ()),
             headline.measurements(why.features) if why else None,
+        ]
+    )
+    words = join(
+        [
             sections.section("reading", "Reading", sections.reading(why.reading)) if why else None,
             sections.section(
                 "warnings", "Quality and warnings", sections.warnings(warning_lines(analysis))
@@ -161,7 +165,10 @@ def _top(analysis: Analysis, why: Explanation | None) -> Markup:
         ]
     )
     drawn = _figure(analysis, why)
-    return tag("div", tag("div", words), drawn, cls="top") if words else drawn
+    if not (answer or words):
+        return drawn
+    first = tag("div", tag("div", answer, cls="answer"), drawn, cls="first")
+    return tag("div", first, tag("div", words, cls="rest"), cls="top")
 
 
 def _details(analysis: Analysis, why: Explanation | None) -> Markup:
@@ -259,6 +266,7 @@ def _figure(analysis: Analysis, why: Explanation | None) -> Markup:
             "class": "ecg",
             "role": "img",
             "viewBox": f"0 0 {number(paper.width)} {number(paper.height)}",
+            "preserveAspectRatio": "xMidYMin",
         },
     )
     cut = analysis.record.duration_s > paper.shown_s + 0.5

@@ -45,6 +45,20 @@ FINDINGS: Mapping[str, tuple[str, str]] = {
     "qtc_prolonged": ("111975006", "Prolonged QT interval"),
     "qtc_over_500": ("111975006", "Prolonged QT interval"),
     "low_voltage_limb": ("251146004", "Low QRS voltages"),
+    "qrs_wide": ("698252002", "Nonspecific intraventricular conduction disorder"),
+    "bradycardia": ("426627000", "Electrocardiogram: bradycardia"),
+    "bradycardia_severe": ("426627000", "Electrocardiogram: bradycardia"),
+    "tachycardia": ("3424008", "Tachycardia"),
+    "tachycardia_very_fast": ("3424008", "Tachycardia"),
+    "wide_complex_tachycardia": ("3424008", "Tachycardia"),
+    "sinus tachycardia": ("427084000", "Sinus tachycardia"),
+    "sinus bradycardia": ("426177001", "Sinus bradycardia"),
+    "sinus arrhythmia": ("427393009", "Sinus arrhythmia"),
+    "pacemaker": ("10370003", "Rhythm from artificial pacing"),
+    "incomplete RBBB": ("713426002", "Incomplete right bundle branch block"),
+    "complete RBBB": ("713427006", "Complete right bundle branch block"),
+    "left anterior fascicular block": ("445118002", "Left anterior fascicular block"),
+    "left ventricular hypertrophy": ("164873001", "Left ventricular hypertrophy"),
 }
 NAMESPACE = uuid.UUID("6ab8b1e2-6d0f-4c49-9a0e-1f3a4f1f9f10")
 """Of the identifiers, so that the same analysis gives the same bundle."""

@@ -141,7 +141,7 @@ def lay_out(record: ECGRecord, rows: Sequence[Sequence[Strip]]) -> Paper:
     for up, down in reaches:
         baselines.append(float(5 * np.ceil((below + up) / 5)))
         below = baselines[-1] + down
-    height = float(5 * np.ceil((below + 3) / 5))
+    height = float(5 * np.ceil((below + 5) / 5))
     origin = min((strip.start_s for row in rows for strip in row), default=0.0)
     panels: list[Panel] = []
     for row, baseline, (up, down) in zip(rows, baselines, reaches, strict=True):

@@ -21,7 +21,7 @@ MAX_NUMBERED = 6
 BETWEEN = " · "
 DIGIT_MM = 1.15
 """Width of a digit of the numbers, whose height is set in the style sheet."""
-BEAT_WORDS = {"PAC": "PAC", "PVC": "PVC", "other": "other shape"}
+BEAT_WORDS = {"PAC": "PAC", "PVC": "PVC", "other": "other"}
 FAINTEST = 0.06
 """Shares below this part of the largest are not drawn."""
 

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from ecg4u.analysis import Analysis
 
 SIGNAL_NAME = "signals"
-SUFFIXES = {"csv": ".csv", "hdf5": ".h5", "edf": ".edf", "dicom": ".dcm", "wfdb": ""}
 
 
 def write(
@@ -52,9 +51,7 @@ def write(
         write_atomically(folder / "result.json", result_json(analysis)),
     ]
     for name in dict.fromkeys(formats):
-        path = folder / (SIGNAL_NAME + SUFFIXES[name])
-        write_record(analysis.record, path, format=name)
-        written.append(path)
+        written += write_record(analysis.record, folder / SIGNAL_NAME, format=name)
     for file, content in export(analysis, exports).items():
         if (path := write_atomically(folder / file, content)) not in written:
             written.append(path)

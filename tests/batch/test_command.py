@@ -116,6 +116,7 @@ def test_exports_and_explain_imply_what_they_rest_on() -> None:
         classify=True, explain=True, exports=("pdf",)
     )
     assert complete(Options(explain=True)).classify
+    assert complete(Options(thumbnails=True)).classify  # who needs a look depends on the findings
     assert complete(Options(classify=True)) == Options(classify=True)
     with pytest.raises(UsageError, match="contact sheet"):
         complete(Options(thumbnails=True, deidentify=True))

@@ -19,8 +19,8 @@ def row(name: str, **values: object) -> dict[str, object]:
         ({"urgent": True, "grade": "poor"}, 4),
         ({"status": "refused", "message": "no grid"}, 3),
         ({"grade": "poor"}, 2),
-        ({"grade": "good", "verdict": "uncertain"}, 1),
-        ({"grade": "good", "verdict": "ok", "urgent": False}, 0),
+        ({"grade": "good", "signal": "usable, with reservations"}, 1),
+        ({"grade": "good", "signal": "usable", "urgent": False}, 0),
     ],
 )
 def test_what_needs_a_look_and_why(values: dict[str, object], rank: int) -> None:
@@ -39,6 +39,23 @@ def test_those_to_look_at_come_first_and_all_text_is_escaped(
     assert "2 pages, 1 to look at" in text
     assert text.index("&lt;b&gt;bad") < text.index("fine")
     assert "<i>broken" not in text
+
+
+def test_a_page_to_look_at_names_the_command_that_corrects_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "of-a").mkdir()
+    (tmp_path / "of-a" / sheet.THUMBNAIL_NAME).write_bytes(b"")
+    pages = [
+        row("a page.png", grade="poor", folder="of-a"),
+        row("good.png", grade="good", folder="of-a"),
+        row("record.hea", grade=None, signal="not usable"),
+    ]
+    monkeypatch.setattr(sheet, "read_entries", lambda out: {})
+    monkeypatch.setattr(sheet, "rows", lambda entries: iter(pages))
+    text = sheet.write_sheet(tmp_path).read_text()
+    assert "ecg4u fix &#x27;a page.png&#x27;" in text
+    assert text.count("ecg4u fix") == 1
 
 
 def test_each_warning_has_a_line_of_its_own(

@@ -86,6 +86,22 @@ def test_exports_stand_beside_the_record(tmp_path: Path) -> None:
     assert again["pages"][0]["files"] == report["pages"][0]["files"]
 
 
+def test_what_is_classified_is_measured_but_attributed_only_if_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = write_record(a_record(), tmp_path / "in" / "one", "wfdb")[0]
+    asked = []
+
+    def read(_path: str, options: ReadOptions) -> Analysis:
+        asked.append((options.classify, options.explain, options.classes))
+        return Analysis(a_record())
+
+    monkeypatch.setattr("ecg4u.analysis.read", read)
+    for options in ({}, {"classify": True}, {"classify": True, "explain": True}):
+        page_of(source, tmp_path / "out", **options)
+    assert asked == [(False, False, ()), (True, True, ()), (True, True, None)]
+
+
 def test_reruns_give_the_same_bytes(tmp_path: Path) -> None:
     source = write_record(a_record(), tmp_path / "in" / "one", "wfdb")[0]
     first, _ = page_of(source, tmp_path / "first")

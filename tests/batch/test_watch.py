@@ -44,7 +44,7 @@ def test_only_what_is_new_and_whole_is_read(
     folder.mkdir()
     assert look(folder, out) == ""
     Image.new("RGB", (8, 8)).save(folder / "a.png")
-    look(folder, out, settle=3600)
+    assert look(folder, out, settle=3600).startswith("1 changed within the last 3600 s")
     assert not out.exists()
     assert "1 read, 0 of them" in look(folder, out)
     assert [entry["status"] for entry in read_entries(out).values()] == ["done"]

@@ -298,6 +298,24 @@ def reading(found: Features, attributions: tuple[Attribution, ...] = (), **odds:
     return " ".join(s.text for s in read(found, criteria, attributions, opinion, places))
 
 
+def without_st(*leads: str) -> Features:
+    found = features({"V4": {"j": 0.05}, "V6": {"j": -0.09}})
+    for lead in leads:
+        for name in ("j", "st60"):
+            found.leads[lead].features[name] = Feature.unknown(name, "not shown")
+    return found
+
+
+def test_st_elevation_is_not_denied_where_it_could_hide():
+    places = Places(np.ones((5000, 12), dtype=bool), features())
+    rows = evaluate(without_st("V1", "V2", "V3"), Patient(), places)
+    assert decision(rows, "STE").outcome == "cannot tell"
+    numbers = criterion(rows, "STE", "st_elevation").numbers
+    assert numbers.startswith("V1, V2 and V3 not measurable; V4 J +0.05")
+    # One lead alone cannot make two contiguous ones where its neighbours show nothing.
+    assert decide(without_st("V2"))["STE"] == "not met"
+
+
 def test_a_value_too_near_to_its_limit_is_borderline_in_words_too():
     found = features(pr=203.0, qrs=121.0)
     for name in ("pr", "qrs"):
@@ -329,6 +347,13 @@ def test_a_class_under_a_half_is_called_possible_and_not_found():
     assert (
         "possible (under 50 %, so more likely absent): ST depression (20 %, threshold 10 %)" in text
     )
+
+
+def test_normal_beside_a_finding_is_a_contradiction_and_not_one_more_finding():
+    text = reading(features(), AF=0.9, Normal=0.6)
+    assert "Network, likely: atrial fibrillation (90 %)." in text
+    assert "also rates this ECG as normal (60 %), which contradicts" in text
+    assert "Network, likely: a normal ECG (60 %)." in reading(features(), Normal=0.6)
 
 
 def test_early_beats_are_told_even_where_regularity_is_unknown():

@@ -119,6 +119,9 @@ def test_a_slow_regular_rhythm_without_p_waves_may_be_complete_av_block() -> Non
     one = found(rate=42.0, p_presence=0.2, pr=None)["escape_rhythm"]
     assert (one.level, one.certainty) == ("urgent", "possible")
     assert "complete AV block" in one.note
+    marching = found(rate=42.0, p_correlation=0.14)  # P waves are seen, at no fixed distance
+    assert "escape_rhythm" in marching
+    assert "bradycardia" not in marching  # it is told already
     for other in (
         {"rate": 42.0},
         {"rate": 42.0, "p_presence": 0.2, "rr_change": 0.3},
@@ -161,7 +164,7 @@ def test_none_is_never_the_first_line_over_a_finding() -> None:
     assert kinds(summarize(opinion(), why(OTHER))) == ["other", "none"]
     assert kinds(summarize(opinion(), why())) == ["none"]
     assert kinds(summarize(opinion(Normal=0.9), why())) == ["normal"]
-    assert first_line(summarize(opinion(), why(URGENT))).startswith("Pause of 3.2 s")
+    assert first_line(summarize(opinion(), why(URGENT))).startswith("Pause of 3.2 s; ")
 
 
 def test_other_findings_of_the_network_stand_with_the_measured_ones_and_none_twice() -> None:

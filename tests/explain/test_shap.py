@@ -44,7 +44,7 @@ def test_one_ecg(sinus: ECGRecord) -> None:
     assert given.base_values + given.values.sum() == pytest.approx(why.attribution("AF").total)
     assert tuple(given.feature_names) == LEADS
     assert why.to_shap("AF", "windows").values.shape == (20,)
-    with pytest.raises(KeyError, match="PVC"):
+    with pytest.raises(KeyError, match=r"classes=\['PVC'\]"):
         why.to_shap("PVC")
 
 

@@ -8,7 +8,9 @@ import made_up
 import pytest
 
 from ecg4u.analysis import Analysis
-from ecg4u.report.fhir import LOINC, SNOMED, bundle
+from ecg4u.model.classifier import WEIGHTS
+from ecg4u.record import CLASSES
+from ecg4u.report.fhir import FINDINGS, LOINC, SNOMED, bundle
 
 
 def analysis() -> Analysis:
@@ -40,6 +42,13 @@ def test_measurements_are_loinc_and_findings_snomed() -> None:
         "value": 75.2, "unit": "/min", "system": "http://unitsofmeasure.org", "code": "/min",
     }  # fmt: skip
     assert coded["164889003"][0] == SNOMED
+
+
+def test_what_the_network_can_find_has_a_code() -> None:
+    card = json.loads((WEIGHTS / "classifier.json").read_text())
+    # Infarctions of unknown age have no code for a wall alone.
+    coded = [name for name in card["findings"] if not name.endswith(" infarction")]
+    assert set(coded) | set(CLASSES) <= set(FINDINGS)
 
 
 def test_the_same_analysis_gives_the_same_bundle_without_the_page() -> None:

@@ -79,6 +79,21 @@ def test_panels_keep_to_the_paper() -> None:
             assert 0 <= panel.top < panel.baseline < panel.bottom <= paper.height
 
 
+def test_numbers_under_the_last_row_are_clear_of_its_seconds() -> None:
+    digits_mm, seconds_mm = 1.9, 2.2  # how far below the row the one stands, how tall the other is
+    for scale in np.linspace(0.5, 6.0, 36):
+        record = ECGRecord(scale * made_up.paged(), 500.0)
+        paper = figure.lay_out(record, figure.arrange(record))
+        lowest = max(panel.bottom for panel in paper.panels)
+        assert paper.height - lowest >= digits_mm + seconds_mm
+
+
+def test_names_of_neighbouring_beats_do_not_touch() -> None:
+    shortest_s, letter_mm = 0.4, 1.8
+    longest = max(map(len, figure_layers.BEAT_WORDS.values()))
+    assert longest * letter_mm < shortest_s * figure.MM_PER_S
+
+
 def test_columns_that_show_the_same_seconds_stand_side_by_side() -> None:
     record = ECGRecord(made_up.signal(), 500.0)
     rows = [[figure.Strip("I", 0.0, 5.0), figure.Strip("V1", 0.0, 5.0)]]

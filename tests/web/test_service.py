@@ -1,10 +1,13 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
+import re
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import stand_in
@@ -17,6 +20,7 @@ from ecg4u.web.jobs import Jobs
 from ecg4u.web.metrics import Metrics
 from ecg4u.web.problems import Problem
 
+BOARD = Path(__file__).parents[2] / "deploy" / "grafana.json"
 LEGACY = {"afib", "iavb", "lbbb", "rbbb", "pac", "pvc", "std", "ste", "normal"}
 
 
@@ -375,6 +379,10 @@ def test_health_metrics_and_headers(client: TestClient) -> None:
     text = client.get("/metrics").text
     assert 'ecg4u_requests_total{method="POST",route="/v1/ecg",status="200"}' in text
     assert 'ecg4u_analyses_total{outcome="ok"}' in text
+    board = json.loads(BOARD.read_text())
+    for expression in (target["expr"] for panel in board["panels"] for target in panel["targets"]):
+        (name,) = re.findall(r"ecg4u_\w+", expression)
+        assert re.search(rf"^{name}[ {{]", text, re.MULTILINE)
     headers = client.get("/health").headers
     assert headers["x-content-type-options"] == "nosniff"
     assert headers["referrer-policy"] == "no-referrer"
