@@ -17,7 +17,7 @@ from ecg4u.digitize.rectify import rectify
 from ecg4u.digitize.types import Label
 from ecg4u.errors import NotAnECGError, PoorQualityError
 from ecg4u.io import Page, read_page, read_record
-from ecg4u.paper import LAYOUTS, PageStyle, draw_page
+from ecg4u.paper import LAYOUTS, PageStyle, draw_page, layout
 
 DATA = Path(__file__).parents[2] / "data"
 PAGES = ("A00347.png", "phone.jpg")
@@ -71,6 +71,15 @@ def test_a_page_on_its_head_gives_the_same_record() -> None:
     page = read_page(DATA / "pages" / "A00347.png")
     one, two = (digitize_page(laid(page, k)).record.p_signal for k in (0, 2))
     assert one.tobytes() == two.tobytes()
+
+
+def test_two_leads_on_their_head_are_turned_by_the_print_beside_them() -> None:
+    record = read_record(DATA / "records" / "ptbxl_00427")
+    two = layout(2, 1, order=("III", "aVF"))
+    page = Page(draw_page(record, two, PageStyle(px_per_mm=6.0)).image, "0" * 64)
+    found, labels = read(laid(page, 2))
+    assert abs(found.grid.turned_deg) == pytest.approx(180, abs=1)
+    assert {label.name for label in labels if label.probability > 0.8} >= {"III", "aVF"}
 
 
 def test_without_names_an_upright_page_stays() -> None:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from ecg4u.digitize.rows import row_network
+from ecg4u.digitize.rows.stroke import Edges, pen_width
 from ecg4u.digitize.rows.trace import RowPath, trace_rows
 from ecg4u.digitize.types import InkMap
 
@@ -193,3 +194,11 @@ def test_ink_that_goes_on_from_a_trace_and_is_of_no_row_is_marked() -> None:
     where = [np.flatnonzero(mark) for mark in marked if mark is not None]
     assert [len(at) > 0 for at in where] == [False, True, False]
     assert 290 < where[1].min() <= where[1].max() < 340
+
+
+@pytest.mark.parametrize("share_cut", [0.0, 0.2])
+def test_the_pen_is_as_broad_as_most_of_a_trace(share_cut: float) -> None:
+    bottom = np.full(3000, 108.0) + np.random.default_rng(0).normal(0, 0.2, 3000)
+    bottom[: round(share_cut * 3000)] = 102.0
+    edges = Edges(np.full(3000, 100.0), bottom, np.ones(3000))
+    assert pen_width(edges, PX) == pytest.approx(8.0, abs=1.0)

@@ -12,7 +12,7 @@ import pytest
 from ecg4u.digitize import Digitization, digitize_page
 from ecg4u.digitize.restore import signals_of
 from ecg4u.digitize.signals.quality import grade_segment
-from ecg4u.digitize.signals.signal import SegmentSignal
+from ecg4u.digitize.signals.signal import COLLIDED_CONFIDENCE, SegmentSignal
 from ecg4u.digitize.signals.trust import MEASURES, OF_ONE, measures_of, misread
 from ecg4u.io import read_page
 
@@ -95,6 +95,14 @@ def test_the_grade_follows() -> None:
     assert (grade, [reason.code for reason in reasons]) == ("fair", ["trace_misread"])
     assert "30%" in reasons[0]
     assert grade_segment(part, (), 0.7)[0] == "poor"
+
+
+def test_doubtful_ink_lowers_a_grade_only_where_it_makes_a_lead_likely_misread() -> None:
+    part = replace(leads()[0], confidence=np.full(len(leads()[0].signal), 0.7))
+    part.confidence[100:110] = part.confidence[300:310] = COLLIDED_CONFIDENCE
+    assert grade_segment(part, (), 0.01) == ("good", ())
+    codes = [reason.code for reason in grade_segment(part, (), 0.3)[1]]
+    assert codes == ["trace_misread", "trace_doubtful", "trace_collides"]
 
 
 def test_result_json_tells_of_each_lead() -> None:

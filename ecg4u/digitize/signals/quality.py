@@ -37,8 +37,9 @@ def grade_segment(
 ) -> tuple[Grade, tuple[Message, ...]]:
     """Grade of one segment, with reasons where it is not good.
 
-    From its coverage, its confidence, how smooth it is, what the other leads say against it
-    (``contradicted``, of `agreement.faults`), and how likely it was ``misread`` (`trust`).
+    From its coverage, how smooth it is, what the other leads say against it (``contradicted``, of
+    `agreement.faults`), and how likely it was ``misread`` (`trust`). What makes that likely, doubtful
+    ink and waves that collide, is a reason only where it does.
     """
     known = np.isfinite(part.signal)
     coverage = float(known.mean())
@@ -46,16 +47,16 @@ def grade_segment(
     reasons = []
     if coverage < GOOD_COVERAGE:
         reasons.append(message("trace_incomplete", share=coverage))
-    if confidence < GOOD_CONFIDENCE:
-        reasons.append(message("trace_doubtful", confidence=confidence))
-    if hidden_waves(part) >= MIN_HIDDEN_WAVES:
-        reasons.append(message("trace_collides"))
     at = jagged_at(part.signal)
     if at is not None:
         reasons.append(message("trace_jagged", at_s=part.segment.start_s + at))
     reasons += contradicted
     if misread > LIKELY_MISREAD:
         reasons.append(message("trace_misread", probability=misread))
+        if confidence < GOOD_CONFIDENCE:
+            reasons.append(message("trace_doubtful", confidence=confidence))
+        if hidden_waves(part) >= MIN_HIDDEN_WAVES:
+            reasons.append(message("trace_collides"))
     if coverage < 0.3:
         return "missing" if coverage == 0 else "poor", tuple(reasons)
     if coverage < FAIR_COVERAGE or confidence < 0.5 or misread > MOSTLY_MISREAD:
