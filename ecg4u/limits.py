@@ -186,7 +186,7 @@ def _exit_code(child: int, limits: Limits) -> int:
     if -code in (signal.SIGINT, signal.SIGTERM):
         raise KeyboardInterrupt
     raise UnreadableInputError(
-        f"The input brought down the process that worked on it ({signal_name(-code)}).",
+        f"The input crashed the process that worked on it ({signal_name(-code)}).",
         stage="limits",
         hint="The file is damaged, or it needs more than --memory.",
     )
@@ -221,12 +221,12 @@ def too_slow(seconds: float | None, *, in_reading: bool = False) -> UnreadableIn
         return UnreadableInputError(
             f"Reading the input took longer than {seconds:g} s.",
             stage="limits",
-            hint="If the file is as it should be: export it as an image at 300 dpi.",
+            hint="If the file is not damaged, export it as an image at 300 dpi.",
         )
     return UnreadableInputError(
         f"The input took longer than {seconds:g} s.",
         stage="limits",
-        hint="If the file is as it should be: allow more with --timeout, or crop the page.",
+        hint="If the file is not damaged, allow more time with --timeout, or crop the page.",
     )
 
 
@@ -240,7 +240,7 @@ def read_limit_s(exit_code: int | None) -> float | None:
 def too_much_memory() -> UnreadableInputError:
     """The error of an input that needs more memory than it may take."""
     return UnreadableInputError(
-        "The input needs more memory than it may take.",
+        "The input needs more memory than the limit allows.",
         stage="limits",
         hint="Export or scan it at 300 dpi, or allow more with --memory.",
     )

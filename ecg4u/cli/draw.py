@@ -79,7 +79,8 @@ def draw(
 
         if layout not in LAYOUTS:
             raise UsageError(
-                f"There is no layout {layout!r}.", hint=f"One of {', '.join(sorted(LAYOUTS))}."
+                f"There is no layout {layout!r}.",
+                hint=f"Choose one of {', '.join(sorted(LAYOUTS))}.",
             )
         given = out.path or Path()
         target = given / f"{source.stem}.png" if out.is_folder else given

@@ -97,7 +97,7 @@ def serve(
         raise UsageError(
             "Anyone who reaches this address could use the service.",
             stage="serve",
-            hint="Set a token (ECG4U_TOKEN), or say --insecure where the network itself is closed.",
+            hint="Set a token (ECG4U_TOKEN), or pass --insecure if the network itself is closed.",
         )
 
     try:
@@ -154,5 +154,5 @@ def listen(host: str, port: int) -> socket.socket:
         raise UsageError(
             f"{host}:{port} cannot be listened on: {error.strerror}.",
             stage="serve",
-            hint="Choose another --port or --host, or end what listens there.",
+            hint="Choose another --port or --host, or stop what is listening there.",
         ) from None
