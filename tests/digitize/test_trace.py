@@ -193,3 +193,32 @@ def test_ink_that_goes_on_from_a_trace_and_is_of_no_row_is_marked() -> None:
     where = [np.flatnonzero(mark) for mark in marked if mark is not None]
     assert [len(at) > 0 for at in where] == [False, True, False]
     assert 290 < where[1].min() <= where[1].max() < 340
+
+
+def test_a_row_keeps_its_ends_where_the_row_network_sees_none_of_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Pulses stand at a row's ends: ink of the row that is no trace, so nobody's to the network."""
+    ink, truth = meeting(150)
+    own = [drawn([y], ink.shape) for y in truth]
+
+    def inner(look: np.ndarray, heights: np.ndarray) -> list[tuple[np.ndarray, int]]:
+        shares = [cv2.resize(o, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA) for o in own]
+        for share in shares:
+            share[:, :100] = share[:, -100:] = 0.0
+        return [(np.clip(2 * share, 0, 1), 0) for share in shares]
+
+    whole = found_rows(ink)
+    monkeypatch.setattr(row_network, "available", lambda: True)
+    monkeypatch.setattr(row_network, "own_share", inner)
+    blank = np.zeros_like(ink)
+    look = np.zeros((7, len(ink) // 2, WIDTH // 2), np.float32)
+    rows = trace_rows(InkMap(ink, blank, blank, blank, look), PX)
+    assert len(rows) == len(whole) == 2
+    for row, seen, y in zip(rows, whole, truth, strict=True):
+        assert row.extent == seen.extent
+        assert seen.extent[0] < 80 < WIDTH - 80 < seen.extent[1]
+        for end in (slice(80, 190), slice(-190, -80)):
+            assert worst_mm(row.centre, y, end) < 1.0
+            np.testing.assert_array_equal(row.top[end], seen.top[end])
+        assert worst_mm(row.centre, y, slice(660, 740)) < 1.5
