@@ -31,8 +31,14 @@ from pathlib import Path
 from ecg4u.errors import ECG4UError, UnreadableInputError
 
 TIMEOUT_S = 120.0
-MEMORY_MB = 6000
-"""Default limits of one input, from the file to the report."""
+MEMORY_MB = 3000
+"""Default limits of one input, from the file to the report: seconds by the clock, and memory that
+is allocated (data, not address space; pages that were never touched count, too).
+
+`report`, the longest of all works, computes for 15 to 30 s a page and allocates 1.1 to 1.5 GB; for
+the largest inputs that are read, a page of 79 megapixels and an hour of twelve leads, 1.7 GB. The
+rest is room for a busy machine, on which 30 s of computing last minutes, and for workers that keep
+memory from input to input."""
 READ_TIMEOUT_S = 60.0
 READ_MEMORY_MB = 1450
 """Limits of reading and decoding one input, the memory beyond what the process holds already."""
@@ -226,7 +232,7 @@ def too_slow(seconds: float | None, *, in_reading: bool = False) -> UnreadableIn
     return UnreadableInputError(
         f"The input took longer than {seconds:g} s.",
         stage="limits",
-        hint="If the file is not damaged, allow more time with --timeout, or crop the page.",
+        hint="If the file is not damaged or the machine is busy: allow more with --timeout.",
     )
 
 
