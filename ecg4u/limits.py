@@ -35,10 +35,10 @@ MEMORY_MB = 3000
 """Default limits of one input, from the file to the report: seconds by the clock, and memory that
 is allocated (data, not address space; pages that were never touched count, too).
 
-`report`, the longest of all works, computes for 15 to 30 s a page and allocates 1.1 to 1.5 GB; for
-the largest inputs that are read, a page of 79 megapixels and an hour of twelve leads, 1.7 GB. The
-rest is room for a busy machine, on which 30 s of computing last minutes, and for workers that keep
-memory from input to input."""
+`report`, the longest of all works, computes for 15 to 30 s a page and allocates 1.1 to 1.7 GB, also
+for the largest page that is read. The rest is room for a busy machine, on which 30 s of computing
+last minutes, and for workers that keep memory from input to input. A record of an hour needs more
+of both than it gets."""
 READ_TIMEOUT_S = 60.0
 READ_MEMORY_MB = 1450
 """Limits of reading and decoding one input, the memory beyond what the process holds already."""
@@ -248,7 +248,7 @@ def too_much_memory() -> UnreadableInputError:
     return UnreadableInputError(
         "The input needs more memory than the limit allows.",
         stage="limits",
-        hint="Export or scan it at 300 dpi, or allow more with --memory.",
+        hint="Scan a page at 300 dpi, cut a long record, or allow more with --memory.",
     )
 
 

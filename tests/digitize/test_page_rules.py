@@ -282,5 +282,6 @@ def test_runs_of_a_mask_know_their_ends() -> None:
     ]
     assert [within(0, 7), within(2, 5), within(3, 7)] == [[1, 6], [2, 3], [3, 6]]
     for runs in (found, Runs(np.zeros((2, 8), bool))):
-        first, last = within(4, 4, runs)
-        assert first > last
+        first, last = within(4, 4, runs)  # none: crossed over
+        assert first > 4 > last
+    assert [within(7, 7), within(0, 0)] == [[8, 6], [1, -1]]

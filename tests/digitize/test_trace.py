@@ -222,3 +222,11 @@ def test_a_row_keeps_its_ends_where_the_row_network_sees_none_of_it(
             assert worst_mm(row.centre, y, end) < 1.0
             np.testing.assert_array_equal(row.top[end], seen.top[end])
         assert worst_mm(row.centre, y, slice(660, 740)) < 1.5
+
+
+def test_a_stretch_far_before_a_row_is_no_part_of_it_and_takes_nothing_of_it() -> None:
+    ink, _ = page(1)
+    ink[:, 170:640] = 0.0
+    (row,) = found_rows(ink)
+    assert abs(row.extent[0] - 640) < 10
+    assert abs(row.extent[1] - (WIDTH - 61)) < 5

@@ -80,3 +80,6 @@ def test_agreement_is_f1_within_75_ms() -> None:
     assert agreement(ours, np.array([100, 539, 900])) == pytest.approx(2 / 3)
     assert agreement(ours, np.array([100, 900])) == pytest.approx(0.8)
     assert agreement(ours, np.array([], dtype=int)) == 0.0
+    twice = np.array([100, 480, 510, 900])  # two of theirs near one of ours: one agrees
+    assert agreement(ours, twice) == pytest.approx(6 / 7)
+    assert agreement(twice.astype(float), ours.astype(int)) == pytest.approx(6 / 7)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +13,14 @@ from test_criteria import decide, features
 
 from ecg4u.explain import measure_features
 from ecg4u.explain.beats import MedianBeat, QRSList
-from ecg4u.explain.global_features import global_features, p_probability, rhythm_features
+from ecg4u.explain.global_features import (
+    global_features,
+    interval_features,
+    irregularity,
+    p_correlation,
+    p_probability,
+    rhythm_features,
+)
 from ecg4u.explain.measure import (
     Measured,
     boundaries,
@@ -262,3 +270,33 @@ def test_a_fragment_of_the_qrs_hides_neither_its_p_wave_nor_its_t_wave() -> None
     found = {name: values[0] for name, values in boundaries(median).items()}
     drawn = {"P on": 150, "P off": 190, "QRS on": 245, "QRS off": 290, "T on": 350, "T off": 430}
     assert found == pytest.approx(drawn, abs=2)
+
+
+def test_rr_intervals_two_apart_are_enough_to_be_irregular() -> None:
+    assert irregularity(np.array([0.8, 1.0])) == pytest.approx(0.2 / 0.9)
+    assert irregularity(np.array([0.8])) == 0.0
+
+
+def test_an_intervals_uncertainty_is_that_of_both_ends_and_of_the_method() -> None:
+    """Spread over the leads of each end over the root of their number, and 8.5 ms."""
+    rng = np.random.default_rng(4)
+    waves = {name: np.full(12, np.nan) for name in ("P on", "P off", "QRS on", "QRS off", "T off")}
+    waves["QRS on"][:4] = 225 + rng.normal(0, 6, 4)
+    waves["QRS off"][:9] = 275 + rng.normal(0, 9, 9)
+    seen: Any = SimpleNamespace(
+        waves={name: tuple(at) for name, at in waves.items()}, median=SimpleNamespace(centre=250)
+    )
+    (on, on_sd, n), (off, off_sd, m) = (joint(seen, name) for name in ("QRS on", "QRS off"))
+    assert (n, m) == (4, 9)
+    found = interval_features(seen, 60.0, 1.0)["qrs"]
+    assert found.value == pytest.approx(off - on)
+    squares = on_sd**2 / 4 + off_sd**2 / 9 + 8.5**2
+    assert found.uncertainty == pytest.approx(squares**0.5)
+
+
+def test_a_drifting_baseline_is_no_p_wave() -> None:
+    """The window before each R rises alike, but for the noise nothing in it is alike."""
+    seen = measured([1.0] * 9)
+    x = np.arange(len(seen.signal)) / FS_HZ
+    seen.signal[:] += 5.0 * (x % 1.0)[:, None]
+    assert abs(p_correlation(seen) or 0.0) < 0.2
