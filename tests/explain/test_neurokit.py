@@ -83,3 +83,10 @@ def test_agreement_is_f1_within_75_ms() -> None:
     twice = np.array([100, 480, 510, 900])  # two of theirs near one of ours: one agrees
     assert agreement(ours, twice) == pytest.approx(6 / 7)
     assert agreement(twice.astype(float), ours.astype(int)) == pytest.approx(6 / 7)
+
+
+def test_beats_are_compared_at_their_time_where_the_lead_begins_late(sinus: ECGRecord) -> None:
+    signal = sinus.p_signal.copy()
+    signal[: round(2.1 * sinus.fs)] = np.nan
+    found = measure_features(ECGRecord(signal, sinus.fs), neurokit=True)
+    assert found.value("nk_agreement") > 0.9  # of the first beat it sees half

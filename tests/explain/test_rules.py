@@ -300,3 +300,12 @@ def test_a_drifting_baseline_is_no_p_wave() -> None:
     x = np.arange(len(seen.signal)) / FS_HZ
     seen.signal[:] += 5.0 * (x % 1.0)[:, None]
     assert abs(p_correlation(seen) or 0.0) < 0.2
+
+
+def test_a_beat_is_early_against_the_nine_beats_on_either_side() -> None:
+    rr = FS_HZ * np.repeat([1.0, 0.7, 1.0], [20, 18, 20])
+    r = np.cumsum(np.append(1.0, rr))
+    ones = np.ones(len(r))
+    found = QRSList(r, r - 22.5, r + 22.5, ones, ones.astype(bool))
+    told = classify_beats(found, ones, np.ones(len(rr), dtype=bool))
+    assert [told[at].early for at in (10, 29, 48)] == pytest.approx([1.0, 1.0, 1.0])
