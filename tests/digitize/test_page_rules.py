@@ -106,15 +106,17 @@ def test_a_narrow_gap_that_the_path_leaps_over_is_a_lost_stroke_and_a_level_one_
     assert np.array_equal(np.isnan(gap.top), np.isnan(level))
 
 
-def test_writing_that_keeps_no_time_is_no_row() -> None:
+@pytest.mark.parametrize(("at", "n_rows"), [(4.5, 4), (5.0, 5)])
+def test_what_keeps_no_time_is_a_row_only_where_one_is_due(at: float, n_rows: int) -> None:
+    """Writing below the rows is none; a fast broad rhythm in the next row's place is one."""
     ink, _ = page(rows=4)
     x = np.arange(WIDTH)
     wild = np.random.default_rng(3).normal(0, 1, WIDTH)
-    y = PITCH * 4.5 + 25 * np.convolve(wild, np.ones(15) / 4, mode="same")
+    y = PITCH * at + 25 * np.convolve(wild, np.ones(15) / 4, mode="same")
     low = np.vstack([ink, np.zeros((PITCH, WIDTH), np.float32)])
     points = np.round(np.column_stack([x, y])[60:-60] * 16).astype(np.int32)
     cv2.polylines(low, [points], False, 1.0, 4, cv2.LINE_AA, 4)
-    assert len(traced(low)) == 4
+    assert len(traced(low)) == n_rows
 
 
 def paths(rows: int = 3) -> list[RowPath]:
