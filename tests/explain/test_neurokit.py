@@ -27,6 +27,7 @@ def test_irregular_rhythm_raises_each_measure_of_it() -> None:
     regular = measure_features(train(), neurokit=True)
     for key in ("nk_rr_cvsd", "nk_rr_cvnn"):
         assert irregular.value(key) > regular.value(key) + 0.1
+    assert 1.0 < irregular.value("nk_rr_shannon") <= np.log2(6) + 1e-9  # bits of six bins
 
 
 def test_a_page_is_read_on_its_rhythm_strip(sinus: ECGRecord) -> None:

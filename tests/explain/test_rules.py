@@ -309,3 +309,14 @@ def test_a_beat_is_early_against_the_nine_beats_on_either_side() -> None:
     found = QRSList(r, r - 22.5, r + 22.5, ones, ones.astype(bool))
     told = classify_beats(found, ones, np.ones(len(rr), dtype=bool))
     assert [told[at].early for at in (10, 29, 48)] == pytest.approx([1.0, 1.0, 1.0])
+
+
+def test_a_gap_that_a_fast_rhythm_may_leave_is_not_searched() -> None:
+    """1.0 s between beats half a second apart: longer than usual, but not long."""
+    times = 0.4 + 0.5 * np.arange(9)
+    signal = train(r_times=times, duration_s=5.0).p_signal
+    seen = wave_probabilities(signal)
+    around = slice(*(round((times[4] + s) * FS_HZ) for s in (-0.15, 0.15)))
+    seen[around] = 0.0
+    assert len(measure(signal, seen).beats) == 8
+    assert searched_back(signal, seen) is seen
