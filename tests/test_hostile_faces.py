@@ -170,7 +170,7 @@ def blocked(tmp_path: Path) -> Iterator[str]:
 def test_commands_need_no_network(command: str, blocked: str, tmp_path: Path) -> None:
     out = () if command in ("classify", "explain", "info") else ("-o", tmp_path / "out")
     more = ("-j", 1, "--report") if command == "batch" else ()
-    done = ecg4u(command, PAGE, *out, *more, path=blocked)
+    done = ecg4u(command, PAGE, "--timeout", TIMEOUT_S, *out, *more, path=blocked)
     assert done.returncode == 0, done.stderr
 
 
@@ -178,7 +178,7 @@ def test_drawing_and_comparing_need_no_network(blocked: str, tmp_path: Path) -> 
     waves = np.sin(np.arange(5000) / 30)[:, None] * np.ones(12)
     record = write_record(ECGRecord(waves), tmp_path / "x")
     for arguments in (("draw", record[0], "-o", tmp_path / "x.png"), ("compare", *record[:1] * 2)):
-        done = ecg4u(*arguments, path=blocked)
+        done = ecg4u(*arguments, "--timeout", TIMEOUT_S, path=blocked)
         assert done.returncode == 0, done.stderr
 
 

@@ -320,3 +320,12 @@ def test_a_gap_that_a_fast_rhythm_may_leave_is_not_searched() -> None:
     seen[around] = 0.0
     assert len(measure(signal, seen).beats) == 8
     assert searched_back(signal, seen) is seen
+
+
+def test_a_p_axis_needs_p_waves() -> None:
+    axis = measure_features(train()).value("p_axis")
+    assert axis is not None
+    assert 0 < axis < 90
+    rr = np.random.default_rng(3).uniform(0.45, 1.1, 11)
+    without = measure_features(train(p_scale=0.0, r_times=0.5 + np.cumsum(rr)))
+    assert without.globals["p_axis"].reason == "no P waves found"
