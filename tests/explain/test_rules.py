@@ -329,3 +329,11 @@ def test_a_p_axis_needs_p_waves() -> None:
     rr = np.random.default_rng(3).uniform(0.45, 1.1, 11)
     without = measure_features(train(p_scale=0.0, r_times=0.5 + np.cumsum(rr)))
     assert without.globals["p_axis"].reason == "no P waves found"
+
+
+def test_a_pause_without_a_beat_stays_as_it_was_seen() -> None:
+    times = np.array([0.6, 1.4, 2.2, 3.0, 3.8, 6.8, 7.6])
+    signal = train(r_times=times, duration_s=8.4).p_signal
+    seen = wave_probabilities(signal)
+    assert len(measure(signal, seen).beats) == 7
+    assert searched_back(signal, seen) is seen
