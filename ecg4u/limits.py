@@ -31,8 +31,14 @@ from pathlib import Path
 from ecg4u.errors import ECG4UError, UnreadableInputError
 
 TIMEOUT_S = 120.0
-MEMORY_MB = 6000
-"""Default limits of one input, from the file to the report."""
+MEMORY_MB = 3000
+"""Default limits of one input, from the file to the report: seconds by the clock, and memory that
+is allocated (data, not address space; pages that were never touched count, too).
+
+`report`, the longest of all works, computes for 15 to 30 s a page and allocates 1.1 to 1.7 GB, also
+for the largest page that is read. The rest is room for a busy machine, on which 30 s of computing
+last minutes, and for workers that keep memory from input to input. A record of an hour needs more
+of both than it gets."""
 READ_TIMEOUT_S = 60.0
 READ_MEMORY_MB = 1450
 """Limits of reading and decoding one input, the memory beyond what the process holds already."""
@@ -186,7 +192,7 @@ def _exit_code(child: int, limits: Limits) -> int:
     if -code in (signal.SIGINT, signal.SIGTERM):
         raise KeyboardInterrupt
     raise UnreadableInputError(
-        f"The input brought down the process that worked on it ({signal_name(-code)}).",
+        f"The input crashed the process that worked on it ({signal_name(-code)}).",
         stage="limits",
         hint="The file is damaged, or it needs more than --memory.",
     )
@@ -221,12 +227,12 @@ def too_slow(seconds: float | None, *, in_reading: bool = False) -> UnreadableIn
         return UnreadableInputError(
             f"Reading the input took longer than {seconds:g} s.",
             stage="limits",
-            hint="If the file is as it should be: export it as an image at 300 dpi.",
+            hint="If the file is not damaged, export it as an image at 300 dpi.",
         )
     return UnreadableInputError(
         f"The input took longer than {seconds:g} s.",
         stage="limits",
-        hint="If the file is as it should be: allow more with --timeout, or crop the page.",
+        hint="If the file is not damaged or the machine is busy: allow more with --timeout.",
     )
 
 
@@ -240,9 +246,9 @@ def read_limit_s(exit_code: int | None) -> float | None:
 def too_much_memory() -> UnreadableInputError:
     """The error of an input that needs more memory than it may take."""
     return UnreadableInputError(
-        "The input needs more memory than it may take.",
+        "The input needs more memory than the limit allows.",
         stage="limits",
-        hint="Export or scan it at 300 dpi, or allow more with --memory.",
+        hint="Scan a page at 300 dpi, cut a long record, or allow more with --memory.",
     )
 
 

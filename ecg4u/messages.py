@@ -207,13 +207,13 @@ KINDS: Mapping[str, Kind] = {
     "gain_assumed": Kind(
         "No calibration pulse or printed gain was found: 10 mm/mV is assumed.",
         "gain",
-        "Nothing on the page tells the gain.",
+        "Nothing on the page states the gain.",
         SCALE_REMEDY,
     ),
     "speed_assumed": Kind(
         "No printed paper speed was found: 25 mm/s is assumed.",
         "speed",
-        "Nothing on the page tells the paper speed.",
+        "Nothing on the page states the paper speed.",
         SCALE_REMEDY,
     ),
     "speed_from_rows": Kind(
@@ -255,7 +255,7 @@ KINDS: Mapping[str, Kind] = {
     "grid_oblong": Kind(
         "The grid squares look oblong: the grid, and with it the scale, may have been misread.",
         "scale",
-        "What was taken for the grid hardly looks like one.",
+        "What was taken for the grid does not look much like one.",
         PICTURE_REMEDY,
     ),
     "grid_faint": Kind(
@@ -267,7 +267,7 @@ KINDS: Mapping[str, Kind] = {
     "pulse_rows_unusual": Kind(
         "By the calibration pulses, the rows last {seconds:.1f} s instead of the usual 10 s.",
         "scale",
-        "The scale of the calibration pulses gives rows of unusual length.",
+        "By the scale of the calibration pulses, the rows are unusually long or short.",
         SCALE_REMEDY,
     ),
     "speed_uncertain": Kind(
@@ -307,7 +307,7 @@ KINDS: Mapping[str, Kind] = {
     "part_of_page": Kind(
         "The picture shows only part of a twelve-lead page ({layout} was found): check the names.",
         "layout",
-        "Fewer rows or columns were found than twelve leads need.",
+        "Too few rows or columns were found for twelve leads.",
         NAMES_REMEDY,
     ),
     "other_leads": Kind(
@@ -370,7 +370,7 @@ KINDS: Mapping[str, Kind] = {
         "aVR is printed inverted (-aVR); the record holds aVR.",
         "layout",
         "The page prints -aVR, as many do in Cabrera's order.",
-        "Nothing; the record's aVR is upright in sign.",
+        "Nothing; in the record aVR has its usual sign.",
         "note",
     ),
     "strip_renamed": Kind(
@@ -398,19 +398,19 @@ KINDS: Mapping[str, Kind] = {
         "Limb lead labels appear swapped ({which}): as labelled, the leads contradict Einthoven's "
         "law.",
         "names",
-        "With other names the limb leads would satisfy Einthoven's law far better.",
+        "With these labels exchanged, the limb leads would satisfy Einthoven's law far better.",
         NAMES_REMEDY,
     ),
     "arm_electrodes_swapped": Kind(
         "Lead I is inverted relative to V6 and aVR is upright: the arm electrodes may be swapped.",
         "names",
-        "The tracing is that of swapped arm electrodes.",
+        "The tracing looks as it does with swapped arm electrodes.",
         SIGNAL_REMEDY,
     ),
     "electrode_on_wrong_limb": Kind(
         "Lead {lead} is flat: an electrode may be on the wrong limb.",
         "names",
-        "The tracing is that of an arm electrode on the right leg.",
+        "The tracing looks as it does with an arm electrode on the right leg.",
         SIGNAL_REMEDY,
     ),
     "chest_leads_reversed": Kind(
@@ -430,7 +430,7 @@ KINDS: Mapping[str, Kind] = {
     "name_twice": Kind(
         "Labelled twice on the page: {names}. One of the labels may be wrong.",
         "names",
-        "Two columns bear the same name.",
+        "Two segments have the same name.",
         NAMES_REMEDY,
     ),
     "limb_leads_contradict": Kind(
@@ -479,16 +479,16 @@ KINDS: Mapping[str, Kind] = {
         "Correct it again.",
     ),
     "remark_left_out": Kind(
-        "A remark in the sidecar is not in ecg4u's words and was left out.",
+        "A remark in the sidecar is not one of ecg4u's own messages and was left out.",
         "sidecar",
-        "It could name a person, and a warning is copied into every result.",
+        "It could name a person, and warnings are copied into every result.",
         "Read it in the sidecar itself.",
         "note",
     ),
     "assumed": Kind(
         "Assumed, not read: {what}.",
         "record",
-        "The record's file, or the page it was read from, does not tell these values.",
+        "The record's file, or the page it was read from, does not state these values.",
         "Correct the file where they are wrong.",
     ),
     "too_little_signal": Kind(
@@ -513,23 +513,23 @@ KINDS: Mapping[str, Kind] = {
         "refusal",
     ),
     "no_qrs": Kind(
-        "No QRS complexes stand out: noise, or no ECG.",
+        "No QRS complexes stand out: noise, or not an ECG.",
         "signal",
-        "Nothing in the signal is as steep as a QRS against the rest.",
+        "Nothing in the signal stands out by its steepness as a QRS complex does.",
         SIGNAL_REMEDY,
         "refusal",
     ),
     "no_heart_rate": Kind(
         "{rate:.0f} beats per minute were counted, which is not a plausible heart rate.",
         "signal",
-        "What looks like beats comes too slowly or too fast.",
+        "What was taken for beats is too slow or too fast.",
         SIGNAL_REMEDY,
         "refusal",
     ),
     "beats_unlike": Kind(
-        "No two beats look alike: noise, or no ECG.",
+        "No two beats look alike: noise, or not an ECG.",
         "signal",
-        "What looks like beats has no shape in common.",
+        "What was taken for beats has no common shape.",
         SIGNAL_REMEDY,
         "refusal",
     ),
@@ -543,7 +543,7 @@ KINDS: Mapping[str, Kind] = {
     "few_leads": Kind(
         "Only {count} of 12 leads are shown.",
         "signal",
-        "The network was measured on all twelve leads.",
+        "The network's performance was measured with all twelve leads.",
         SIGNAL_REMEDY,
     ),
     "leads_flat": Kind("Flat: {leads}.", "signal", "These leads hold no signal.", SIGNAL_REMEDY),
@@ -551,7 +551,7 @@ KINDS: Mapping[str, Kind] = {
         "The limb leads contradict Einthoven's law (II is not I + III): leads may be swapped, "
         "mislabelled or misread.",
         "names",
-        "I, II and III cannot be those of one heart.",
+        "I, II and III cannot have been recorded from one heart at one time.",
         NAMES_REMEDY,
     ),
     "goldberger_contradicted": Kind(
@@ -582,68 +582,68 @@ KINDS: Mapping[str, Kind] = {
     "page_scale_uncertain": Kind(
         "The scale of the page is uncertain: amplitudes and intervals may be wrong.",
         "scale",
-        "The page that the record was read from left its scale in doubt.",
+        "The scale of the page that the record was read from is in doubt.",
         SCALE_REMEDY,
     ),
     "page_names_uncertain": Kind(
         "Lead names on the page are uncertain: leads may be swapped.",
         "names",
-        "The page that the record was read from left names in doubt.",
+        "Lead names on the page that the record was read from are in doubt.",
         NAMES_REMEDY,
     ),
     "page_columns_uncertain": Kind(
         "Where the leads begin on the page is uncertain.",
         "columns",
-        "The page that the record was read from left the cuts in doubt.",
+        "It is in doubt where the page that the record was read from is to be cut into leads.",
         CUTS_REMEDY,
     ),
     "close_call": Kind(
         "{name} is a close call ({percent:.0f} %, threshold {threshold:.0f} %).",
         "class",
-        "The probability is so near its threshold that a small change would turn the answer.",
+        "The probability is so close to its threshold that a small change would change the answer.",
         "Weigh the measured criteria of this class.",
     ),
     "trace_incomplete": Kind(
         "{share:.0%} of the trace found",
         "trace",
-        "Reason of a lead's grade: part of it was not found on the page.",
+        "Reason for a lead's grade: part of it was not found on the page.",
         PICTURE_REMEDY,
     ),
     "trace_doubtful": Kind(
         "mean confidence {confidence:.2f}",
         "trace",
-        "Reason of a lead's grade: its samples may not be those of the trace.",
+        "Reason for a lead's grade: its samples may not be those of the trace.",
         TRACE_REMEDY,
     ),
     "trace_collides": Kind(
         "waves overlap another trace",
         "trace",
-        "Reason of a lead's grade: where two traces overlap, heights are uncertain.",
+        "Reason for a lead's grade: where two traces overlap, heights are uncertain.",
         TRACE_REMEDY,
     ),
     "trace_jagged": Kind(
         "jagged at {at_s:.1f} s: noise, or not a trace",
         "trace",
-        "Reason of a lead's grade: it changes direction more often than any ECG.",
+        "Reason for a lead's grade: it changes direction more often than any ECG.",
         TRACE_REMEDY,
     ),
     "trace_misread": Kind(
-        "{probability:.0%} likely to be misread",
+        "{probability:.0%} likely to have been misread",
         "trace",
-        "Reason of a lead's grade: its shape, its ink and its page are like those of drawn leads "
+        "Reason for a lead's grade: its shape, its ink and its page are like those of drawn leads "
         "that were read at less than 12 dB.",
         TRACE_REMEDY,
     ),
     "qrs_cut_short": Kind(
         "a QRS complex at {at_s:.1f} s is lower than the others, in this lead alone",
         "trace",
-        "Reason of a lead's grade: the leads shown at the same time contradict it.",
+        "Reason for a lead's grade: the leads shown at the same time contradict it.",
         TRACE_REMEDY,
     ),
     "spike": Kind(
         "a spike at {at_s:.1f} s that no other lead shows",
         "trace",
-        "Reason of a lead's grade: the leads shown at the same time contradict it.",
+        "Reason for a lead's grade: the leads shown at the same time contradict it.",
         TRACE_REMEDY,
     ),
     "trace_redrawn": Kind(
@@ -656,20 +656,20 @@ KINDS: Mapping[str, Kind] = {
     "leads_graded": Kind(
         "{grade}: {leads}",
         "grade",
-        "Reason of a page's grade: these leads are of a lower one.",
+        "Reason for a page's grade: these leads have a lower grade.",
         TRACE_REMEDY,
     ),
     "leads_disagree": Kind(
         "the leads contradict each other or the usual pattern",
         "grade",
-        "Reason of a page's grade: names, electrodes or signals do not fit each other.",
+        "Reason for a page's grade: names, electrodes or signals do not fit each other.",
         NAMES_REMEDY,
     ),
     "page_uncertain": Kind(
         "{what} uncertain",
         "grade",
-        "Reason of a page's grade: its scale, names or columns are in doubt.",
-        "See the warning on it.",
+        "Reason for a page's grade: its scale, names or columns are in doubt.",
+        "See the warning about it.",
     ),
     "only_by_network": Kind(
         "{class_name:Class}: found by the network, not by the measurements ({reason}).",
@@ -706,11 +706,11 @@ def as_markdown() -> str:
     lines = [
         "# Messages",
         "",
-        "Each warning, doubt, conflict and reason of a grade in `result.json` is in a list",
+        "Each warning, doubt, conflict and reason for a grade in `result.json` is in a list",
         "`messages` (those of the page's grade: `grade_messages`) beside its sentence, as `code`,",
         "`severity` (`note`, `warning`, or `refusal`: this cannot be read as an ECG), `about`,",
-        "`leads`, `parameters` and `text`. Codes stay; words may change. `code` is null in what",
-        "older files hold. This page is written by `python -m ecg4u.messages`.",
+        "`leads`, `parameters` and `text`. Codes are stable; wording may change. `code` is null in",
+        "messages of older files. This page is written by `python -m ecg4u.messages`.",
         "",
         "| code | severity | about | words | meaning | remedy |",
         "|---|---|---|---|---|---|",

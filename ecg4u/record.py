@@ -118,7 +118,7 @@ class ECGRecord:
         _check_rate_and_length(self.fs, len(signal))
         if not np.nanmax(np.abs(signal), initial=0.0) <= MAX_ABS_MV:
             raise _invalid(
-                f"samples beyond {MAX_ABS_MV / 1000:g} V are no ECG",
+                f"samples beyond {MAX_ABS_MV / 1000:g} V cannot be an ECG",
                 "Check their unit and gain; NaN marks what is not known.",
             )
         if self.age is not None and not 0 <= self.age <= OLDEST_YEARS:
@@ -265,4 +265,4 @@ def _check_rate_and_length(fs: float, n_samples: int) -> None:
 
 
 def _invalid(message: str, hint: str = "Check how the record was made.") -> InvalidRecordError:
-    return InvalidRecordError(f"No record: {message}.", stage="record", hint=hint)
+    return InvalidRecordError(f"Not a valid record: {message}.", stage="record", hint=hint)

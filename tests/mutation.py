@@ -139,6 +139,8 @@ EQUIVALENT = {
     "len(path.centre)": "a slice ends with its array",
     "np.pad(flat.T": "paper beside paper makes no run of ink",
     "np.maximum(weight": "the settling has converged: the curve moves by 0.00002 px",
+    "columns - u * FINE": "the disc is the same on either side",
+    "minlength=5": "the largest count is the same however many are counted",
     "rr_ms = ": "both entropies are the same whatever the unit",
 }
 """Drawn mutants that no test can tell from the code, by a piece of their line, and why. Only those

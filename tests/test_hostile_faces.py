@@ -95,7 +95,10 @@ class running:
         found = os.pathsep.join(filter(None, (path, str(ROOT), *sys.path)))
         self.log = open(folder / "log", "w+b")  # # noqa: SIM115
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "ecg4u.cli", "serve", "--port", str(port), "--rate", "300"],
+            [
+                *(sys.executable, "-m", "ecg4u.cli", "serve", "--port", str(port), "--rate", "300"),
+                *("--timeout", str(TIMEOUT_S)),
+            ],
             env={**os.environ, "PYTHONPATH": found},
             stdout=self.log,
             stderr=self.log,
@@ -126,7 +129,7 @@ def test_at_the_service(kind: str, files: dict[str, list[Path]], service: str) -
         answer = None
         while answer is None or answer.status_code in (429, 503):
             upload = {"image": ("page", path.read_bytes())}
-            answer = httpx.post(f"{service}/v1/ecg", files=upload, timeout=300)
+            answer = httpx.post(f"{service}/v1/ecg", files=upload, timeout=2 * TIMEOUT_S)
             time.sleep(int(answer.headers.get("retry-after", 0)))
         assert answer.status_code < 500, path
         if answer.status_code != 200:
@@ -170,7 +173,7 @@ def blocked(tmp_path: Path) -> Iterator[str]:
 def test_commands_need_no_network(command: str, blocked: str, tmp_path: Path) -> None:
     out = () if command in ("classify", "explain", "info") else ("-o", tmp_path / "out")
     more = ("-j", 1, "--report") if command == "batch" else ()
-    done = ecg4u(command, PAGE, *out, *more, path=blocked)
+    done = ecg4u(command, PAGE, "--timeout", TIMEOUT_S, *out, *more, path=blocked)
     assert done.returncode == 0, done.stderr
 
 
@@ -178,7 +181,7 @@ def test_drawing_and_comparing_need_no_network(blocked: str, tmp_path: Path) -> 
     waves = np.sin(np.arange(5000) / 30)[:, None] * np.ones(12)
     record = write_record(ECGRecord(waves), tmp_path / "x")
     for arguments in (("draw", record[0], "-o", tmp_path / "x.png"), ("compare", *record[:1] * 2)):
-        done = ecg4u(*arguments, path=blocked)
+        done = ecg4u(*arguments, "--timeout", TIMEOUT_S, path=blocked)
         assert done.returncode == 0, done.stderr
 
 
@@ -191,4 +194,4 @@ def test_records_need_no_network(format_: str, blocked: str, tmp_path: Path) -> 
 def test_the_service_needs_no_network(blocked: str, tmp_path: Path) -> None:
     with running(tmp_path, path=blocked) as url:
         upload = {"image": ("page.jpg", PAGE.read_bytes())}
-        assert httpx.post(f"{url}/v1/ecg", files=upload, timeout=300).status_code == 200
+        assert httpx.post(f"{url}/v1/ecg", files=upload, timeout=2 * TIMEOUT_S).status_code == 200

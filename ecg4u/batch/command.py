@@ -86,7 +86,11 @@ WHICH = (
         "are redone.",
     ),
     click.option(
-        "--on-error", type=click.Choice(["skip", "stop"]), default="skip", show_default=True
+        "--on-error",
+        type=click.Choice(["skip", "stop"]),
+        default="skip",
+        show_default=True,
+        help="What to do when an input is refused or fails.",
     ),
     verbose_option("a line for each input"),
     quiet_option,

@@ -22,7 +22,7 @@ from ecg4u.io import sha256_of
 from ecg4u.io.atomic import TEMPORARY_PREFIX, StorageError, output_error
 
 _MESSAGES = {
-    "crash": "The page brought its worker down",
+    "crash": "The page crashed the process that worked on it",
     "exception": "An internal error",
     "memory": "The page needs more memory than a worker may take",
     "timeout": "The page took too long",
@@ -126,7 +126,9 @@ def status_of(out: str | Path) -> dict[str, int]:
         If the folder holds no run.
     """
     if not ledger_paths(Path(out)):
-        raise UsageError("The folder holds no batch.", stage="batch", hint="Give the folder of -o.")
+        raise UsageError(
+            "The folder holds no batch run.", stage="batch", hint="Give the folder passed as -o."
+        )
     counts = {"done": 0, "refused": 0, "failed": 0}
     for entry in read_entries(Path(out)).values():
         counts[entry["status"]] += 1

@@ -48,7 +48,8 @@ def find_sidecars(folder: Path, out: Path) -> Sidecars:
         known = found.setdefault(digest, {}).setdefault(given.number, given)
         if known.sha256 != given.sha256:
             raise _wrong(
-                "Two sidecars differ about the same page.", f"Keep one of {known.path}, {path}."
+                "Two different sidecars belong to the same page.",
+                f"Keep one of {known.path}, {path}.",
             )
     if not found:
         raise _wrong("The folder holds no sidecars.", f"Their names end in {SUFFIX}.")
@@ -63,7 +64,7 @@ def _read(path: Path) -> tuple[str, Given]:
         if not isinstance(digest, str) or not isinstance(number, int):
             raise TypeError
     except (ECG4UError, ValueError, KeyError, TypeError, RecursionError):
-        raise _wrong("A sidecar cannot be read.", f"Mend or remove {path}.") from None
+        raise _wrong("A sidecar cannot be read.", f"Repair or remove {path}.") from None
     return digest, Given(number, str(path), hashlib.sha256(data).hexdigest())
 
 

@@ -42,7 +42,13 @@ FORMATS = ("wfdb", "hdf5", "csv", "edf", "dicom")
 @gathered(
     Options,
     "made",
-    click.option("--format", type=click.Choice(FORMATS), default="wfdb", show_default=True),
+    click.option(
+        "--format",
+        type=click.Choice(FORMATS),
+        default="wfdb",
+        show_default=True,
+        help="Format of the signals.",
+    ),
     export_options,
 )
 @json_option
@@ -50,7 +56,14 @@ FORMATS = ("wfdb", "hdf5", "csv", "edf", "dicom")
 @gathered(
     Workers,
     "workers",
-    click.option("-j", "--jobs", type=click.IntRange(0, 1024), default=1, show_default=True),
+    click.option(
+        "-j",
+        "--jobs",
+        type=click.IntRange(0, 1024),
+        default=1,
+        show_default=True,
+        help="Worker processes; 0 runs in this process.",
+    ),
     limit_options,
 )
 def watch(

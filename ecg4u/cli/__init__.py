@@ -102,7 +102,7 @@ def exit_code(call: Callable[[], Any], name: str = "") -> int:
             return say_error(from_os_error(error), name)
         if os.environ.get("ECG4U_DEBUG"):
             raise
-        hint = "Please report it, with what ECG4U_DEBUG=1 in the environment brings up."
+        hint = "Please report it, with the traceback shown when ECG4U_DEBUG=1 is set."
         return say_error(ECG4UError(f"An internal error: {where(error)}.", hint=hint), name)
 
 

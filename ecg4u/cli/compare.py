@@ -57,7 +57,9 @@ def compare(
         reference, estimate = _record(original), _record(source)
         scores = compare_records(reference, estimate)
         if not any(scores.values()):
-            raise UsageError("The original shows no lead.", hint="Give the original record first.")
+            raise UsageError(
+                "The original has no samples in any lead.", hint="Give the original record first."
+            )
         if overlay is not None:
             from ecg4u.io import write_atomically
             from ecg4u.report.comparison import comparison_html

@@ -39,10 +39,22 @@ GRIDS = ("1mm", "5mm", "fine", "dots", "dotted", "none")
 @click.option(
     "--layout", default="3x4+1", show_default=True, help="For example 3x4, 3x4+1, 6x2 or 12x1."
 )
-@click.option("--gain", type=FiniteRange(1, 80), default=10.0, show_default=True)
-@click.option("--speed", type=FiniteRange(5, 200), default=25.0, show_default=True)
-@click.option("--grid", type=click.Choice(GRIDS), default="1mm", show_default=True)
-@click.option("--dpi", type=FiniteRange(50, 600), default=254.0, show_default=True)
+@click.option(
+    "--gain", type=FiniteRange(1, 80), default=10.0, show_default=True, help="Gain in mm/mV."
+)
+@click.option(
+    "--speed",
+    type=FiniteRange(5, 200),
+    default=25.0,
+    show_default=True,
+    help="Paper speed in mm/s.",
+)
+@click.option(
+    "--grid", type=click.Choice(GRIDS), default="1mm", show_default=True, help="Grid to print."
+)
+@click.option(
+    "--dpi", type=FiniteRange(50, 600), default=254.0, show_default=True, help="Dots per inch."
+)
 @click.option(
     "--photo",
     type=FiniteRange(0, 1),
@@ -79,7 +91,8 @@ def draw(
 
         if layout not in LAYOUTS:
             raise UsageError(
-                f"There is no layout {layout!r}.", hint=f"One of {', '.join(sorted(LAYOUTS))}."
+                f"There is no layout {layout!r}.",
+                hint=f"Choose one of {', '.join(sorted(LAYOUTS))}.",
             )
         given = out.path or Path()
         target = given / f"{source.stem}.png" if out.is_folder else given

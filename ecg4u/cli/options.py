@@ -131,7 +131,7 @@ def each(files: Sequence[Path], work: Callable[[Path], None]) -> None:
         failed += code != 0
     if failed:
         raise BatchFailuresError(
-            f"{failed} of {len(files)} inputs failed.", hint="The reasons stand above."
+            f"{failed} of {len(files)} inputs failed.", hint="The reasons are listed above."
         )
 
 

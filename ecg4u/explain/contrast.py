@@ -179,12 +179,12 @@ def _told(trial: Trial, opinion: ClassResult, whole: float, odds: float, limit: 
         f"{_percent(whole)} (threshold {_percent(limit)})"
     )
     if odds < limit <= whole and whole - odds < LITTLE:
-        return f"{head}: below the threshold, but only just changed."
+        return f"{head}: it would fall below the threshold, but by a very small change."
     if odds < limit <= whole:
-        return f"{head}: the answer changes."
+        return f"{head}: the answer would change."
     if whole - odds < UNMOVED * max(whole - limit, 0.5):
         return f"{head}: the network does not rely on this."
-    return f"{head}: weaker, but the answer stays."
+    return f"{head}: weaker, but the answer would stay."
 
 
 def _percent(odds: float) -> str:

@@ -526,13 +526,13 @@ CRITERIA: tuple[Criterion, ...] = (
               _in_leads(("V1",), _negative, need="any")),
     Criterion("LBBB", "no_terminal_r", "No terminal R in V1", AHA_2009,
               "terminal QRS not positive in V1", _in_leads(("V1",), _late(-1), need="any")),
-    Criterion("LBBB", "st_discordant", "ST opposite to QRS", AHA_2009, "in I, V5, V6",
+    Criterion("LBBB", "st_discordant", "Discordant ST", AHA_2009, "in I, V5, V6",
               _in_leads(("I", "V5", "V6"), _discordant, need="any"), required=False),
     Criterion("RBBB", "qrs_duration", "QRS duration", AHA_2009, ">= 120 ms",
               compare("qrs", ">=", WIDE_QRS_MS, first="QRS on", last="QRS off")),
     Criterion("RBBB", "r_prime", "rSR′ or late R", AHA_2009,
               "rsr′, rsR′, rSR′ or late R in V1 or V2", _in_leads(("V1", "V2"), _rsr, need="any")),
-    Criterion("RBBB", "terminal_r", "Terminal forces to the right", AHA_2009,
+    Criterion("RBBB", "terminal_r", "Rightward terminal forces", AHA_2009,
               "terminal QRS positive in V1 or V2", _in_leads(("V1", "V2"), _late(1), need="any")),
     Criterion("RBBB", "wide_s", "Wide S", AHA_2009, "S longer than R or > 40 ms in I or V6",
               _in_leads(("I", "V6"), _wide_s, need="any")),
@@ -648,7 +648,7 @@ def _exclude(rows: list[CriterionResult], features: Features) -> list[CriterionR
         where = "positive" if loser == "LBBB" else "negative"
         note = f"excluded: terminal QRS {where} in V1, {late:+.2f} mV"
     else:
-        note = "patterns of both bundle branch blocks, which exclude each other; V1 is indecisive"
+        note = "patterns of both bundle branch blocks, which exclude each other; V1 is inconclusive"
 
     def guarded(row: CriterionResult) -> CriterionResult:
         if not (row.decides and row.class_name in ("LBBB", "RBBB")):

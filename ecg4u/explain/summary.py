@@ -211,7 +211,7 @@ def _normal_or_none(
         else:
             met = criteria is not None and criteria.outcome == "met"
             parts = ["measured criteria of a normal ECG met" if met else "", f"normal: {network}"]
-            title = "Nothing found of what was looked for"
+            title = "None of the findings looked for was found"
             yield Line("none", title, "", "; ".join(filter(None, parts)))
 
 

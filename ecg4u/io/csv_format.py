@@ -69,7 +69,7 @@ def read(path: Path, *, fs: float | None) -> ECGRecord:
     separator = _separator(data)
     if separator is None:
         raise unreadable(
-            "The text has no header line that names leads.", "Name the columns I, II ... V6."
+            "The text has no header line with lead names.", "Name the columns I, II ... V6."
         )
     rows = _rows(data, separator)
     header = next((row for row in rows if _is_header(row)), [])
@@ -101,7 +101,9 @@ def _lines(data: bytes) -> Iterator[str]:
     text = io.TextIOWrapper(io.BytesIO(data), encoding, "replace")
     while line := text.readline(_MAX_LINE_CHARS):
         if len(line) == _MAX_LINE_CHARS:
-            raise unreadable("The text has a line that no table has.", "Export it again.")
+            raise unreadable(
+                "A line of the text is too long to be a row of a table.", "Export it again."
+            )
         line = line.replace("\x00", "").rstrip("\n")
         if line and line.lstrip()[:1] != "#":
             yield line

@@ -93,7 +93,7 @@ def _read_dataset(pydicom: Any, path: Path, data: bytes) -> Any:
     from pydicom.filereader import read_file_meta_info
 
     if str(getattr(read_file_meta_info(path), "TransferSyntaxUID", "")) == _DEFLATED_UID:
-        raise unreadable("Deflated DICOM is not read.", "Export it uncompressed.")
+        raise unreadable("Deflated DICOM is not supported.", "Export it uncompressed.")
     return pydicom.dcmread(io.BytesIO(data))
 
 

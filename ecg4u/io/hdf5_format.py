@@ -273,7 +273,7 @@ def _attribute(holder: Any, name: str) -> Any:
     if name not in holder.attrs:
         return None
     if math.prod(holder.attrs.get_id(name).shape or ()) > _MAX_ATTRIBUTE_VALUES:
-        raise unreadable("The HDF5 file states more than can be read.", "Write it again.")
+        raise unreadable("An attribute of the HDF5 file is too large.", "Write it again.")
     return holder.attrs[name]
 
 

@@ -117,8 +117,8 @@ def check_sample_count(n_samples: float, n_channels: float) -> None:
     """Refuse a file by what its header claims, before memory is taken for it."""
     if not (0 < n_samples * n_channels <= MAX_FILE_SAMPLES):
         raise unreadable(
-            "The record's header claims no samples, or more than can be read at once.",
-            "Cut out the ECG of interest; at most an hour of twelve leads is read.",
+            "The record's header states no samples, or more than can be read at once.",
+            "Cut out the ECG of interest; at most an hour of twelve leads can be read.",
         )
 
 

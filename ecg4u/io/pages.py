@@ -411,7 +411,7 @@ def _render(page, dpi: float) -> Pixels:  # type: ignore[no-untyped-def]
 
 def _check_pixels(width: float, height: float) -> None:
     if not (width >= 1 and height >= 1):
-        raise unreadable("The page has no area.", "Export or scan it again.")
+        raise unreadable("The page has zero width or height.", "Export or scan it again.")
     if width * height > MAX_PIXELS:
         raise _too_large()
     if max(width, height) > MAX_SIDE_PX:
@@ -444,7 +444,7 @@ def _too_large() -> ECG4UError:
 
 
 def _no_such_page() -> ECG4UError:
-    return unreadable("The file has no page of that number.", "Pages are counted from 1.")
+    return unreadable("The file has no page with that number.", "Pages are counted from 1.")
 
 
 def is_page_name(path: str | Path) -> bool:

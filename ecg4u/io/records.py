@@ -83,9 +83,9 @@ def write_record(record: ECGRecord, path: str | Path, format: str = "wfdb") -> t
     """
     if format not in FORMATS:
         raise UsageError(
-            f"There is no record format {format!r}.",
+            f"Unknown record format {format!r}.",
             stage="io",
-            hint=f"One of {', '.join(FORMATS)}.",
+            hint=f"Choose one of {', '.join(FORMATS)}.",
         )
     return _MODULES[format].write(record, Path(path))
 

@@ -211,10 +211,10 @@ def _checked_signal_files(header: Path, raw: bytes, plain: Path) -> list[str]:
         raise _damaged()
     found = wfdb.rdheader(_wfdb_name(plain))
     if not isinstance(found, wfdb.Record):
-        raise unreadable("WFDB records in several segments are not read.", "Join its segments.")
+        raise unreadable("Multi-segment WFDB records are not supported.", "Join its segments.")
     names = found.file_name or []
     if not 0 < len(names) == found.n_sig <= _MAX_CHANNELS:
-        raise unreadable("The WFDB header claims a wrong number of signals.", "Export it again.")
+        raise unreadable("The WFDB header states the wrong number of signals.", "Export it again.")
     names = list(dict.fromkeys(names))
     for name in names:
         if not _PLAIN_NAME.fullmatch(name):
@@ -225,7 +225,7 @@ def _checked_signal_files(header: Path, raw: bytes, plain: Path) -> list[str]:
             raise _damaged()
         check_regular(header.parent / name, max_bytes=_MAX_FILE_BYTES)
     if sum(os.stat(header.parent / name).st_size for name in names) > _MAX_FILE_BYTES:
-        raise unreadable("The record's signal files are too large together.", "Cut out the ECG.")
+        raise unreadable("The record's signal files are too large in total.", "Cut out the ECG.")
     _check_claims(found, header.parent)
     return names
 

@@ -45,15 +45,15 @@ Upload = Annotated[UploadFile, File(description="A page: PNG, JPEG, TIFF, BMP, W
 PROBLEMS: dict[int | str, dict[str, Any]] = {
     status: {"description": text}
     for status, text in {
-        400: "Not a proper request",
+        400: "Malformed request",
         401: "A token is needed",
         404: "No such result (any more)",
         408: "The upload was too slow",
         413: "The file is too large",
         415: "Not a picture or PDF",
-        422: "No ECG that can be read, or an option that makes no sense",
+        422: "No readable ECG, or an invalid option",
         429: "Too many uploads from this address",
-        503: "Too many pages wait; see Retry-After",
+        503: "Too many pages are waiting; see Retry-After",
     }.items()
 }
 STATIC = {
@@ -154,7 +154,7 @@ def _add_problems(app: FastAPI) -> None:
         headers = dict(error.headers or {})
         if error.status_code == 405:
             headers["Allow"] = ", ".join(_methods_at(app, request))
-        words = {404: "There is nothing here.", 405: "This cannot be done here."}
+        words = {404: "There is nothing here.", 405: "This method is not allowed here."}
         message = words.get(error.status_code, "The request cannot be read.")
         problem = Problem(error.status_code, "http", message, "See /openapi.json.")
         return JSONResponse(problem.to_dict(), error.status_code, headers=headers)
@@ -221,7 +221,7 @@ def _static(name: str) -> bytes:
 
 
 def _add_state(app: FastAPI, queue: Jobs, metrics: Metrics) -> None:
-    @app.get("/health", summary="Whether the service lives")
+    @app.get("/health", summary="Whether the service is alive")
     async def health() -> dict[str, str]:
         return {"status": "ok"}
 
@@ -242,7 +242,7 @@ def _add_state(app: FastAPI, queue: Jobs, metrics: Metrics) -> None:
 
 
 def _add_uploads(app: FastAPI, queue: Jobs, limits: Settings) -> None:
-    @app.post("/predict", responses=PROBLEMS, summary="Classes, in the first ECG4U's form")
+    @app.post("/predict", responses=PROBLEMS, summary="Classes, in the format of the first ECG4U")
     async def predict(request: Request, image: Upload) -> JSONResponse:
         data = await _read(image, limits)
         job = queue.submit(data, AnalysisOptions().to_work(), _client(request))
@@ -258,7 +258,7 @@ def _add_uploads(app: FastAPI, queue: Jobs, limits: Settings) -> None:
         request: Request,
         image: Upload,
         options: Annotated[str, Form(description="AnalysisOptions as JSON")] = "{}",
-        wait: Annotated[bool, Query(description="Answer when the result is there")] = True,
+        wait: Annotated[bool, Query(description="Answer once the result is ready")] = True,
     ) -> Response:
         chosen = AnalysisOptions.from_json(options)
         data = await _read(image, limits)
@@ -268,7 +268,7 @@ def _add_uploads(app: FastAPI, queue: Jobs, limits: Settings) -> None:
     @app.post(
         "/v1/ecg/{identifier}/correct",
         responses={**PROBLEMS, 202: {"description": "Taken in; ask at Location"}},
-        summary="The page once more, from where the user knows better",
+        summary="Read the page again with the user's corrections",
     )
     async def correct(
         request: Request, identifier: str, correction: Correction, wait: bool = True
@@ -288,7 +288,7 @@ def _add_results(app: FastAPI, queue: Jobs) -> None:
     @app.get(
         "/v1/ecg/{identifier}",
         responses={**PROBLEMS, 202: {"description": "Not finished yet"}},
-        summary="result.json, or how far it has come",
+        summary="result.json, or the progress so far",
     )
     async def result(identifier: str) -> Response:
         return await _answer(queue, queue.get(identifier), wait=False)
@@ -324,7 +324,7 @@ def _add_results(app: FastAPI, queue: Jobs) -> None:
     @app.get(
         "/v1/ecg/{identifier}/page",
         responses=PROBLEMS,
-        summary="The page's corners, scale and segments, to show them and have them corrected",
+        summary="The page's corners, scale and segments, for display and correction",
     )
     async def page(identifier: str) -> Response:
         job = queue.get(identifier)

@@ -16,8 +16,20 @@ BACKLOG = 2048
 
 @click.command()
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@click.option("--port", default=8080, show_default=True, type=click.IntRange(0, 65535))
-@click.option("--workers", default=2, show_default=True, type=click.IntRange(1, 64))
+@click.option(
+    "--port",
+    default=8080,
+    show_default=True,
+    type=click.IntRange(0, 65535),
+    help="Port to listen on.",
+)
+@click.option(
+    "--workers",
+    default=2,
+    show_default=True,
+    type=click.IntRange(1, 64),
+    help="Worker processes, each for one page at a time.",
+)
 @click.option(
     "--per-client",
     type=click.IntRange(1, 64),
@@ -31,7 +43,13 @@ BACKLOG = 2048
     help="Uploads that may queue; further ones are asked to retry later.",
 )
 @limit_options
-@click.option("--max-upload-mb", default=25, show_default=True, type=click.IntRange(1, 300))
+@click.option(
+    "--max-upload-mb",
+    default=25,
+    show_default=True,
+    type=click.IntRange(1, 300),
+    help="Largest upload accepted, in MB.",
+)
 @click.option(
     "--keep-minutes",
     default=15.0,
@@ -97,7 +115,7 @@ def serve(
         raise UsageError(
             "Anyone who reaches this address could use the service.",
             stage="serve",
-            hint="Set a token (ECG4U_TOKEN), or say --insecure where the network itself is closed.",
+            hint="Set a token (ECG4U_TOKEN), or pass --insecure if the network itself is closed.",
         )
 
     try:
@@ -154,5 +172,5 @@ def listen(host: str, port: int) -> socket.socket:
         raise UsageError(
             f"{host}:{port} cannot be listened on: {error.strerror}.",
             stage="serve",
-            hint="Choose another --port or --host, or end what listens there.",
+            hint="Choose another --port or --host, or stop what is listening there.",
         ) from None

@@ -63,7 +63,7 @@ def fix(
 
     def announce(identifier: str) -> None:
         click.echo(f"{start}{identifier}", err=True)
-        click.echo(f"Corrections are written to {target}; Ctrl-C ends.", err=True)
+        click.echo(f"Corrections are written to {target}; stop with Ctrl-C.", err=True)
         if not no_browser:
             webbrowser.open(start + identifier)
 
@@ -104,7 +104,7 @@ def of_one_page(
     data = read_bytes(page, max_bytes=MAX_FILE_BYTES)
     if not is_page(data):
         raise UsageError(
-            "This is no page: only pages can be corrected.",
+            "This is not a page: only pages can be corrected.",
             stage="serve",
             hint="Give a picture or a PDF.",
         )
@@ -140,7 +140,7 @@ def _earlier(target: Path, data: bytes) -> bytes | None:
     found = Sidecar.from_json(target)
     if found.page_sha256 != hashlib.sha256(data).hexdigest():
         raise SidecarError(
-            f"{target.name} belongs to another page.", hint="Name another one with --sidecar."
+            f"{target.name} belongs to another page.", hint="Choose another one with --sidecar."
         )
     return target.read_bytes()
 

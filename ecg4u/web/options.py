@@ -39,7 +39,10 @@ class Redrawn(_Strict):
 
     segment: SegmentId
     points: Annotated[list[Point | None], Field(min_length=2, max_length=MAX_POINTS)] | None = (
-        Field(description="Px of the page's image; null in the list is a gap, null alone blanks")
+        Field(
+            description="Px of the page's image; null in the list is a gap, null instead of the "
+            "list blanks"
+        )
     )
     x: Point | None = Field(
         default=None, description="The span that is replaced; from first to last point if not given"
@@ -104,7 +107,7 @@ class AnalysisOptions(_Strict):
     )
     page: int = Field(default=1, ge=1, le=1000, strict=True, description="Which page of a PDF")
     explain: bool = Field(
-        default=True, strict=True, description="False: classes without reasons, sooner"
+        default=True, strict=True, description="False: classes without reasons, which is faster"
     )
     exports: list[Export] = Field(
         default_factory=list,
@@ -130,5 +133,5 @@ class AnalysisOptions(_Strict):
             return cls.model_validate_json(text)
         except ValidationError:
             raise Problem(
-                422, "usage", "The options make no sense.", "See AnalysisOptions in /openapi.json."
+                422, "usage", "The options are invalid.", "See AnalysisOptions in /openapi.json."
             ) from None

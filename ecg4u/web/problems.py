@@ -50,7 +50,10 @@ class Problem(Exception):
 
 
 INTERNAL = Problem(
-    500, "internal", "Something went wrong inside ecg4u.", "Try once more; then report the fault."
+    500,
+    "internal",
+    "Something went wrong inside ecg4u.",
+    "Try again; if it happens again, report it.",
 )
 TOO_SLOW = Problem(
     422,
@@ -67,8 +70,8 @@ TOO_MUCH_MEMORY = Problem(
 CRASHED = Problem(
     422,
     "crashed",
-    "The page brought down the process that worked on it.",
-    "Try once more; if it happens again, photograph or export the page anew.",
+    "The page crashed the process that worked on it.",
+    "Try again; if it happens again, photograph or export the page again.",
 )
 UNKNOWN_ID = Problem(
     404,
@@ -91,14 +94,14 @@ TOO_SLOW_BODY = Problem(
 WRONG_TYPE = Problem(
     415,
     "wrong_type",
-    "This is no picture or PDF that can be read.",
+    "This is not a picture or PDF that can be read.",
     "Send a PNG, JPEG, TIFF, BMP, WebP, HEIC or PDF file.",
 )
 EMPTY = Problem(422, "unreadable_input", "The file is empty.", "Choose the picture again.", "io")
 BAD_REQUEST = Problem(
     422,
     "usage",
-    "The request is not as this service expects it.",
+    "The request is not in the form that this service expects.",
     "Send the page as the multipart file 'image'; see /openapi.json.",
 )
 NOTHING_TO_CORRECT = Problem(
@@ -110,13 +113,13 @@ NOTHING_TO_CORRECT = Problem(
 NOT_EXPORTED = Problem(
     404,
     "not_exported",
-    "This was not asked for when the page was sent.",
+    "This export was not requested when the page was sent.",
     "Send the page with the option exports: any of pdf, dicom, fhir.",
 )
 STOPPING = Problem(
     503,
     "stopping",
-    "The service is being stopped or started anew.",
+    "The service is stopping or restarting.",
     "Send the page again in a minute.",
     retry_after_s=30,
 )

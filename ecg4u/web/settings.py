@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ecg4u.limits import MEMORY_MB, TIMEOUT_S
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -14,9 +16,9 @@ class Settings:
     """Pages of one address that are worked on at once, so that others find a worker free."""
     waiting: int = 24
     """Uploads that may wait for a worker; more are told to come back (503)."""
-    timeout_s: float = 120.0
+    timeout_s: float = TIMEOUT_S
     """A page that takes longer is given up and its worker replaced."""
-    memory_mb: int = 6000
+    memory_mb: int = MEMORY_MB
     """What one worker may allocate."""
     max_upload_bytes: int = 25_000_000
     max_json_bytes: int = 1_000_000

@@ -107,3 +107,15 @@ def test_a_contradiction_is_mended_up_to_two_and_a_half_reading_errors_and_none_
     read[400:600, LEADS.index("III")] = off
     moved = (reconciled(read) - read)[500, :3]
     assert moved == pytest.approx(share * off / 3 * np.array([-1, 1, -1]), rel=0.1, abs=1e-4)
+
+
+def test_a_contradiction_is_shared_by_the_squares_of_the_reading_errors():
+    """A steep lead is read less well than a level one, and is moved the more."""
+    ramp = np.interp(np.arange(1000), [494, 506], [0.0, 1.0])
+    read = np.full((1000, 12), np.nan)
+    read[:, :3] = np.column_stack([np.zeros(1000), ramp, ramp])
+    read[490:510, LEADS.index("III")] += 0.01
+    error = reading_error_mm(10 * read[:, :3], 25.0)[500]
+    assert error[1] > 1.3 * error[0]
+    moved = np.abs(reconciled(read) - read)[500, :3]
+    assert moved == pytest.approx(0.01 * error**2 / (error**2).sum(), rel=0.02)

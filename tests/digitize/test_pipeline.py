@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,6 +14,7 @@ import pytest
 from benchmarks.measure import score_lead
 from ecg4u.digitize import digitize_page
 from ecg4u.digitize.result import Digitization
+from ecg4u.digitize.types import InkMap, Layout
 from ecg4u.errors import ECG4UError, NotAnECGError, PoorQualityError, UnreadableInputError
 from ecg4u.io import Page, read_page, read_record
 from ecg4u.paper import LAYOUTS, PageStyle, draw_page, layout
@@ -187,3 +191,29 @@ def test_a_page_without_a_grid_or_pulses_needs_its_resolution() -> None:
     score = score_lead(record.lead("II"), result.record.lead("II"), 500.0)
     assert score is not None
     assert score.r > 0.95
+
+
+@pytest.mark.parametrize(("log_odds", "looked_again"), [(8.0, True), (15.0, False)])
+def test_a_page_whose_names_hardly_explain_it_is_looked_at_again_by_column(
+    log_odds: float, looked_again: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All leads are there and none is doubted, but the arrangement is little likelier than not."""
+    from ecg4u.digitize import pipeline
+
+    asked: list[int] = []
+
+    def arranged(*args: Any, **options: Any) -> Layout:
+        found = find_layout(*args, **options)
+        assert found.shows_all
+        assert not found.doubts
+        return replace(found, log_odds=log_odds)
+
+    def by_column(ink: InkMap, starts: Sequence[float], px_per_mm: float) -> None:
+        asked.append(len(starts))
+
+    find_layout = pipeline.find_layout
+    monkeypatch.setattr(pipeline, "find_layout", arranged)
+    monkeypatch.setattr(pipeline, "rows_by_column", by_column)
+    _, page = _drawn("3x4+1")
+    assert digitize_page(page).layout.name == "3x4+1"
+    assert asked == ([4] if looked_again else [])

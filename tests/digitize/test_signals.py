@@ -9,7 +9,6 @@ from ecg4u.digitize.rows.stroke import FINE, fine_columns
 from ecg4u.digitize.rows.trace import RowPath
 from ecg4u.digitize.scale.calibration import Pulse
 from ecg4u.digitize.signals.signal import (
-    UNEXPLAINED_CONFIDENCE,
     SegmentSignal,
     assemble,
     in_time,
@@ -206,5 +205,22 @@ def test_beside_ink_that_no_trace_explains_hardly_any_confidence_is_left() -> No
     cut[500:550] = True
     found = measured(path(unexplained=cut))
     t = np.arange(len(found.signal)) / 500
-    assert found.confidence[(t > 2.02) & (t < 2.18)].max() <= UNEXPLAINED_CONFIDENCE
+    assert found.confidence[(t > 2.02) & (t < 2.18)].max() <= 0.1
     assert found.confidence[t < 1.9].min() > 0.5
+
+
+def test_an_end_that_leaps_away_is_unknown_as_far_as_it_is_not_back_at_rest() -> None:
+    fine = np.full(FINE * WIDTH, LEVEL)
+    fine[-FINE * 2 :] = LEVEL - 60
+    fine[-FINE * 4 : -FINE * 2] = LEVEL - 20
+    found = measured(path(fine)).signal
+    assert np.isfinite(found[:2490]).all()
+    assert np.isnan(found[-7:]).all()
+
+
+@pytest.mark.parametrize("turn", [1, -1])
+def test_an_end_beside_a_wave_that_is_over_is_kept(turn: int) -> None:
+    """What the end is held against lies within a millimetre of it."""
+    fine = np.full(FINE * WIDTH, LEVEL)
+    fine[-FINE * 40 : -FINE * 10] = LEVEL - 60
+    assert np.isfinite(measured(path(fine[::turn])).signal[2:-2]).all()

@@ -202,3 +202,40 @@ def test_the_pen_is_as_broad_as_most_of_a_trace(share_cut: float) -> None:
     bottom[: round(share_cut * 3000)] = 102.0
     edges = Edges(np.full(3000, 100.0), bottom, np.ones(3000))
     assert pen_width(edges, PX) == pytest.approx(8.0, abs=1.0)
+
+
+def test_a_row_keeps_its_ends_where_the_row_network_sees_none_of_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Pulses stand at a row's ends: ink of the row that is no trace, so nobody's to the network."""
+    ink, truth = meeting(150)
+    own = [drawn([y], ink.shape) for y in truth]
+
+    def inner(look: np.ndarray, heights: np.ndarray) -> list[tuple[np.ndarray, int]]:
+        shares = [cv2.resize(o, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA) for o in own]
+        for share in shares:
+            share[:, :100] = share[:, -100:] = 0.0
+        return [(np.clip(2 * share, 0, 1), 0) for share in shares]
+
+    whole = found_rows(ink)
+    monkeypatch.setattr(row_network, "available", lambda: True)
+    monkeypatch.setattr(row_network, "own_share", inner)
+    blank = np.zeros_like(ink)
+    look = np.zeros((7, len(ink) // 2, WIDTH // 2), np.float32)
+    rows = trace_rows(InkMap(ink, blank, blank, blank, look), PX)
+    assert len(rows) == len(whole) == 2
+    for row, seen, y in zip(rows, whole, truth, strict=True):
+        assert row.extent == seen.extent
+        assert seen.extent[0] < 80 < WIDTH - 80 < seen.extent[1]
+        for end in (slice(80, 190), slice(-190, -80)):
+            assert worst_mm(row.centre, y, end) < 1.0
+            np.testing.assert_array_equal(row.top[end], seen.top[end])
+        assert worst_mm(row.centre, y, slice(660, 740)) < 1.5
+
+
+def test_a_stretch_far_before_a_row_is_no_part_of_it_and_takes_nothing_of_it() -> None:
+    ink, _ = page(1)
+    ink[:, 170:640] = 0.0
+    (row,) = found_rows(ink)
+    assert abs(row.extent[0] - 640) < 10
+    assert abs(row.extent[1] - (WIDTH - 61)) < 5

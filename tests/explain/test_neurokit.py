@@ -27,6 +27,7 @@ def test_irregular_rhythm_raises_each_measure_of_it() -> None:
     regular = measure_features(train(), neurokit=True)
     for key in ("nk_rr_cvsd", "nk_rr_cvnn"):
         assert irregular.value(key) > regular.value(key) + 0.1
+    assert 1.0 < irregular.value("nk_rr_shannon") <= np.log2(6) + 1e-9  # bits of six bins
 
 
 def test_a_page_is_read_on_its_rhythm_strip(sinus: ECGRecord) -> None:
@@ -80,3 +81,13 @@ def test_agreement_is_f1_within_75_ms() -> None:
     assert agreement(ours, np.array([100, 539, 900])) == pytest.approx(2 / 3)
     assert agreement(ours, np.array([100, 900])) == pytest.approx(0.8)
     assert agreement(ours, np.array([], dtype=int)) == 0.0
+    twice = np.array([100, 480, 510, 900])  # two of theirs near one of ours: one agrees
+    assert agreement(ours, twice) == pytest.approx(6 / 7)
+    assert agreement(twice.astype(float), ours.astype(int)) == pytest.approx(6 / 7)
+
+
+def test_beats_are_compared_at_their_time_where_the_lead_begins_late(sinus: ECGRecord) -> None:
+    signal = sinus.p_signal.copy()
+    signal[: round(2.1 * sinus.fs)] = np.nan
+    found = measure_features(ECGRecord(signal, sinus.fs), neurokit=True)
+    assert found.value("nk_agreement") > 0.9  # of the first beat it sees half

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +13,14 @@ from test_criteria import decide, features
 
 from ecg4u.explain import measure_features
 from ecg4u.explain.beats import MedianBeat, QRSList
-from ecg4u.explain.global_features import global_features, p_probability, rhythm_features
+from ecg4u.explain.global_features import (
+    global_features,
+    interval_features,
+    irregularity,
+    p_correlation,
+    p_probability,
+    rhythm_features,
+)
 from ecg4u.explain.measure import (
     Measured,
     boundaries,
@@ -262,3 +270,70 @@ def test_a_fragment_of_the_qrs_hides_neither_its_p_wave_nor_its_t_wave() -> None
     found = {name: values[0] for name, values in boundaries(median).items()}
     drawn = {"P on": 150, "P off": 190, "QRS on": 245, "QRS off": 290, "T on": 350, "T off": 430}
     assert found == pytest.approx(drawn, abs=2)
+
+
+def test_rr_intervals_two_apart_are_enough_to_be_irregular() -> None:
+    assert irregularity(np.array([0.8, 1.0])) == pytest.approx(0.2 / 0.9)
+    assert irregularity(np.array([0.8])) == 0.0
+
+
+def test_an_intervals_uncertainty_is_that_of_both_ends_and_of_the_method() -> None:
+    """Spread over the leads of each end over the root of their number, and 8.5 ms."""
+    rng = np.random.default_rng(4)
+    waves = {name: np.full(12, np.nan) for name in ("P on", "P off", "QRS on", "QRS off", "T off")}
+    waves["QRS on"][:4] = 225 + rng.normal(0, 6, 4)
+    waves["QRS off"][:9] = 275 + rng.normal(0, 9, 9)
+    seen: Any = SimpleNamespace(
+        waves={name: tuple(at) for name, at in waves.items()}, median=SimpleNamespace(centre=250)
+    )
+    (on, on_sd, n), (off, off_sd, m) = (joint(seen, name) for name in ("QRS on", "QRS off"))
+    assert (n, m) == (4, 9)
+    found = interval_features(seen, 60.0, 1.0)["qrs"]
+    assert found.value == pytest.approx(off - on)
+    squares = on_sd**2 / 4 + off_sd**2 / 9 + 8.5**2
+    assert found.uncertainty == pytest.approx(squares**0.5)
+
+
+def test_a_drifting_baseline_is_no_p_wave() -> None:
+    """The window before each R rises alike, but for the noise nothing in it is alike."""
+    seen = measured([1.0] * 9)
+    x = np.arange(len(seen.signal)) / FS_HZ
+    seen.signal[:] += 5.0 * (x % 1.0)[:, None]
+    assert abs(p_correlation(seen) or 0.0) < 0.2
+
+
+def test_a_beat_is_early_against_the_nine_beats_on_either_side() -> None:
+    rr = FS_HZ * np.repeat([1.0, 0.7, 1.0], [20, 18, 20])
+    r = np.cumsum(np.append(1.0, rr))
+    ones = np.ones(len(r))
+    found = QRSList(r, r - 22.5, r + 22.5, ones, ones.astype(bool))
+    told = classify_beats(found, ones, np.ones(len(rr), dtype=bool))
+    assert [told[at].early for at in (10, 29, 48)] == pytest.approx([1.0, 1.0, 1.0])
+
+
+def test_a_gap_that_a_fast_rhythm_may_leave_is_not_searched() -> None:
+    """1.0 s between beats half a second apart: longer than usual, but not long."""
+    times = 0.4 + 0.5 * np.arange(9)
+    signal = train(r_times=times, duration_s=5.0).p_signal
+    seen = wave_probabilities(signal)
+    around = slice(*(round((times[4] + s) * FS_HZ) for s in (-0.15, 0.15)))
+    seen[around] = 0.0
+    assert len(measure(signal, seen).beats) == 8
+    assert searched_back(signal, seen) is seen
+
+
+def test_a_p_axis_needs_p_waves() -> None:
+    axis = measure_features(train()).value("p_axis")
+    assert axis is not None
+    assert 0 < axis < 90
+    rr = np.random.default_rng(3).uniform(0.45, 1.1, 11)
+    without = measure_features(train(p_scale=0.0, r_times=0.5 + np.cumsum(rr)))
+    assert without.globals["p_axis"].reason == "no P waves found"
+
+
+def test_a_pause_without_a_beat_stays_as_it_was_seen() -> None:
+    times = np.array([0.6, 1.4, 2.2, 3.0, 3.8, 6.8, 7.6])
+    signal = train(r_times=times, duration_s=8.4).p_signal
+    seen = wave_probabilities(signal)
+    assert len(measure(signal, seen).beats) == 7
+    assert searched_back(signal, seen) is seen

@@ -217,4 +217,6 @@ def test_a_close_call_makes_the_answer_uncertain(normal: ECGRecord, tmp_path: Pa
     path.write_text(json.dumps(card))
     doubted = Classifier(tmp_path / "weights").classify(normal)
     assert doubted.verdict == "uncertain"
-    assert any(reason.startswith("Normal is a close call") for reason in doubted.reasons)
+    close = next(r for r in doubted.reasons if r.startswith("Normal is a close call"))
+    assert close.parameters["percent"] == pytest.approx(100 * row.probability)
+    assert close.parameters["threshold"] == pytest.approx(100 * row.probability - 1)

@@ -28,7 +28,7 @@ PLANTED = ("DOEJANEX", "1950:01:17", "KIRCHSTRASSE", "52.0907")
 REAL = replace(
     SETTINGS,
     timeout_s=300.0,
-    memory_mb=6000,
+    memory_mb=3000,
     max_upload_bytes=20_000_000,
     keep_s=900.0,
     keep_results=100,

@@ -47,9 +47,9 @@ def refuse_two_ecgs(labels: Sequence[Label], px_per_mm: float) -> None:
                 twice.add(first.name)
     if len(twice) >= MIN_TWICE:
         raise PoorQualityError(
-            "The image seems to hold two ECGs: the same lead names stand on it twice.",
+            "The image seems to show two ECGs: the same lead names appear twice.",
             stage="labels",
-            hint="Crop the image to one ECG and give each by itself.",
+            hint="Crop the image to one ECG at a time.",
         )
 
 

@@ -68,7 +68,7 @@ def read_redraw(value: Value, sidecar: PageContent) -> Redraw:
     got = value.members(("segment", "points"), ("x",))
     called = pieces_called(sidecar, got["segment"].text(20))
     if len(called) > 1:
-        raise got["segment"].wrong("stands on the page more than once: give the segment's id")
+        raise got["segment"].wrong("appears on the page more than once: give the segment's id")
     span = got["x"].or_none() if "x" in got else None
     x = None
     if span is not None:
@@ -89,7 +89,7 @@ def checked_redraws(redraws: Sequence[Redraw]) -> tuple[Redraw, ...]:
     """The redraws, if there are not too many. Raises `SidecarError`."""
     points = sum(0 if item.points is None else len(item.points) for item in redraws)
     if len(redraws) > MAX_REDRAWS or points > MAX_DRAWN_POINTS:
-        raise Value(None, "redraw").wrong("holds more than a person can have drawn")
+        raise Value(None, "redraw").wrong("holds more than a person could have drawn")
     return tuple(redraws)
 
 

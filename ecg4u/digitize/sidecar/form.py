@@ -271,7 +271,7 @@ def pack(values: npt.NDArray[Any]) -> str:
 def unpack(value: Value, n: int, low: int, high: int) -> npt.NDArray[np.int64]:
     """The ``n`` whole numbers that `pack` wrote, each within limits."""
     if not isinstance(value.value, str) or len(value.value) > 8 * n + 100:
-        raise value.wrong("must be a packed text")
+        raise value.wrong("must be packed text")
     try:
         packed = base64.b64decode(value.value.encode("ascii"), validate=True)
         stream = zlib.decompressobj()
@@ -282,7 +282,7 @@ def unpack(value: Value, n: int, low: int, high: int) -> npt.NDArray[np.int64]:
         raise value.wrong("is damaged")
     numbers = np.cumsum(np.frombuffer(data, "<i4").astype(np.int64))
     if n and (numbers.min() < low or numbers.max() > high):
-        raise value.wrong("holds numbers that cannot be")
+        raise value.wrong("holds numbers outside their limits")
     return numbers
 
 
@@ -342,7 +342,7 @@ def _check_schema(values: Any) -> None:
     newer = re.fullmatch(r"ecg4u\.page/(\d{1,9})", schema) if isinstance(schema, str) else None
     if newer and int(newer[1]) > int(SCHEMA.rpartition("/")[2]):
         _refuse("The sidecar was written by a newer version of ecg4u.", "Update ecg4u.")
-    _refuse(f"This is no sidecar of a page: its schema is not {SCHEMA}.")
+    _refuse(f"This is not a page's sidecar: its schema is not {SCHEMA}.")
 
 
 def _sha256(value: Value) -> str:
@@ -417,7 +417,7 @@ def _read_mesh(value: Value) -> Mesh:
     got["step_mm"].whole(STEP_MM, STEP_MM)
     width, height = got["width"].whole(11, MAX_PAGE_PX), got["height"].whole(11, MAX_PAGE_PX)
     if width * height > MAX_PAGE_PIXELS:
-        raise value.wrong("is of a page too large")
+        raise value.wrong("describes a page that is too large")
     rows, columns = shape_of(width, height)
     limit = int(10 * MAX_SOURCE_PX / PRECISION_PX)
     flat = unpack(got["points"], 2 * rows * columns, -limit, limit)
@@ -434,7 +434,7 @@ def _read_pieces(segments: Value, samples: Value, found: dict[str, Value]) -> tu
     if sum(len(piece.percent) for piece in pieces) > MAX_TOTAL_SAMPLES:
         raise samples.wrong("holds more samples than a page can show")
     if len({piece.id for piece in pieces}) < len(pieces):
-        raise segments.wrong("must have each id once")
+        raise segments.wrong("must not repeat an id")
     return pieces
 
 
@@ -449,7 +449,7 @@ def _read_piece(segment: Value, samples: Value, lead: Value, start: Value) -> Pi
     limit_mm = MAX_PAGE_PX / PX_PER_MM
     percent = unpack(data["confidence"], n, 0, GAP)
     if ((percent > 100) & (percent != GAP)).any():
-        raise data["confidence"].wrong("holds numbers that cannot be")
+        raise data["confidence"].wrong("holds numbers outside their limits")
     found_lead = lead.one_of(LEADS)
     name = got["lead"].lead_or_none()
     named_by: NamedBy = got["named_by"].one_of(get_args(NamedBy))  # type: ignore[assignment]

@@ -38,7 +38,7 @@ class Value:
         if missing := [name for name in names if name not in self.value]:
             raise self.wrong(f'lacks "{missing[0]}"')
         if any(name not in names and name not in optional for name in self.value):
-            raise self.wrong("has a member that is not known")
+            raise self.wrong("has an unknown member")
         prefix = f"{self.where}." if self.where != "all" else ""
         return {name: Value(item, f"{prefix}{name}") for name, item in self.value.items()}
 
@@ -84,7 +84,7 @@ class Value:
     def word(self, pattern: str) -> str:
         """A string that a pattern matches as a whole."""
         if not isinstance(self.value, str) or not re.fullmatch(pattern, self.value):
-            raise self.wrong("is not written as it should be")
+            raise self.wrong("is not in the expected form")
         return self.value
 
     def one_of(self, choices: Collection[str]) -> str:
@@ -127,7 +127,7 @@ def read_corners(value: Value, size: tuple[int, int]) -> tuple[Corner, ...]:
     x, y = np.array(corners).T
     area = 0.5 * abs(float(np.dot(x, np.roll(y, -1)) - np.dot(y, np.roll(x, -1))))
     if area < MIN_CORNER_SHARE * size[0] * size[1]:
-        raise value.wrong("must enclose a larger piece of the page")
+        raise value.wrong("must enclose a larger part of the page")
     beyond = np.array([[-0.5, -0.5], [1.5, 1.5]]) * size
     if (np.array(corners) < beyond[0]).any() or (np.array(corners) > beyond[1]).any():
         raise value.wrong("must lie on the page")

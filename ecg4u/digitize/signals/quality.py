@@ -38,8 +38,8 @@ def grade_segment(
     """Grade of one segment, with reasons where it is not good.
 
     From its coverage, how smooth it is, what the other leads say against it (``contradicted``, of
-    `agreement.faults`), and how likely it was ``misread`` (`trust`). What makes that likely, doubtful
-    ink and waves that collide, is a reason only where it does.
+    `agreement.faults`), and how likely it was ``misread`` (`trust`). Doubtful ink and waves that
+    collide are reasons only where they make that likely.
     """
     known = np.isfinite(part.signal)
     coverage = float(known.mean())
