@@ -47,10 +47,15 @@ def scale_is_wrong(result: Digitization, style: PageStyle, px_per_mm: float) -> 
 
 
 def boxes_named(result: Digitization, photo: Photo) -> list[bool]:
-    """Of each trace, whether it has the name of the drawn lead along which most of it lies."""
+    """Of each trace, whether it has the name of the drawn lead along which most of it lies.
+
+    Traces without a point are left out.
+    """
     found = []
     for trace in result.traces:
         known = trace.xy_source[np.isfinite(trace.xy_source).all(axis=1)]
+        if len(known) == 0:
+            continue
         points = known[np.linspace(0, len(known) - 1, VOTES + 2, dtype=int)[1:-1]]
         nearest = [min((_away(point, s.xy), s.lead) for s in photo.segments) for point in points]
         votes = Counter(lead for _, lead in nearest)
