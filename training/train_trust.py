@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -86,7 +87,7 @@ def leads_of(seed: int, data: Path) -> tuple[Floats, Floats]:
 
 
 def collected(
-    seeds: range, data: Path, cache: Path
+    seeds: Sequence[int], data: Path, cache: Path
 ) -> tuple[Floats, Floats, npt.NDArray[np.int64]]:
     """`leads_of` many pages, each kept in the cache, and the page of each lead."""
     cache.mkdir(parents=True, exist_ok=True)
@@ -145,6 +146,12 @@ def _of_faulty_pages(
     return np.asarray(share[page] > PAGE_FAULT)
 
 
+def _stretches(seeds: Sequence[int]) -> list[tuple[int, int]]:
+    """First and last of each run of whole numbers, in ascending order."""
+    runs = np.split(np.array(seeds), np.flatnonzero(np.diff(seeds) > 1) + 1)
+    return [(int(run[0]), int(run[-1])) for run in runs]
+
+
 def main() -> None:
     """Collect, fit, and write the weights with their card."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
@@ -152,11 +159,14 @@ def main() -> None:
     parser.add_argument("--pages", type=int, default=200)
     parser.add_argument("--first", type=int, default=0, help="First seed.")
     parser.add_argument("--cache", type=Path, default=Path("cache/trust"))
+    parser.add_argument("--cached", action="store_true", help="Only the pages in the cache.")
     parser.add_argument("--out", type=Path, default=WEIGHTS)
     options = parser.parse_args()
     from sklearn.metrics import roc_auc_score
 
-    seeds = range(options.first, options.first + options.pages)
+    seeds: Sequence[int] = range(options.first, options.first + options.pages)
+    if options.cached:
+        seeds = [seed for seed in seeds if (options.cache / f"{seed}.npz").exists()]
     measures, ratio, page = collected(seeds, options.data, options.cache)
     seen = np.isfinite(measures[:, 0]) & ~_of_faulty_pages(ratio < MISREAD_DB, page)
     measures, ratio, page = measures[seen], ratio[seen], page[seen]
@@ -167,7 +177,8 @@ def main() -> None:
     card = {
         "what": "logistic model of ecg4u.digitize.signals.trust",
         "command": f"python -m training.train_trust RECORDS --pages {options.pages} "
-        f"--first {options.first}",
+        f"--first {options.first}{' --cached' * options.cached}",
+        "seeds": ", ".join(f"{a} to {b}" for a, b in _stretches(seeds)),
         "pages": int(len(np.unique(page))),
         "leads": len(misread),
         "misread": round(float(misread.mean()), 4),
