@@ -11,7 +11,7 @@ import pytest
 
 from ecg4u.digitize import Digitization, digitize_page
 from ecg4u.digitize.restore import signals_of
-from ecg4u.digitize.signals.quality import grade_segment
+from ecg4u.digitize.signals.quality import grade_segment, hidden_waves
 from ecg4u.digitize.signals.signal import COLLIDED_CONFIDENCE, SegmentSignal
 from ecg4u.digitize.signals.trust import MEASURES, OF_ONE, measures_of, misread
 from ecg4u.io import read_page
@@ -103,6 +103,16 @@ def test_doubtful_ink_lowers_a_grade_only_where_it_makes_a_lead_likely_misread()
     assert grade_segment(part, (), 0.01) == ("good", ())
     codes = [reason.code for reason in grade_segment(part, (), 0.3)[1]]
     assert codes == ["trace_misread", "trace_doubtful", "trace_collides"]
+
+
+def test_a_stroke_that_is_pale_on_a_grid_line_hides_no_wave() -> None:
+    part = leads()[0]
+    pale, hidden = np.ones(len(part.signal)), np.ones(len(part.signal))
+    for start in (100, 300, 500):
+        pale[start : start + 2] = 0.02
+        hidden[start : start + 20] = COLLIDED_CONFIDENCE
+    assert hidden_waves(replace(part, confidence=pale)) == 0
+    assert hidden_waves(replace(part, confidence=hidden)) == 3
 
 
 def test_result_json_tells_of_each_lead() -> None:

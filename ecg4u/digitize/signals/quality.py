@@ -24,6 +24,9 @@ LIKELY_MISREAD = 0.1
 MOSTLY_MISREAD = 0.5
 """More often misread than not."""
 MIN_HIDDEN_WAVES = 2
+HIDDEN_SAMPLES = 5
+"""A stretch where waves collide is at least a millimetre long (`trace.WAVE_MM`), 10 samples at 50
+mm/s; a steep stroke that crosses a grid line is pale for one or two."""
 JAGGED_S, TURN_MV, JAGGED_TURNS = 0.2, 0.1, 8
 """So many turns of so much in so short a time: 1 % of the leads read on 25 pages with truth, all of
 them under 12 dB; 2 % of true leads, noisy ones."""
@@ -87,12 +90,13 @@ def turns_of(signal: Array, least_mv: float) -> Array:
 def hidden_waves(part: SegmentSignal) -> int:
     """How many waves of a segment cannot be told from those of another trace."""
     hidden = np.isfinite(part.signal) & (part.confidence <= COLLIDED_CONFIDENCE)
-    return stretches(hidden)
+    return stretches(hidden, HIDDEN_SAMPLES)
 
 
-def stretches(mask: npt.NDArray[np.bool_]) -> int:
-    """In how many stretches a mask (n,) is true."""
-    return int(np.count_nonzero(np.diff(mask.astype(np.int8), prepend=0) == 1))
+def stretches(mask: npt.NDArray[np.bool_], least: int = 1) -> int:
+    """In how many stretches of at least so many samples a mask (n,) is true."""
+    turns = np.diff(mask.astype(np.int8), prepend=0, append=0)
+    return int(np.count_nonzero(np.flatnonzero(turns < 0) - np.flatnonzero(turns > 0) >= least))
 
 
 def check_hidden_waves(parts: Sequence[SegmentSignal]) -> tuple[str, ...]:
