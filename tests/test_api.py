@@ -208,7 +208,7 @@ def test_a_file_named_like_a_record_is_told_why_it_is_none(tmp_path: Path) -> No
     table, header = tmp_path / "a.csv", tmp_path / "b.edf"
     table.write_text("patient,age\n1,2\n")
     header.write_text("nothing")
-    with pytest.raises(UnreadableInputError, match="no header line that names leads"):
+    with pytest.raises(UnreadableInputError, match="no header line with lead names"):
         ecg4u.classify(table)
     with pytest.raises(UnreadableInputError, match="not a record of a known format"):
         ecg4u.classify(header)

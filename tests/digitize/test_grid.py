@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from functools import cache
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -13,12 +11,10 @@ import pytest
 
 from ecg4u.digitize.page.rectified import RectifiedPage, quarter_turn
 from ecg4u.digitize.rectify import rectify
-from ecg4u.errors import ECG4UError, NotAnECGError, PoorQualityError
-from ecg4u.io import Page, read_record
+from ecg4u.errors import ECG4UError, NotAnECGError
+from ecg4u.io import Page
 from ecg4u.options import ReadOptions
-from ecg4u.paper import LAYOUTS, PageStyle, draw_page
 
-DATA = Path(__file__).parents[2] / "data"
 DRAWN_PX_PER_MM = 12
 WIDTH_MM, HEIGHT_MM = 200, 120
 
@@ -118,20 +114,6 @@ def test_unequal_scale() -> None:
     found = rectify(as_page(seen_through(homography, (1400, 744))))
     assert error_mm(found, homography) < 0.15
     assert found.grid.source_px_per_mm == pytest.approx((7.0, 6.2), rel=0.01)
-
-
-def test_a_page_at_50_mm_s_is_read_with_as_much_around_it_as_there_is_room_for() -> None:
-    record = read_record(DATA / "records" / "ptbxl_00427")
-    style = PageStyle(px_per_mm=7.5, speed_mm_per_s=50.0, margin=(40.0, 15.0, 40.0, 12.0))
-    drawn = draw_page(record, LAYOUTS["3x4"], style).image
-    image = np.pad(drawn, ((300, 300), (450, 450), (0, 0)), constant_values=90)
-    readings = []
-    for reading in range(1 + len(rectify(as_page(image)).rivals)):
-        with suppress(NotAnECGError, PoorQualityError):
-            readings.append(rectify(as_page(image), reading=reading))
-    of_paper = pytest.approx((7.5, 7.5), rel=0.01)
-    (found,) = (page for page in readings if page.grid.source_px_per_mm == of_paper)
-    assert found.image.shape[1] >= 10 * drawn.shape[1] / 7.5 - 10
 
 
 def test_dark_screen() -> None:

@@ -38,9 +38,11 @@ def upright(name: str) -> tuple[RectifiedPage, tuple[Label, ...]]:
 
 
 @cache
-def drawn(labels: bool) -> Page:
+def drawn(print_: bool) -> Page:
+    """A page without lead names, with its printed scale or without."""
     record = read_record(DATA / "records" / "ptbxl_00427")
-    style = PageStyle(px_per_mm=6.0, row_pitch=35.0, labels=labels)
+    footer = ("25 mm/s", "10 mm/mV") if print_ else ()
+    style = PageStyle(px_per_mm=6.0, row_pitch=35.0, labels=False, footer=footer)
     return Page(draw_page(record, LAYOUTS["3x4+1"], style).image, "0" * 64)
 
 
@@ -82,16 +84,22 @@ def test_two_leads_on_their_head_are_turned_by_the_print_beside_them() -> None:
     assert {label.name for label in labels if label.probability > 0.8} >= {"III", "aVF"}
 
 
-def test_without_names_an_upright_page_stays() -> None:
-    page, labels = read(drawn(False))
+@pytest.mark.parametrize("print_", [True, False])
+def test_without_names_an_upright_page_stays(print_: bool) -> None:
+    page, labels = read(drawn(print_))
     assert abs(page.grid.turned_deg) < 1
     assert evidence(labels) < 3
 
 
 @pytest.mark.parametrize("k", [1, 3])
-def test_without_names_a_page_on_its_side_is_refused(k: int) -> None:
+def test_without_print_a_page_on_its_side_is_refused(k: int) -> None:
     with pytest.raises(PoorQualityError, match="lies on its side"):
         digitize_page(laid(drawn(False), k))
+
+
+def test_without_names_a_page_on_its_side_is_turned_by_its_printed_scale() -> None:
+    page, _ = read(laid(drawn(True), 1))
+    assert abs(abs(page.grid.turned_deg) - 90) < 1
 
 
 def table(step: int = 40, columns: int = 7) -> Page:

@@ -11,6 +11,7 @@ import pytest
 
 from ecg4u.digitize import Digitization, digitize_page
 from ecg4u.digitize.restore import signals_of
+from ecg4u.digitize.signals.agreement import faults
 from ecg4u.digitize.signals.quality import grade_segment, hidden_waves
 from ecg4u.digitize.signals.signal import COLLIDED_CONFIDENCE, SegmentSignal
 from ecg4u.digitize.signals.trust import MEASURES, OF_ONE, measures_of, misread
@@ -32,7 +33,7 @@ def leads() -> list[SegmentSignal]:
 
 
 def chances(parts: list[SegmentSignal]) -> np.ndarray:
-    return misread(measures_of(parts, [()] * len(parts), PX_PER_MM))
+    return misread(measures_of(parts, faults(parts), PX_PER_MM))
 
 
 def place(parts: list[SegmentSignal], lead: str) -> int:

@@ -301,10 +301,10 @@ def header(first_line: str, *lines: str) -> str:
     [
         (header("x 1 500 100", "../secret.dat 16 1000 16 0 0 0 0 I"), "damaged"),
         (header("x 1 500 100", "https://example.org/a.dat 16 1000 16 0 0 0 0 I"), "damaged"),
-        (header("x 1 500 100000000000", "x.dat 16 1000 16 0 0 0 0 I"), "claims"),
-        (header("x 1000000000 500 100", "x.dat 16 1000 16 0 0 0 0 I"), "claims"),
+        (header("x 1 500 100000000000", "x.dat 16 1000 16 0 0 0 0 I"), "than can be read"),
+        (header("x 1000000000 500 100", "x.dat 16 1000 16 0 0 0 0 I"), "wrong number of signals"),
         (header("x 1 500 100", "missing.dat 16 1000 16 0 0 0 0 I"), "does not exist"),
-        (header("x/2 1 500 100", "a 50", "b 50"), "segments"),
+        (header("x/2 1 500 100", "a 50", "b 50"), "Multi-segment"),
     ],
 )
 def test_wfdb_headers_that_ask_too_much(text: str, message: str, tmp_path: Path) -> None:
