@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 MAX_CORES = 4
 """Beyond it there is nothing left to share, and each takes memory for its own part."""
@@ -49,10 +49,6 @@ def together(
     first: Callable[[], Result], second: Callable[[], OtherResult]
 ) -> tuple[Result, OtherResult]:
     """What both give, worked out at the same time where there are cores."""
-    if _count == 1:
-        return first(), second()
-    from concurrent.futures import ThreadPoolExecutor
-
-    with ThreadPoolExecutor(1) as thread:
-        later = thread.submit(second)
-        return first(), later.result()
+    works: list[Callable[[], Any]] = [first, second]
+    one, other = spread(lambda work: work(), works)
+    return one, other

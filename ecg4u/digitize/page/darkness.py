@@ -87,6 +87,25 @@ def white_on_black(value: Pixels) -> bool:
     return bool(np.median(value[::4, ::4]) < PARAMS.dark_page)
 
 
+def ink_and_paper(image: Pixels, reach_px: float, shape: int) -> tuple[Pixels, Pixels]:
+    """The `ink_channel` of a page, dark on light, and the light of its paper: (H, W) uint8 each.
+
+    Whatever is narrower than ``reach_px`` both ways is no paper; ``shape`` is that of OpenCV's
+    structuring element, ``cv2.MORPH_RECT`` or ``cv2.MORPH_ELLIPSE``.
+    """
+    import cv2
+
+    value = ink_channel(image)
+    if white_on_black(value):
+        value = 255 - value
+    small = cv2.resize(value, None, fx=0.25, fy=0.25, interpolation=cv2.INTER_AREA)
+    size = int(reach_px / 4) | 1
+    kernel = cv2.getStructuringElement(shape, (size, size))
+    paper = cv2.morphologyEx(cv2.medianBlur(small, 5), cv2.MORPH_CLOSE, kernel)
+    paper = cv2.GaussianBlur(paper, (0, 0), size / 2)
+    return value, cv2.resize(paper, value.shape[::-1], interpolation=cv2.INTER_LINEAR)
+
+
 @dataclass(frozen=True, eq=False)
 class PrintOnPage:
     """A page as the readers of print see it.
@@ -120,15 +139,7 @@ def _darkness(image: Pixels, px_per_mm: float) -> Pixels:
     """
     import cv2
 
-    value = ink_channel(image)
-    if white_on_black(value):
-        value = 255 - value
-    small = cv2.resize(value, None, fx=0.25, fy=0.25, interpolation=cv2.INTER_AREA)
-    size = int(PARAMS.background_mm * px_per_mm / 4) | 1
-    kernel = cv2.getStructuringElement(cv2.MORPH_RECT, (size, size))
-    paper = cv2.morphologyEx(cv2.medianBlur(small, 5), cv2.MORPH_CLOSE, kernel)
-    paper = cv2.GaussianBlur(paper, (0, 0), size / 2)
-    paper = cv2.resize(paper, value.shape[::-1], interpolation=cv2.INTER_LINEAR)
+    value, paper = ink_and_paper(image, PARAMS.background_mm * px_per_mm, cv2.MORPH_RECT)
     return np.asarray(255 - cv2.divide(value, paper, scale=255.0), np.uint8)
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from ecg4u.digitize.page.darkness import ink_channel, white_on_black
+from ecg4u.digitize.page.darkness import ink_and_paper
 from ecg4u.digitize.types import FloatArray, InkMap
 
 Floats = npt.NDArray[np.float64]
@@ -83,20 +83,11 @@ CROSSING_PX = 150
 def darkness(image: np.ndarray, px_per_mm: float) -> FloatArray:
     """How much darker each pixel is than its paper, (H, W) in 0..1, free of shading.
 
-    `ink_channel` is used: coloured grids vanish in it, ink does not. White-on-black pages are
-    turned over first.
+    It is that of `page.darkness.ink_channel`, in which coloured grids vanish and ink does not.
     """
     import cv2
 
-    value = ink_channel(image)
-    if white_on_black(value):
-        value = 255 - value
-    small = cv2.resize(value, None, fx=0.25, fy=0.25, interpolation=cv2.INTER_AREA)
-    size = int(BACKGROUND_MM * px_per_mm / 4) | 1
-    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size))
-    paper = cv2.morphologyEx(cv2.medianBlur(small, 5), cv2.MORPH_CLOSE, kernel)
-    paper = cv2.GaussianBlur(paper, (0, 0), size / 2)
-    paper = cv2.resize(paper, value.shape[::-1], interpolation=cv2.INTER_LINEAR)
+    value, paper = ink_and_paper(image, BACKGROUND_MM * px_per_mm, cv2.MORPH_ELLIPSE)
     ratio = value.astype(np.float32) / np.maximum(paper.astype(np.float32), 1.0)
     return np.clip(1.0 - ratio, 0.0, 1.0)
 

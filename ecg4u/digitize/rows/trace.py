@@ -62,7 +62,7 @@ TOUCH_MM = 0.2
 BASE_STEP_MM = 2.0
 OWN = (0.35, 0.65)
 """From which probability on ink counts as a row's own, and in full."""
-BROKEN_MM, LINE_MM, BRIDGE = 2.5, 1.4, 0.4
+BRIDGED_MM, LINE_MM, BRIDGE = 2.5, 1.4, 0.4
 """The widest gap of a broken line that is filled, how tall a line may be, and how dark the filling:
 paler than ink. By eye on three drawn pages; on 24 dev pages of the benchmark it costs 0.02 dB."""
 DOUBT = 0.02
@@ -497,7 +497,7 @@ def _bridged(ink: FloatArray, px_per_mm: float) -> FloatArray:
     import cv2
 
     mask = (ink > INK_LEVEL).astype(np.uint8)
-    gap = np.ones((3, int(BROKEN_MM * px_per_mm) | 1), np.uint8)
+    gap = np.ones((3, int(BRIDGED_MM * px_per_mm) | 1), np.uint8)
     filled = cv2.morphologyEx(mask, cv2.MORPH_CLOSE, gap) & (1 - mask)
     upright = np.ones((int(LINE_MM * TRACK_PX_PER_MM), 1), np.uint8)
     tall = cv2.dilate(cv2.morphologyEx(filled, cv2.MORPH_OPEN, upright), np.ones((3, 3), np.uint8))
