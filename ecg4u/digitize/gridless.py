@@ -15,7 +15,7 @@ from functools import partial
 import numpy as np
 import numpy.typing as npt
 
-from ecg4u.digitize.layout.columns import after_gap, signal_span
+from ecg4u.digitize.layout.columns import signal_span, starts_apart
 from ecg4u.digitize.page.grid import HINT
 from ecg4u.digitize.page.rectified import (
     NODE_PX,
@@ -78,8 +78,9 @@ LONGEST_MM = 450.0
 """Page beyond which settings are taken only if they are printed or given."""
 ROW_S = 10.0
 ROW_TOLERANCE = 0.04
-LEAST_STRETCH, MOST_STRETCH = 4e-4, 0.012
-"""Corrections of the scale by the rows' length that are worth while, and that are believed."""
+LEAST_STRETCH, MOST_STRETCH, MOST_ERRORS = 4e-4, 0.012, 3.0
+"""Corrections of the scale by the rows' length that are worth while, and that are believed: as a
+share or in standard errors of the pulses' scale, whichever is more, within `ROW_TOLERANCE`."""
 PIXEL = 0.25
 """Error of a measured line, in px of the work image."""
 
@@ -363,14 +364,13 @@ def row_stretch(
     tells the scale, ten times as finely. None where the rows' ends do not stand clear of their
     pulses, where the rows are not of that length, or where there is nothing to correct.
     """
-    pen = float(np.median([np.nanmedian(p.bottom - p.top) for p in paths]))
-    clear = [p.side == "left" and after_gap(paths[p.row], p, pen) is not None for p in pulses]
-    if clear and sum(clear) <= len(clear) / 2:
+    if pulses and not starts_apart(paths, pulses):
         return None
     length = float(np.median([x1 - x0 for x0, x1 in signal_span(paths, pulses)]))
     px_per_s = scale.speed_mm_per_s * px_per_mm
     ratio = length / (px_per_s * (ROW_S - 1.0 / DEFAULT_FS_HZ))
-    if not LEAST_STRETCH < abs(ratio - 1) < MOST_STRETCH:
+    most = min(max(MOST_STRETCH, MOST_ERRORS * scale.uncertainty), ROW_TOLERANCE)
+    if not LEAST_STRETCH < abs(ratio - 1) < most:
         return None
     return ratio
 

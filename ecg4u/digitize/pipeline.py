@@ -36,6 +36,7 @@ from ecg4u.digitize.scale.decision import Shown, decide_scale
 from ecg4u.digitize.sidecar.content import Corner
 from ecg4u.digitize.sidecar.corrections import carried
 from ecg4u.digitize.sidecar.model import Sidecar
+from ecg4u.digitize.signals.levels import levelled, zero_lines
 from ecg4u.digitize.signals.physiology import rename_strips, upright
 from ecg4u.digitize.signals.signal import (
     SegmentSignal,
@@ -86,6 +87,7 @@ class _Looked:
     ink: InkMap
     paths: tuple[RowPath, ...]
     pulses: tuple[Pulse, ...]
+    by_column: bool = False
 
     @cached_property
     def beats(self) -> Beats | None:
@@ -207,6 +209,9 @@ def _read(
     with clock.stage("signals"):
         calibration = with_chest_gain(calibration, pulses, paths, layout, rectified.px_per_mm)
         layout, parts = _signals(paths, pulses, layout, calibration, rectified.px_per_mm)
+        if not found.by_column:
+            zeros = zero_lines(paths, pulses, rectified.px_per_mm)
+            parts = levelled(parts, zeros, calibration)
         doubts: dict[Doubtful, tuple[str, ...]] = {
             "scale": (*scale_doubts, *calibration.doubts),
             "names": layout.doubts,
@@ -264,7 +269,8 @@ def _by_column(found: _Looked, layout: Layout, clock: _Clock) -> _Looked | None:
         paths = rows_by_column(found.ink, layout.column_starts, px_per_mm)
     if paths is None or len(paths) <= len(found.paths):
         return None
-    return replace(found, paths=paths, pulses=_pulses(found.ink, paths, px_per_mm))
+    pulses = _pulses(found.ink, paths, px_per_mm)
+    return replace(found, paths=paths, pulses=pulses, by_column=True)
 
 
 def _arranged(found: _Looked, clock: _Clock, options: ReadOptions) -> _Arranged:

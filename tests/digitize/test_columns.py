@@ -11,10 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ecg4u.digitize.layout.arrangement import _cost_of_leaving, find_layout
-from ecg4u.digitize.layout.columns import ruled_evidence
+from ecg4u.digitize.layout.columns import ruled_evidence, starts_apart
+from ecg4u.digitize.gridless import row_stretch
 from ecg4u.digitize.layout.doubts import column_doubts
+from ecg4u.digitize.page.rectified import PulseScale
 from ecg4u.digitize.rows.stroke import FINE
 from ecg4u.digitize.rows.trace import RowPath
+from ecg4u.digitize.scale.calibration import Pulse
 from ecg4u.digitize.signals.signal import segment_signal
 from ecg4u.digitize.types import Calibration, Label, Layout, RowSegment
 from ecg4u.record import LEADS
@@ -253,3 +256,55 @@ def test_limb_leads_that_are_left_fill_the_cells_whose_names_were_not_read() -> 
     assert [line[0] for line in grid(found)] == ["V1", "I", "V2", "II", "V3", "III"]
     doubt = next(doubt for doubt in found.doubts if doubt.code == "order_unusual")
     assert set(doubt.parameters["names"]) >= {"II", "III"}
+
+
+def behind_pulses(
+    gaps: Sequence[bool], seconds: float = 10.0
+) -> tuple[list[RowPath], tuple[Pulse, ...]]:
+    """Rows that begin 20 px behind their pulses, over bare paper or, where there is no gap, ink."""
+    end = 170 + round(seconds * 250)
+    paths = [
+        row(200.0 + PITCH * k, ((100, 150), (170, end)) if gap else ((100, end),))
+        for k, gap in enumerate(gaps)
+    ]
+    pulses = tuple(
+        Pulse(k, 100.0, 150.0, 200.0 + PITCH * k, 100.0 + PITCH * k, "left")
+        for k in range(len(gaps))
+    )
+    return paths, pulses
+
+
+@pytest.mark.parametrize(
+    ("gaps", "apart"),
+    [
+        ((True, True, True), 3),
+        ((True, False, True, False), 2),
+        ((True, False), 0),
+        ((True, False, False), 0),
+        ((True,), 1),
+    ],
+)
+def test_rows_stand_apart_from_their_pulses_if_half_of_them_do(
+    gaps: tuple[bool, ...], apart: int
+) -> None:
+    assert len(starts_apart(*behind_pulses(gaps))) == apart
+
+
+@pytest.mark.parametrize(
+    ("seconds", "uncertainty", "corrected"),
+    [
+        (9.76, 0.011, True),
+        (9.76, 0.003, False),
+        (9.93, 0.003, True),
+        (9.5, 0.05, False),
+    ],
+)
+def test_rows_correct_the_pulses_scale_as_far_as_the_pulses_leave_it_open(
+    seconds: float, uncertainty: float, corrected: bool
+) -> None:
+    paths, pulses = behind_pulses((True, True, True), seconds)
+    ratio = row_stretch(paths, pulses, PulseScale(10.0, 25.0, 3, uncertainty), PX_PER_MM)
+    if corrected:
+        assert ratio == pytest.approx(seconds / 10.0, abs=0.002)
+    else:
+        assert ratio is None

@@ -121,7 +121,7 @@ def test_a_strip_that_repeats_another_lead_is_named_after_it() -> None:
     renamed = rename_strips(replace(layout, segments=tuple(p.segment for p in wrong)), wrong)
     assert renamed.segments[-1].lead == "II"
     assert renamed.segments[-1].named_by == "layout"
-    assert "repeats II" in renamed.warnings[0]
+    assert "repeats II" in renamed.doubts[0]
 
 
 @pytest.mark.parametrize("layout", ["12x1-cabrera", "6x2-cabrera"])

@@ -114,13 +114,7 @@ def signal_span(paths: Sequence[RowPath], pulses: Sequence[Pulse]) -> list[tuple
     pen = float(np.median([np.nanmedian(p.bottom - p.top) for p in paths]))
     left = {p.row: p.x1 for p in pulses if p.side == "left"}
     right = {p.row: p.x0 for p in pulses if p.side == "right"}
-    apart = {
-        p.row: start + OVERSTEP * pen
-        for p in pulses
-        if (start := after_gap(paths[p.row], p, pen)) is not None
-    }
-    if len(apart) > len(left) / 2:
-        left = apart
+    left = {row: x + OVERSTEP * pen for row, x in starts_apart(paths, pulses).items()} or left
     spans = []
     for row, path in enumerate(paths):
         x0, x1 = path.extent[0] + OVERSTEP * pen, path.extent[1] - OVERSTEP * pen
@@ -139,12 +133,25 @@ def _end_at(pulses: Mapping[int, float], row: int, rows: int, own: float) -> flo
     return usual if row in pulses or len(pulses) >= MIN_WITH_PULSE * rows else own
 
 
-def after_gap(path: RowPath, pulse: Pulse, pen: float) -> float | None:
+def starts_apart(paths: Sequence[RowPath], pulses: Sequence[Pulse]) -> dict[int, float]:
+    """Where rows go on after bare paper behind their pulses (px), by row.
+
+    Empty where they go on at once: where fewer than half of the rows, or one of several, seem to
+    leave such a gap, it is a hole in a trace.
+    """
+    pen = float(np.median([np.nanmedian(p.bottom - p.top) for p in paths]))
+    left = [pulse for pulse in pulses if pulse.side == "left"]
+    found = {p.row: x for p in left if (x := _after_gap(paths[p.row], p, pen)) is not None}
+    usual = 2 * len(found) >= len(left) and (len(found) > 1 or len(left) == 1)
+    return found if usual else {}
+
+
+def _after_gap(path: RowPath, pulse: Pulse, pen: float) -> float | None:
     """Where a row goes on after bare paper behind its pulse (px); None where it goes on at once."""
     first = int(np.ceil(pulse.x1 + 2 * pen))
     last = int(pulse.x1 + MAX_PULSE_GAP_PEN * pen)
     known = np.isfinite(path.centre[first : last + 1])
-    if pulse.side != "left" or not known.any() or known[0]:
+    if not known.any() or known[0]:
         return None
     return float(first + int(np.argmax(known)))
 

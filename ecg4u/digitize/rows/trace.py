@@ -176,19 +176,14 @@ def trace_rows(ink: InkMap, px_per_mm: float) -> tuple[RowPath, ...]:
     baselines = find_rows(trace, px_per_mm) * scale
     if len(baselines) == 0:
         return ()
-    whole = _bridged(small, px_per_mm)
-    alone = follow(whole, baselines, TRACK_PX_PER_MM)
-    paths, claims = _together(whole, baselines, alone, px_per_mm)
-    if len(baselines) > 1:
-        keep = _drop_doubles(baselines, paths, TRACK_PX_PER_MM)
-        baselines, alone, paths, claims = baselines[keep], alone[keep], paths[keep], claims[keep]
     fine = FineInk(trace)
-    traces = _kept(_measured(fine, baselines, paths, px_per_mm), px_per_mm)
-    if not any(traces):
+    found = _followed(small, fine, baselines, px_per_mm)
+    if len(found[0]) < len(baselines):
+        bridged = _followed(_bridged(small, px_per_mm), fine, baselines, px_per_mm)
+        found = max(found, bridged, key=lambda rows: len(rows[0]))
+    baselines, paths, claims = found
+    if len(baselines) == 0:
         return ()
-    if not all(traces):
-        baselines = baselines[traces]
-        paths, claims = _together(whole, baselines, alone[traces], px_per_mm)
     reach = np.ones((int(0.6 * px_per_mm), int(3.0 * px_per_mm)), np.uint8)
     spread = cv2.dilate((text > INK_LEVEL).astype(np.uint8), reach)
     near_text = cv2.resize(spread, small.shape[::-1], interpolation=cv2.INTER_NEAREST) > 0
@@ -200,6 +195,26 @@ def trace_rows(ink: InkMap, px_per_mm: float) -> tuple[RowPath, ...]:
     rows = _plausible(measured, px_per_mm)
     rows = _collided(_marked(rows, ink.separator, px_per_mm), px_per_mm)
     return _unexplained(rows, ink.trace, px_per_mm)
+
+
+def _followed(
+    small: FloatArray, fine: FineInk, baselines: Array, px_per_mm: float
+) -> tuple[Array, Array, FloatArray]:
+    """Baselines (R,) of the rows that are traces, their paths (R, W) and their claims.
+
+    ``small`` and what is returned are at `TRACK_PX_PER_MM` down the page.
+    """
+    alone = follow(small, baselines, TRACK_PX_PER_MM)
+    paths, claims = _together(small, baselines, alone, px_per_mm)
+    keep = _drop_doubles(baselines, paths, TRACK_PX_PER_MM)
+    baselines, alone, paths, claims = baselines[keep], alone[keep], paths[keep], claims[keep]
+    traces = _kept(_measured(fine, baselines, paths, px_per_mm), px_per_mm)
+    if all(traces):
+        return baselines, paths, claims
+    if not any(traces):
+        return baselines[traces], paths[traces], claims[traces]
+    paths, claims = _together(small, baselines[traces], alone[traces], px_per_mm)
+    return baselines[traces], paths, claims
 
 
 def _parted_rows(

@@ -312,17 +312,17 @@ def misnamed_strips(parts: Sequence[SegmentSignal]) -> tuple[str, ...]:
 
 
 def rename_strips(layout: Layout, parts: Sequence[SegmentSignal]) -> Layout:
-    """The layout with each rhythm strip named after the lead that it repeats, and a warning.
+    """The layout with each rhythm strip named after the lead that it repeats, and a doubt.
 
     A strip shows what the short leads show at the same time; that is surer than one small label.
     """
-    segments, warnings = list(layout.segments), list(layout.warnings)
+    segments, doubts = list(layout.segments), list(layout.doubts)
     for place, part in enumerate(parts):
         lead = repeated_lead(part, parts)
         if lead is not None:
             segments[place] = replace(part.segment, lead=lead, named_by="layout")
-            warnings.append(message("strip_renamed", read=part.segment.lead, lead=lead))
-    return replace(layout, segments=tuple(segments), warnings=tuple(warnings))
+            doubts.append(message("strip_renamed", read=part.segment.lead, lead=lead))
+    return replace(layout, segments=tuple(segments), doubts=tuple(doubts))
 
 
 def repeated_lead(strip: SegmentSignal, parts: Sequence[SegmentSignal]) -> str | None:
