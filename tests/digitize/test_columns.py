@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ecg4u.digitize.gridless import row_stretch
 from ecg4u.digitize.layout.arrangement import _cost_of_leaving, find_layout
 from ecg4u.digitize.layout.columns import ruled_evidence, starts_apart
-from ecg4u.digitize.gridless import row_stretch
 from ecg4u.digitize.layout.doubts import column_doubts
 from ecg4u.digitize.page.rectified import PulseScale
 from ecg4u.digitize.rows.stroke import FINE

@@ -78,6 +78,17 @@ def test_print_below_the_rows_takes_no_wave_of_theirs() -> None:
     assert worst_mm(rows[2], truth[2], slice(80, -80)) < 1.5
 
 
+@pytest.mark.parametrize("off", [60, 80])
+@pytest.mark.parametrize(("dash", "gap"), [(80, 40), (150, 60)])
+def test_a_dashed_line_below_a_row_does_not_lead_it_away(off: int, dash: int, gap: int) -> None:
+    ink, truth = page()
+    for left in range(420, 1100, dash + gap):
+        ink[PITCH * 3 + off : PITCH * 3 + off + 8, left : left + dash] = 0.75
+    rows = traced(ink)
+    assert len(rows) == 3
+    assert worst_mm(rows[2], truth[2], slice(80, -80)) < 0.5
+
+
 def test_rows_last_from_the_first_ink_to_the_last() -> None:
     ink, truth = page()
     for row, y in zip(found_rows(ink), truth, strict=True):

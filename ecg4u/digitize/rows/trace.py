@@ -177,10 +177,10 @@ def trace_rows(ink: InkMap, px_per_mm: float) -> tuple[RowPath, ...]:
     if len(baselines) == 0:
         return ()
     fine = FineInk(trace)
-    found = _followed(small, fine, baselines, px_per_mm)
+    found = _followed(_bridged(small, px_per_mm), fine, baselines, px_per_mm)
     if len(found[0]) < len(baselines):
-        bridged = _followed(_bridged(small, px_per_mm), fine, baselines, px_per_mm)
-        found = max(found, bridged, key=lambda rows: len(rows[0]))
+        plain = _followed(small, fine, baselines, px_per_mm)
+        found = max(found, plain, key=lambda rows: len(rows[0]))
     baselines, paths, claims = found
     if len(baselines) == 0:
         return ()
@@ -202,16 +202,17 @@ def _followed(
 ) -> tuple[Array, Array, FloatArray]:
     """Baselines (R,) of the rows that are traces, their paths (R, W) and their claims.
 
-    ``small`` and what is returned are at `TRACK_PX_PER_MM` down the page.
+    What turns out to be none takes no ground: the others are followed anew without it. ``small``
+    and what is returned are at `TRACK_PX_PER_MM` down the page.
     """
     alone = follow(small, baselines, TRACK_PX_PER_MM)
     paths, claims = _together(small, baselines, alone, px_per_mm)
     keep = _drop_doubles(baselines, paths, TRACK_PX_PER_MM)
-    baselines, alone, paths, claims = baselines[keep], alone[keep], paths[keep], claims[keep]
-    traces = _kept(_measured(fine, baselines, paths, px_per_mm), px_per_mm)
-    if all(traces):
-        return baselines, paths, claims
-    if not any(traces):
+    if not keep.all():
+        baselines, alone = baselines[keep], alone[keep]
+        paths, claims = _together(small, baselines, alone, px_per_mm)
+    traces = np.array(_kept(_measured(fine, baselines, paths, px_per_mm), px_per_mm), bool)
+    if traces.all() or not traces.any():
         return baselines[traces], paths[traces], claims[traces]
     paths, claims = _together(small, baselines[traces], alone[traces], px_per_mm)
     return baselines[traces], paths, claims
