@@ -84,12 +84,11 @@ def compared(beats: Tensor, middle: Tensor, known: Tensor, window: slice) -> tup
     return likeness, ((energy + EPSILON) / (usual + EPSILON)).log().clamp(-3, 3)
 
 
-def likeness(x: Tensor) -> Tensor:
-    """(n, 24, t) -> (n,): upper quartile, over the beats, of their QRS's likeness to the median's.
+def likeness(found: Beats) -> Tensor:
+    """(n,): upper quartile, over the beats, of their QRS's likeness to the median's.
 
     NaN where no beat is found. Near 1 for an ECG of any rhythm, unless nearly every beat differs.
     """
-    found = lay_over(x)
     alike, _ = compared(found.beats, found.middle, found.known, QRS_WINDOW)
     return torch.where(found.real, alike, torch.nan).nanquantile(0.75, dim=1)
 

@@ -8,6 +8,7 @@ leads on 800 others (full / 3x4+1): likeness under `MIN_LIKENESS` 0 / 0, chest l
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -59,31 +60,39 @@ def page_doubts(record: ECGRecord) -> tuple[str, ...]:
     return tuple(words for kind, words in PAGE_DOUBTS.items() if kind in doubtful)
 
 
-def check(model_input: ModelInput) -> SignalCheck:
-    """Look for what makes a record unreadable, or its classes doubtful."""
+def check(model_input: ModelInput, alike: Float32Array | None = None) -> SignalCheck:
+    """Look for what makes a record unreadable, or its classes doubtful.
+
+    ``alike`` is `ecg4u.model.beats.likeness` of its windows, if that is at hand.
+    """
     leads, known = model_input.leads, model_input.masks > 0
     seconds = known.sum(axis=1) / model_input.fs
     shown = np.flatnonzero(seconds >= MIN_LEAD_S)
     if not len(shown) or seconds.max() < MIN_LONGEST_S:
         return SignalCheck((message("too_little_signal", seconds=float(seconds.max())),), ())
-    spread = np.array([_spread(leads[lead][known[lead]]) for lead in shown])
-    flat = [LEADS[lead] for lead, value in zip(shown, spread, strict=True) if value < FLAT_MV]
+    ends = {LEADS[lead]: _ends(leads[lead][known[lead]]) for lead in shown}
+    spread = {lead: high - low for lead, (low, high) in ends.items()}
+    flat = [lead for lead, value in spread.items() if value < FLAT_MV]
     if len(flat) > len(shown) / 2:
         return SignalCheck((message("most_leads_flat", flat=len(flat), shown=len(shown)),), ())
-    middle = float(np.median(spread))
+    middle = float(np.median(list(spread.values())))
     if middle > MAX_SPREAD_MV:
         return SignalCheck((message("span_impossible", millivolts=middle),), ())
-    unreadable = _beat_problem(model_input)
-    doubts = _doubts(model_input, shown, flat)
+    unreadable = _beat_problem(model_input, alike)
+    doubts = _doubts(model_input, ends, flat)
     low, high = USUAL_SPREAD_MV
     if not low <= middle <= high:
         doubts += (message("span_unusual", millivolts=middle, low=low, high=high),)
     return SignalCheck((unreadable,) if unreadable else (), doubts)
 
 
-def _spread(values: Float32Array) -> float:
-    low, high = np.percentile(values, [0.5, 99.5])
-    return float(high - low)
+def _ends(values: Float32Array) -> tuple[float, float]:
+    """Its 0.5th and 99.5th percentile."""
+    below, share = divmod(0.005 * (len(values) - 1), 1)
+    low, high = int(below), len(values) - 1 - int(below)
+    near = (low, min(low + 1, high), max(high - 1, low), high)
+    least, next_least, next_most, most = np.partition(values, near)[list(near)].tolist()
+    return least + share * (next_least - least), most - share * (most - next_most)
 
 
 def qrs_slope(model_input: ModelInput) -> Float32Array:
@@ -100,7 +109,7 @@ def qrs_slope(model_input: ModelInput) -> Float32Array:
     return np.sqrt(np.convolve(energy, kernel / len(kernel), mode="same")).astype(np.float32)
 
 
-def _beat_problem(model_input: ModelInput) -> str | None:
+def _beat_problem(model_input: ModelInput, alike: Float32Array | None) -> str | None:
     slope = qrs_slope(model_input)
     high, middle = np.percentile(slope, 98), np.median(slope)
     if high < QRS_CONTRAST * middle or high == 0:
@@ -108,21 +117,22 @@ def _beat_problem(model_input: ModelInput) -> str | None:
     rate = _rate(slope, float(high) / 2, model_input.fs)
     if not MIN_RATE_PER_MIN <= rate <= MAX_RATE_PER_MIN:
         return message("no_heart_rate", rate=rate)
-    if beat_likeness(model_input) < MIN_LIKENESS:
+    alike = beat_likeness(model_input) if alike is None else alike
+    alike = alike[np.isfinite(alike)]
+    if not len(alike) or np.median(alike) < MIN_LIKENESS:
         return message("beats_unlike")
     return None
 
 
-def beat_likeness(model_input: ModelInput) -> float:
-    """Median over the 10-s windows of `ecg4u.model.beats.likeness`; 0 where no beat is found."""
+def beat_likeness(model_input: ModelInput) -> Float32Array:
+    """`ecg4u.model.beats.likeness` of each 10-s window; NaN where no beat is found."""
     import torch
 
-    from ecg4u.model.beats import likeness
+    from ecg4u.model.beats import lay_over, likeness
 
     with torch.inference_mode():
-        found = likeness(torch.from_numpy(model_input.windows())).numpy()
-    found = found[np.isfinite(found)]
-    return float(np.median(found)) if len(found) else 0.0
+        found = likeness(lay_over(torch.from_numpy(model_input.windows())))
+    return np.asarray(found, dtype=np.float32)
 
 
 def _rate(slope: Float32Array, level: float, fs: float) -> float:
@@ -135,17 +145,19 @@ def _rate(slope: Float32Array, level: float, fs: float) -> float:
     return beats / (len(slope) / fs) * 60.0
 
 
-def _doubts(model_input: ModelInput, shown: np.ndarray, flat: list[str]) -> tuple[str, ...]:
+def _doubts(
+    model_input: ModelInput, ends: Mapping[str, tuple[float, float]], flat: list[str]
+) -> tuple[str, ...]:
     found = []
-    if len(shown) < MIN_LEADS:
-        found.append(message("few_leads", count=len(shown)))
+    if len(ends) < MIN_LEADS:
+        found.append(message("few_leads", count=len(ends)))
     if flat:
         found.append(message("leads_flat", leads=flat))
     if einthoven_residual(model_input) > EINTHOVEN_RESIDUAL:
         found.append(message("einthoven_contradicted"))
     elif goldberger_residual(model_input) > EINTHOVEN_RESIDUAL:
         found.append(message("goldberger_contradicted"))
-    turned = _turned(model_input)
+    turned = _turned(ends)
     return tuple(found + ([turned] if turned else []))
 
 
@@ -172,9 +184,9 @@ def goldberger_residual(model_input: ModelInput) -> float:
     return float(np.sqrt(np.mean((augmented - made) ** 2)) / scale) if scale > 0 else 0.0
 
 
-def _turned(model_input: ModelInput) -> str | None:
+def _turned(ends: Mapping[str, tuple[float, float]]) -> str | None:
     """What the signs of the leads say of swapped electrodes or a page misread, if anything."""
-    skew = {name: _skew(model_input, name) for name in ("I", "II", "aVR", "V1", "V6")}
+    skew = {name: _skew(*ends.get(name, (0.0, 0.0))) for name in ("I", "II", "aVR", "V1", "V6")}
     if skew["I"] < -0.5 and skew["aVR"] > TURNED and skew["V6"] > TURNED:
         return message("arm_leads_swapped")
     if max(skew["I"], skew["II"], skew["V6"]) < -TURNED:
@@ -184,11 +196,6 @@ def _turned(model_input: ModelInput) -> str | None:
     return None
 
 
-def _skew(model_input: ModelInput, name: str) -> float:
-    """Highest plus lowest value over the span; 0 where too little of the lead is known."""
-    lead = LEADS.index(name)
-    values = model_input.leads[lead][model_input.masks[lead] > 0]
-    if len(values) < MIN_LEAD_S * model_input.fs:
-        return 0.0
-    low, high = np.percentile(values, [0.5, 99.5])
-    return float(high + low) / max(float(high - low), 1e-6)
+def _skew(low: float, high: float) -> float:
+    """Highest plus lowest value over the span."""
+    return (high + low) / max(high - low, 1e-6)

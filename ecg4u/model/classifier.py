@@ -236,10 +236,12 @@ class Classifier:
             return []
         windows = [model_input.windows() for model_input in inputs]
         ends = np.cumsum([len(w) for w in windows])
-        parts = np.split(self._all_log_odds(np.concatenate(windows)), ends[:-1])
+        logits, alike = self._read(np.concatenate(windows))
+        odds = np.nanmean(logits, axis=0) * self._scale + self._bias
+        parts = np.split(odds, ends[:-1]), np.split(alike, ends[:-1])
         return [
-            self._answer(part, check(model_input), page_doubts(record))
-            for part, model_input, record in zip(parts, inputs, records, strict=True)
+            self._answer(part, check(model_input, likeness), page_doubts(record))
+            for part, likeness, model_input, record in zip(*parts, inputs, records, strict=True)
         ]
 
     def log_odds(self, inputs: npt.NDArray[np.floating] | torch.Tensor) -> npt.NDArray[np.float64]:
@@ -253,28 +255,30 @@ class Classifier:
         self, inputs: npt.NDArray[np.floating] | torch.Tensor
     ) -> npt.NDArray[np.float64]:
         """(n, 24, t) -> (members, n, classes): `log_odds` of each; NaN where it does not answer."""
-        return (self._logits(inputs) * self._scale + self._bias)[..., : len(self.classes)]
+        return (self._read(inputs)[0] * self._scale + self._bias)[..., : len(self.classes)]
 
-    def _all_log_odds(self, inputs: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
-        """(n, 24, t) -> (n, outputs): the classes and the other findings."""
-        return np.nanmean(self._logits(inputs), axis=0) * self._scale + self._bias
-
-    def _logits(self, inputs: npt.NDArray[np.floating] | torch.Tensor) -> npt.NDArray[np.float64]:
-        """(members, n, outputs); NaN where a member does not answer."""
+    def _read(
+        self, inputs: npt.NDArray[np.floating] | torch.Tensor
+    ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float32]]:
+        """(n, 24, t) -> (members, n, outputs) logits, NaN where a member does not answer, and the
+        (n,) `ecg4u.model.beats.likeness`."""
         import torch
 
+        from ecg4u.model.beats import lay_over, likeness
         from ecg4u.model.networks import answers
 
         x = torch.as_tensor(inputs, dtype=torch.float32)
-        chunks = []
+        chunks, alike = [], []
         with torch.inference_mode():
             for chunk in x.split(BATCH):
-                said = answers(self._members, chunk.to(self.device))
-                chunks.append([y.cpu().numpy() for y in said])
+                here = chunk.to(self.device)
+                beats = lay_over(here)
+                alike.append(likeness(beats).cpu().numpy())
+                chunks.append([y.cpu().numpy() for y in answers(self._members, here, beats)])
         logits = np.full((len(self._members), len(x), len(self.outputs)), np.nan)
         for member, parts in enumerate(zip(*chunks, strict=True)):
             logits[member][:, self._columns[member]] = np.concatenate(parts)
-        return logits
+        return logits, np.concatenate(alike)
 
     def _answer(
         self, windows: npt.NDArray[np.float64], found: SignalCheck, of_page: tuple[str, ...]
@@ -392,7 +396,7 @@ def _load(folder: Path, members: Sequence[Mapping[str, Any]], device: str) -> li
     try:
         from safetensors.torch import load_file
 
-        from ecg4u.model.networks import build
+        from ecg4u.model.networks import build, fused
     except ImportError as error:
         raise MissingDependencyError(
             "classifying needs torch and safetensors",
@@ -411,5 +415,5 @@ def _load(folder: Path, members: Sequence[Mapping[str, Any]], device: str) -> li
             raise UnreadableInputError(
                 "the classifier's weights cannot be read", stage="model", hint="Reinstall ecg4u."
             ) from error
-        networks.append(network.to(device).eval())
+        networks.append(fused(network).to(device))
     return networks

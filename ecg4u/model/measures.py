@@ -39,6 +39,7 @@ CONTIGUOUS = (
     ("II", "aVF"),
     ("aVF", "III"),
 )
+PAIRS = tuple([LEADS.index(pair[side]) for pair in CONTIGUOUS] for side in (0, 1))
 OF_A_BEAT = ("before", "after", "P like", "P size", "QRS like", "QRS size", "T like")
 OF_A_LEAD = (
     *("R", "S", "Q", "R'", "area", "end of QRS", "R time"),
@@ -101,13 +102,17 @@ class OfMeasures(nn.Module):
 
 
 def measures(x: Tensor) -> Tensor:
-    """(n, 24, t) millivolts and masks at 100 Hz -> (n, `COUNT`); NaN where there is no such value.
+    """(n, 24, t) millivolts and masks at 100 Hz -> (n, `COUNT`), as `measures_of` has them."""
+    return measures_of(lay_over(x))
+
+
+def measures_of(found: Beats) -> Tensor:
+    """The beats of n rows -> (n, `COUNT`); NaN where there is no such value.
 
     The order: of the row of beats, of the whole median beat, of each lead in turn, of pairs of
     leads, of beats that are early, of P and T, of the ST segment, of the QRS. Of beats that are
     equally early the first in time comes first, so that a row does not hang on its batch.
     """
-    found = lay_over(x)
     shown = found.known.sum(1).amax(2) > 0
     interval = found.whole[:, 0]
     row, early = _of_the_row(found)
@@ -129,10 +134,9 @@ def _of_the_row(found: Beats) -> tuple[Tensor, Tensor]:
     change = before.diff(dim=1).abs()
     told = [*found.whole.unbind(1), real.sum(1).float()]
     told += [change.nanmedian(1).values, (change > 0.1).float().sum(1)]
-    told += [torch.nanquantile(before, q, dim=1) for q in (0.1, 0.9)]
-    for values in (p, qrs, t):
-        there = torch.where(real, values, torch.nan)
-        told += [torch.nanquantile(there, q, dim=1) for q in (0.0, 0.25, 0.5)]
+    told += _quantiles(before, 0.1, 0.9)
+    there = torch.where(real[:, None], torch.stack([p, qrs, t], dim=1), torch.nan)
+    told += torch.stack(_quantiles(there, 0.0, 0.25, 0.5), dim=2).flatten(1).unbind(1)
     early = usable & (before < EARLY)
     late = torch.nan_to_num(after) > -EARLY
     for chosen in (early & (qrs > LIKE), early & (qrs < UNLIKE), early & late, qrs < UNLIKE):
@@ -144,6 +148,11 @@ def _of_the_row(found: Beats) -> tuple[Tensor, Tensor]:
         there = real.gather(1, first)
         told += torch.where(there[..., None], odd, torch.nan).flatten(1).unbind(1)
     return torch.stack(told, dim=1), _of_early_beats(before + 1, real, p, p_size, qrs, t)
+
+
+def _quantiles(values: Tensor, *shares: float) -> list[Tensor]:
+    """Of the last dimension, without NaN."""
+    return list(torch.nanquantile(values, values.new_tensor(shares), dim=-1))
 
 
 def _of_early_beats(
@@ -191,8 +200,9 @@ def _of_the_beat(
     steep = nn.functional.max_pool1d(steep[:, None], 3, 1, 1)[:, 0]
     peak = QRS_WINDOW.start + steep[:, QRS_WINDOW].argmax(1)
     height = steep.gather(1, peak[:, None])
-    edges = [_edges(steep, peak, level * height) for level in LEVELS]
-    onset, offset = (edge.round().long().clamp(4, length - 40) for edge in edges[1])
+    starts, ends = _edges(steep, peak, height * torch.tensor(LEVELS, device=t.device))
+    begin = starts[:, 1]
+    onset, offset = (edge[:, 1].round().long().clamp(4, length - 40) for edge in (starts, ends))
     base = _mean_between(middle, t, onset - 4, onset - 2)
     level = middle - base[..., None]
     loud = ((level.square() * weight).sum(1) / count).sqrt()
@@ -201,12 +211,11 @@ def _of_the_beat(
     before = (t >= start[:, None]) & (t <= onset[:, None] - 4)
     p_peak = torch.where(before, loud, -1.0).argmax(1)
     p_height = loud.gather(1, p_peak[:, None])
-    p_onset, p_offset = _edges(loud, p_peak, 0.35 * p_height)
+    p_onset, p_offset = (edge[:, 0] for edge in _edges(loud, p_peak, 0.35 * p_height))
     p_steep = torch.where(before, steep, -1.0).argmax(1)
     noise = ((spread.square() * weight).sum(1) / count).sqrt()
     p_noise = noise.gather(1, p_peak[:, None])
-    of_all = [end - begin for begin, end in edges]
-    of_all += [edges[1][0] - p_onset, edges[1][0] - p_peak, edges[1][0] - p_steep]
+    of_all = [*(ends - starts).unbind(1), begin - p_onset, begin - p_peak, begin - p_steep]
     of_all += [p_offset - p_onset, p_height[:, 0], (p_height / (p_noise + 0.01))[:, 0]]
     of_all += [height[:, 0], noise[:, P_WINDOW].mean(1), noise[:, T_WINDOW].mean(1)]
     of_leads = _of_leads(level, t, onset, offset, p_peak)
@@ -237,9 +246,9 @@ def _of_p_and_t(
     hump = torch.where(inside, level - at_start[..., None] * share[:, None], 0.0)
     loud = ((hump.square() * weight).sum(1) / count).sqrt()
     height, peak = loud.max(1)
-    edges = [_edges(loud, peak, part * height[:, None]) for part in HUMP_LEVELS]
-    told = [onset - begin for begin, _ in edges]
-    told += [onset - peak, onset - edges[1][1], edges[1][1] - edges[1][0], height]
+    starts, ends = _edges(loud, peak, height[:, None] * torch.tensor(HUMP_LEVELS, device=t.device))
+    told = [*(onset[:, None] - starts).unbind(1)]
+    told += [onset - peak, onset - ends[:, 1], ends[:, 1] - starts[:, 1], height]
     told += [height / (((at_start.square() * weight[..., 0]).sum(1) / count[:, 0]).sqrt() + 0.02)]
     signed = []
     for lead in ("II", "V1"):
@@ -251,9 +260,9 @@ def _of_p_and_t(
     wave = (t >= (offset + 8)[:, None]) & (t <= (offset + 36)[:, None])
     ending = ((level.square() * weight).sum(1) / count).sqrt()
     t_peak = torch.where(wave, ending, -1.0).argmax(1)
-    _, t_end = _edges(ending, t_peak, 0.3 * ending.gather(1, t_peak[:, None]))
+    t_end = _edges(ending, t_peak, 0.3 * ending.gather(1, t_peak[:, None]))[1][:, 0]
     told += [*signed, t_peak - onset, t_end - onset, (t_end - onset) / interval.sqrt()]
-    told += [100 * interval + edges[1][0] - t_end, (onset - edges[1][0]) / (100 * interval)]
+    told += [100 * interval + starts[:, 1] - t_end, (onset - starts[:, 1]) / (100 * interval)]
     return [part.float() for part in told]
 
 
@@ -264,42 +273,36 @@ def _of_st(of_leads: Tensor, level: Tensor) -> list[Tensor]:
     told = []
     for group in GROUPS.values():
         columns = [LEADS.index(lead) for lead in group]
-        told += [part[name][:, columns].nanmean(1) for name in ("ST 60", "ST 80")]
+        told += torch.stack([part["ST 60"], late], dim=2)[:, columns].nanmean(1).unbind(1)
     facing = [index for index, lead in enumerate(LEADS) if lead != "aVR"]
-    ordered = torch.nan_to_num(late[:, facing], nan=0.0).sort(dim=1).values
+    seen = torch.nan_to_num(late[:, facing], nan=0.0)
+    ordered = seen.sort(dim=1).values
     told += [*ordered[:, :3].unbind(1), *ordered[:, -2:].flip(1).unbind(1)]
     flat = late - j < 0.03
     told += [((late < limit) & flat)[:, facing].float().sum(1) for limit in (-0.05, -0.1)]
-    first, second = (
-        torch.stack([late[:, LEADS.index(pair[side])] for pair in CONTIGUOUS], dim=1)
-        for side in (0, 1)
-    )
+    first, second = (late[:, side] for side in PAIRS)
     told += [torch.nan_to_num(torch.maximum(first, second), nan=9.0).amin(1)]
-    told += [torch.nan_to_num(late[:, facing]).clamp(max=0).sum(1)]
+    told += [seen.clamp(max=0).sum(1)]
     told += [torch.nan_to_num(part["T low"][:, facing]).clamp(max=0).sum(1)]
     rest = level[..., :3].mean(2)
     told += [torch.nan_to_num((late - rest)[:, facing]).amin(1)]
     told += [r[:, LEADS.index("aVL")] - part["S"][:, LEADS.index("V3")]]
     told += [(r - torch.minimum(part["S"], part["Q"])).nanmean(1)]
-    for lead in ("I", "II", "V4", "V5", "V6"):
-        told.append(late[:, LEADS.index(lead)] / (r[:, LEADS.index(lead)] + 0.1))
-    return told
+    share = late / (r + 0.1)
+    return told + [share[:, LEADS.index(lead)] for lead in ("I", "II", "V4", "V5", "V6")]
 
 
 def _of_qrs(level: Tensor, t: Tensor, onset: Tensor, offset: Tensor) -> list[Tensor]:
     """Area of the second half of the QRS, and how often it turns."""
     inside = (t >= onset[:, None]) & (t <= offset[:, None])
     second = inside & (t >= ((onset + offset) // 2)[:, None])
-    told = []
-    for lead in ("V1", "V2", "I", "V6"):
-        told.append((level[:, LEADS.index(lead)] * second).sum(1))
-    for lead in ("V1", "V2", "I", "aVL", "V5", "V6"):
-        one = level[:, LEADS.index(lead)]
-        step = one.diff(dim=1)
-        turned = (step[:, 1:] * step[:, :-1] < 0) & (step[:, 1:] - step[:, :-1]).abs().gt(0.04)
-        turns = (turned & inside[:, 1:-1]).float().sum(1)
-        told.append(torch.where(one[:, 0].isnan(), torch.nan, turns))
-    return told
+    late = (level * second[:, None]).sum(2)
+    step = level.diff(dim=2)
+    before, after = step[..., :-1], step[..., 1:]
+    turned = (after * before < 0) & (after - before).abs().gt(0.04) & inside[:, None, 1:-1]
+    turns = torch.where(level[..., 0].isnan(), torch.nan, turned.float().sum(2))
+    told = [late[:, LEADS.index(lead)] for lead in ("V1", "V2", "I", "V6")]
+    return told + [turns[:, LEADS.index(one)] for one in ("V1", "V2", "I", "aVL", "V5", "V6")]
 
 
 def _of_leads(level: Tensor, t: Tensor, onset: Tensor, offset: Tensor, p_peak: Tensor) -> Tensor:
@@ -324,10 +327,7 @@ def _of_leads(level: Tensor, t: Tensor, onset: Tensor, offset: Tensor, p_peak: T
 def _of_pairs(of_leads: Tensor) -> Tensor:
     """ST in contiguous leads, the frontal axis, the voltage of V1 and V5."""
     st = of_leads[..., OF_A_LEAD.index("ST 60")]
-    first, second = (
-        torch.stack([st[:, LEADS.index(pair[side])] for pair in CONTIGUOUS], dim=1)
-        for side in (0, 1)
-    )
+    first, second = (st[:, side] for side in PAIRS)
     high, low = torch.minimum(first, second), torch.maximum(first, second)
     area = of_leads[..., OF_A_LEAD.index("area")]
     axis = torch.atan2(2 / math.sqrt(3) * area[:, LEADS.index("aVF")], area[:, 0])
@@ -338,21 +338,20 @@ def _of_pairs(of_leads: Tensor) -> Tensor:
 
 
 def _edges(curve: Tensor, peak: Tensor, level: Tensor) -> tuple[Tensor, Tensor]:
-    """Where ``curve`` (n, t) last rises above ``level`` before ``peak``, first falls after it."""
-    t = torch.arange(curve.shape[1], device=curve.device)
-    low = curve < level
-    left = torch.where(low & (t < peak[:, None]), t, -1).amax(1)
-    right = torch.where(low & (t > peak[:, None]), t, len(t)).amin(1)
-    return _crossing(curve, left, left + 1, level), _crossing(curve, right, right - 1, level)
-
-
-def _crossing(curve: Tensor, outer: Tensor, inner: Tensor, level: Tensor) -> Tensor:
-    """Between two neighbouring samples, linearly; the edge of the beat where there is none."""
+    """Where ``curve`` (n, t) last rises above each ``level`` (n, m) before ``peak``, and first
+    falls under it after; between two samples, linearly; the edge of the beat where there is none.
+    """
     last = curve.shape[1] - 1
-    low = curve.gather(1, outer.clamp(0, last)[:, None])
-    high = curve.gather(1, inner.clamp(0, last)[:, None])
-    part = ((level - low) / (high - low).clamp(min=1e-6)).clamp(0, 1)[:, 0]
-    return outer + part * (inner - outer)
+    t = torch.arange(last + 1, device=curve.device)
+    low = curve[:, None] < level[..., None]
+    side = t - peak[:, None, None]
+    left = torch.where(low & (side < 0), t, -1).amax(2)
+    right = torch.where(low & (side > 0), t, last + 1).amin(2)
+    outer, inner = torch.cat([left, right], dim=1), torch.cat([left + 1, right - 1], dim=1)
+    under, over = curve.gather(1, outer.clamp(0, last)), curve.gather(1, inner.clamp(0, last))
+    part = ((level.repeat(1, 2) - under) / (over - under).clamp(min=1e-6)).clamp(0, 1)
+    starts, ends = (outer + part * (inner - outer)).chunk(2, dim=1)
+    return starts, ends
 
 
 def _mean_between(level: Tensor, t: Tensor, start: Tensor, end: Tensor) -> Tensor:

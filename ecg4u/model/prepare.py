@@ -22,6 +22,8 @@ CLIP_MV = 5.0
 CUTOFF_HZ, FILTER_LOBES = 40.0, 6
 """Below the 50 Hz that 100 samples a second can hold, with room for the filter to fall; lobes of
 its sinc on either side."""
+BLOCK = 2**16
+"""Samples filtered at a time, so that a long record needs little room."""
 MAX_DURATION_S = 48 * 3600.0
 """Two days, the longest that Holter recorders usually record."""
 
@@ -98,19 +100,27 @@ def resample(signal: npt.NDArray[np.floating], fs: float) -> npt.NDArray[np.floa
 
     Unknown stretches are bridged before the filter, so that they do not spread, and restored after.
     """
-    times = np.arange(max(1, int(signal.shape[1] * MODEL_FS_HZ / fs + 0.5))) * fs / MODEL_FS_HZ
+    import torch
+
+    step = fs / MODEL_FS_HZ
+    whole = step.is_integer()
+    times = np.arange(max(1, int(signal.shape[1] * MODEL_FS_HZ / fs + 0.5))) * step
     nearest = np.clip(np.rint(times).astype(int), 0, signal.shape[1] - 1)
     grid = np.arange(signal.shape[1])
-    taps = _low_pass(fs)
+    taps = torch.from_numpy(_low_pass(fs).astype(np.float32))
+    half = len(taps) // 2
     out = np.full((len(signal), len(times)), np.nan)
-    for lead, values in enumerate(signal):
+    for lead, values in enumerate(map(np.ascontiguousarray, signal)):
         known = np.isfinite(values)
         if not known.any():
             continue
         bridged = values if known.all() else np.interp(grid, grid[known], values[known])
-        padded = np.pad(bridged, len(taps) // 2, mode="edge")
-        smooth = np.convolve(padded, taps, mode="valid")
-        out[lead] = np.where(known[nearest], np.interp(times, grid, smooth), np.nan)
+        row = torch.from_numpy(bridged.astype(np.float32))[None]
+        padded = torch.nn.functional.pad(row, (half, half), mode="replicate")[0]
+        around = padded.unfold(0, len(taps), int(step) if whole else 1)
+        smooth = torch.cat([part @ taps for part in around.split(BLOCK)]).numpy()
+        read = smooth[: len(times)] if whole else np.interp(times, grid, smooth)
+        out[lead] = np.where(known[nearest], read, np.nan)
     return out
 
 

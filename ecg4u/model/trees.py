@@ -55,13 +55,14 @@ class Trees(OfMeasures):
     def from_measures(self, values: Tensor) -> Tensor:
         """(n, `COUNT`) -> (n, outputs) logits."""
         outputs, trees, nodes = self.measure.shape
-        first = torch.arange(outputs * trees, device=values.device) * nodes
-        flat = {name: part.flatten() for name, part in self.named_buffers()}
-        at = first.expand(len(values), -1)
+        asked = values[:, self.measure.flatten().long()]
+        to_left = torch.where(
+            asked.isnan(), self.unknown_left.flatten(), asked <= self.threshold.flatten()
+        )
+        root = torch.arange(outputs * trees, device=values.device)[:, None] * nodes
+        left, right = ((root + part.view(-1, nodes)).flatten() for part in (self.left, self.right))
+        following = torch.where(to_left, left, right)
+        at = root[:, 0].expand(len(values), -1)
         for _ in range(self.config.depth):
-            value = values.gather(1, flat["measure"][at].long())
-            to_left = torch.where(
-                value.isnan(), flat["unknown_left"][at], value <= flat["threshold"][at]
-            )
-            at = first + torch.where(to_left, flat["left"][at], flat["right"][at])
-        return self.start + flat["value"][at].view(-1, outputs, trees).sum(2)
+            at = following.gather(1, at)
+        return self.start + self.value.flatten()[at].view(-1, outputs, trees).sum(2)

@@ -159,3 +159,26 @@ def test_what_was_uncertain_on_the_page_reaches_the_verdict(
     found = classifier.classify(doubtful)
     assert found.verdict == "uncertain"
     assert set(found.reasons) - set(plain.reasons) == {PAGE_DOUBTS[kind]}
+
+
+@pytest.mark.parametrize("n", [1, 2, 150, 1000])
+def test_the_ends_of_a_lead_are_its_percentiles(n: int) -> None:
+    from ecg4u.model.checks import _ends
+
+    values = RNG.normal(0, 1, n).astype(np.float32)
+    assert _ends(values) == pytest.approx(np.percentile(values, [0.5, 99.5]), abs=1e-6)
+
+
+def test_beats_found_for_the_classes_are_those_of_the_checks(
+    classifier: Classifier, normal: ECGRecord
+) -> None:
+    """A record of two windows, the second of unrelated spikes."""
+    from ecg4u.model import prepare
+    from ecg4u.model.checks import beat_likeness, check
+
+    spikes = np.random.default_rng(2).permutation(normal.p_signal)
+    both = prepare(ECGRecord(np.concatenate([normal.p_signal, spikes]), normal.fs))
+    _, alike = classifier._read(both.windows())
+    np.testing.assert_array_equal(alike, beat_likeness(both))
+    assert alike[0] > 0.9 > alike[1]
+    assert check(both, alike) == check(both)

@@ -57,3 +57,21 @@ def test_the_cards_calibration_is_applied(
     assert other[:, column] == pytest.approx(2 * scale * raw + bias + 1.0, abs=1e-4)
     rest = np.arange(len(classifier.classes)) != column
     np.testing.assert_allclose(other[:, rest], plain[:, rest], atol=1e-5)
+
+
+def test_a_network_made_to_answer_only_answers_the_same() -> None:
+    from copy import deepcopy
+
+    import torch
+
+    from ecg4u.model.networks import build, fused
+
+    torch.manual_seed(0)
+    network = build({"outputs": 3, "width": 8})
+    x = torch.randn(6, 24, 500)
+    for _ in range(20):
+        network(x)
+    network.eval()
+    quick = fused(deepcopy(network))
+    assert not any(isinstance(one, torch.nn.BatchNorm1d) for one in quick.modules())
+    torch.testing.assert_close(quick(x), network(x), atol=1e-5, rtol=1e-5)

@@ -26,6 +26,22 @@ def test_what_lies_above_the_new_nyquist_rate_does_not_alias() -> None:
     assert np.abs(out[20:-20]).max() < 0.01
 
 
+@pytest.mark.parametrize("fs", [100.0, 257.3, 500.0])
+def test_the_low_pass_weighs_every_sample_around(fs: float) -> None:
+    """As a plain convolution at the old rate, across the end of a block too."""
+    from ecg4u.model.prepare import BLOCK, CUTOFF_HZ
+
+    rng = np.random.default_rng(1)
+    signal = np.cumsum(rng.normal(0, 0.01, BLOCK + 3000))
+    out = resample(signal[None], fs)[0]
+    half = int(np.ceil(6 * fs / (2 * CUTOFF_HZ)))
+    t = np.arange(-half, half + 1)
+    taps = np.sinc(2 * CUTOFF_HZ / fs * t) * np.hamming(2 * half + 1)
+    smooth = np.convolve(np.pad(signal, half, mode="edge"), taps / taps.sum(), mode="valid")
+    wanted = np.interp(np.arange(len(out)) * fs / 100, np.arange(len(signal)), smooth)
+    np.testing.assert_allclose(out, wanted, atol=2e-5)
+
+
 def test_unknown_samples_are_zero_with_mask_zero_and_do_not_spread() -> None:
     signal = np.tile(sine(500.0, 2.0)[:, None], (1, 12))
     signal[1250:2500, 3] = np.nan
