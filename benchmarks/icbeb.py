@@ -3,7 +3,7 @@
 The members that ship have learned from most of the few recordings here. So each one's recipe, as
 the card has it, is followed again with half of those held out (``--folds 2``) and all else that
 it learned from kept, and every one of train and valid is answered by members that have not seen
-it, at the shipped calibration and thresholds. Takes a network for each fold: half an hour of a
+it, at the shipped calibration and thresholds. Takes a network for each fold: about an hour of a
 free core. What was trained stays in ``--work``; a killed run goes on from there. The test split is
 not touched. Writes ``benchmarks/results/icbeb.md``.
 """

@@ -270,7 +270,7 @@ def _of_st(of_leads: Tensor, level: Tensor) -> list[Tensor]:
     """ST by groups of leads, its lowest and highest, flat or falling, against R and T."""
     part = {name: of_leads[..., index] for index, name in enumerate(OF_A_LEAD)}
     late, j, r = part["ST 80"], part["J"], part["R"]
-    told = []
+    told: list[Tensor] = []
     for group in GROUPS.values():
         columns = [LEADS.index(lead) for lead in group]
         told += torch.stack([part["ST 60"], late], dim=2)[:, columns].nanmean(1).unbind(1)
