@@ -81,7 +81,7 @@ def limit_options(command: Callable[..., Any]) -> Callable[..., Any]:
             type=FiniteRange(0.01, MAX_TIMEOUT_S),
             default=TIMEOUT_S,
             show_default=True,
-            help="Time limit for one input, in seconds.",
+            help="Processor time limit for one input, in seconds (ten times as long by the clock).",
         ),
     ):
         command = option(command)

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from batch_jobs import misbehave
+from batch_jobs import compute, misbehave
 
 from ecg4u.batch import DaskExecutor, Executor, PoolExecutor, SerialExecutor
 from ecg4u.batch.executors import WorkerLimits
@@ -64,6 +64,23 @@ def test_an_exception_is_an_outcome_without_its_message(name: str) -> None:
 def test_a_hanging_item_times_out(name: str) -> None:
     found = kinds(EXECUTORS[name](WorkerLimits(timeout_s=1.0)), ["hang", "a", "b"])
     assert found == {"hang": "timeout", "a": "A", "b": "B"}
+
+
+@pytest.mark.parametrize("name", ["serial", "pool"])
+def test_which_limit_of_time_was_reached_is_said(name: str) -> None:
+    said = {}
+    for word, limits in (("hang", WorkerLimits(0.5)), ("sleep", WorkerLimits(0.05))):
+        (outcome,) = EXECUTORS[name](limits).run(misbehave, [word])
+        assert outcome.failure is not None
+        said[word] = outcome.failure.detail
+    assert said["hang"] == "took longer than 0.5 s of computing"
+    assert said["sleep"] == "took longer than 0.5 s by the clock"
+
+
+def test_each_item_and_each_page_of_it_has_time_of_its_own() -> None:
+    outcomes = PoolExecutor(1, WorkerLimits(1.0)).run(compute, [1, 1, 3, -4])
+    kinds = [outcome.failure.kind if outcome.failure else "done" for outcome in outcomes]
+    assert kinds == ["done", "done", "done", "timeout"]
 
 
 @pytest.mark.parametrize("name", ["pool", pytest.param("dask", marks=pytest.mark.slow)])
