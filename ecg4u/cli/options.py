@@ -116,7 +116,7 @@ def each(files: Sequence[Path], work: Callable[[Path], None]) -> None:
     def code_of(file: Path, name: str) -> int:
         if limits is not None:
             keep_freed_memory()
-            use_all()
+            use_all(limits.memory_mb)
         return exit_code(lambda: work(file), name)
 
     works = [partial(code_of, *pair) for pair in zip(files, names, strict=True)]
