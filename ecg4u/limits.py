@@ -39,8 +39,9 @@ its process, and memory that is allocated (data, not address space; pages that w
 count, too). SECURITY.md lists what inputs need."""
 CLOCK_FACTOR = 10.0
 """An input is also given up after so many times its limit by the clock, for one that waits or
-sleeps computes nothing. On two cores with about ten other processes, ordinary inputs took 4 to 7
-times as long by the clock as they computed: ten leaves them room, and still ends what hangs."""
+sleeps computes nothing. A page computes for 12 to 28 s; on two cores with about ten other processes
+it took at most 374 s by the clock (lowest priority): ten times 60 s leaves it room, and still ends
+what hangs."""
 READ_TIMEOUT_S = 60.0
 """Limit of reading and decoding one input, by the clock: nothing else waits for a disk."""
 READ_MEMORY_MB = 1450
@@ -250,7 +251,7 @@ def time_limit(limits: Limits, *, by_clock: bool) -> str:
     """The limit that was reached, in words."""
     if by_clock:
         return f"{limits.clock_s:g} s by the clock"
-    return f"{limits.timeout_s:g} s of computing"
+    return f"{limits.timeout_s:g} s of processor time"
 
 
 def computed_too_long(exit_code: int | None) -> bool:

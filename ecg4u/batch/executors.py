@@ -13,7 +13,6 @@ import multiprocessing
 import os
 import signal
 import threading
-import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Generic, Literal, Protocol, TypeVar
@@ -84,13 +83,11 @@ class SerialExecutor:
     def run(self, task: Callable[[T], R], items: Iterable[T]) -> Iterator[Outcome[T, R]]:
         """See `Executor.run`."""
         for item in items:
-            begun = time.process_time()
             try:
                 with _alarm(self.limits):
                     value, failure = _call(task, item)
-            except TimeoutError:
-                computed_s = time.process_time() - begun
-                by_clock = computed_s < (self.limits.timeout_s or 0.0)
+            except TimeoutError as error:
+                by_clock = not isinstance(error, _ComputedTooLong)
                 value, failure = None, _timed_out(self.limits, by_clock=by_clock)
             yield Outcome(item, value, failure)
 
@@ -270,6 +267,10 @@ def _hold_shared(path: str) -> None:
         fcntl.flock(os.open(path, os.O_RDONLY), fcntl.LOCK_SH)
 
 
+class _ComputedTooLong(TimeoutError):
+    """The time of computing is used up, not that by the clock."""
+
+
 @contextlib.contextmanager
 def _alarm(limits: Limits) -> Iterator[None]:
     usable = hasattr(signal, "SIGALRM") and threading.current_thread() is threading.main_thread()
@@ -277,8 +278,8 @@ def _alarm(limits: Limits) -> Iterator[None]:
         yield
         return
 
-    def ring(_signal: int, _frame: object) -> None:
-        raise TimeoutError
+    def ring(number: int, _frame: object) -> None:
+        raise _ComputedTooLong if number == signal.SIGPROF else TimeoutError
 
     before = {number: signal.signal(number, ring) for number in (signal.SIGPROF, signal.SIGALRM)}
     signal.setitimer(signal.ITIMER_PROF, limits.timeout_s)

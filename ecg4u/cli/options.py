@@ -25,7 +25,6 @@ from ecg4u.memory import keep_freed_memory
 from ecg4u.options import DPI, GAINS_MM_PER_MV, OLDEST_YEARS, SPEEDS_MM_PER_S, ReadOptions
 
 WFDB_SUFFIXES = (".hea", ".dat", ".mat", "")
-FORMATS = ("wfdb", "csv", "hdf5", "edf", "dicom")
 _LIMITS = "ecg4u.limits"
 
 
