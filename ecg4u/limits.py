@@ -40,8 +40,8 @@ count, too). SECURITY.md lists what inputs need."""
 CLOCK_FACTOR = 10.0
 """An input is also given up after so many times its limit by the clock, for one that waits or
 sleeps computes nothing. A page computes for 12 to 28 s; on two cores with about ten other processes
-it took at most 374 s by the clock (lowest priority): ten times 60 s leaves it room, and still ends
-what hangs."""
+it took at most 374 s by the clock (nice 10): ten times 60 s leaves it room, and still ends what
+hangs."""
 READ_TIMEOUT_S = 60.0
 """Limit of reading and decoding one input, by the clock: nothing else waits for a disk."""
 READ_MEMORY_MB = 1450
