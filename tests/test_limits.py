@@ -253,4 +253,5 @@ def test_no_command_takes_longer_than_it_may(tmp_path: Path) -> None:
         check=False,
     )
     assert done.returncode == 3
-    assert "longer than 0.5 s" in done.stderr
+    on_either_clock = ("longer than 0.5 s of processor time", "longer than 5 s by the clock")
+    assert any(words in done.stderr for words in on_either_clock)  # a busy machine: the second
