@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from ecg4u.limits import MAX_MEMORY_MB, MAX_TIMEOUT_S, MEMORY_MB, TIMEOUT_S
+from ecg4u.options import FORMATS
 
 LEAST_MEMORY_MB = 500
 
@@ -52,6 +53,22 @@ def gathered(kind: type, name: str, *options: Callable[..., Any]) -> Callable[..
     return decorate
 
 
+format_option = click.option(
+    "--format",
+    type=click.Choice(FORMATS),
+    default="wfdb",
+    show_default=True,
+    help="Format of the signals.",
+)
+formats_option = click.option(
+    "--format",
+    "formats",
+    type=click.Choice(FORMATS),
+    multiple=True,
+    default=("wfdb",),
+    show_default=True,
+    help="Format of the signals; may be repeated.",
+)
 json_option = click.option(
     "--json", "as_json", is_flag=True, help="Print the whole result as JSON."
 )
@@ -61,6 +78,19 @@ quiet_option = click.option("-q", "--quiet", is_flag=True, help="Print only erro
 def verbose_option(what: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """``-v``: also ``what`` on stderr."""
     return click.option("-v", "--verbose", is_flag=True, help=f"Also print {what} to stderr.")
+
+
+def jobs_option(default: int | None) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """``-j`` of what has worker processes; a ``default`` of None is one for each core."""
+    words = "Worker processes; 0 runs in this process."
+    return click.option(
+        "-j",
+        "--jobs",
+        type=click.IntRange(0, 1024),
+        default=default,
+        show_default=default is not None,
+        help=words if default is not None else f"{words} Default: one per core.",
+    )
 
 
 def limit_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -81,7 +111,7 @@ def limit_options(command: Callable[..., Any]) -> Callable[..., Any]:
             type=FiniteRange(0.01, MAX_TIMEOUT_S),
             default=TIMEOUT_S,
             show_default=True,
-            help="Time limit for one input, in seconds.",
+            help="Processor time limit for one input, in seconds (ten times as long by the clock).",
         ),
     ):
         command = option(command)

@@ -208,7 +208,7 @@ def analyse_many(
         Classes whose log-odds are attributed, for `Cohort.to_shap`; each takes seconds an ECG, so
         by default none.
     timeout_s
-        Seconds after which a file is given up.
+        Seconds of computing after which a file is given up (ten times as many by the clock).
     progress
         True for a bar on stderr, or a function called with (done, all).
 

@@ -3,8 +3,9 @@
 A damaged or malicious file can make any decoder hang or take all memory, and then no Python code
 runs that could stop it. So each input is worked on by a process that can be spared: a fork of the
 command line (`supervised_each`), a worker of the batch or of the service. `prepare_worker` limits
-such a process. Within it, what `reading` wraps has narrower limits still: they are kept by the
-system, so they hold inside C libraries, too.
+the memory of such a process, `computing` the processor time of each input that it works on, and
+what `reading` wraps has narrower limits still. The system keeps them, so they hold inside C
+libraries, too. Whoever waits for the process ends it by the clock (`Limits.clock_s`).
 
 Without these limits (in a program that imports ecg4u, on Windows, and of memory on macOS) the
 bounds on sizes and counts that each reader checks remain.
@@ -16,6 +17,7 @@ import contextlib
 import ctypes
 import functools
 import logging
+import math
 import os
 import select
 import signal
@@ -30,18 +32,20 @@ from pathlib import Path
 
 from ecg4u.errors import ECG4UError, UnreadableInputError
 
-TIMEOUT_S = 120.0
-MEMORY_MB = 3000
-"""Default limits of one input, from the file to the report: seconds by the clock, and memory that
-is allocated (data, not address space; pages that were never touched count, too).
-
-`report`, the longest of all works, computes for 15 to 30 s a page and allocates 1.1 to 1.7 GB, also
-for the largest page that is read. The rest is room for a busy machine, on which 30 s of computing
-last minutes, and for workers that keep memory from input to input. A record of an hour needs more
-of both than it gets."""
+TIMEOUT_S = 60.0
+MEMORY_MB = 2000
+"""Default limits of one input, from the file to the report: seconds of computing by all threads of
+its process, and memory that is allocated (data, not address space; pages that were never touched
+count, too). SECURITY.md lists what inputs need."""
+CLOCK_FACTOR = 10.0
+"""An input is also given up after so many times its limit by the clock, for one that waits or
+sleeps computes nothing. A page computes for 12 to 28 s; on two cores with about ten other processes
+it took at most 374 s by the clock (nice 10): ten times 60 s leaves it room, and still ends what
+hangs."""
 READ_TIMEOUT_S = 60.0
+"""Limit of reading and decoding one input, by the clock: nothing else waits for a disk."""
 READ_MEMORY_MB = 1450
-"""Limits of reading and decoding one input, the memory beyond what the process holds already."""
+"""Limit of reading and decoding one input, beyond what the process holds already."""
 OPENING_CPU_S = 5.0
 """Limit of opening a page's file and counting its pages, and of drawing a page of a PDF: a PDF is a
 program, other files are lists of parts, and no look at their size says how long that takes."""
@@ -66,14 +70,20 @@ _WATCH_S = 1.0
 _POLL_S = 0.005
 _END_S = 2.0
 _can_be_spared = False
+_computing_s: float | None = None
 
 
 @dataclass(frozen=True)
 class Limits:
-    """Of one input: seconds and megabytes of data (1e6 bytes); None is no limit."""
+    """Of one input: seconds of computing, megabytes of data (1e6 bytes); None is no limit."""
 
     timeout_s: float | None = TIMEOUT_S
     memory_mb: int | None = MEMORY_MB
+
+    @property
+    def clock_s(self) -> float | None:
+        """Seconds by the clock after which an input is given up, whatever it computed."""
+        return None if self.timeout_s is None else CLOCK_FACTOR * self.timeout_s
 
 
 def prepare_worker(memory_mb: int | None, parent: int) -> None:
@@ -112,7 +122,7 @@ def supervised_each(
     n_done = 0
     while n_done < len(works):
         told, tell = os.pipe()
-        child = _forked(functools.partial(_work_off, works[n_done:], tell), limits)
+        child = _forked(functools.partial(_work_off, works[n_done:], tell, limits), limits)
         os.close(tell)
         try:
             lost: UnreadableInputError | None = None
@@ -130,10 +140,11 @@ def supervised_each(
             _let_end(child)
 
 
-def _work_off(works: Sequence[Callable[[], int]], tell: int) -> int:
+def _work_off(works: Sequence[Callable[[], int]], tell: int, limits: Limits) -> int:
     """In the fork: do each, and tell its exit code once all that it printed is out."""
     for work in works:
-        code = work()
+        with computing(limits.timeout_s):
+            code = work()
         sys.stdout.flush()
         sys.stderr.flush()
         os.write(tell, bytes([code]))
@@ -142,15 +153,15 @@ def _work_off(works: Sequence[Callable[[], int]], tell: int) -> int:
 
 def _next_end(told: int, child: int, limits: Limits) -> int | UnreadableInputError:
     """The exit code of the work in hand; or, once its process has ended, why there is none."""
-    ready, _, _ = select.select([told], [], [], limits.timeout_s)
+    ready, _, _ = select.select([told], [], [], limits.clock_s)
     if not ready:
         _end(child)
-        return too_slow(limits.timeout_s)
+        return took_too_long(limits)
     code = os.read(told, 1)
     if code:
         return code[0]
     try:
-        return _exit_code(child, Limits(_END_S))
+        return _exit_code(child, limits)
     except UnreadableInputError as error:
         return error
 
@@ -176,19 +187,25 @@ def _forked(work: Callable[[], int], limits: Limits) -> int:
 
 def _exit_code(child: int, limits: Limits) -> int:
     try:
-        status = _wait(child, limits.timeout_s)
+        status = _wait(child, _END_S)
     except BaseException:  # Ctrl-C: the child was told, too, and may clean up
         _let_end(child)
         raise
     if status is None:
         _end(child)
-        raise too_slow(limits.timeout_s)
+        raise took_too_long(limits)
     code = os.waitstatus_to_exitcode(status)
     if code >= 0:
         return code
+    if computed_too_long(code):
+        raise took_too_long(limits, by_clock=False)
     read_s = read_limit_s(code)
     if read_s is not None:
-        raise too_slow(read_s, in_reading=True)
+        raise UnreadableInputError(
+            f"Reading the input took longer than {read_s:g} s.",
+            stage="limits",
+            hint="If the file is not damaged, export it as an image at 300 dpi.",
+        )
     if -code in (signal.SIGINT, signal.SIGTERM):
         raise KeyboardInterrupt
     raise UnreadableInputError(
@@ -198,8 +215,8 @@ def _exit_code(child: int, limits: Limits) -> int:
     )
 
 
-def _wait(child: int, seconds: float | None) -> int | None:
-    end = time.monotonic() + (MAX_TIMEOUT_S if seconds is None else seconds)
+def _wait(child: int, seconds: float) -> int | None:
+    end = time.monotonic() + seconds
     while time.monotonic() < end:
         done, status = os.waitpid(child, os.WNOHANG)
         if done:
@@ -221,19 +238,25 @@ def _end(child: int) -> None:
         os.waitpid(child, 0)
 
 
-def too_slow(seconds: float | None, *, in_reading: bool = False) -> UnreadableInputError:
-    """The error of an input that took longer than it may."""
-    if in_reading:
-        return UnreadableInputError(
-            f"Reading the input took longer than {seconds:g} s.",
-            stage="limits",
-            hint="If the file is not damaged, export it as an image at 300 dpi.",
-        )
+def took_too_long(limits: Limits, *, by_clock: bool = True) -> UnreadableInputError:
+    """The error of an input that took longer than it may, by the clock or of computing."""
     return UnreadableInputError(
-        f"The input took longer than {seconds:g} s.",
+        f"The input took longer than {time_limit(limits, by_clock=by_clock)}.",
         stage="limits",
-        hint="If the file is not damaged or the machine is busy: allow more with --timeout.",
+        hint="If the file is not damaged, allow more with --timeout.",
     )
+
+
+def time_limit(limits: Limits, *, by_clock: bool) -> str:
+    """The limit that was reached, in words."""
+    if by_clock:
+        return f"{limits.clock_s:g} s by the clock"
+    return f"{limits.timeout_s:g} s of processor time"
+
+
+def computed_too_long(exit_code: int | None) -> bool:
+    """Whether a worker that ended thus had used up its time of computing."""
+    return hasattr(signal, "SIGXCPU") and exit_code == -signal.SIGXCPU
 
 
 def read_limit_s(exit_code: int | None) -> float | None:
@@ -261,6 +284,42 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 @contextlib.contextmanager
+def computing(seconds: float | None) -> Iterator[None]:
+    """Within it, a process that can be spared is ended by SIGXCPU once all its threads together
+    have computed for ``seconds``; the system counts whole seconds, so it may be one more.
+
+    Unlike by the clock, an input has the same time on a busy machine as on a quiet one.
+    """
+    global _computing_s
+    if not _can_be_spared or seconds is None:
+        yield
+        return
+    import resource
+
+    before = resource.getrlimit(resource.RLIMIT_CPU)
+    _computing_s = seconds
+    begin_anew()
+    try:
+        yield
+    finally:
+        _computing_s = None
+        resource.setrlimit(resource.RLIMIT_CPU, before)
+
+
+def begin_anew() -> None:
+    """Within `computing`, count from zero again: the next page of a file has a time of its own."""
+    if _computing_s is None:
+        return
+    import resource
+
+    _, hard = resource.getrlimit(resource.RLIMIT_CPU)
+    end = math.ceil(time.process_time() + _computing_s)
+    if hard != resource.RLIM_INFINITY:
+        end = min(end, hard)
+    resource.setrlimit(resource.RLIMIT_CPU, (end, hard))
+
+
+@contextlib.contextmanager
 def reading() -> Iterator[None]:
     """Within it, an input is read and decoded: in a worker, under narrower limits.
 
@@ -281,7 +340,10 @@ def reading() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _time_limit() -> Iterator[None]:
-    """The system's own action on SIGALRM, which needs no Python code to run."""
+    """The system's own action on SIGALRM, which needs no Python code to run.
+
+    By the clock, since a read may also wait for ever: a file on a network that is gone.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return

@@ -14,6 +14,7 @@ PAGES_BETWEEN = 25
 _calls = itertools.count(1)
 _M_TRIM_THRESHOLD = -1
 _M_MMAP_THRESHOLD = -3
+_M_ARENA_MAX = -8
 _MMAP_BYTES = 256 << 20
 _TRIM_BYTES = 512 << 20
 
@@ -22,10 +23,12 @@ def keep_freed_memory() -> None:
     """Reuse freed arrays instead of mapping new ones, which the kernel must clear again.
 
     Saved 0.4 of 4.2 s on a 2200 x 1700 page (4 pages), all of it in the kernel, where workers of
-    one machine wait for each other.
+    one machine wait for each other. All threads share one heap: each with its own would keep what
+    it freed from the others, 0.4 GB on a photograph read by two.
     """
     with contextlib.suppress(OSError, AttributeError):
         libc = ctypes.CDLL(None)
+        libc.mallopt(_M_ARENA_MAX, 1)
         libc.mallopt(_M_MMAP_THRESHOLD, _MMAP_BYTES)
         libc.mallopt(_M_TRIM_THRESHOLD, _TRIM_BYTES)
 

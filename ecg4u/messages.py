@@ -14,7 +14,7 @@ from string import Formatter
 from typing import Any, Literal, TypeAlias
 
 from ecg4u.record import EXTRA_LEADS, LEADS
-from ecg4u.words import CLASS_TITLES, capital, listed, percent
+from ecg4u.words import CLASS_TITLES, class_title, listed, percent
 
 Severity: TypeAlias = Literal["note", "warning", "refusal"]
 """Good to know; something may be wrong; the signal cannot be read as an ECG."""
@@ -38,7 +38,7 @@ class Kind:
 
 
 SPECS: Mapping[str, Callable[[Any], str]] = {
-    "Class": lambda name: capital(CLASS_TITLES.get(name, name)),
+    "Class": class_title,
     "classes": lambda names: listed([CLASS_TITLES.get(name, name) for name in names]),
     "percent": percent,
 }
@@ -153,7 +153,7 @@ SCALE_REMEDY = "Give `--gain` or `--speed`, or correct it in the sidecar."
 NAMES_REMEDY = "Compare with the page; correct names with `ecg4u fix` or in the sidecar."
 CUTS_REMEDY = "Compare with the overlay; correct starts or the layout with `ecg4u fix`."
 PICTURE_REMEDY = "Take a better picture: flat, sharp, the whole page in view."
-SIGNAL_REMEDY = "Look at the tracing; where it came from a page, at its overlay."
+SIGNAL_REMEDY = "Check the tracing and, if it was read from a page, the overlay."
 TRACE_REMEDY = "Compare with the overlay; redraw it with `ecg4u fix`."
 CONFLICT_REMEDY = "Read the tracing: the criteria's numbers say where to look."
 
@@ -281,7 +281,7 @@ KINDS: Mapping[str, Kind] = {
         "what the record's file says of its origin was left out",
         "record",
         "De-identified: the record does not say where it came from.",
-        "Nothing.",
+        "None needed.",
         "note",
     ),
     "columns_unusual": Kind(
@@ -370,7 +370,7 @@ KINDS: Mapping[str, Kind] = {
         "aVR is printed inverted (-aVR); the record holds aVR.",
         "layout",
         "The page prints -aVR, as many do in Cabrera's order.",
-        "Nothing; in the record aVR has its usual sign.",
+        "None needed: in the record aVR has its usual sign.",
         "note",
     ),
     "strip_renamed": Kind(
@@ -385,7 +385,7 @@ KINDS: Mapping[str, Kind] = {
         "recorded at another time and follows them in the record, from {start_s:.0f} s.",
         "layout",
         "The rhythm strip is not simultaneous with the leads above it.",
-        "Nothing, unless the strip is simultaneous on the page: then correct its start.",
+        "None needed, unless the strip is simultaneous on the page: then correct its start.",
         "note",
     ),
     "strip_like": Kind(
@@ -456,14 +456,14 @@ KINDS: Mapping[str, Kind] = {
         "Corrected by hand: {what}.",
         "corrections",
         "A person corrected the reading.",
-        "Nothing.",
+        "None needed.",
         "note",
     ),
     "corners_given": Kind(
         "The page was rectified from the corners that were given.",
         "corners",
         "A person moved the corners of the page.",
-        "Nothing.",
+        "None needed.",
         "note",
     ),
     "layout_lost": Kind(
@@ -650,7 +650,7 @@ KINDS: Mapping[str, Kind] = {
         "corrected by hand",
         "trace",
         "A person redrew part of this lead.",
-        "Nothing.",
+        "None needed.",
         "note",
     ),
     "leads_graded": Kind(
@@ -685,8 +685,7 @@ KINDS: Mapping[str, Kind] = {
         CONFLICT_REMEDY,
     ),
     "normal_beside_others": Kind(
-        "Normal ECG: rated likely by the network, together with {classes:classes}, which exclude "
-        "it.",
+        "Normal ECG: rated likely by the network, but incompatible with {classes:classes}.",
         "class",
         "The network finds a normal ECG and classes that exclude it.",
         CONFLICT_REMEDY,

@@ -19,6 +19,8 @@ GAINS_MM_PER_MV = (1.0, 80.0)
 SPEEDS_MM_PER_S = (5.0, 200.0)
 DPI = (50.0, 2400.0)
 OLDEST_YEARS = 130
+FORMATS = ("wfdb", "hdf5", "csv", "edf", "dicom")
+"""Of signal files."""
 
 
 @dataclass(frozen=True)

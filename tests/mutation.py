@@ -40,6 +40,7 @@ NEAREST = {
     "explain/neurokit.py": ("tests/explain/test_neurokit.py",),
     "digitize/page/sheet.py": ("tests/digitize/test_page_rules.py",),
     "digitize/rows/stroke.py": (
+        "tests/digitize/test_stroke.py",
         "tests/digitize/test_page_rules.py",
         "tests/digitize/test_trace.py",
     ),
@@ -48,7 +49,11 @@ NEAREST = {
         "tests/digitize/test_signals.py",
         "tests/digitize/test_page_rules.py",
     ),
-    "digitize/rows/trace.py": ("tests/digitize/test_page_rules.py", "tests/digitize/test_trace.py"),
+    "digitize/rows/trace.py": (
+        "tests/digitize/test_row_rules.py",
+        "tests/digitize/test_page_rules.py",
+        "tests/digitize/test_trace.py",
+    ),
     "digitize/layout/arrangement.py": (
         "tests/digitize/test_page_rules.py",
         "tests/digitize/test_layout.py",
@@ -141,6 +146,7 @@ EQUIVALENT = {
     "np.maximum(weight": "the settling has converged: the curve moves by 0.00002 px",
     "columns - u * FINE": "the disc is the same on either side",
     "minlength=5": "the largest count is the same however many are counted",
+    "BATCH = ": "how many windows are worked on at once changes the speed alone",
     "rr_ms = ": "both entropies are the same whatever the unit",
 }
 """Drawn mutants that no test can tell from the code, by a piece of their line, and why. Only those

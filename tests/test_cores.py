@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 
 import numpy as np
@@ -15,6 +16,18 @@ from ecg4u.record import ECGRecord
 @pytest.fixture
 def two_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cores, "_count", 2)
+
+
+@pytest.mark.parametrize(
+    ("available", "memory_mb", "n"), [(8, 2000, 2), (8, 3000, 4), (8, 500, 1), (1, None, 1)]
+)
+def test_no_more_cores_are_used_than_memory_allows(
+    monkeypatch: pytest.MonkeyPatch, available: int, memory_mb: int | None, n: int
+) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(available)), raising=False)
+    monkeypatch.setattr(cores, "_count", 1)
+    cores.use_all(memory_mb)
+    assert cores._count == n
 
 
 def test_without_being_asked_work_stays_in_its_thread() -> None:

@@ -17,7 +17,9 @@ import click
 
 from ecg4u._options import (
     export_options,
+    format_option,
     gathered,
+    jobs_option,
     json_option,
     limit_options,
     quiet_option,
@@ -30,7 +32,6 @@ if TYPE_CHECKING:
     from ecg4u.batch.executors import Executor
     from ecg4u.batch.run import Summary
 
-_FORMATS = ("wfdb", "hdf5", "csv", "edf", "dicom")
 _SHOWN_FAILURES = 20
 
 
@@ -58,12 +59,7 @@ class Shard(click.ParamType):
 
 
 WORKERS = (
-    click.option(
-        "-j",
-        "--jobs",
-        type=click.IntRange(0, 1024),
-        help="Worker processes; 0 runs in this process. Default: one per core.",
-    ),
+    jobs_option(None),
     limit_options,
     click.option(
         "--scheduler",
@@ -96,10 +92,7 @@ WHICH = (
     quiet_option,
 )
 MADE = (
-    click.option(
-        "--format", type=click.Choice(_FORMATS), default="wfdb", show_default=True,
-        help="Format of the signals.",
-    ),
+    format_option,
     click.option("--classify", is_flag=True, help="Also classify and measure each record."),
     click.option(
         "--explain",

@@ -21,10 +21,13 @@ from ecg4u.errors import MissingDependencyError
 from ecg4u.limits import (
     ENVIRONMENT,
     Limits,
+    computed_too_long,
+    computing,
     is_out_of_memory,
     prepare_worker,
     read_limit_s,
     signal_name,
+    time_limit,
     where,
 )
 
@@ -81,10 +84,11 @@ class SerialExecutor:
         """See `Executor.run`."""
         for item in items:
             try:
-                with _alarm(self.limits.timeout_s):
+                with _alarm(self.limits):
                     value, failure = _call(task, item)
-            except TimeoutError:
-                value, failure = None, _timed_out(self.limits)
+            except TimeoutError as error:
+                by_clock = not isinstance(error, _ComputedTooLong)
+                value, failure = None, _timed_out(self.limits, by_clock=by_clock)
             yield Outcome(item, value, failure)
 
 
@@ -194,17 +198,18 @@ class _Slot:
                 initargs=(self.limits, task, os.getpid()),
                 context=multiprocessing.get_context("spawn"),
             )
-        return self.pool.schedule(_call, args=(task, item), timeout=self.limits.timeout_s)
+        args = (task, item, self.limits.timeout_s)
+        return self.pool.schedule(_call, args=args, timeout=self.limits.clock_s)
 
     def finish(self, future: concurrent.futures.Future[Any]) -> tuple[Any, Failure | None]:
         try:
             value, failure = future.result()
             return value, failure
         except TimeoutError:
-            return None, _timed_out(self.limits)
+            return None, _timed_out(self.limits, by_clock=True)
         except Exception as error:  # ProcessExpired, BrokenProcessPool, lost pipes
             self.stop()
-            return None, _died(getattr(error, "exitcode", None))
+            return None, _died(getattr(error, "exitcode", None), self.limits)
 
     def stop(self) -> None:
         if self.pool is not None:
@@ -229,10 +234,13 @@ def _isolated(
     return value, failure
 
 
-def _call(task: Callable[[T], R], item: T) -> tuple[R | None, Failure | None]:
+def _call(
+    task: Callable[[T], R], item: T, timeout_s: float | None = None
+) -> tuple[R | None, Failure | None]:
     """Call and catch; an exception never crosses a process, for it may not survive pickling."""
     try:
-        return task(item), None
+        with computing(timeout_s):
+            return task(item), None
     except TimeoutError:
         raise
     except Exception as error:
@@ -259,32 +267,41 @@ def _hold_shared(path: str) -> None:
         fcntl.flock(os.open(path, os.O_RDONLY), fcntl.LOCK_SH)
 
 
+class _ComputedTooLong(TimeoutError):
+    """The time of computing is used up, not that by the clock."""
+
+
 @contextlib.contextmanager
-def _alarm(seconds: float | None) -> Iterator[None]:
+def _alarm(limits: Limits) -> Iterator[None]:
     usable = hasattr(signal, "SIGALRM") and threading.current_thread() is threading.main_thread()
-    if not seconds or not usable:
+    if not limits.timeout_s or not limits.clock_s or not usable:
         yield
         return
 
-    def ring(_signal: int, _frame: object) -> None:
-        raise TimeoutError
+    def ring(number: int, _frame: object) -> None:
+        raise _ComputedTooLong if number == signal.SIGPROF else TimeoutError
 
-    before = signal.signal(signal.SIGALRM, ring)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
+    before = {number: signal.signal(number, ring) for number in (signal.SIGPROF, signal.SIGALRM)}
+    signal.setitimer(signal.ITIMER_PROF, limits.timeout_s)
+    signal.setitimer(signal.ITIMER_REAL, limits.clock_s)
     try:
         yield
     finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
         signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
-def _timed_out(limits: Limits) -> Failure:
-    return Failure("timeout", f"took longer than {limits.timeout_s:g} s")
+def _timed_out(limits: Limits, *, by_clock: bool) -> Failure:
+    return Failure("timeout", f"took longer than {time_limit(limits, by_clock=by_clock)}")
 
 
-def _died(code: int | None) -> Failure:
+def _died(code: int | None, limits: Limits) -> Failure:
     if code is None:
         return Failure("crash", "the worker died")
+    if computed_too_long(code):
+        return _timed_out(limits, by_clock=False)
     read_s = read_limit_s(code)
     if read_s is not None:
         return Failure("timeout", f"reading took longer than {read_s:g} s")

@@ -34,7 +34,7 @@ from ecg4u.io import (
 )
 from ecg4u.io.files import read_bytes
 from ecg4u.io.pages import MAX_FILE_BYTES
-from ecg4u.limits import is_out_of_memory, where
+from ecg4u.limits import begin_anew, is_out_of_memory, where
 from ecg4u.memory import keep_freed_memory, peak_mb, return_freed_memory, rss_mb
 from ecg4u.options import ReadOptions
 
@@ -90,6 +90,7 @@ class PageTask:
         try:
             source, n_pages, report["source_sha256"] = _open(item.path)
             for number in range(1, n_pages + 1):
+                begin_anew()
                 folder = item.folder if n_pages == 1 else f"{item.folder}/page-{number:04d}"
                 given = next((g for g in item.sidecars if g.number == number), None)
                 made = self._page(source, report["source_sha256"], number, folder, given)

@@ -14,7 +14,9 @@ import click
 from ecg4u._options import (
     FiniteRange,
     export_options,
+    format_option,
     gathered,
+    jobs_option,
     json_option,
     limit_options,
     quiet_option,
@@ -28,8 +30,6 @@ if TYPE_CHECKING:
     from ecg4u.batch.executors import Executor
     from ecg4u.batch.run import Summary
 
-FORMATS = ("wfdb", "hdf5", "csv", "edf", "dicom")
-
 
 @click.command()
 @click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False))
@@ -42,13 +42,7 @@ FORMATS = ("wfdb", "hdf5", "csv", "edf", "dicom")
 @gathered(
     Options,
     "made",
-    click.option(
-        "--format",
-        type=click.Choice(FORMATS),
-        default="wfdb",
-        show_default=True,
-        help="Format of the signals.",
-    ),
+    format_option,
     export_options,
 )
 @json_option
@@ -56,14 +50,7 @@ FORMATS = ("wfdb", "hdf5", "csv", "edf", "dicom")
 @gathered(
     Workers,
     "workers",
-    click.option(
-        "-j",
-        "--jobs",
-        type=click.IntRange(0, 1024),
-        default=1,
-        show_default=True,
-        help="Worker processes; 0 runs in this process.",
-    ),
+    jobs_option(1),
     limit_options,
 )
 def watch(

@@ -25,7 +25,6 @@ from ecg4u.memory import keep_freed_memory
 from ecg4u.options import DPI, GAINS_MM_PER_MV, OLDEST_YEARS, SPEEDS_MM_PER_S, ReadOptions
 
 WFDB_SUFFIXES = (".hea", ".dat", ".mat", "")
-FORMATS = ("wfdb", "csv", "hdf5", "edf", "dicom")
 _LIMITS = "ecg4u.limits"
 
 
@@ -116,7 +115,7 @@ def each(files: Sequence[Path], work: Callable[[Path], None]) -> None:
     def code_of(file: Path, name: str) -> int:
         if limits is not None:
             keep_freed_memory()
-            use_all()
+            use_all(limits.memory_mb)
         return exit_code(lambda: work(file), name)
 
     works = [partial(code_of, *pair) for pair in zip(files, names, strict=True)]

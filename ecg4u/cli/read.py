@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ecg4u._options import export_options, json_option
+from ecg4u._options import export_options, formats_option, json_option
 from ecg4u.cli import NOTICE, printable, say
 from ecg4u.cli.options import (
-    FORMATS,
     CommandOptions,
     Target,
     TargetType,
@@ -33,16 +32,6 @@ if TYPE_CHECKING:
     from ecg4u.analysis import Analysis
     from ecg4u.model import Classifier
 
-FORMAT = click.option(
-    "--format",
-    "formats",
-    type=click.Choice(FORMATS),
-    multiple=True,
-    default=("wfdb",),
-    show_default=True,
-    help="Format of the signals; may be repeated.",
-)
-
 
 @click.command(epilog=NOTICE)
 @sources_argument
@@ -52,7 +41,7 @@ FORMAT = click.option(
     type=TargetType(),
     help="Folder (created if missing), or path without suffix. Default: next to the page.",
 )
-@FORMAT
+@formats_option
 @click.option(
     "--overlay",
     type=click.Path(path_type=Path),
@@ -175,7 +164,7 @@ def explain(sources: tuple[str, ...], as_json: bool, options: CommandOptions) ->
     type=click.Path(path_type=Path),
     help="Output folder; with several inputs, one folder for each inside it.",
 )
-@FORMAT
+@formats_option
 @export_options
 @click.option(
     "--language",

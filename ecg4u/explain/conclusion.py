@@ -18,7 +18,7 @@ from ecg4u.explain.result import (
     Sentence,
 )
 from ecg4u.explain.summary import LIKELY
-from ecg4u.words import CLASS_TITLES, capital, inside, listed, percent
+from ecg4u.words import CLASS_TITLES, class_title, inside, listed, percent
 
 if TYPE_CHECKING:
     from ecg4u.model import Classification
@@ -176,7 +176,7 @@ def _why(
     verdicts = {"met": "agree", "not met": "disagree", "cannot tell": "are indeterminate"}
     yield Sentence(
         "Conclusion",
-        f"{capital(CLASS_TITLES[class_name])}: the network relied {' and '.join(parts)} "
+        f"{class_title(class_name)}: the network relied {' and '.join(parts)} "
         f"(log-odds); the measured criteria {verdicts[decides.outcome]} ({decides.numbers}).",
         tuple(evidence),
     )

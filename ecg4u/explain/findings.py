@@ -43,7 +43,7 @@ ESCAPE_NARROW, ESCAPE_WIDE = 50, 60
 """Per minute, below which a regular rhythm without P waves before a narrow or wide QRS is slow."""
 VERY_FAST, VERY_SLOW = 150, 40
 """Per minute: rates at which the rate itself is urgent."""
-LOOK_ALIKES = "early repolarization, pericarditis, hypertrophy or an aneurysm can look alike"
+LOOK_ALIKES = "early repolarization, pericarditis, hypertrophy or an aneurysm can look similar"
 ST_CLEAR_MV = 0.05
 """ST elevation this far above its limit in two contiguous leads is no matter of reading error."""
 SGARBOSSA_RATIO = 0.25
@@ -227,7 +227,7 @@ def _escape_rhythm(case: _Case) -> Iterator[MeasuredFinding]:
         f"QRS {describe(case.features.globals['qrs'])}, beat-to-beat correlation before the QRS "
         f"{case.value('p_correlation') or 0.0:.2f}",
         "possible",
-        "complete AV block or another escape rhythm: look for P waves that march through",
+        "complete AV block or another escape rhythm: look for P waves marching through",
         case.places.strip(),
     )
 

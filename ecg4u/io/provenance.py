@@ -10,6 +10,7 @@ import json
 import re
 from typing import Any
 
+from ecg4u.options import FORMATS
 from ecg4u.record import DOUBTFUL, DOUBTFUL_KEY, LEADS, Provenance
 
 _KINDS = ("digitized", "digital", "array")
@@ -18,7 +19,6 @@ _MAX_PHRASES = 200
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _SHA256_START = re.compile(r"([0-9a-f]{16})?")
-_FORMATS = ("wfdb", "hdf5", "csv", "edf", "dicom")
 _NUMBER = r"[0-9]{1,3}(\.[0-9]{1,5})?"
 _LEAD = f"({'|'.join(LEADS)})"
 _LAYOUT = r"[0-9]{1,2}x[0-9]{1,2}(\+[0-9])?(-cabrera|-simultaneous)?"
@@ -92,7 +92,7 @@ def _own_details(said: dict[str, Any]) -> dict[str, Any]:
     doubtful = [kind for kind in DOUBTFUL if kind in list(said.get(DOUBTFUL_KEY, ()))]
     if doubtful:
         own[DOUBTFUL_KEY] = doubtful
-    if said.get("format") in _FORMATS:
+    if said.get("format") in FORMATS:
         own["format"] = said["format"]
     if _matches(_SHA256_START, said.get("source_sha256_start")):
         own["source_sha256_start"] = said["source_sha256_start"]

@@ -8,9 +8,9 @@ from ecg4u.errors import ECG4UError, UsageError
 from ecg4u.io import csv_format, dicom_format, edf_format, hdf5_format, wfdb_format
 from ecg4u.io.files import check_regular, check_source, read_head, unreadable
 from ecg4u.limits import reading
+from ecg4u.options import FORMATS
 from ecg4u.record import ECGRecord
 
-FORMATS = ("wfdb", "hdf5", "csv", "edf", "dicom")
 _MODULES = {
     "wfdb": wfdb_format,
     "hdf5": hdf5_format,

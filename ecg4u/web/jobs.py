@@ -23,6 +23,8 @@ from ecg4u.web.settings import Settings
 
 ID_BYTES = 18
 FOLDER_PREFIX = "ecg4u-serve-"
+_IDLE_S = 5.0
+"""With no page in hand, what is older in the workers' folder was left by one that died."""
 Work = Callable[[int, bytes, Mapping[str, Any]], worker.Outcome]
 
 
@@ -227,9 +229,9 @@ class Jobs:
             if job.finished.is_set():  # sent away while it waited
                 return
             job.future = self._pool.schedule(
-                self._work,
-                args=[job.slot, job.source, job.options],
-                timeout=self._settings.timeout_s,
+                worker.in_time,
+                args=[self._settings.timeout_s, self._work, job.slot, job.source, job.options],
+                timeout=self._settings.clock_s,
             )
             outcome: worker.Outcome = await asyncio.wrap_future(job.future)
             job.outcome = outcome
@@ -274,7 +276,9 @@ class Jobs:
             for job in list(self._jobs.values()):
                 if job.ended is not None and now - job.ended > self._settings.keep_s:
                     self._jobs.pop(job.id, None)
-            await asyncio.to_thread(_sweep, Path(self.folder), 2 * self._settings.timeout_s)
+            longest_s = self._settings.clock_s if self.unfinished else _IDLE_S
+            if longest_s is not None:
+                await asyncio.to_thread(_sweep, Path(self.folder), longest_s)
 
 
 def _sweep(folder: Path, older_than_s: float) -> None:

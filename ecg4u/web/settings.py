@@ -4,22 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ecg4u.limits import MEMORY_MB, TIMEOUT_S
+from ecg4u.limits import Limits
 
 
 @dataclass(frozen=True)
-class Settings:
-    """Limits and doors of the service; the defaults suit one clinic on a machine of its own."""
+class Settings(Limits):
+    """Limits and doors of the service; the defaults suit one clinic on a machine of its own.
+
+    A page that takes longer than `Limits` allow is given up, and its worker replaced.
+    """
 
     workers: int = 2
     per_client: int = 1
     """Pages of one address that are worked on at once, so that others find a worker free."""
     waiting: int = 24
     """Uploads that may wait for a worker; more are told to come back (503)."""
-    timeout_s: float = TIMEOUT_S
-    """A page that takes longer is given up and its worker replaced."""
-    memory_mb: int = MEMORY_MB
-    """What one worker may allocate."""
     max_upload_bytes: int = 25_000_000
     max_json_bytes: int = 1_000_000
     """Of any request that is no upload."""

@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ecg4u.limits import ENVIRONMENT, is_out_of_memory, prepare_worker
+from ecg4u.limits import ENVIRONMENT, computing, is_out_of_memory, prepare_worker
 from ecg4u.memory import keep_freed_memory
 from ecg4u.options import ReadOptions
 from ecg4u.texts import SOURCE
@@ -64,7 +64,7 @@ Analyse = Callable[..., "Analysis"]
 _board: Array[c_ubyte] | None = None
 
 
-def start(board: Array[c_ubyte], memory_mb: int, folder: str, parent: int) -> None:
+def start(board: Array[c_ubyte], memory_mb: int | None, folder: str, parent: int) -> None:
     """Prepare a fresh worker: its limits and its private folder."""
     import signal
 
@@ -151,6 +151,18 @@ def analyse_page(slot: int, data: bytes, options: Mapping[str, Any]) -> Outcome:
     )
     _note(slot, "done")
     return made
+
+
+def in_time(
+    timeout_s: float | None,
+    work: Callable[[int, bytes, Mapping[str, Any]], Outcome],
+    slot: int,
+    data: bytes,
+    options: Mapping[str, Any],
+) -> Outcome:
+    """``work``, for at most so many seconds of computing."""
+    with computing(timeout_s):
+        return work(slot, data, options)
 
 
 def work(slot: int, data: bytes, options: Mapping[str, Any]) -> Outcome:

@@ -12,6 +12,7 @@ from typing import Any
 from ecg4u.batch.inputs import Item
 from ecg4u.errors import ECG4UError, UnreadableInputError
 from ecg4u.io import sha256_of, write_atomically
+from ecg4u.limits import begin_anew
 
 
 def misbehave(word: str) -> str:
@@ -21,6 +22,9 @@ def misbehave(word: str) -> str:
     if word.startswith("exit"):
         os._exit(3)
     if word.startswith("hang"):
+        while True:
+            pass
+    if word.startswith("sleep"):
         time.sleep(600)
     if word.startswith("raise"):
         raise ValueError("Jane Doe")
@@ -29,6 +33,19 @@ def misbehave(word: str) -> str:
     if word.startswith("slow"):
         time.sleep(0.3)
     return word.upper()
+
+
+def compute(pages: int) -> None:
+    """0.7 s a page; a file of several tells them apart as `ecg4u.batch.task.PageTask` does.
+
+    Minus two pages are two that are not told apart.
+    """
+    for _ in range(abs(pages)):
+        if pages > 0:
+            begin_anew()
+        end = time.process_time() + 0.7
+        while time.process_time() < end:
+            pass
 
 
 @dataclass(frozen=True)

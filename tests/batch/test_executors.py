@@ -11,8 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from batch_jobs import misbehave
+from batch_jobs import compute, misbehave
 
+from ecg4u import limits
 from ecg4u.batch import DaskExecutor, Executor, PoolExecutor, SerialExecutor
 from ecg4u.batch.executors import WorkerLimits
 
@@ -64,6 +65,29 @@ def test_an_exception_is_an_outcome_without_its_message(name: str) -> None:
 def test_a_hanging_item_times_out(name: str) -> None:
     found = kinds(EXECUTORS[name](WorkerLimits(timeout_s=1.0)), ["hang", "a", "b"])
     assert found == {"hang": "timeout", "a": "A", "b": "B"}
+
+
+@pytest.mark.parametrize("name", ["serial", "pool"])
+def test_which_limit_of_time_was_reached_is_said(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = {}
+    for word, factor, seconds in (("hang", 1000.0, 0.5), ("sleep", 10.0, 0.05)):
+        monkeypatch.setattr(limits, "CLOCK_FACTOR", factor)
+        (outcome,) = EXECUTORS[name](WorkerLimits(seconds)).run(misbehave, [word])
+        assert outcome.failure is not None
+        said[word] = outcome.failure.detail
+    assert said["hang"] == "took longer than 0.5 s of processor time"
+    assert said["sleep"] == "took longer than 0.5 s by the clock"
+
+
+def test_each_item_and_each_page_of_it_has_time_of_its_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(limits, "CLOCK_FACTOR", 1000.0)
+    outcomes = PoolExecutor(1, WorkerLimits(1.0)).run(compute, [1, 1, 3, -4])
+    kinds = [outcome.failure.kind if outcome.failure else "done" for outcome in outcomes]
+    assert kinds == ["done", "done", "done", "timeout"]
 
 
 @pytest.mark.parametrize("name", ["pool", pytest.param("dask", marks=pytest.mark.slow)])

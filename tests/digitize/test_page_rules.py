@@ -287,3 +287,34 @@ def test_runs_of_a_mask_know_their_ends() -> None:
         first, last = within(4, 4, runs)  # none: crossed over
         assert first > 4 > last
     assert [within(7, 7), within(0, 0)] == [[8, 6], [1, -1]]
+
+
+@pytest.mark.parametrize(("lighter", "paper"), [(35, True), (60, False)])
+def test_a_shade_of_the_paper_is_paper_and_a_darker_thing_is_not(lighter: int, paper: bool) -> None:
+    """How much lighter the grid's paper is, of 255 (CIE L)."""
+    lab = np.full((60, 120, 3), (220, 128, 128), np.uint8)
+    lab[:, 60:] = (220 - lighter, 128, 128)
+    gridded = np.zeros((60, 120), bool)
+    gridded[5:55, 5:50] = True
+    image = cv2.cvtColor(lab, cv2.COLOR_LAB2RGB)
+    found = paper_mask(image, grid_of(60, 120, 1.0), gridded)
+    assert found[30, 30]
+    assert found[30, 90] == paper
+
+
+@pytest.mark.parametrize(("a", "b", "paper"), [(7, 8, True), (-7, 8, True), (13, 14, False)])
+def test_paper_has_the_colour_of_its_gridded_part(a: int, b: int, paper: bool) -> None:
+    lab = np.full((60, 120, 3), (200, 128, 128), np.uint8)
+    lab[:, 60:] = (200, 128 + a, 128 + b)
+    gridded = np.zeros((60, 120), bool)
+    gridded[5:55, 5:50] = True
+    image = cv2.cvtColor(lab, cv2.COLOR_LAB2RGB)
+    assert paper_mask(image, grid_of(60, 120, 1.0), gridded)[30, 90] == paper
+
+
+def test_print_and_traces_on_the_paper_are_paper() -> None:
+    image = np.full((60, 120, 3), 240, np.uint8)
+    image[10:13, 60:90] = image[20:50, 70:72] = 20
+    gridded = np.zeros((60, 120), bool)
+    gridded[5:55, 5:50] = True
+    assert paper_mask(image, grid_of(60, 120, 1.0), gridded).all()

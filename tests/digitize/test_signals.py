@@ -17,6 +17,7 @@ from ecg4u.digitize.signals.signal import (
     zero_level,
 )
 from ecg4u.digitize.types import Calibration, Layout, RowSegment
+from ecg4u.record import LEADS
 
 PX, WIDTH, LEVEL, PEN = 10.0, 1250, 300.0, 4.0
 CALIBRATION = Calibration()  # 25 mm/s, 10 mm/mV: 100 px per mV, 250 px per s
@@ -224,3 +225,146 @@ def test_an_end_beside_a_wave_that_is_over_is_kept(turn: int) -> None:
     fine = np.full(FINE * WIDTH, LEVEL)
     fine[-FINE * 40 : -FINE * 10] = LEVEL - 60
     assert np.isfinite(measured(path(fine[::turn])).signal[2:-2]).all()
+
+
+def test_a_chest_lead_of_another_gain_and_an_inverted_lead() -> None:
+    fine = np.full(FINE * WIDTH, LEVEL)
+    fine[FINE * 500 : FINE * 560] = LEVEL - 50
+    half = Calibration(chest_gain_mm_per_mv=5.0)
+    chest = segment_signal(path(fine), segment(lead="V1"), None, half, PX).signal
+    assert chest[1060] == pytest.approx(1.0)
+    down = RowSegment("aVR", 0, 0.0, WIDTH, 0.0, "label", 0.9, inverted=True)
+    assert segment_signal(path(fine), down, None, half, PX).signal[1060] == pytest.approx(-0.5)
+
+
+@pytest.mark.parametrize(("fs", "n"), [(500.0, 2000), (250.0, 1000)])
+def test_a_segment_lasts_from_its_left_to_its_right_end(fs: float, n: int) -> None:
+    x = fine_columns(WIDTH)
+    found = segment_signal(
+        path(LEVEL - 0.1 * x), segment(x0=100.4, x1=1100.4), None, CALIBRATION, PX, fs
+    )
+    assert len(found.signal) == len(found.confidence) == n
+    assert found.xy[0, 0] == pytest.approx(101.0)
+    times = np.arange(n) / fs  # 25 px of height a second: 0.25 mV
+    assert np.ptp((found.signal - 0.25 * times)[5:-5]) < 1e-6
+
+
+def test_a_segment_without_ink_is_unknown_throughout() -> None:
+    found = measured(path(np.full(FINE * WIDTH, np.nan)))
+    assert len(found.signal) == 2500
+    assert np.isnan(found.signal).all()
+    assert (found.confidence == 0).all()
+
+
+@pytest.mark.parametrize(("first", "taken_out"), [(10, True), (16, False)])
+def test_a_separator_is_no_signal_up_to_1_4_mm_from_the_end(first: int, taken_out: bool) -> None:
+    fine = np.full(FINE * WIDTH, LEVEL)
+    marked = np.zeros(WIDTH, bool)
+    for at in (first, WIDTH - first - 4):
+        fine[FINE * at : FINE * (at + 4)] = LEVEL - 30
+        marked[at : at + 4] = True
+    found = measured(path(fine, marked=marked)).signal
+    for half in (found[:1000], found[1000:]):
+        assert (np.nanmax(np.abs(half)) < 0.02) == taken_out
+
+
+@pytest.mark.parametrize(("step_px", "sharp"), [(25, True), (15, False)])
+def test_a_leap_that_no_pen_draws_is_not_smoothed(step_px: float, sharp: bool) -> None:
+    fine = np.full(FINE * WIDTH, LEVEL)
+    fine[FINE * 700 :] = LEVEL - step_px
+    found = measured(path(fine)).signal
+    either = np.minimum(np.abs(found), np.abs(found - step_px / 100))
+    assert (either[1390:1399].max() < 1e-9) == sharp
+
+
+def test_a_lone_separator_says_nothing_of_other_columns() -> None:
+    marked = np.zeros(WIDTH, bool)
+    marked[625:629] = True
+    layout = Layout("1x2", (segment(x1=625.0), replace_start(segment(x0=625.0), 2.5)), 1.0)
+    (row,) = mark_separators([path(marked=marked)], layout, PX)
+    assert row.marked is not None
+    assert np.array_equal(row.marked, marked)
+
+
+def replace_start(found: RowSegment, start_s: float) -> RowSegment:
+    return RowSegment(found.lead, found.row, found.x0, found.x1, start_s, "label", 0.9)
+
+
+@pytest.mark.parametrize(("shift", "seen"), [(10, True), (-12, True), (17, False), (-19, False)])
+def test_a_separator_is_looked_for_near_a_columns_edge(shift: int, seen: bool) -> None:
+    """Marked in the third row as wide as the others', and three pixels on either side."""
+    edge, rows = 625, []
+    for row in range(3):
+        marked = np.zeros(WIDTH, bool)
+        marked[edge + shift : edge + shift + 4] = row < 2
+        rows.append(path(marked=marked))
+    segments = tuple(
+        RowSegment("I", row, float(edge * k), float(edge * (k + 1)), 2.5 * k, "label", 0.9)
+        for row in range(3)
+        for k in range(2)
+    )
+    third = mark_separators(rows, Layout("3x2", segments, 1.0), PX)[2].marked
+    if not seen:
+        assert third is None or not third.any()
+        return
+    assert third is not None
+    assert np.flatnonzero(third).tolist() == list(range(edge + shift - 3, edge + shift + 7))
+
+
+def test_of_two_strokes_the_one_nearer_to_the_edge_is_the_separator() -> None:
+    edge, rows = 625, []
+    for row in range(3):
+        marked = np.zeros(WIDTH, bool)
+        for shift in (-11, 2):
+            marked[edge + shift : edge + shift + 3] = row < 2
+        rows.append(path(marked=marked))
+    segments = tuple(
+        RowSegment("I", row, float(edge * k), float(edge * (k + 1)), 2.5 * k, "label", 0.9)
+        for row in range(3)
+        for k in range(2)
+    )
+    third = mark_separators(rows, Layout("3x2", segments, 1.0), PX)[2].marked
+    assert third is not None
+    assert np.flatnonzero(third).tolist() == list(range(edge - 1, edge + 8))
+
+
+@pytest.mark.parametrize(("leap_px", "kept"), [(36, True), (46, False)])
+def test_an_end_that_leaps_four_millimetres_is_another_things_ink(leap_px: int, kept: bool) -> None:
+    fine = np.full(FINE * WIDTH, LEVEL)
+    fine[-FINE * 4 :] = LEVEL - leap_px
+    found = measured(path(fine)).signal
+    assert np.isfinite(found[-6:-2]).all() == kept
+
+
+@pytest.mark.parametrize(("apart_mv", "averaged"), [(0.04, True), (0.18, False)])
+def test_copies_agree_within_a_millimetre(apart_mv: float, averaged: bool) -> None:
+    wave = np.sin(np.arange(1000) / 30)
+    other = wave + apart_mv * np.where(np.arange(1000) % 100 < 50, 1, -1)
+    strip = part("II", 0.0, other, rhythm=True)
+    found = assemble([part("II", 0.0, wave), strip])[0][:, 1]
+    assert np.ptp(found - (wave + other) / 2) < 1e-9 if averaged else found == pytest.approx(other)
+
+
+@pytest.mark.parametrize(("n", "averaged"), [(150, True), (90, False)])
+def test_copies_that_share_a_fifth_of_a_second_are_compared(n: int, averaged: bool) -> None:
+    wave = np.sin(np.arange(1000) / 30)
+    parts = [part("II", 0.0, 1.04 * wave[:n]), part("II", 0.0, wave, rhythm=True)]
+    found = assemble(parts)[0][:n, 1]
+    assert (np.abs(found - wave[:n]).max() > 1e-3) == averaged
+
+
+def test_a_lead_stands_at_its_seconds_and_is_unknown_elsewhere() -> None:
+    wave = np.sin(np.arange(1000) / 30)
+    signal, confidence = assemble([part("I", 0.0, wave), part("V1", 2.5, wave)])
+    assert signal.shape == (2250, 12)
+    v1 = LEADS.index("V1")
+    assert np.isnan(signal[:1250, v1]).all()
+    assert signal[1250:, v1] == pytest.approx(wave)
+    assert (confidence[:1250, v1] == 0).all()
+    assert (confidence[1250:, v1] == 1).all()
+
+
+def test_two_copies_a_constant_apart_agree_at_the_level_of_the_strip() -> None:
+    wave = np.sin(np.arange(1000) / 30)
+    found = assemble([part("II", 0.0, wave), part("II", 0.0, wave + 0.5, rhythm=True)])[0][:, 1]
+    assert found == pytest.approx(wave + 0.5)

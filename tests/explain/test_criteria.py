@@ -401,7 +401,7 @@ def test_conflicts_are_codes_with_the_class_its_probability_and_the_doubt_about_
         "this finding."
     )
     assert (both.code, both.parameters) == ("normal_beside_others", {"classes": ["PVC"]})
-    assert "together with premature ventricular beats, which" in both
+    assert "incompatible with premature ventricular beats" in both
 
 
 def test_a_criterion_is_found_by_its_code_whatever_it_is_called():

@@ -9,7 +9,13 @@ import pytest
 from made_hearts import as_3x4, train
 
 from ecg4u.explain import explain, measure_features
-from ecg4u.explain.neurokit import UNITS, agreement, disagreement, longest_stretch
+from ecg4u.explain.neurokit import (
+    UNITS,
+    agreement,
+    disagreement,
+    longest_stretch,
+    neurokit_features,
+)
 from ecg4u.record import LEADS, ECGRecord
 
 
@@ -91,3 +97,40 @@ def test_beats_are_compared_at_their_time_where_the_lead_begins_late(sinus: ECGR
     signal[: round(2.1 * sinus.fs)] = np.nan
     found = measure_features(ECGRecord(signal, sinus.fs), neurokit=True)
     assert found.value("nk_agreement") > 0.9  # of the first beat it sees half
+
+
+@pytest.mark.parametrize(("seconds", "known"), [(4.9, False), (5.2, True)])
+def test_five_seconds_without_a_gap_are_needed(seconds: float, known: bool) -> None:
+    signal = train().p_signal[: round(seconds * 500)]
+    found = measure_features(ECGRecord(signal), neurokit=True).globals["nk_beats"]
+    assert (found.value is not None) == known
+    assert known or found.reason == "no lead shows 5 s without a gap"
+
+
+@pytest.mark.parametrize(("rr_s", "known"), [(1.5, False), (1.0, True)])
+def test_irregularity_needs_five_beats(rr_s: float, known: bool) -> None:
+    record = train(rr_s=rr_s, duration_s=6.0)
+    found = measure_features(record, neurokit=True).globals
+    assert found["nk_beats"].value == found["beats"].value
+    assert (found["nk_rr_cvnn"].value is not None) == known
+    assert known or "fewer than five beats" in found["nk_rr_cvnn"].reason
+
+
+def test_each_measure_is_that_of_the_rr_intervals() -> None:
+    import neurokit2 as nk
+
+    times = 0.5 + np.cumsum(np.tile([0.7, 0.8, 0.9, 0.8], 10))
+    lead = train(r_times=times, duration_s=34.0).p_signal
+    found = {key: feature.value for key, feature in neurokit_features(lead, 500 * times).items()}
+    clean = nk.ecg_clean(lead[:, 1], sampling_rate=500)
+    rr_ms = 2.0 * np.diff(nk.ecg_peaks(clean, sampling_rate=500)[1]["ECG_R_Peaks"])
+    assert found["nk_beats"] == len(times)
+    assert found["nk_agreement"] == 1.0
+    assert found["nk_rr_cvnn"] == pytest.approx(rr_ms.std(ddof=1) / rr_ms.mean())
+    assert found["nk_rr_cvsd"] == pytest.approx(0.1 / 0.8, rel=0.02)
+    assert found["nk_rr_sampen"] == pytest.approx(nk.entropy_sample(rr_ms)[0])
+    share = np.histogram(rr_ms, 6)[0] / len(rr_ms)
+    share = share[share > 0]
+    assert found["nk_rr_shannon"] == pytest.approx(-(share * np.log2(share)).sum(), abs=0.35)
+    assert 0 < found["nk_quality"] <= 1
+    assert 0.8 < found["nk_p_share"] <= 1

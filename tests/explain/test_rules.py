@@ -17,6 +17,7 @@ from ecg4u.explain.global_features import (
     global_features,
     interval_features,
     irregularity,
+    nothing_measured,
     p_correlation,
     p_probability,
     rhythm_features,
@@ -337,3 +338,271 @@ def test_a_pause_without_a_beat_stays_as_it_was_seen() -> None:
     seen = wave_probabilities(signal)
     assert len(measure(signal, seen).beats) == 7
     assert searched_back(signal, seen) is seen
+
+
+def told_of(
+    width_ms: float,
+    similarity: float,
+    *,
+    usual_ms: float = 80.0,
+    early: float = 0.75,
+    counts_as_usual: bool = False,
+) -> str:
+    """What the sixth of ten beats is called; the others are alike and a second apart."""
+    gaps = np.ones(10)
+    gaps[5], gaps[6] = early, 2.0 - early
+    r = FS_HZ * np.cumsum(gaps)
+    width = np.full(10, usual_ms)
+    width[5] = width_ms
+    half = width * FS_HZ / 2000
+    like = np.full(10, 0.99)
+    like[5] = similarity
+    usual = np.ones(10, dtype=bool)
+    usual[5] = counts_as_usual
+    found = QRSList(r, r - half, r + half, like, usual)
+    return kinds(found)[5]
+
+
+@pytest.mark.parametrize(
+    ("width_ms", "similarity", "more", "kind"),
+    [
+        # 25 ms wider than the usual beats, or 120 ms: wide
+        (110, 0.3, {}, "PVC"),
+        (100, 0.3, {}, "other"),
+        (122, 0.3, {"usual_ms": 105.0}, "PVC"),
+        (118, 0.3, {"usual_ms": 105.0}, "other"),
+        # of another shape, and of quite another where it comes on time
+        (112, 0.7, {}, "PVC"),
+        (112, 0.8, {}, "PAC"),
+        (112, 0.3, {"early": 1.0}, "PVC"),
+        (112, 0.5, {"early": 1.0}, "other"),
+        (112, 0.5, {"early": 0.93}, "PVC"),
+        (112, 0.3, {"early": 1.1}, "PVC"),
+        (112, 0.3, {"early": 1.25}, "other"),
+        # beside wide usual beats: quite unlike, early, and no fragment
+        (90, 0.3, {"usual_ms": 130.0}, "PVC"),
+        (70, 0.3, {"usual_ms": 130.0}, "other"),
+        (90, 0.5, {"usual_ms": 130.0}, "other"),
+        (90, 0.3, {"usual_ms": 130.0, "early": 0.9}, "other"),
+        (158, 0.5, {"usual_ms": 130.0}, "PVC"),
+        (150, 0.5, {"usual_ms": 130.0}, "other"),
+        # one lead may show little of another shape
+        (124, 0.90, {"counts_as_usual": True}, "PVC"),
+        (124, 0.97, {"counts_as_usual": True}, "PAC"),
+        (116, 0.90, {"counts_as_usual": True}, "PAC"),
+        (124, 0.90, {"counts_as_usual": True, "early": 0.9}, "usual"),
+        (124, float("nan"), {}, "other"),
+    ],
+)
+def test_width_shape_and_time_tell_what_a_beat_is(
+    width_ms: float, similarity: float, more: dict[str, Any], kind: str
+) -> None:
+    assert told_of(width_ms, similarity, **more) == kind
+
+
+def test_a_beat_is_told_with_its_times_in_seconds_and_those_of_its_neighbours() -> None:
+    found = beats(5)
+    told = classify_beats(found, np.ones(10), np.ones(9, dtype=bool))
+    assert [beat.r_s for beat in told] == pytest.approx(found.r / FS_HZ)
+    assert [beat.width_ms for beat in told] == pytest.approx([90.0] * 10)
+    assert told[5].early == pytest.approx(0.7)
+    assert told[5].pause == pytest.approx(1.3)
+    assert told[0].early is None
+    assert told[9].pause is None
+    far = np.ones(9, dtype=bool)
+    far[4] = False
+    unknown = classify_beats(found, np.ones(10), far)
+    assert unknown[5].early is None
+    assert unknown[4].pause is None
+    assert unknown[5].pause == pytest.approx(1.3)
+
+
+def median_of(**waves: tuple[int, int]) -> dict[str, float]:
+    """The boundaries of lead I where the network sees waves from and to these samples.
+
+    ``p``, ``qrs`` and ``t``; further ones of a kind end in a number. R stands at 250 of 600.
+    """
+    probability = np.zeros((600, 12, 3))
+    for name, (first, last) in waves.items():
+        kind = ("p", "qrs", "t").index(name.rstrip("0123456789"))
+        probability[first:last, :, kind] = 0.9
+    flat = np.zeros((600, 12))
+    median = MedianBeat(flat, probability, np.full(12, 5), flat[0], 250, np.arange(5))
+    return {name: values[0] for name, values in boundaries(median).items()}
+
+
+def known(found: dict[str, float]) -> set[str]:
+    return {name.split()[0] for name, at in found.items() if np.isfinite(at)}
+
+
+@pytest.mark.parametrize(
+    ("qrs", "own"),
+    [((200, 235), True), ((190, 225), False), ((266, 300), True), ((275, 310), False)],
+)
+def test_a_qrs_complex_lies_within_40_ms_of_the_r_peak(qrs: tuple[int, int], own: bool) -> None:
+    assert known(median_of(qrs=qrs)) == ({"QRS"} if own else set())
+
+
+@pytest.mark.parametrize(
+    ("p", "own"), [((190, 238), True), ((200, 246), True), ((210, 262), False)]
+)
+def test_a_p_wave_ends_at_the_latest_20_ms_into_the_qrs(p: tuple[int, int], own: bool) -> None:
+    assert ("P" in known(median_of(qrs=(240, 280), p=p))) == own
+
+
+@pytest.mark.parametrize(("t", "own"), [((268, 380), True), ((254, 380), False)])
+def test_a_t_wave_begins_at_the_earliest_40_ms_before_the_qrs_ends(
+    t: tuple[int, int], own: bool
+) -> None:
+    assert ("T" in known(median_of(qrs=(240, 280), t=t))) == own
+
+
+def test_of_several_waves_the_last_p_and_the_first_t_belong_to_the_beat() -> None:
+    found = median_of(qrs=(240, 280), p=(100, 130), p2=(170, 200), t=(350, 420), t2=(500, 550))
+    assert found["P on"] == pytest.approx(170, abs=1)
+    assert found["T off"] == pytest.approx(420, abs=1)
+
+
+def test_a_t_wave_after_the_next_beat_or_cut_off_by_the_window_is_not_this_ones() -> None:
+    assert "T" not in known(median_of(qrs=(240, 280), qrs2=(380, 420), t=(450, 520)))
+    assert "T" in known(median_of(qrs=(240, 280), qrs2=(320, 330), t=(450, 520)))
+    cut = median_of(qrs=(240, 280), t=(520, 600))
+    assert np.isfinite(cut["T on"])
+    assert np.isnan(cut["T off"])
+
+
+def seen_at(**at: list[float]) -> Any:
+    """Boundaries in samples (R at 250) of so many leads; ``QRS_on`` for "QRS on"."""
+    waves = {name.replace("_", " "): tuple(values) for name, values in at.items()}
+    return SimpleNamespace(waves=waves, median=SimpleNamespace(centre=250))
+
+
+def test_a_boundarys_spread_is_1_48_times_the_median_deviation_over_leads() -> None:
+    at, spread, n = joint(seen_at(T_off=[440.0, 446.0, 450.0, 462.0, float("nan")]), "T off")
+    assert at == pytest.approx(1000 * (448 - 250) / FS_HZ)
+    assert spread == pytest.approx(1000 * 1.4826 * 5.0 / FS_HZ)
+    assert n == 4
+    assert joint(seen_at(T_off=[440.0, 450.0]), "T off")[1] == pytest.approx(14.826)
+    assert joint(seen_at(T_off=[440.0]), "T off")[1] == 0
+    assert joint(seen_at(), "T off") == (None, 0.0, 0)
+
+
+def test_each_interval_is_as_uncertain_as_it_was_against_cardiologists() -> None:
+    """Leads that agree exactly leave the uncertainty of the method, measured on LUDB."""
+    leads = {"P_on": 170, "P_off": 215, "QRS_on": 235, "QRS_off": 280, "T_off": 430}
+    seen = seen_at(**{name: [float(at)] * 12 for name, at in leads.items()})
+    found = interval_features(seen, 75.0, 1.0)
+    values = {"pr": 130, "qrs": 90, "qt": 390, "p_duration": 90}
+    errors = {"pr": 9.5, "qrs": 8.5, "qt": 9.0, "p_duration": np.hypot(17, 15)}
+    assert {name: found[name].value for name in values} == pytest.approx(values)
+    assert {name: found[name].uncertainty for name in errors} == pytest.approx(errors)
+    assert found["qtc_bazett"].uncertainty == pytest.approx(9.0 / 0.8**0.5)
+    assert {found[name].unit for name in found} == {"ms"}
+
+
+@pytest.mark.parametrize(("pr_ms", "value"), [(64, None), (76, 76)])
+def test_a_pr_of_less_than_70_ms_is_none(pr_ms: int, value: float | None) -> None:
+    seen = seen_at(P_on=[235.0 - pr_ms / 2], P_off=[233.0], QRS_on=[235.0], QRS_off=[280.0])
+    assert interval_features(seen, 60.0, 1.0)["pr"].value == value
+
+
+@pytest.mark.parametrize("pair", [("I", "aVF"), ("I", "II"), ("II", "III")])
+@pytest.mark.parametrize("angle", [-60.0, 20.0, 75.0, 140.0])
+def test_the_axis_is_the_same_from_any_two_limb_leads(pair: tuple[str, str], angle: float) -> None:
+    """Areas of a vector of 20 mV ms: leads at 0, 60, 120 and 90 degrees; aVF is shorter."""
+    at = {"I": 0.0, "II": 60.0, "III": 120.0, "aVF": 90.0}
+    areas = {
+        lead: 20 * np.cos(np.radians(angle - at[lead])) * (np.sqrt(3) / 2 if lead == "aVF" else 1)
+        for lead in pair
+    }
+    leads = {
+        lead: LeadFeatures(
+            lead,
+            5,
+            {
+                "qrs_area": Feature("qrs_area", areas[lead], "mV ms")
+                if lead in areas
+                else Feature.unknown("qrs_area", "not shown", "mV ms")
+            },
+        )
+        for lead in LEADS
+    }
+    found = global_features(measured([1.0] * 5), leads)["axis"]
+    assert found.value == pytest.approx(angle)
+    assert (found.unit, found.uncertainty) == ("deg", 5.0)
+
+
+def test_a_very_irregular_rhythm_speaks_against_p_waves_only_so_far() -> None:
+    found = rhythm_features(measured([0.5, 1.1, 0.6, 1.2, 0.5, 1.0]))
+    assert found["rr_change"].value > 0.35  # type: ignore[operator]
+    score = -0.9 + 7.8 * found["p_correlation"].value - 5.3 * 0.3  # type: ignore[operator]
+    assert found["p_presence"].value == pytest.approx(1 / (1 + np.exp(-score)))
+
+
+def alternating(height_mv: float, hidden: tuple[int, ...] = ()) -> Measured:
+    """Six beats with a P wave before every other one, upside down before the rest."""
+    seen = measured([1.0] * 5)
+    seen.signal[:] = 0.0
+    wave = np.hanning(60)[:, None]
+    for k, r in enumerate(seen.beats.r.astype(int)):
+        seen.signal[r - 120 : r - 60] = height_mv * wave * (1 if k % 2 == 0 else -1)
+    for lead in hidden:
+        seen.signal[:2000, lead] = np.nan
+    return seen
+
+
+@pytest.mark.parametrize("height_mv", [0.2, 0.002])
+def test_each_beat_is_compared_with_the_next_and_the_one_after_whatever_its_size(
+    height_mv: float,
+) -> None:
+    """Five pairs of neighbours are opposite, four pairs one apart the same: -1/9."""
+    assert p_correlation(alternating(height_mv)) == pytest.approx(-1 / 9, abs=1e-6)
+    assert p_correlation(alternating(height_mv, (3, 4))) == pytest.approx(-1 / 9, abs=1e-6)
+
+
+def test_p_waves_are_looked_for_from_280_to_70_ms_before_r() -> None:
+    """A wave before every beat makes them alike only where it lies in the window."""
+    found = {}
+    for before_ms in (310, 250, 110, 40):
+        seen = measured([1.0] * 5)
+        for r in seen.beats.r.astype(int):
+            at = r - round(before_ms * FS_HZ / 1000)
+            seen.signal[at - 10 : at + 10] += 3.0 * np.hanning(20)[:, None]
+        found[before_ms] = p_correlation(seen) or 0.0
+    assert min(found[250], found[110]) > 0.8
+    assert max(found[310], found[40]) < 0.3
+
+
+def test_leads_seen_in_one_beat_count_for_the_p_probability_and_unseen_ones_do_not() -> None:
+    probability = np.zeros((600, 12, 3))
+    probability[150:180, 0, 0] = 0.8
+    probability[150:180, 1, 0] = 0.4
+    flat = np.zeros((600, 12))
+
+    def value(counts: list[int]) -> float:
+        all_leads = np.array(counts + [0] * 9)
+        median = MedianBeat(flat, probability, all_leads, flat[0], 250, np.arange(5))
+        return p_probability(SimpleNamespace(median=median))  # type: ignore[arg-type]
+
+    assert value([1, 0, 0]) == pytest.approx(0.8)
+    assert value([1, 1, 0]) == pytest.approx(0.6)
+    assert value([0, 0, 0]) == 0.0
+
+
+def test_two_changes_between_beats_of_one_shape_are_the_fewest_that_are_told() -> None:
+    usual = np.ones(4, dtype=bool)
+    assert usual_changes(np.array([1.0, 1.2, 1.0]), usual) == pytest.approx([0.2, 0.2])
+    assert len(usual_changes(np.array([1.0, 1.2]), np.ones(3, dtype=bool))) == 0
+
+
+def test_the_rates_range_is_known_to_a_hundredth_of_a_second() -> None:
+    found = rhythm_features(measured([0.8, 1.0, 0.8, 1.0]))
+    assert found["rr_range"].uncertainty == 0.01
+    assert (found["rate"].unit, found["rr_range"].unit) == ("/min", "s")
+
+
+def test_of_an_ecg_without_beats_everything_is_unknown_and_their_number_none() -> None:
+    found = nothing_measured("nothing is shown")
+    assert found.pop("beats").value == 0
+    assert {feature.reason for feature in found.values()} == {"nothing is shown"}
+    assert found["qrs"].unit == "ms"

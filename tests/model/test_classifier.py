@@ -220,3 +220,44 @@ def test_a_close_call_makes_the_answer_uncertain(normal: ECGRecord, tmp_path: Pa
     close = next(r for r in doubted.reasons if r.startswith("Normal is a close call"))
     assert close.parameters["percent"] == pytest.approx(100 * row.probability)
     assert close.parameters["threshold"] == pytest.approx(100 * row.probability - 1)
+
+
+@pytest.mark.parametrize(("size", "taken"), [(10_000_000, True), (10_000_001, False)])
+def test_a_card_of_more_than_10_mb_is_none(size: int, taken: bool, tmp_path: Path) -> None:
+    card = (WEIGHTS / CARD_NAME).read_text()
+    (tmp_path / CARD_NAME).write_text(card + " " * (size - len(card.encode())))
+    if taken:
+        assert _read_card(tmp_path)["classes"] == list(CLASSES)
+    else:
+        with pytest.raises(UnreadableInputError, match="card"):
+            _read_card(tmp_path)
+
+
+def test_weights_of_more_than_2_gb_are_not_opened(tmp_path: Path) -> None:
+    shutil.copytree(WEIGHTS, tmp_path / "weights")
+    name = _read_card(WEIGHTS)["members"][0]["file"]
+    os.truncate(tmp_path / "weights" / name, 2_000_000_001)  # a hole: nothing is written
+    with pytest.raises(UnreadableInputError, match="larger"):
+        Classifier(tmp_path / "weights")
+
+
+def test_its_table_and_its_line_show_each_class(classifier: Classifier, normal: ECGRecord) -> None:
+    said = classifier.classify(normal)
+    table = said.to_dataframe()
+    assert list(table.index) == list(CLASSES)
+    assert table.loc["Normal", "probability"] == said["Normal"].probability
+    assert list(said.probabilities) == list(CLASSES)
+    assert repr(said) == f"<Classification: Normal {said['Normal'].probability:.2f}; ok>"
+    with pytest.raises(KeyError, match="is not one of Normal"):
+        said["tachycardia"]
+
+
+def test_more_windows_than_are_read_at_a_time_are_read_in_order(
+    classifier: Classifier, records: Records
+) -> None:
+    """The curves of a long record and of many go through the networks in parts."""
+    few = np.concatenate([prepare(record).windows()[:1] for record, _ in records.values()])
+    many = np.concatenate([few] * 12)
+    odds = classifier.log_odds(many)
+    assert len(odds) == len(many) > 64
+    np.testing.assert_allclose(odds[-len(few) :], classifier.log_odds(few), atol=1e-4)

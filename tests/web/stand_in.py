@@ -24,7 +24,10 @@ from ecg4u.report.exports import FILES
 from ecg4u.web.pageview import page_view, picture
 from ecg4u.web.worker import Outcome, leave_early
 
-ACTS = ("answer", "refuse", "hang", "die", "break", "hog", "slow", "report", "slower", "streams")
+ACTS = (
+    *("answer", "refuse", "hang", "spin", "die", "break", "hog"),
+    *("slow", "slower", "report", "streams"),
+)
 PLANTED = "DOE^JANE 1950-01-01 +52.0907N"
 """A name, a date and a place that must come out nowhere."""
 
@@ -52,6 +55,8 @@ def work(slot: int, data: bytes, options: Mapping[str, Any]) -> Outcome:
         raise NotAnECGError("No ECG.", stage="grid", hint="Photograph the page.")
     if act == "hang":
         time.sleep(60)
+    while act == "spin":
+        pass
     if act == "die":
         os._exit(9)
     if act == "break":

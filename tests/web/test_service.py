@@ -264,9 +264,10 @@ def test_a_page_that_breaks_its_worker_harms_no_other(
     assert send(client, stand_in.page()).status_code == 200
 
 
-def test_a_page_that_takes_too_long_is_given_up() -> None:
-    with client_of(replace(SETTINGS, timeout_s=1.0)) as client:
-        answer = send(client, stand_in.page("hang"))
+@pytest.mark.parametrize(("act", "timeout_s"), [("spin", 0.5), ("hang", 0.1)])
+def test_a_page_that_takes_too_long_is_given_up(act: str, timeout_s: float) -> None:
+    with client_of(replace(SETTINGS, timeout_s=timeout_s)) as client:
+        answer = send(client, stand_in.page(act))
         assert (answer.status_code, answer.json()["error"]["code"]) == (422, "too_slow")
 
 
