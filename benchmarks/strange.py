@@ -13,7 +13,9 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from itertools import repeat
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +24,7 @@ import numpy.typing as npt
 from ecg4u.digitize import digitize_page
 from ecg4u.errors import ECG4UError
 from ecg4u.io import Page
+from ecg4u.memory import keep_freed_memory
 from ecg4u.paper.camera import photograph, random_camera
 from ecg4u.paper.draw import draw_page
 from training.drawn import boxes_named, look, mean_snr, scale_is_wrong
@@ -109,11 +112,14 @@ def main() -> None:
     parser.add_argument("--pages", type=int, default=80)
     parser.add_argument("--first", type=int, default=0, help="First seed.")
     parser.add_argument("--out", type=Path, default=RESULTS)
+    parser.add_argument("--workers", type=int, default=2)
     options = parser.parse_args()
+    seeds = range(options.first, options.first + options.pages)
     outcomes = []
-    for seed in range(options.first, options.first + options.pages):
-        outcomes.append(outcome(seed, options.data))
-        print(seed, outcomes[-1], flush=True)
+    with ProcessPoolExecutor(options.workers, initializer=keep_freed_memory) as pool:
+        for seed, found in zip(seeds, pool.map(outcome, seeds, repeat(options.data)), strict=True):
+            outcomes.append(found)
+            print(seed, found, flush=True)
     command = f"python -m benchmarks.strange --pages {options.pages} --first {options.first}"
     note = "Refused pages count as 0 dB. A page is of wrong scale if gain, speed or px/mm is off by"
     lines = [f"<!-- {command} -->", f"{note} more than 5 %.", "", *table(outcomes), ""]
