@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -31,6 +31,8 @@ SPIKE_ROUNDS = 3
 SPIKE_MARGIN_MM = 6.0
 MIN_SPIKE_GAIN = 0.3
 """Share of a spike that must be explained for a row to be sent there."""
+PART_ROOM_MM = 10.0
+"""How far beyond the rows beside a spike a row may look for its way."""
 OUTER_SHARE = 0.25
 """A row is sent to the outer quarter of its spike; the tip itself may be another row's ink."""
 
@@ -142,9 +144,7 @@ def _unexplained(trace: FloatArray, paths: Array, near_text: Mask) -> tuple[Mask
     return left, float(left.sum() + crossed.sum())
 
 
-def _sent(
-    claims: FloatArray, spike: _Spike, owner: int, others: Places, start: int, base: float
-) -> FloatArray:
+def _sent(claims: FloatArray, spike: _Spike, owner: int, start: int, base: float) -> FloatArray:
     """``claims`` that send a row into a spike and keep the others out; ``start`` is column 0."""
     claims = claims.copy()
     inside, height = spike.inside, len(spike.inside)
@@ -156,7 +156,7 @@ def _sent(
     first, last = (x - start for x in spike.columns)
     claims[owner, :, first + column] += FORCED_COST
     claims[owner, spike.rows, first + column] -= FORCED_COST * outer
-    for other in others:
+    for other in range(len(claims)):
         if other != owner:
             claims[other, spike.rows, first:last] += OTHERS_ROW_COST * inside
     return claims
@@ -202,7 +202,7 @@ def explain_spikes(
             if found is None:
                 refused.add(case)
             else:
-                paths[:, window], claims[:, :, window] = found
+                rows, paths[rows, window], claims[rows, :, window] = found
                 settled = False
         if settled:
             break
@@ -218,29 +218,62 @@ def _best_owner(
     paths: Array,
     claims: FloatArray,
     near_text: Mask,
-) -> tuple[Array, FloatArray] | None:
-    """Paths and claims in a window around a spike once its row goes there; None if none should."""
-    piece, text = trace[:, window], near_text[:, window]
-    left, amount = _unexplained(piece, paths[:, window], text)
+) -> tuple[Places, Array, FloatArray] | None:
+    """The rows beside a spike, their paths and claims in a window around it once one of them goes
+    there; None if none should.
+
+    What is tried is followed in the part of the page that these rows and the spike are in.
+    """
     x0, x1 = spike.columns
-    still = left[spike.rows, x0 - window.start : x1 - window.start] & spike.inside
+    beside = slice(max(0, x0 - 6), x1 + 6)
+    touching = _touching(spike, paths[:, beside])
+    if len(touching) == 0:
+        return None
+    part = _part_with(spike, paths[touching, window], len(trace))
+    here = replace(spike, y0=spike.y0 - part.start)
+    piece, text = trace[part, window], near_text[part, window]
+    near = np.clip(paths[:, window] - part.start, -1, len(piece))
+    near_by = np.flatnonzero(((near >= 0) & (near < len(piece))).any(axis=1))
+    near = np.clip(near, 0, len(piece) - 1)
+    left, amount = _unexplained(piece, near[near_by], text)
+    still = left[here.rows, x0 - window.start : x1 - window.start] & spike.inside
     if still.sum() < 0.5 * spike.inside.sum():
         return None
     least_gain = MIN_SPIKE_GAIN * float(still.sum())
-    beside = slice(max(0, x0 - 6), x1 + 6)
-    touching = _touching(spike, paths[:, beside])
-    excursion = np.abs(paths[:, beside] - base[:, beside]).max(axis=1)
+    excursion = np.abs(paths[touching, beside] - base[touching, beside]).max(axis=1)
     ends = paths[touching, max(window.start - 1, 0)], paths[touching, window.stop - 1]
+    own = claims[touching, :, window]
+    owners = np.argsort(-excursion, kind="stable").tolist()
+    levels = [float(np.median(base[touching[owner], beside])) for owner in owners]
+    sent = [
+        _sent(own[:, part], here, owner, window.start, level - part.start)
+        for owner, level in zip(owners, levels, strict=True)
+    ]
+    ways = follow(
+        piece,
+        np.tile(baselines[touching] - part.start, len(owners)),
+        TRACK_PX_PER_MM,
+        np.concatenate(sent),
+        (np.tile(ends[0] - part.start, len(owners)), np.tile(ends[1] - part.start, len(owners))),
+    )
     best = None
-    for owner in sorted(touching, key=lambda row: -float(excursion[row])):
-        level = float(np.median(base[owner, beside]))
-        sent = _sent(claims[:, :, window], spike, int(owner), touching, window.start, level)
-        trial = paths[:, window].copy()
-        trial[touching] = follow(piece, baselines[touching], TRACK_PX_PER_MM, sent[touching], ends)
-        left_then = _unexplained(piece, trial, text)[1]
+    for place, found in enumerate(ways.reshape(len(owners), len(touching), -1)):
+        near[touching] = found
+        left_then = _unexplained(piece, near[near_by], text)[1]
         if left_then < amount - least_gain:
-            amount, best = left_then, (trial, sent)
-    return best
+            amount, best = left_then, place
+    if best is None:
+        return None
+    found = ways.reshape(len(owners), len(touching), -1)[best] + part.start
+    return touching, found, _sent(own, spike, owners[best], window.start, levels[best])
+
+
+def _part_with(spike: _Spike, paths: Array, height: int) -> slice:
+    """The part of the page (px down it) that some rows and a spike are in, with some room."""
+    room = PART_ROOM_MM * TRACK_PX_PER_MM
+    top = min(float(paths.min()), spike.rows.start) - room
+    bottom = max(float(paths.max()), spike.rows.stop) + room
+    return slice(max(0, int(top)), min(height, int(bottom) + 1))
 
 
 def _touching(spike: _Spike, near: Array) -> Places:
