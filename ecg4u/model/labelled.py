@@ -113,11 +113,9 @@ def figures(folder: Path, classifier: Classifier) -> FolderFigures:
     """
     from ecg4u.io import read_record
 
-    written = _reference(folder)
     labels, said, chunk = [], [], []
     refused = unlabelled = 0
-    for path in _recordings(folder):
-        names = written.get(path.stem) if written else _coded(path)
+    for path, names in recordings(folder):
         if names is None:
             unlabelled += 1
             continue
@@ -138,7 +136,14 @@ def figures(folder: Path, classifier: Classifier) -> FolderFigures:
             hint="Labels are a header's #Dx: codes, or a REFERENCE.csv.",
         )
     truth = np.array([[name in names for name in CLASSES] for names in labels])
-    return FolderFigures(tuple(_compared(truth, said)), len(said), refused, unlabelled)
+    return FolderFigures(tuple(compared(truth, said)), len(said), refused, unlabelled)
+
+
+def recordings(folder: Path) -> Iterator[tuple[Path, frozenset[str] | None]]:
+    """Every recording under ``folder`` with its classes, or None where it has no label."""
+    written = _reference(folder)
+    for path in _recordings(folder):
+        yield path, written.get(path.stem) if written else _coded(path)
 
 
 def _recordings(folder: Path) -> Iterator[Path]:
@@ -185,8 +190,8 @@ def _rows(text: str) -> Iterator[list[str]]:
         ) from None
 
 
-def _compared(truth: npt.NDArray[np.bool_], said: list[Classification]) -> Iterator[ClassFigures]:
-    """(n, 9) labels against the answers."""
+def compared(truth: npt.NDArray[np.bool_], said: list[Classification]) -> Iterator[ClassFigures]:
+    """`ClassFigures` of the nine: (n, 9) labels against the answers."""
     for column, name in enumerate(CLASSES):
         rows = [next(r for r in answer.results if r.name == name) for answer in said]
         y = truth[:, column]
