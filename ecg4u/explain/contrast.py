@@ -91,7 +91,7 @@ def _of_criteria(
             yield Contrast(
                 name,
                 "criteria",
-                f"Criteria: {title} is met; closest to its limit is {inside(m.what)}, "
+                f"Criteria for {title}: met; closest to its limit is {inside(m.what)}, "
                 f"{_value(m)} (limit {_limit(m)}, {_gap(m)} away).",
                 nearest.evidence,
             )
@@ -104,11 +104,14 @@ def _of_criteria(
     if not any(c.outcome == "met" for c in rows) and len(rows) > 1:
         return
     needs = [_need(c) for c in failing]
-    word = "is indeterminate" if decides.outcome == "cannot tell" else "is not met"
+    if decides.outcome == "cannot tell":
+        word, lacking = "indeterminate", "not established"
+    else:
+        word, lacking = "not met", "missing"
     yield Contrast(
         name,
         "criteria",
-        f"Criteria: {title} {word}; missing: {listed(needs)}.",
+        f"Criteria for {title}: {word}; {lacking}: {listed(needs)}.",
         tuple(e for c in failing for e in c.evidence)[:4],
     )
 
@@ -184,7 +187,7 @@ def _told(trial: Trial, opinion: ClassResult, whole: float, odds: float, limit: 
         return f"{head}: the answer would change."
     if whole - odds < UNMOVED * max(whole - limit, 0.5):
         return f"{head}: the network does not rely on this."
-    return f"{head}: weaker, but the answer would stay."
+    return f"{head}: lower, but the answer would not change."
 
 
 def _percent(odds: float) -> str:

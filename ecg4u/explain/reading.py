@@ -125,8 +125,8 @@ def _regularity(features: Features, places: Places) -> Iterator[Sentence]:
         aside = " between beats of the predominant shape"
     yield Sentence(
         "Rhythm",
-        f"{word[0].upper()}{word[1:]} rhythm{aside}: RR intervals change by {100 * change:.0f} % "
-        f"from beat to beat (median; irregular from {100 * IRREGULAR:.0f} %).",
+        f"{word[0].upper()}{word[1:]} rhythm{aside}: RR intervals vary by {100 * change:.0f} % "
+        f"from beat to beat (median; irregular: {100 * IRREGULAR:.0f} % or more).",
         places.strip(),
     )
 
@@ -306,7 +306,7 @@ def _qrs(
         word = "borderline"
     yield Sentence(
         "QRS",
-        f"QRS duration {describe(width)} ({word}; wide from 120 ms).",
+        f"QRS duration {describe(width)} ({word}; wide: 120 ms or more).",
         places.any_wave("QRS on", "QRS off"),
     )
     for name in ("RBBB", "LBBB") if unusual else ():

@@ -24,7 +24,7 @@ SAID_ALREADY = {"STE": "st_elevation"}
 CRITERIA_WORDS = {
     "met": "measured criteria met",
     "not met": "measured criteria not met",
-    "cannot tell": "measured criteria undecided",
+    "cannot tell": "measured criteria indeterminate",
 }
 SIGNAL_WORDS = {
     "ok": "Signal usable; no class is close to its threshold.",

@@ -373,9 +373,9 @@ def _legend(bands: Sequence[Attribution]) -> Markup | None:
 def _why_note() -> Markup:
     return tag(
         "p",
-        "Shapley values: how much each part of the tracing adds to or takes from the network's "
-        "log-odds when it is shown or hidden. They tell what the network used, not what is "
-        "clinically true.",
+        "Shapley values: how far the network's log-odds rise (+) or fall (-) when a part of the "
+        "tracing is shown instead of hidden, averaged over which other parts are shown. They tell "
+        "what the network used, not what is clinically true.",
         cls="quiet",
     )
 

@@ -148,8 +148,9 @@ def classes(opinion: Classification) -> Markup:
                 "p",
                 "Each class is judged on its own; several can be present. The vertical line marks "
                 "the threshold. Sensitivity and specificity were measured at the threshold on "
-                "recordings not used for training; “none found”: no test recording with "
-                "this finding reached the threshold, so a low probability rules nothing out.",
+                "recordings not used for training; “none found” there means that no "
+                "recording with this finding reached the threshold: a low probability then rules "
+                "nothing out.",
                 cls="quiet",
             ),
         ]
@@ -282,8 +283,8 @@ def _account(views: Sequence[Attribution]) -> Markup:
     for view in views:
         least = "nothing shown" if view.baseline == "hidden" else "every beat the usual one"
         line = (
-            f"{view.base_value:+.2f} with {least}, {view.total - view.base_value:+.2f} from the "
-            f"parts, {view.total:+.2f} with the whole ECG"
+            f"{view.base_value:+.2f} with {least}, {view.total:+.2f} with the whole ECG, a "
+            f"difference of {view.total - view.base_value:+.2f}"
         )
         name = _kind(view)
         lines.setdefault(line, []).append(name[0].lower() + name[1:])
@@ -296,7 +297,7 @@ def _account(views: Sequence[Attribution]) -> Markup:
     return tag(
         "p",
         words,
-        f" The parts add up to within {max(worst, EXACTLY):.0e}.",
+        f" The parts' values sum to the difference to within {max(worst, EXACTLY):.0e}.",
         _second_baseline(views),
         cls="quiet",
     )
@@ -307,10 +308,10 @@ def _second_baseline(views: Sequence[Attribution]) -> str:
     agreement = next((view.agreement for view in views if view.agreement is not None), None)
     if agreement is None:
         return ""
-    weak = "" if agreement >= WEAK_AGREEMENT else ", so mind what rests on single leads"
+    weak = "" if agreement >= WEAK_AGREEMENT else ", so do not rely on the values of single leads"
     return (
-        " With the leads left out shown as flat lines, not hidden, the order of the leads agrees "
-        f"with a rank correlation of {agreement:.2f}{weak}."
+        " If hidden leads are replaced by flat lines instead, the ranking of the leads has a rank "
+        f"correlation of {agreement:.2f} with this one{weak}."
     )
 
 

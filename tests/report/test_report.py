@@ -150,8 +150,8 @@ def test_sentences_stand_in_reading_order_and_point_at_the_trace(html: str) -> N
 
 def test_attributions_show_base_value_total_and_additivity(html: str) -> None:
     text = parse(html).text
-    assert "-2.00 with nothing shown, +1.20 from the parts, -0.80 with the whole ECG" in text
-    assert "The parts add up to within 1e-07" in text
+    assert "-2.00 with nothing shown, -0.80 with the whole ECG, a difference of +1.20" in text
+    assert "sum to the difference to within 1e-07" in text
     bands = [attrs for tag, attrs in parse(html).seen if attrs.get("class") in ("for", "against")]
     assert len(bands) > 12
 
