@@ -208,10 +208,16 @@ def _followed(
     alone = follow(small, baselines, TRACK_PX_PER_MM)
     paths, claims = _together(small, baselines, alone, px_per_mm)
     keep = _drop_doubles(baselines, paths, TRACK_PX_PER_MM)
+    baselines, alone, paths, claims = baselines[keep], alone[keep], paths[keep], claims[keep]
+
+    def kept(paths: Array) -> npt.NDArray[np.bool_]:
+        return np.array(_kept(_measured(fine, baselines, paths, px_per_mm), px_per_mm), bool)
+
+    traces = kept(paths)
     if not keep.all():
-        baselines, alone = baselines[keep], alone[keep]
-        paths, claims = _together(small, baselines, alone, px_per_mm)
-    traces = np.array(_kept(_measured(fine, baselines, paths, px_per_mm), px_per_mm), bool)
+        anew = _together(small, baselines, alone, px_per_mm)
+        if (found := kept(anew[0])).sum() >= traces.sum():
+            (paths, claims), traces = anew, found
     if traces.all() or not traces.any():
         return baselines[traces], paths[traces], claims[traces]
     paths, claims = _together(small, baselines[traces], alone[traces], px_per_mm)
