@@ -34,8 +34,12 @@ def supervised(work: Callable[[], int], limits: Limits) -> int:
     raise end
 
 
+ROOMY = Limits(memory_mb=8000)
+"""The forks of a test start with what the process of the tests holds: up to 2 GB after others."""
+
+
 def test_the_exit_code_comes_back() -> None:
-    assert supervised(lambda: 7, Limits()) == 7
+    assert supervised(lambda: 7, ROOMY) == 7
 
 
 @pytest.fixture
@@ -81,7 +85,7 @@ def test_the_computing_of_all_threads_counts(patient_clock: None) -> None:
 
 def test_the_end_of_the_process_is_said() -> None:
     with pytest.raises(UnreadableInputError, match="SIGKILL"):
-        supervised(lambda: os.kill(os.getpid(), signal.SIGKILL) or 0, Limits())
+        supervised(lambda: os.kill(os.getpid(), signal.SIGKILL) or 0, ROOMY)
 
 
 def in_reading(work: Callable[[], object]) -> Callable[[], int]:
@@ -98,9 +102,9 @@ def in_reading(work: Callable[[], object]) -> Callable[[], int]:
 
 def test_memory_is_limited_while_reading(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "READ_MEMORY_MB", 100)
-    assert supervised(in_reading(lambda: bytes(50_000_000)), Limits()) == 0
-    assert supervised(in_reading(lambda: bytes(200_000_000)), Limits()) == 3
-    assert supervised(lambda: len(bytes(200_000_000)) and 0, Limits()) == 0
+    assert supervised(in_reading(lambda: bytes(50_000_000)), ROOMY) == 0
+    assert supervised(in_reading(lambda: bytes(200_000_000)), ROOMY) == 3
+    assert supervised(lambda: len(bytes(200_000_000)) and 0, ROOMY) == 0
 
 
 def test_time_is_limited_while_reading_even_where_no_python_runs(
@@ -122,7 +126,7 @@ def test_what_a_pdf_computes_is_limited_and_waiting_is_not(
             work()
         return 0
 
-    assert supervised(lambda: inside(lambda: time.sleep(0.6)), Limits()) == 0
+    assert supervised(lambda: inside(lambda: time.sleep(0.6)), ROOMY) == 0
     with pytest.raises(UnreadableInputError, match=r"longer than 0\.2 s"):
         supervised(lambda: inside(lambda: pow(7, 10**9)), Limits(timeout_s=60))
 
@@ -136,7 +140,7 @@ def test_opening_an_image_is_limited_as_a_pdf_is(
     start = hostile_files.saved("JPEG")[:2]
     (tmp_path / "x.jpg").write_bytes(start + b"\xff" * 3_000_000)
     with pytest.raises(UnreadableInputError, match=r"longer than 0\.1 s"):
-        supervised(lambda: count_pages(tmp_path / "x.jpg"), Limits())
+        supervised(lambda: count_pages(tmp_path / "x.jpg"), ROOMY)
 
 
 def test_of_several_each_has_limits_of_its_own(
@@ -169,7 +173,7 @@ def test_libraries_say_nothing_there(capfd: pytest.CaptureFixture[str]) -> None:
         logging.getLogger("a library").error("John Doe")
         return 0
 
-    assert supervised(work, Limits()) == 0
+    assert supervised(work, ROOMY) == 0
     assert "Doe" not in capfd.readouterr().err
 
 
@@ -182,7 +186,7 @@ def test_a_loop_that_is_left_leaves_no_process(monkeypatch: pytest.MonkeyPatch) 
         return children[-1]
 
     monkeypatch.setattr(limits, "_forked", forked)
-    ends = supervised_each([lambda: 0, lambda: time.sleep(600) or 0], Limits())
+    ends = supervised_each([lambda: 0, lambda: time.sleep(600) or 0], ROOMY)
     assert next(ends) == 0
     ends.close()
     with pytest.raises(ProcessLookupError):
