@@ -11,6 +11,7 @@ import threading
 import time
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -50,19 +51,19 @@ def patient_clock(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_too_much_computing_is_said(patient_clock: None) -> None:
     with pytest.raises(UnreadableInputError, match=r"longer than 0\.2 s of processor time"):
-        supervised(lambda: pow(7, 10**9) and 0, Limits(timeout_s=0.2))
+        supervised(lambda: pow(7, 10**9) and 0, replace(ROOMY, timeout_s=0.2))
 
 
 def test_too_much_time_is_said() -> None:
     begun = time.monotonic()
     with pytest.raises(UnreadableInputError, match=r"longer than 0\.5 s by the clock"):
-        supervised(lambda: time.sleep(60) or 0, Limits(timeout_s=0.05))
+        supervised(lambda: time.sleep(60) or 0, replace(ROOMY, timeout_s=0.05))
     assert time.monotonic() - begun < 10
 
 
 def test_time_in_which_nothing_is_computed_does_not_count(patient_clock: None) -> None:
     """As on a machine that is busy with something else."""
-    assert supervised(lambda: time.sleep(1.5) or 7, Limits(timeout_s=0.4)) == 7
+    assert supervised(lambda: time.sleep(1.5) or 7, replace(ROOMY, timeout_s=0.4)) == 7
 
 
 def test_the_computing_of_all_threads_counts(patient_clock: None) -> None:
@@ -80,7 +81,7 @@ def test_the_computing_of_all_threads_counts(patient_clock: None) -> None:
         return 0
 
     with pytest.raises(UnreadableInputError, match="of processor time"):
-        supervised(work, Limits(timeout_s=0.5))
+        supervised(work, replace(ROOMY, timeout_s=0.5))
 
 
 def test_the_end_of_the_process_is_said() -> None:
@@ -113,7 +114,7 @@ def test_time_is_limited_while_reading_even_where_no_python_runs(
     monkeypatch.setattr(limits, "READ_TIMEOUT_S", 0.2)
     hang = in_reading(lambda: pow(7, 10**9))  # one long call that holds the interpreter
     with pytest.raises(UnreadableInputError, match=r"longer than 0\.2 s"):
-        supervised(hang, Limits(timeout_s=60))
+        supervised(hang, replace(ROOMY, timeout_s=60))
 
 
 def test_what_a_pdf_computes_is_limited_and_waiting_is_not(
@@ -128,7 +129,7 @@ def test_what_a_pdf_computes_is_limited_and_waiting_is_not(
 
     assert supervised(lambda: inside(lambda: time.sleep(0.6)), ROOMY) == 0
     with pytest.raises(UnreadableInputError, match=r"longer than 0\.2 s"):
-        supervised(lambda: inside(lambda: pow(7, 10**9)), Limits(timeout_s=60))
+        supervised(lambda: inside(lambda: pow(7, 10**9)), replace(ROOMY, timeout_s=60))
 
 
 def test_opening_an_image_is_limited_as_a_pdf_is(
@@ -158,7 +159,7 @@ def test_of_several_each_has_limits_of_its_own(
         says(3),
         says(0),
     ]
-    ends = list(supervised_each(works, Limits(timeout_s=1.0)))
+    ends = list(supervised_each(works, replace(ROOMY, timeout_s=1.0)))
     assert [end if isinstance(end, int) else None for end in ends] == [0, None, 7, None, None, 3, 0]
     for end, word in zip([ends[k] for k in (1, 3, 4)], ("KILL", "1 s", "USR1"), strict=True):
         assert word in str(end)
