@@ -113,3 +113,17 @@ def test_names_that_contradict_the_signals_move_no_row_far(true: np.ndarray) -> 
 def test_one_lead_alone_stays_as_it_was_read(true: np.ndarray) -> None:
     read = page(true, (("V2",),), [0.7], strip=None)
     assert np.allclose(levelled(read, zeros([0.7]), Calibration())[0].signal, read[0].signal)
+
+
+def test_a_lead_that_was_not_read_hides_no_relation_of_the_others(true: np.ndarray) -> None:
+    off = [0.8, -0.5, 0.3, 1.1]
+    read = page(true, THREE_ROWS, off)
+    lost = [
+        replace(p, signal=np.full(len(p.signal), np.nan)) if p.segment.lead == "aVL" else p
+        for p in read
+    ]
+    better = levelled(lost, zeros(off), Calibration())
+    shown = [p for p in better if p.segment.lead != "aVL"]
+    assert errors_mm(shown, true).max() < 0.3
+    alone = [p for p in shown if p.segment.lead in ("I", "aVR")]
+    assert errors_mm(alone, true).max() < 0.1

@@ -33,7 +33,8 @@ SPACING_ERROR_MM = 0.1
 """How evenly rows of leads are spaced: to 0.01 mm on drawn pages, less on creased paper."""
 CONTRADICTED = 3.0
 """Standard errors by which a relation or a foot denies that rows are evenly spaced."""
-LEAST_S = 0.5
+LEAST_S, LEAST_SHARE = 0.5, 0.5
+"""How long leads must be shown together, and how much of each must have been read."""
 FURTHEST_MM = 5.0
 """A zero line further off its row's commonest height is a mistake."""
 
@@ -100,7 +101,7 @@ def _spacing(
 ) -> tuple[Array, Array]:
     """How unevenly rows of leads are spaced, in standard errors: by row's change, and now."""
     leads = sorted({p.segment.row for p in parts if not p.segment.rhythm})
-    above = [k for k in range(len(leads) - 2)]
+    above = range(max(0, len(leads) - 2))
     side = np.zeros((len(above), len(rows)))
     for k in above:
         for row, share in zip(leads[k : k + 3], (1.0, -2.0, 1.0), strict=True):
@@ -135,10 +136,11 @@ def _together(parts: Sequence[SegmentSignal]) -> list[tuple[list[int], Array]]:
     last = [start + len(p.signal) for start, p in zip(first, parts, strict=True)]
     found = []
     for start, stop in pairwise(sorted({*first, *last})):
-        shown = [k for k in range(len(parts)) if first[k] <= start and last[k] >= stop]
-        signals = [parts[k].signal[start - first[k] : stop - first[k]] for k in shown]
+        there = [k for k in range(len(parts)) if first[k] <= start and last[k] >= stop]
+        signals = {k: parts[k].signal[start - first[k] : stop - first[k]] for k in there}
+        shown = [k for k in there if np.isfinite(signals[k]).mean() > LEAST_SHARE]
         if shown:
-            found.append((shown, np.column_stack(signals)))
+            found.append((shown, np.column_stack([signals[k] for k in shown])))
     return found
 
 
