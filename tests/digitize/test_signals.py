@@ -290,42 +290,41 @@ def replace_start(found: RowSegment, start_s: float) -> RowSegment:
     return RowSegment(found.lead, found.row, found.x0, found.x1, start_s, "label", 0.9)
 
 
-@pytest.mark.parametrize(("shift", "seen"), [(10, True), (-12, True), (17, False), (-19, False)])
-def test_a_separator_is_looked_for_near_a_columns_edge(shift: int, seen: bool) -> None:
-    """Marked in the third row as wide as the others', and three pixels on either side."""
-    edge, rows = 625, []
+EDGE = 625
+
+
+def third_row(shifts: list[int], width: int) -> np.ndarray | None:
+    """What is marked in the third of three rows, of which the first two show strokes so wide (px)
+    at these places beside the edge of their columns."""
+    rows = []
     for row in range(3):
         marked = np.zeros(WIDTH, bool)
-        marked[edge + shift : edge + shift + 4] = row < 2
+        for shift in shifts:
+            marked[EDGE + shift : EDGE + shift + width] = row < 2
         rows.append(path(marked=marked))
     segments = tuple(
-        RowSegment("I", row, float(edge * k), float(edge * (k + 1)), 2.5 * k, "label", 0.9)
+        RowSegment("I", row, float(EDGE * k), float(EDGE * (k + 1)), 2.5 * k, "label", 0.9)
         for row in range(3)
         for k in range(2)
     )
-    third = mark_separators(rows, Layout("3x2", segments, 1.0), PX)[2].marked
+    return mark_separators(rows, Layout("3x2", segments, 1.0), PX)[2].marked
+
+
+@pytest.mark.parametrize(("shift", "seen"), [(10, True), (-12, True), (17, False), (-19, False)])
+def test_a_separator_is_looked_for_near_a_columns_edge(shift: int, seen: bool) -> None:
+    """Marked in the third row as wide as the others', and three pixels on either side."""
+    third = third_row([shift], 4)
     if not seen:
         assert third is None or not third.any()
         return
     assert third is not None
-    assert np.flatnonzero(third).tolist() == list(range(edge + shift - 3, edge + shift + 7))
+    assert np.flatnonzero(third).tolist() == list(range(EDGE + shift - 3, EDGE + shift + 7))
 
 
 def test_of_two_strokes_the_one_nearer_to_the_edge_is_the_separator() -> None:
-    edge, rows = 625, []
-    for row in range(3):
-        marked = np.zeros(WIDTH, bool)
-        for shift in (-11, 2):
-            marked[edge + shift : edge + shift + 3] = row < 2
-        rows.append(path(marked=marked))
-    segments = tuple(
-        RowSegment("I", row, float(edge * k), float(edge * (k + 1)), 2.5 * k, "label", 0.9)
-        for row in range(3)
-        for k in range(2)
-    )
-    third = mark_separators(rows, Layout("3x2", segments, 1.0), PX)[2].marked
+    third = third_row([-11, 2], 3)
     assert third is not None
-    assert np.flatnonzero(third).tolist() == list(range(edge - 1, edge + 8))
+    assert np.flatnonzero(third).tolist() == list(range(EDGE - 1, EDGE + 8))
 
 
 @pytest.mark.parametrize(("leap_px", "kept"), [(36, True), (46, False)])

@@ -255,17 +255,20 @@ def _best_owner(
         TRACK_PX_PER_MM,
         np.concatenate(sent),
         (np.tile(ends[0] - part.start, len(owners)), np.tile(ends[1] - part.start, len(owners))),
-    )
+    ).reshape(len(owners), len(touching), -1)
     best = None
-    for place, found in enumerate(ways.reshape(len(owners), len(touching), -1)):
+    for place, found in enumerate(ways):
         near[touching] = found
         left_then = _unexplained(piece, near[near_by], text)[1]
         if left_then < amount - least_gain:
             amount, best = left_then, place
     if best is None:
         return None
-    found = ways.reshape(len(owners), len(touching), -1)[best] + part.start
-    return touching, found, _sent(own, spike, owners[best], window.start, levels[best])
+    return (
+        touching,
+        ways[best] + part.start,
+        _sent(own, spike, owners[best], window.start, levels[best]),
+    )
 
 
 def _part_with(spike: _Spike, paths: Array, height: int) -> slice:

@@ -7,6 +7,8 @@ least squares err less than any of them (Einthoven et al. 1913; Goldberger 1942)
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 
@@ -25,10 +27,11 @@ FEWEST_KNOWN = 2
 """Limb leads from which the others follow."""
 
 
-def _of_i_and_ii() -> Array:
-    """Each limb lead as a combination of I and II, (6, 2)."""
-    given = {"I": {"I": 1.0}, "II": {"II": 1.0}, **EINTHOVEN}
-    return np.array([[given[lead].get(name, 0.0) for name in ("I", "II")] for lead in LIMB_LEADS])
+def made_of(names: Sequence[str]) -> Array:
+    """Each lead (leads, k) as a combination of I, II and the chest leads among them."""
+    free = list(dict.fromkeys(["I", "II", *(name for name in names if name not in EINTHOVEN)]))
+    shares = [EINTHOVEN.get(name, {name: 1.0}) for name in names]
+    return np.array([[share.get(lead, 0.0) for lead in free] for share in shares])
 
 
 def reconciled(
@@ -66,7 +69,7 @@ def reconciled(
     code = np.isfinite(signal[:, limb]) @ (1 << np.arange(len(limb)))
     for pattern in np.unique(code):
         shown = np.flatnonzero((pattern >> np.arange(len(limb))) & 1)
-        made = _of_i_and_ii()[shown]
+        made = made_of(LIMB_LEADS)[shown]
         if len(shown) < 3 or np.linalg.matrix_rank(made) < 2:
             continue
         rows = np.flatnonzero(code == pattern)

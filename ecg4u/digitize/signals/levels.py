@@ -19,9 +19,10 @@ import numpy.typing as npt
 
 from ecg4u.digitize.rows.trace import RowPath
 from ecg4u.digitize.scale.calibration import Pulse
+from ecg4u.digitize.signals.einthoven import made_of
 from ecg4u.digitize.signals.signal import SegmentSignal, zero_level
 from ecg4u.digitize.types import Calibration
-from ecg4u.record import DEFAULT_FS_HZ, EINTHOVEN
+from ecg4u.record import DEFAULT_FS_HZ
 
 Array = npt.NDArray[np.float64]
 
@@ -116,7 +117,7 @@ def _relations(parts: Sequence[SegmentSignal], of_row: Array) -> tuple[Array, Ar
 
     sides, off = [np.zeros((0, of_row.shape[1]))], [np.zeros(0)]
     for shown, signals in _together(parts):
-        sums = null_space(_made([parts[k].segment.lead for k in shown]).T)
+        sums = null_space(made_of([parts[k].segment.lead for k in shown]).T)
         values = signals @ sums
         values = values[np.isfinite(values).all(axis=1)]
         if sums.shape[1] == 0 or len(values) < LEAST_S * DEFAULT_FS_HZ:
@@ -142,10 +143,3 @@ def _together(parts: Sequence[SegmentSignal]) -> list[tuple[list[int], Array]]:
         if shown:
             found.append((shown, np.column_stack([signals[k] for k in shown])))
     return found
-
-
-def _made(names: Sequence[str]) -> Array:
-    """Each lead (leads, k) as a combination of I, II and the chest leads among them."""
-    free = list(dict.fromkeys(["I", "II", *(name for name in names if name not in EINTHOVEN)]))
-    made = [EINTHOVEN.get(name, {name: 1.0}) for name in names]
-    return np.array([[share.get(lead, 0.0) for lead in free] for share in made])

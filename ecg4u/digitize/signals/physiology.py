@@ -18,10 +18,11 @@ import numpy as np
 import numpy.typing as npt
 
 from ecg4u.digitize.rows.beats import MIN_RR_S, find_beats, steepness
+from ecg4u.digitize.signals.einthoven import made_of
 from ecg4u.digitize.signals.signal import SAME_COLUMN_S, SegmentSignal
 from ecg4u.digitize.types import USUAL_SPEED_MM_PER_S, Layout
 from ecg4u.messages import message
-from ecg4u.record import CABRERA, CHEST_LEADS, DEFAULT_FS_HZ, EINTHOVEN, LIMB_LEADS
+from ecg4u.record import CABRERA, CHEST_LEADS, DEFAULT_FS_HZ, LIMB_LEADS
 
 Floats = npt.NDArray[np.float64]
 
@@ -160,8 +161,7 @@ def _average(part: SegmentSignal, times_s: Floats) -> Floats | None:
 @cache
 def _outside(leads: tuple[str, ...]) -> Floats:
     """Projection (k, k) onto what limb leads of these names cannot show."""
-    made = {"I": {"I": 1.0}, "II": {"II": 1.0}, **EINTHOVEN}
-    sides = np.array([[made[lead].get("I", 0.0), made[lead].get("II", 0.0)] for lead in leads])
+    sides = made_of(leads)
     return np.asarray(np.eye(len(leads)) - sides @ np.linalg.pinv(sides))
 
 
