@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from ecg4u.digitize.rows.network import CHANNELS, WEIGHTS, build, normalise
+from ecg4u.digitize.rows.network import CHANNELS, normalise
 from training.kinds import KINDS
+from training.page_networks import TRACE
 from training.pages import Crop, PageSampler
 from training.train_trace import CROP_PX
 
@@ -66,7 +67,7 @@ def network(weights: Path) -> nn.Module:
     from safetensors.torch import load_file
 
     given = load_file(weights)
-    own = build()
+    own = TRACE.build()
     last = list(own.state_dict())[-1]
     missing = len(CHANNELS) - len(given[last])
     if missing:
@@ -123,7 +124,7 @@ def main() -> None:
 
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("records", type=Path)
-    parser.add_argument("--weights", type=Path, default=WEIGHTS)
+    parser.add_argument("--weights", type=Path, default=TRACE.weights)
     parser.add_argument("--pages", type=int, default=4, help="pages for each kind")
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()

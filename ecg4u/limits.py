@@ -276,11 +276,12 @@ def too_much_memory() -> UnreadableInputError:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an exception means so: torch and OpenCV have their own."""
+    """Whether an exception means so: torch, OpenCV and onnxruntime have their own."""
     if isinstance(error, MemoryError):
         return True
-    text = str(error)
-    return "can't allocate memory" in text or "Insufficient memory" in text
+    text = str(error).lower()
+    own = ("can't allocate memory", "insufficient memory", "failed to allocate memory")
+    return any(words in text for words in own)
 
 
 @contextlib.contextmanager

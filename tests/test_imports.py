@@ -41,6 +41,7 @@ ROOMS = (
 )
 INSIDE_DIGITIZE = (
     "types",
+    "networks",
     "page",
     "rows",
     "text",
@@ -59,7 +60,17 @@ INSIDE_DIGITIZE = (
 )
 """The order of rooms and files in `ecg4u.digitize`."""
 PACKAGE = Path(__file__).parents[1] / "ecg4u"
-HEAVY = ("torch", "cv2", "scipy", "shap", "neurokit2", "matplotlib", "pandas", "skimage")
+HEAVY = (
+    "torch",
+    "onnxruntime",
+    "cv2",
+    "scipy",
+    "shap",
+    "neurokit2",
+    "matplotlib",
+    "pandas",
+    "skimage",
+)
 
 
 def _room(path: Path) -> str:

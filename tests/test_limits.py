@@ -20,9 +20,10 @@ import numpy as np
 import pytest
 
 from ecg4u import limits
+from ecg4u.digitize.networks import WEIGHTS, Network
 from ecg4u.errors import UnreadableInputError
 from ecg4u.io import write_record
-from ecg4u.limits import Limits, opening, reading, supervised_each
+from ecg4u.limits import Limits, is_out_of_memory, opening, reading, supervised_each
 from ecg4u.record import ECGRecord
 
 PAGE = Path(__file__).parents[1] / "data" / "pages" / "phone.jpg"
@@ -106,6 +107,39 @@ def test_memory_is_limited_while_reading(monkeypatch: pytest.MonkeyPatch) -> Non
     assert supervised(in_reading(lambda: bytes(50_000_000)), ROOMY) == 0
     assert supervised(in_reading(lambda: bytes(200_000_000)), ROOMY) == 3
     assert supervised(lambda: len(bytes(200_000_000)) and 0, ROOMY) == 0
+
+
+def _much_of_numpy() -> object:
+    return np.ones(10**9)
+
+
+def _much_of_opencv() -> object:
+    import cv2
+
+    return cv2.resize(np.zeros((100, 100), np.float32), (30_000, 30_000))
+
+
+def _much_of_onnxruntime() -> object:
+    return Network(WEIGHTS / "trace.onnx")(np.zeros((1, 3, 2048, 2048), np.float32))
+
+
+@pytest.mark.parametrize("much", [_much_of_numpy, _much_of_opencv, _much_of_onnxruntime])
+def test_whichever_library_lacks_memory_says_so(
+    much: Callable[[], object], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def work() -> int:
+        try:
+            with reading():
+                much()
+        except UnreadableInputError:  # what `reading` makes of a `MemoryError`
+            return 3
+        except Exception as error:
+            return 3 if is_out_of_memory(error) else 4
+        return 0
+
+    monkeypatch.setattr(limits, "READ_MEMORY_MB", 100)
+    assert supervised(work, ROOMY) == 3
+    assert capfd.readouterr().err == ""
 
 
 def test_time_is_limited_while_reading_even_where_no_python_runs(

@@ -29,15 +29,14 @@ from ecg4u.digitize.page.darkness import PrintOnPage
 from ecg4u.digitize.text.names import (
     NAMES,
     PX_PER_MM,
-    WEIGHTS,
     WINDOW,
     Candidates,
-    build,
     fitted,
     scaled,
     window,
 )
 from ecg4u.record import LEADS
+from training.page_networks import READER_OF_NAMES
 from training.steps import take_steps
 
 if TYPE_CHECKING:
@@ -453,7 +452,6 @@ def _label_of(box: Box, known: list[tuple[int, Box]]) -> int | None:
 def main() -> None:
     """Train, calibrate on held-out fonts and write the weights with their card."""
     import torch
-    from safetensors.torch import save_file
 
     options = _options()
     torch.set_num_threads(options.threads)
@@ -462,7 +460,7 @@ def main() -> None:
     pages = _kept_pages(options, "train", options.pages, options.seed)
     valid = _batch(np.random.default_rng(10_000_019), valid_faces, VALIDATION)
     valid_pages = _kept_pages(options, "valid", max(1, options.pages // 8), options.seed + 1)
-    net = build()
+    net = READER_OF_NAMES.build()
     optimiser = torch.optim.AdamW(net.parameters(), lr=3e-3, weight_decay=1e-3)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 4e-3, total_steps=options.steps + 1)
 
@@ -502,9 +500,7 @@ def main() -> None:
         "window": list(WINDOW),
         "code": "ecg4u 0.2.0",
     }
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    save_file({key: value.contiguous() for key, value in net.state_dict().items()}, options.out)
-    options.out.with_suffix(".json").write_text(json.dumps(card, indent=1) + "\n")
+    READER_OF_NAMES.keep(net, card, options.out)
     print(json.dumps(card, indent=1))
 
 
@@ -600,7 +596,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--checkpoint", type=Path, default=Path("cache/names.pt"))
-    parser.add_argument("--out", type=Path, default=WEIGHTS)
+    parser.add_argument("--out", type=Path, help="folder; default: where this repository has them")
     return parser.parse_args()
 
 

@@ -25,13 +25,12 @@ from ecg4u.digitize.text.printed import (
     SPEEDS_MM_PER_S,
     STEP_PX,
     SYMBOLS,
-    WEIGHTS,
     Line,
-    build,
     decode,
     line_window,
     scale_of,
 )
+from training.page_networks import READER_OF_PRINT
 from training.steps import take_steps
 from training.train_names import Face, find_faces, grid, split_faces, taken, word_ink
 
@@ -214,13 +213,12 @@ def _values(scale) -> set[tuple[str, float]]:  # type: ignore[no-untyped-def]
 def main() -> None:
     """Train and write the weights with their card."""
     import torch
-    from safetensors.torch import save_file
 
     options = _options()
     torch.set_num_threads(1)
     torch.manual_seed(options.seed)
     train_faces, valid_faces = split_faces(find_faces(options.fonts))
-    net = build()
+    net = READER_OF_PRINT.build()
     net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimiser = torch.optim.AdamW(net.parameters(), lr=2e-3, weight_decay=1e-3)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 4e-3, total_steps=options.steps + 1)
@@ -255,9 +253,7 @@ def main() -> None:
         "symbols": SYMBOLS,
         "code": "ecg4u 0.1.0",
     }
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    save_file({key: value.contiguous() for key, value in net.state_dict().items()}, options.out)
-    options.out.with_suffix(".json").write_text(json.dumps(card, indent=1) + "\n")
+    READER_OF_PRINT.keep(net, card, options.out)
     print(json.dumps(card, indent=1))
 
 
@@ -267,7 +263,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--steps", type=int, default=5000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--checkpoint", type=Path, default=Path("cache/printed.pt"))
-    parser.add_argument("--out", type=Path, default=WEIGHTS)
+    parser.add_argument("--out", type=Path, help="folder; default: where this repository has them")
     parser.add_argument("--commit", default="", help="hash of the code that trains, for the card")
     return parser.parse_args()
 

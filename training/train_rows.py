@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ecg4u.digitize.rows import network, row_network
+from training.page_networks import ROWS, TRACE
 from training.pages import CROP_PX_PER_MM, Crop, PageSampler, TrainingPage
 from training.train_trace import Task, learn, options_of
 
@@ -154,8 +155,7 @@ def loss_of(logits: Tensor, truth: Tensor, strips: Tensor) -> Tensor:
 TASK = Task(
     what="row network (ecg4u.digitize.rows.row_network)",
     module="training.train_rows",
-    build=row_network.build,
-    weights=row_network.WEIGHTS,
+    network=ROWS,
     channels=("own trace",),
     crop_px=CROP_PX,
     group=group,
@@ -165,7 +165,7 @@ TASK = Task(
 
 def main() -> None:
     """Train from the checkpoint on, if there is one; write weights and card."""
-    learn(TASK, options_of(TASK, network.WEIGHTS))
+    learn(TASK, options_of(TASK, TRACE.weights))
 
 
 if __name__ == "__main__":

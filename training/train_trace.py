@@ -2,12 +2,12 @@
 
     python -m training.train_trace ../shared/ecg --steps 4000 --seed 0 --checkpoint cache/trace.pt
 
-Starts from the weights of ``--start``, by default those that ship, where layers have kept their
-shape, or from nothing where there are none.
+Starts from the weights of ``--start``, by default those of the package, where layers have kept
+their shape, or from nothing where there are none.
 Goes on from the checkpoint where there is one; at the end it writes the weights (a moving average
-over steps) with their card; ``--stop-at 0`` does so for a run before its end. The same options
-give the same weights however often the run was interrupted: pages are drawn from the seed and the
-number of their group.
+over steps), the package's network and its card; ``--stop-at 0`` does so for a run before its end.
+The same options give the same weights however often the run was interrupted: pages are drawn from
+the seed and the number of their group.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ecg4u.digitize.rows.network import CHANNELS, WEIGHTS, build, normalise
+from ecg4u.digitize.rows.network import CHANNELS, normalise
+from training.page_networks import TRACE, Shipped
 from training.pages import Crop, PageSampler
 from training.steps import save
 
@@ -59,8 +60,7 @@ class Task:
 
     what: str
     module: str
-    build: Callable[[], nn.Module]
-    weights: Path
+    network: Shipped
     channels: tuple[str, ...]
     crop_px: int
     group: Callable[[PageSampler, int, int, int], tuple[Tensor, Tensor]]
@@ -164,7 +164,7 @@ def learn(task: Task, options: argparse.Namespace) -> None:
 
     torch.set_num_threads(options.threads)
     torch.manual_seed(options.seed)
-    net = task.build()
+    net = task.network.build()
     begun = begin(net, options.start) if options.start.exists() else "nothing"
     average = {key: value.clone() for key, value in net.state_dict().items()}
     optimiser = torch.optim.AdamW(net.parameters(), lr=PEAK_RATE, weight_decay=1e-3)
@@ -216,12 +216,10 @@ def export(
     losses: list[float],
     begun: str,
 ) -> None:
-    """Write the averaged weights and a card that says what they are and how good."""
-    from safetensors.torch import save_file
-
+    """Keep the averaged weights with a card that says what they are and how good."""
     from ecg4u import __version__
 
-    net = task.build()
+    net = task.network.build()
     net.load_state_dict(average)
     card = {
         "what": task.what,
@@ -239,9 +237,7 @@ def export(
         "code": f"ecg4u {__version__}",
         "validation": evaluate(task, net, options.records),
     }
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    save_file({key: value.contiguous() for key, value in net.state_dict().items()}, options.out)
-    options.out.with_suffix(".json").write_text(json.dumps(card, indent=1) + "\n")
+    task.network.keep(net, card, options.out)
     print(json.dumps(card["validation"]))
 
 
@@ -254,17 +250,16 @@ def options_of(task: Task, start: Path) -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--start", type=Path, default=start, help="weights to start from")
     parser.add_argument("--threads", type=int, default=1)
-    name = f"cache/{task.weights.stem}.pt"
+    name = f"cache/{task.network.name}.pt"
     parser.add_argument("--checkpoint", type=Path, default=Path(name))
-    parser.add_argument("--out", type=Path, default=task.weights)
+    parser.add_argument("--out", type=Path, help="folder; default: where this repository has them")
     return parser.parse_args()
 
 
 TASK = Task(
     what="trace network (ecg4u.digitize.rows.network)",
     module="training.train_trace",
-    build=build,
-    weights=WEIGHTS,
+    network=TRACE,
     channels=CHANNELS,
     crop_px=CROP_PX,
     group=group,
@@ -273,4 +268,4 @@ TASK = Task(
 
 
 if __name__ == "__main__":
-    learn(TASK, options_of(TASK, WEIGHTS))
+    learn(TASK, options_of(TASK, TRACE.weights))

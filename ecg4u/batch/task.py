@@ -61,11 +61,14 @@ class PageTask:
         """Load what every page needs, on one thread: parallelism is over files."""
         keep_freed_memory()
         import cv2
-        import torch
 
         cv2.setNumThreads(1)
-        torch.set_num_threads(1)
         import ecg4u.analysis  # noqa: F401
+
+        if self.options.classify:
+            import torch
+
+            torch.set_num_threads(1)
 
     def __call__(self, item: Item) -> dict[str, Any]:
         """The report on one item.

@@ -239,11 +239,12 @@ def _answer(
 def _analyse(source: Path, options: CommandOptions) -> Analysis:
     from ecg4u.analysis import read
 
+    ahead = _load_ahead if options.classify else None
     analysis = read(
         source,
         options,
         classifier=_classifier(options.weights) if options.classify else None,
-        progress=say.stages(_load_ahead) if options.verbose else _load_ahead,
+        progress=say.stages(ahead) if options.verbose else ahead,
     )
     if options.verbose:
         say.seconds(analysis)
@@ -270,7 +271,7 @@ def _classifier(weights: Path | None) -> Classifier | None:
 
 
 def _load_ahead(stage: str) -> None:
-    """Import torch, which takes a second or two, while the page's grid is looked for.
+    """Import torch, which takes a second or two, while the page is digitized.
 
     Not earlier: what it takes would count as memory that decoding the page needs.
     """

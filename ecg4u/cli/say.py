@@ -24,13 +24,14 @@ def as_json(values: Any, *, of: Path | None = None) -> None:
     click.echo(json.dumps(values, indent=indent, ensure_ascii=False, allow_nan=False))
 
 
-def stages(then: Callable[[str], None]) -> Callable[[str], None]:
-    """A callback that says when a stage begins, before it calls ``then``."""
+def stages(then: Callable[[str], None] | None) -> Callable[[str], None]:
+    """A callback that says when a stage begins, before it calls ``then``, if there is one."""
     begun = time.perf_counter()
 
     def tell(stage: str) -> None:
         click.echo(f"{time.perf_counter() - begun:6.2f} s  {stage}", err=True)
-        then(stage)
+        if then is not None:
+            then(stage)
 
     return tell
 

@@ -286,6 +286,28 @@ def test_a_lone_separator_says_nothing_of_other_columns() -> None:
     assert np.array_equal(row.marked, marked)
 
 
+@pytest.mark.parametrize(("seen", "strays", "parted"), [(5, 0, True), (2, 0, False), (5, 8, False)])
+def test_separators_are_believed_where_they_are_seen_oftener_than_by_chance(
+    seen: int, strays: int, parted: bool
+) -> None:
+    rows = []
+    for row in range(3):
+        marked = np.zeros(WIDTH, bool)
+        for column in range(1, 4):
+            marked[300 * column - 2 : 300 * column + 2] = 3 * row + column <= seen
+        for k in range(strays):
+            marked[150 * k + 60 : 150 * k + 64] = True
+        rows.append(path(marked=marked))
+    segments = tuple(
+        RowSegment("I", row, 300.0 * k, 300.0 * (k + 1), 2.5 * k, "label", 0.9)
+        for row in range(3)
+        for k in range(4)
+    )
+    last = mark_separators(rows, Layout("3x4", segments, 1.0), PX)[2].marked
+    assert last is not None
+    assert bool(last[898:902].all()) == parted
+
+
 def replace_start(found: RowSegment, start_s: float) -> RowSegment:
     return RowSegment(found.lead, found.row, found.x0, found.x1, start_s, "label", 0.9)
 

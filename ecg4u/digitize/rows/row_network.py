@@ -8,19 +8,13 @@ separators, pulses, writing, is told by its shape and by where it comes from.
 
 from __future__ import annotations
 
-from functools import lru_cache
-from pathlib import Path
-from typing import TYPE_CHECKING
-
 import numpy as np
 import numpy.typing as npt
 
 from ecg4u.cores import spread
+from ecg4u.digitize import networks
 from ecg4u.digitize.rows import network
 from ecg4u.digitize.types import FloatArray
-
-if TYPE_CHECKING:
-    from torch import nn
 
 Array = npt.NDArray[np.float64]
 
@@ -32,17 +26,12 @@ LOOKS = 3 + len(network.CHANNELS)
 MARKS = 2
 MARK_MM, FAR = 10.0, 3.0
 """The unit of the channels that say where rows are, and the most that they say."""
-WEIGHTS = Path(__file__).parents[1] / "weights" / "rows.safetensors"
+WEIGHTS = networks.WEIGHTS / "rows.onnx"
 
 
 def available() -> bool:
     """Whether trained weights are installed."""
     return WEIGHTS.exists()
-
-
-def build() -> nn.Module:
-    """The network: (n, 9, H, W) of `strip_of` -> (n, 1, H, W) log odds of this row's trace."""
-    return network.build(LOOKS + MARKS, 1)
 
 
 def strip_of(look: FloatArray, heights: Array, row: int) -> tuple[FloatArray, int]:
@@ -73,21 +62,12 @@ def own_share(look: FloatArray, heights: Array) -> list[tuple[FloatArray, int]]:
     ``look`` (7, H, W) is that of `network.look_of`, ``heights`` (R, W) in its px. Returns one
     (`STRIP_PX`, W) a row.
     """
-    import torch
-
-    net = _trained()
+    net = networks.Network(WEIGHTS)
 
     def answer(row: int) -> tuple[FloatArray, int]:
         strip, top = strip_of(look, heights, row)
-        seen = torch.from_numpy(strip)[None]
-        seen = torch.nn.functional.pad(seen, (0, -strip.shape[2] % network.MULTIPLE))
-        with torch.inference_mode():
-            likely = net(seen.contiguous(memory_format=torch.channels_last)).sigmoid()
-        return np.asarray(likely[0, 0, :, : strip.shape[2]].numpy()), top
+        width = strip.shape[2]
+        padded = np.pad(strip, ((0, 0), (0, 0), (0, -width % network.MULTIPLE)))
+        return net(padded[None])[0, 0, :, :width], top
 
     return spread(answer, range(len(heights)))
-
-
-@lru_cache(maxsize=1)
-def _trained() -> nn.Module:
-    return network.ready(build(), WEIGHTS)

@@ -32,7 +32,11 @@ END_LEAP_MM, END_REST_MM = 4.0, 1.0
 """A segment's last `END_MM` that leap this far are likelier ink of what stands beside it, as far as
 they have not come back to rest."""
 SEPARATOR_REACH_MM = 1.4
-MIN_TICKS = 0.6
+TICK_SEEN, LEAST_STRAY = 0.7, 0.05
+"""How often a separator that stands there is seen, and at least how often something else is taken
+for one; by eye."""
+TICK_ODDS = 3.0
+"""Log odds from which columns are parted by separators (20 to 1)."""
 TICK_MARGIN_PX = 3
 BRIDGED_CONFIDENCE = 0.3
 COLLIDED_CONFIDENCE, UNEXPLAINED_CONFIDENCE = 0.05, 0.1
@@ -70,13 +74,17 @@ def zero_level(path: RowPath, pulse: Pulse | None) -> float:
 def mark_separators(
     paths: Sequence[RowPath], layout: Layout, px_per_mm: float
 ) -> tuple[RowPath, ...]:
-    """The rows, marked at all their columns' edges if separators were seen at most of them.
+    """The rows, marked at all their columns' edges if separators were seen at so many of them as
+    could hardly be by chance.
 
-    A QRS complex may hide one.
+    A QRS complex may hide one, or be taken for one.
     """
     inner = [s for s in layout.segments if not s.rhythm and s.start_s > 0.5]
     seen = [(s.x0, tick) for s in inner if (tick := _tick(paths[s.row], s.x0, px_per_mm))]
-    if len(seen) < max(2.0, MIN_TICKS * len(inner)):
+    stray = _stray([paths[row] for row in {s.row for s in inner}], px_per_mm)
+    unseen = len(inner) - len(seen)
+    odds = len(seen) * np.log(TICK_SEEN / stray) + unseen * np.log((1 - TICK_SEEN) / (1 - stray))
+    if len(seen) < 2 or odds < TICK_ODDS:
         return tuple(paths)
     marked = [_marks(path).copy() for path in paths]
     width = float(np.median([stop - start for _, (start, stop) in seen]))
@@ -87,6 +95,16 @@ def mark_separators(
         columns = np.arange(len(marked[segment.row]))
         marked[segment.row] |= np.abs(columns - middle) <= width / 2 + TICK_MARGIN_PX
     return tuple(replace(path, marked=mark) for path, mark in zip(paths, marked, strict=True))
+
+
+def _stray(rows: Sequence[RowPath], px_per_mm: float) -> float:
+    """How often some place of the rows has a mark within `SEPARATOR_REACH_MM`."""
+    from scipy.ndimage import maximum_filter1d
+
+    size = 2 * int(SEPARATOR_REACH_MM * px_per_mm) + 1
+    near = [maximum_filter1d(_marks(row), size)[np.isfinite(row.centre)] for row in rows]
+    share = float(np.mean(np.concatenate(near))) if near else 0.0
+    return float(np.clip(share, LEAST_STRAY, 0.5))
 
 
 def _marks(path: RowPath) -> npt.NDArray[np.bool_]:

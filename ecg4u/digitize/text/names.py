@@ -10,20 +10,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from ecg4u.cores import spread
+from ecg4u.digitize import networks
 from ecg4u.digitize.page.darkness import PrintOnPage
 from ecg4u.digitize.page.rectified import RectifiedPage
 from ecg4u.digitize.types import FloatArray, Label
 from ecg4u.record import EXTRA_LEADS, LEADS
-
-if TYPE_CHECKING:
-    from torch import nn
 
 Pixels = npt.NDArray[np.uint8]
 Box = tuple[float, float, float, float]
@@ -120,7 +116,7 @@ class Params:
 
 
 PARAMS = Params()
-WEIGHTS = Path(__file__).parents[1] / "weights" / "names.safetensors"
+WEIGHTS = networks.WEIGHTS / "names.onnx"
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,15 +150,10 @@ def probabilities(crops: Sequence[Pixels]) -> FloatArray:
     (n, 21) float32
         The probabilities of `NAMES`, in their order, and of "none".
     """
-    import torch
-
-    net, temperature = _reader()
+    net = _reader()
 
     def read(some: Sequence[Pixels]) -> FloatArray:
-        batch = scaled(np.stack([fitted(crop) for crop in some]))
-        with torch.inference_mode():
-            out = net(torch.from_numpy(batch)[:, None]) / temperature
-            return np.asarray(out.softmax(dim=1).numpy())
+        return net(scaled(np.stack([fitted(crop) for crop in some]))[:, None])
 
     parts = spread(read, (crops[i : i + BATCH] for i in range(0, len(crops), BATCH)))
     return np.concatenate([np.zeros((0, len(NAMES) + 1), np.float32), *parts])
@@ -286,28 +277,6 @@ def scaled(crops: Pixels) -> FloatArray:
     paper = ordered[:, round(0.8 * last), None, None].astype(np.float32)
     ink = ordered[:, round(0.01 * last), None, None].astype(np.float32)
     return np.asarray(np.clip((paper - crops) / np.maximum(paper - ink, 8.0), -0.3, 1.2))
-
-
-def build() -> nn.Module:
-    """The network: (n, 1, 24, 56) -> (n, 21) log-odds; about 45,000 weights."""
-    from torch import nn
-
-    def block(into: int, out: int) -> list[nn.Module]:
-        return [
-            nn.Conv2d(into, out, 3, padding=1, bias=False),
-            nn.BatchNorm2d(out),
-            nn.ReLU(),
-            nn.MaxPool2d(2),
-        ]
-
-    return nn.Sequential(
-        *block(1, 16),
-        *block(16, 32),
-        *block(32, 64),
-        nn.Flatten(),
-        nn.Dropout(0.1),
-        nn.Linear(64 * 3 * 7, len(NAMES) + 1),
-    )
 
 
 def _read(seen: Pixels, boxes: Sequence[Box], least: float) -> list[Label]:
@@ -497,24 +466,5 @@ def _shared(a: Box, b: Box) -> float:
 
 
 @lru_cache(maxsize=1)
-def _reader() -> tuple[nn.Module, float]:
-    """The network with its normalisation folded into the convolutions, and its temperature."""
-    import json
-
-    import torch
-    from safetensors.torch import load_file
-
-    net = build()
-    net.load_state_dict(load_file(WEIGHTS))
-    folded: list[nn.Module] = []
-    for layer in net.eval().children():
-        if isinstance(layer, torch.nn.BatchNorm2d):
-            before = folded.pop()
-            assert isinstance(before, torch.nn.Conv2d)
-            folded.append(torch.nn.utils.fuse_conv_bn_eval(before, layer))
-        else:
-            folded.append(layer)
-    fast = torch.nn.Sequential(*folded).eval()
-    fast.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    card = json.loads(WEIGHTS.with_suffix(".json").read_text())
-    return fast, float(card["temperature"])
+def _reader() -> networks.Network:
+    return networks.Network(WEIGHTS)

@@ -11,18 +11,14 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
+from ecg4u.digitize import networks
 from ecg4u.digitize.page.rectified import RectifiedPage
 from ecg4u.digitize.text.names import PX_PER_MM, scaled
 from ecg4u.digitize.types import FloatArray
-
-if TYPE_CHECKING:
-    from torch import nn
 
 Pixels = npt.NDArray[np.uint8]
 Box = tuple[float, float, float, float]
@@ -102,7 +98,7 @@ CHEST_WORDS = ("chest", "precordial", "prec", "thorax", "c", "v")
 GAIN_WORDS = ("limb", "limbs", "l", "gain", "sens", "sensitivity", "ecg", "s", "sec", "mv")
 KINDS = ("speed", "gain", "chest")
 """What a line may state: paper speed, and the gains of all leads and of the chest leads."""
-WEIGHTS = Path(__file__).parents[1] / "weights" / "printed.safetensors"
+WEIGHTS = networks.WEIGHTS / "printed.onnx"
 
 
 @dataclass(frozen=True)
@@ -273,21 +269,18 @@ def line_window(grey: Pixels, box: Box, share: float = PARAMS.line_of_letter) ->
 
 def read_lines(windows: Sequence[Pixels]) -> list[Line]:
     """Read lines (24, n) uint8 grey, dark on light; those of like length are read together."""
-    import torch
-
     net = _reader()
     order = sorted(range(len(windows)), key=lambda i: windows[i].shape[1])
     lines = [Line("", ())] * len(windows)
-    with torch.inference_mode():
-        for first in range(0, len(order), BATCH):
-            chosen = order[first : first + BATCH]
-            longest = max(windows[i].shape[1] for i in chosen)
-            batch = np.zeros((len(chosen), 1, LINE_PX, longest), np.float32)
-            for place, i in enumerate(chosen):
-                batch[place, 0, :, : windows[i].shape[1]] = scaled(windows[i][None])[0]
-            out = net(torch.from_numpy(batch)).softmax(dim=1).numpy()
-            for place, i in enumerate(chosen):
-                lines[i] = decode(out[place, :, : windows[i].shape[1] // STEP_PX])
+    for first in range(0, len(order), BATCH):
+        chosen = order[first : first + BATCH]
+        longest = max(windows[i].shape[1] for i in chosen)
+        batch = np.zeros((len(chosen), 1, LINE_PX, longest), np.float32)
+        for place, i in enumerate(chosen):
+            batch[place, 0, :, : windows[i].shape[1]] = scaled(windows[i][None])[0]
+        found = net(batch)
+        for place, i in enumerate(chosen):
+            lines[i] = decode(found[place, :, : windows[i].shape[1] // STEP_PX])
     return lines
 
 
@@ -316,37 +309,6 @@ def decode(probabilities: FloatArray) -> Line:
     return Line("".join(letters), tuple(sure))
 
 
-def build() -> nn.Module:
-    """The network: (n, 1, 24, w) -> (n, 42, w / 2) log-odds; about 62,000 weights."""
-    from torch import nn
-
-    def block(into: int, out: int) -> list[nn.Module]:
-        conv = nn.Conv2d(into, out, 3, padding=1, bias=False)
-        return [conv, nn.BatchNorm2d(out), nn.ReLU(), nn.MaxPool2d((2, 1))]
-
-    return nn.Sequential(
-        nn.Conv2d(1, 24, 5, stride=2, padding=2, bias=False),
-        nn.BatchNorm2d(24),
-        nn.ReLU(),
-        *block(24, 32),
-        *block(32, 48),
-        nn.Conv2d(48, 64, (3, 3), padding=(0, 1), bias=False),
-        nn.BatchNorm2d(64),
-        nn.ReLU(),
-        nn.Conv2d(64, 64, (1, 3), padding=(0, 1), bias=False),
-        nn.BatchNorm2d(64),
-        nn.ReLU(),
-        nn.Conv2d(64, len(SYMBOLS) + 1, (1, 1)),
-        nn.Flatten(1, 2),
-    )
-
-
 @lru_cache(maxsize=1)
-def _reader() -> nn.Module:
-    import torch
-    from safetensors.torch import load_file
-
-    net = build()
-    net.load_state_dict(load_file(WEIGHTS))
-    net.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return net
+def _reader() -> networks.Network:
+    return networks.Network(WEIGHTS)

@@ -1,0 +1,216 @@
+"""The digitizer's networks in torch, and how they get into the package.
+
+    python -m training.page_networks
+
+Trained weights are kept in ``training/weights``; the package ships the same networks as ONNX files,
+without torch. Each training writes both; the command writes the package's files anew.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ecg4u.digitize.networks import WEIGHTS as SHIPPED
+from ecg4u.digitize.rows.network import CHANNELS
+from ecg4u.digitize.rows.row_network import LOOKS, MARKS, STRIP_PX
+from ecg4u.digitize.text.names import NAMES, WINDOW
+from ecg4u.digitize.text.printed import LINE_PX, SYMBOLS
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+WEIGHTS = Path(__file__).parent / "weights"
+WIDTHS = (24, 32, 48, 64)
+"""Channels of the trace network and the row network at 1/2, 1/4, 1/8 and 1/16 of the page."""
+OPSET = 17
+"""Version of ONNX's operators; onnxruntime has known it since 1.12."""
+
+
+@dataclass(frozen=True)
+class Shipped:
+    """A network of the package: how it is built, an example of its input, and the axes of that
+    which may have any length."""
+
+    name: str
+    build: Callable[[], nn.Module]
+    example: tuple[int, ...]
+    free: tuple[int, ...]
+    softmax: bool = False
+
+    @property
+    def weights(self) -> Path:
+        """Where training writes them."""
+        return WEIGHTS / f"{self.name}.safetensors"
+
+    def trained(self) -> nn.Module:
+        """With the kept weights: log odds."""
+        from safetensors.torch import load_file
+
+        net = self.build()
+        net.load_state_dict(load_file(self.weights))
+        return net.eval()
+
+    def keep(self, net: nn.Module, card: Mapping[str, Any], out: Path | None = None) -> None:
+        """Write weights, the package's network and its card; into one folder if it is given."""
+        from safetensors.torch import save_file
+
+        weights, package = out or WEIGHTS, out or SHIPPED
+        weights.mkdir(parents=True, exist_ok=True)
+        values = {key: value.contiguous() for key, value in net.state_dict().items()}
+        save_file(values, weights / self.weights.name)
+        (package / f"{self.name}.json").write_text(json.dumps(card, indent=1) + "\n")
+        self.ship(net, card, package)
+
+    def ship(self, net: nn.Module, card: Mapping[str, Any], package: Path) -> None:
+        """Write the ONNX file that the package runs, which answers in probabilities."""
+        import torch
+
+        torch.onnx.export(
+            _probable(net, self.softmax, card.get("temperature", 1.0)),
+            (torch.zeros(self.example),),
+            package / f"{self.name}.onnx",
+            dynamo=False,
+            opset_version=OPSET,
+            input_names=["seen"],
+            output_names=["probability"],
+            dynamic_axes={"seen": {axis: f"axis{axis}" for axis in self.free}},
+        )
+
+
+def u_net(into: int, out: int) -> nn.Module:
+    """The network of `ecg4u.digitize.rows.network`: (n, into, H, W) -> (n, out, H, W) log odds."""
+    import torch
+    from torch import nn
+
+    def conv(into: int, out: int, stride: int = 1, dilation: int = 1) -> nn.Sequential:
+        return nn.Sequential(
+            nn.Conv2d(into, out, 3, stride, dilation, dilation, bias=False),
+            nn.BatchNorm2d(out),
+            nn.ReLU(inplace=True),
+        )
+
+    class TraceNet(nn.Module):
+        """Encoder and decoder with skips by addition, and a branch at full resolution."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            a, b, c, d = WIDTHS
+            self.stem = nn.Sequential(conv(into, a, stride=2), conv(a, a))
+            self.down1 = nn.Sequential(conv(a, b, stride=2), conv(b, b))
+            self.down2 = nn.Sequential(conv(b, c, stride=2), conv(c, c))
+            self.down3 = nn.Sequential(
+                conv(c, d, stride=2), conv(d, d), conv(d, d, dilation=2), conv(d, d, dilation=4)
+            )
+            self.flat3 = nn.Conv2d(d, c, 1)
+            self.up2 = conv(c, c)
+            self.flat2 = nn.Conv2d(c, b, 1)
+            self.up1 = conv(b, b)
+            self.flat1 = nn.Conv2d(b, a, 1)
+            self.up0 = conv(a, a)
+            self.spread = nn.Sequential(nn.Conv2d(a, 4 * 8, 1), nn.PixelShuffle(2))
+            self.fine = conv(into, 8)
+            self.head = nn.Sequential(conv(16, 12), nn.Conv2d(12, out, 1))
+
+        def forward(self, image: Tensor) -> Tensor:
+            def larger(low: Tensor) -> Tensor:
+                return nn.functional.interpolate(low, scale_factor=2, mode="nearest")
+
+            half = self.stem(image)
+            quarter = self.down1(half)
+            eighth = self.down2(quarter)
+            low = self.down3(eighth)
+            eighth = self.up2(eighth + larger(self.flat3(low)))
+            quarter = self.up1(quarter + larger(self.flat2(eighth)))
+            half = self.up0(half + larger(self.flat1(quarter)))
+            joined = torch.cat([self.spread(half), self.fine(image)], dim=1)
+            answer: Tensor = self.head(joined)
+            return answer
+
+    return TraceNet()
+
+
+def names_net() -> nn.Module:
+    """(n, 1, 24, 56) -> (n, 21) log odds of names; about 45,000 weights."""
+    from torch import nn
+
+    def block(into: int, out: int) -> list[nn.Module]:
+        return [
+            nn.Conv2d(into, out, 3, padding=1, bias=False),
+            nn.BatchNorm2d(out),
+            nn.ReLU(),
+            nn.MaxPool2d(2),
+        ]
+
+    height, width = WINDOW
+    return nn.Sequential(
+        *block(1, 16),
+        *block(16, 32),
+        *block(32, 64),
+        nn.Flatten(),
+        nn.Dropout(0.1),
+        nn.Linear(64 * (height // 8) * (width // 8), len(NAMES) + 1),
+    )
+
+
+def printed_net() -> nn.Module:
+    """(n, 1, 24, w) -> (n, 42, w / 2) log odds of letters; about 62,000 weights."""
+    from torch import nn
+
+    def block(into: int, out: int) -> list[nn.Module]:
+        conv = nn.Conv2d(into, out, 3, padding=1, bias=False)
+        return [conv, nn.BatchNorm2d(out), nn.ReLU(), nn.MaxPool2d((2, 1))]
+
+    return nn.Sequential(
+        nn.Conv2d(1, 24, 5, stride=2, padding=2, bias=False),
+        nn.BatchNorm2d(24),
+        nn.ReLU(),
+        *block(24, 32),
+        *block(32, 48),
+        nn.Conv2d(48, 64, (3, 3), padding=(0, 1), bias=False),
+        nn.BatchNorm2d(64),
+        nn.ReLU(),
+        nn.Conv2d(64, 64, (1, 3), padding=(0, 1), bias=False),
+        nn.BatchNorm2d(64),
+        nn.ReLU(),
+        nn.Conv2d(64, len(SYMBOLS) + 1, (1, 1)),
+        nn.Flatten(1, 2),
+    )
+
+
+TRACE = Shipped("trace", lambda: u_net(3, len(CHANNELS)), (1, 3, 64, 64), (0, 2, 3))
+ROWS = Shipped("rows", lambda: u_net(LOOKS + MARKS, 1), (1, LOOKS + MARKS, STRIP_PX, 64), (0, 3))
+READER_OF_NAMES = Shipped("names", names_net, (1, 1, *WINDOW), (0,), softmax=True)
+READER_OF_PRINT = Shipped("printed", printed_net, (1, 1, LINE_PX, 64), (0, 3), softmax=True)
+"""The row network answers for one row: (n, 9, 256, W) of `row_network.strip_of`."""
+
+
+def _probable(net: nn.Module, softmax: bool, temperature: float) -> nn.Module:
+    """The network, answering in probabilities instead of log odds."""
+    from torch import nn
+
+    class Probable(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.net = net
+
+        def forward(self, seen: Tensor) -> Tensor:
+            odds: Tensor = self.net(seen) / temperature
+            return odds.softmax(dim=1) if softmax else odds.sigmoid()
+
+    return Probable().eval()
+
+
+def main() -> None:
+    """Write the package's files anew from the kept weights."""
+    for network in (TRACE, ROWS, READER_OF_NAMES, READER_OF_PRINT):
+        card = json.loads((SHIPPED / f"{network.name}.json").read_text())
+        network.ship(network.trained(), card, SHIPPED)
+        print(SHIPPED / f"{network.name}.onnx")
+
+
+if __name__ == "__main__":
+    main()
