@@ -9,6 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from ecg4u.digitize.page import grid
+from ecg4u.digitize.page.lattice import Tiles
 from ecg4u.digitize.page.rectified import RectifiedPage, quarter_turn
 from ecg4u.digitize.rectify import rectify
 from ecg4u.errors import ECG4UError, NotAnECGError
@@ -228,3 +230,14 @@ def test_same_input_same_bytes() -> None:
     one, two = rectify(as_page(image)), rectify(as_page(image.copy()))
     assert one.image.tobytes() == two.image.tobytes()
     assert one.nodes.tobytes() == two.nodes.tobytes()
+
+
+def test_a_page_goes_on_where_its_lattice_was_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a fax, where the lines of the lower part are too broken for it."""
+    find_tiles = grid.find_tiles
+
+    def upper_part(lines: npt.NDArray[np.float32], size: int, step: int) -> Tiles:
+        return find_tiles(lines[: len(lines) // 3], size, step)
+
+    monkeypatch.setattr(grid, "find_tiles", upper_part)
+    assert rectify(as_page(sheet())).nodes[..., 1].max() > 0.98 * len(sheet())

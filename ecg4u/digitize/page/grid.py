@@ -46,7 +46,9 @@ SMALLER, LARGER = 0.3, 0.18
 wide."""
 MAX_PAGE_MM = 600.0
 MARGIN_MM = 40.0
-"""How far beyond the grid the page is drawn, for headers and footers."""
+"""How far beyond the grid that was found the page is drawn, for headers and footers."""
+GOES_ON_MM = 20
+"""A page on whose border, as far within the picture, so much grid stands goes on; by eye."""
 MIN_COMB = 8
 """Fewest periods of the coarsest comb across a page; rows and beats repeat more seldom."""
 FIVEFOLD = 0.7
@@ -310,8 +312,11 @@ def _fivefold(power: Power, base: int) -> float:
 def _render(
     page: Page, lines: Image, factor: float, lattice: Lattice, flat: Flat, scale: Scale
 ) -> RectifiedPage:
-    refined = refine(lines, _first_nodes(flat, scale, lines.shape))
+    refined = refine(lines, _first_nodes(flat, scale, lines.shape, MARGIN_MM))
     gridded = _gridded(refined)
+    if _goes_on(refined.nodes, gridded, lines.shape):
+        refined = refine(lines, _first_nodes(flat, scale, lines.shape, MAX_PAGE_MM))
+        gridded = _gridded(refined)
     if gridded.sum() < MIN_GRID_MM2:
         raise PoorQualityError("Too little of the ECG grid is visible.", stage="grid", hint=HINT)
     nodes = refined.nodes / factor + (0.5 / factor - 0.5)
@@ -336,7 +341,17 @@ def _render(
     return RectifiedPage(image, valid, nodes, grid)
 
 
-def _first_nodes(flat: Flat, scale: Scale, shape: tuple[int, ...]) -> Floats:
+def _goes_on(nodes: Floats, gridded: Mask, shape: tuple[int, ...]) -> bool:
+    """Whether grid stands on the border of the drawn page and yet well within the picture: of a
+    page with pale or broken lines the lattice may cover a part."""
+    h, w = shape
+    edge = GOES_ON_MM * float(np.median(np.hypot(*np.diff(nodes, axis=1).reshape(-1, 2).T)))
+    x, y = nodes[..., 0], nodes[..., 1]
+    within = gridded & (x > edge) & (y > edge) & (x < w - edge) & (y < h - edge)
+    return max(int(side.sum()) for side in (*within[[0, -1]], *within.T[[0, -1]])) > GOES_ON_MM
+
+
+def _first_nodes(flat: Flat, scale: Scale, shape: tuple[int, ...], margin_mm: float) -> Floats:
     """Nodes 1 mm apart in work px over the lattice and a margin, no further than the image."""
     mm = scale.mm_per_unit
     h, w = shape
@@ -344,7 +359,7 @@ def _first_nodes(flat: Flat, scale: Scale, shape: tuple[int, ...]) -> Floats:
     back = np.asarray(np.linalg.inv(flat.homography), dtype=np.float64)
     corners = apply_homography(back, corners) * mm
     box = np.array(flat.box).reshape(2, 2) * mm
-    margin = np.minimum(MARGIN_MM, (MAX_PAGE_MM - (box[1] - box[0])) / 2)
+    margin = np.minimum(margin_mm, (MAX_PAGE_MM - (box[1] - box[0])) / 2)
     low = np.maximum(corners.min(axis=0), box[0] - margin)
     high = np.minimum(corners.max(axis=0), box[1] + margin)
     if margin.min() < 0 or (high - low).min() < 10:
