@@ -88,8 +88,9 @@ def darkness(image: np.ndarray, px_per_mm: float) -> FloatArray:
     import cv2
 
     value, paper = ink_and_paper(image, BACKGROUND_MM * px_per_mm, cv2.MORPH_ELLIPSE)
-    ratio = value.astype(np.float32) / np.maximum(paper.astype(np.float32), 1.0)
-    return np.clip(1.0 - ratio, 0.0, 1.0)
+    ratio = cv2.divide(value, np.maximum(paper, 1), dtype=cv2.CV_32F)
+    dark = np.subtract(1.0, ratio, out=ratio)
+    return np.clip(dark, 0.0, 1.0, out=dark)
 
 
 def grid_darkness(
@@ -99,16 +100,23 @@ def grid_darkness(
 
     ``dark`` is `darkness`; ``valid`` (H, W) is False beyond the paper, which then does not count.
     """
+    import cv2
+
     share = _paper_share(dark, px_per_mm, valid)
-    capped = np.minimum(dark, np.float32(0.6)) * share
-    along_x = _line_darkness(capped.T, share.T, px_per_mm, LINE_X_MM).T
-    along_y = _line_darkness(capped, share, px_per_mm, LINE_Y_MM)
+    capped = np.minimum(dark, np.float32(0.6))
+    capped *= share
+    across = _line_darkness(capped, share, px_per_mm, LINE_X_MM, down=False)
+    down = _line_darkness(capped, share, px_per_mm, LINE_Y_MM, down=True)
     base = _paper_darkness(capped, share, px_per_mm)
-    base = np.minimum(base, np.minimum(along_x, along_y))
-    down, across = (
-        np.clip(GRID_EXCESS * (line - 0.5 * base), 0.0, 1.0) for line in (along_y, along_x)
-    )
-    return np.asarray(down + across - down * across)
+    for line in (across, down):
+        np.minimum(base, line, out=base)
+    for line in (across, down):
+        cv2.addWeighted(line, GRID_EXCESS, base, -0.5 * GRID_EXCESS, 0.0, dst=line)
+        np.clip(line, 0.0, 1.0, out=line)
+    base = np.multiply(down, across, out=base)
+    down += across
+    down -= base
+    return down
 
 
 def _paper_share(dark: FloatArray, px_per_mm: float, valid: np.ndarray | None) -> FloatArray:
@@ -125,9 +133,9 @@ def _paper_share(dark: FloatArray, px_per_mm: float, valid: np.ndarray | None) -
 
 
 def _line_darkness(
-    capped: FloatArray, share: FloatArray, px_per_mm: float, reach_mm: float
+    capped: FloatArray, share: FloatArray, px_per_mm: float, reach_mm: float, *, down: bool
 ) -> FloatArray:
-    """How dark the line down each column is, (H, W).
+    """How dark the line down each column, or else along each row, is, (H, W).
 
     A line is there in nearly every piece of its column; the QRS complexes of the rows, one below
     the other, are not: a low percentile over pieces of `PIECE_MM` tells them apart. It is asked of
@@ -137,10 +145,13 @@ def _line_darkness(
     from scipy.ndimage import percentile_filter
 
     height, width = capped.shape
-    pieces = max(1, round(height / (PIECE_MM * px_per_mm)))
-    size = (width, pieces)
-    covered = cv2.resize(np.ascontiguousarray(share), size, interpolation=cv2.INTER_AREA)
-    total = cv2.resize(np.ascontiguousarray(capped), size, interpolation=cv2.INTER_AREA)
+    pieces = max(1, round((height if down else width) / (PIECE_MM * px_per_mm)))
+    size = (width, pieces) if down else (pieces, height)
+    covered, total = (
+        cv2.resize(values, size, interpolation=cv2.INTER_AREA) for values in (share, capped)
+    )
+    if not down:
+        covered, total = covered.T, total.T
     mean = total / np.maximum(covered, 0.05)
     known = covered > 0.5
     usual = (mean * known).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
@@ -153,6 +164,7 @@ def _line_darkness(
         for origin in (window // 2, -(window // 2))
     )
     low = np.maximum(before, after).astype(np.float32)
+    low = low if down else np.ascontiguousarray(low.T)
     return np.asarray(cv2.resize(low, (width, height), interpolation=cv2.INTER_LINEAR))
 
 
@@ -241,14 +253,23 @@ def stroke_ink(image: np.ndarray, px_per_mm: float, valid: np.ndarray | None = N
     Ink is opaque: where a stroke lies on a grid line the page is as dark as beside it, not darker
     by the line, so what is left over the line counts in full.
     """
-    dark = darkness(image, px_per_mm)
-    grid = grid_darkness(dark, px_per_mm, valid)
-    ink = np.clip(dark - grid, 0.0, None)
+    ink = darkness(image, px_per_mm)
+    grid = grid_darkness(ink, px_per_mm, valid)
+    ink -= grid
+    np.maximum(ink, 0.0, out=ink)
     stroke = _stroke_darkness(_soft(ink, px_per_mm), px_per_mm)
-    over_grid = np.maximum(stroke - grid, LEAST_OVER_GRID * stroke)
-    trace = np.clip(_soft(ink * (stroke / over_grid), px_per_mm) / stroke, 0.0, 1.0)
+    over_grid = np.subtract(stroke, grid, out=grid)
+    np.maximum(over_grid, LEAST_OVER_GRID * stroke, out=over_grid)
+    ink *= stroke
+    ink /= over_grid
+    trace = _soft(ink, px_per_mm)
+    trace /= stroke
+    np.clip(trace, 0.0, 1.0, out=trace)
     haze = _haze(trace, px_per_mm)
-    return np.asarray((trace - haze).clip(0.0) / (1.0 - haze), np.float32)
+    trace -= haze
+    np.maximum(trace, 0.0, out=trace)
+    trace /= np.subtract(1.0, haze, out=haze)
+    return trace
 
 
 def _haze(trace: FloatArray, px_per_mm: float) -> FloatArray:
