@@ -23,7 +23,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from benchmarks.baseline import column_median, naive, printed_on
-from benchmarks.measure import LeadScore, kaggle_db, kaggle_ratio, resample, score_lead
+from benchmarks.measure import (
+    LeadScore,
+    kaggle_db,
+    kaggle_ratio,
+    qrs_ratios,
+    resample,
+    score_lead,
+)
 from ecg4u.digitize.signals.trust import MISREAD_DB
 from ecg4u.memory import keep_freed_memory
 
@@ -54,6 +61,7 @@ class PageScore:
     simple: dict[str, dict[str, LeadScore]] = field(default_factory=dict)
     misread: dict[str, float] = field(default_factory=dict)
     grades: dict[str, str] = field(default_factory=dict)
+    qrs: np.ndarray = field(default_factory=lambda: np.zeros(0))
 
 
 def group_of(path: Path) -> str:
@@ -122,6 +130,9 @@ def score_page(job: tuple[Path, Path, str]) -> PageScore:
         simple,
         {n: 1.0 if lead["misread"] is None else lead["misread"] for n, lead in leads.items()},
         {n: lead["grade"] for n, lead in leads.items()},
+        np.concatenate(
+            [qrs_ratios(reference[:, k], estimate[:, k], fs) for k in range(len(names))]
+        ),
     )
 
 
@@ -229,6 +240,26 @@ def trust_rows(pages: list[PageScore]) -> list[str]:
     return lines
 
 
+def qrs_rows(pages: list[PageScore]) -> list[str]:
+    """The table of the heights of QRS complexes, beat by beat."""
+    lines = [
+        "| pages | QRS complexes | height within 10 % of the truth % | less than half read % |",
+        "|---|---|---|---|",
+    ]
+    for group in _groups(pages):
+        members = [p for p in pages if p.group == group]
+        halves = {f"- {half}": [p for p in members if p.half == half] for half in HALVES}
+        for title, part in {group: members, **halves}.items():
+            ratios = np.concatenate([np.zeros(0), *(p.qrs for p in part)])
+            if len(ratios):
+                right, lost = np.abs(ratios - 1) < 0.1, ratios < 0.5
+                lines.append(
+                    f"| {title} | {len(ratios)} | {100 * right.mean():.1f} "
+                    f"| {100 * lost.mean():.1f} |"
+                )
+    return lines
+
+
 def _groups(pages: list[PageScore]) -> list[str]:
     return sorted({p.group for p in pages})
 
@@ -275,6 +306,7 @@ def main() -> None:
         args.out.parent.mkdir(parents=True, exist_ok=True)
         args.out.write_text("\n".join(lines) + "\n")
         args.out.with_name("trust.md").write_text("\n".join(trust_rows(pages)) + "\n")
+        args.out.with_name("qrs.md").write_text("\n".join(qrs_rows(pages)) + "\n")
     if args.pages:
         with args.pages.open("w", newline="") as file:
             writer = csv.writer(file)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from benchmarks.measure import kaggle_db, kaggle_ratio, resample, score_lead
+from benchmarks.measure import kaggle_db, kaggle_ratio, qrs_ratios, resample, score_lead
 
 FS = 500.0
 
@@ -80,3 +80,14 @@ def test_resampling_keeps_gaps_and_values() -> None:
     assert len(out) == 50
     assert out[10] == pytest.approx(20.0)
     assert np.isnan(out[25])
+
+
+def test_qrs_complexes_are_compared_beat_by_beat() -> None:
+    time = np.arange(5000) / FS
+    true = np.exp(-(((time % 1.0) - 0.5) ** 2) / 0.0002)
+    true[4500:] = np.nan
+    read = true.copy()
+    read[150:350] *= 0.7  # the first is cut short, the third is not read
+    read[1150:1350] = np.nan
+    assert qrs_ratios(true, read, FS) == pytest.approx([0.7, 1, 0, 1, 1, 1, 1, 1, 1], abs=0.01)
+    assert len(qrs_ratios(0.1 * true, read, FS)) == 0  # too low to be measured

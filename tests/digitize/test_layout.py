@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from ecg4u.digitize import digitize_page
-from ecg4u.digitize.layout.arrangement import GEOMETRIES, PARTIAL, _doubts
+from ecg4u.digitize.layout.arrangement import GEOMETRIES, PARTIAL, _doubts, _explanations
 from ecg4u.digitize.text.names import NAMES
 from ecg4u.io import read_page
 from ecg4u.messages import Message
@@ -56,3 +56,18 @@ def test_traces_without_a_name_that_are_left_out_are_said() -> None:
 
     assert "traces_unnamed" in said(["aVL", "", "", "I"])
     assert "traces_unnamed" not in said(["aVL", "V1", "V2", "I"])
+
+
+def test_names_that_contradict_a_free_order_count_against_it_as_against_the_usual_one() -> None:
+    """Of a page in the usual order traces made six of the names unreadable: two of what was read
+    instead would make a free order, three fit that no better than the usual one."""
+    geometry = next(g for g in GEOMETRIES if g.name == "3x4")
+    usual = [LEADS[column * 3 + row] for row in range(3) for column in range(4)]
+    read = {"I": 0.9, "aVL": 2.8, "aVF": 2.8, "V6": 2.8, "V3": 2.8, "II": 2.6}
+    instead = {"V1": "V3", "V4": "aVL", "V5": "V1", "III": "II", "V2": "V3"}
+    scores = np.zeros((12, len(NAMES)))
+    for cell, name in enumerate(usual):
+        shown = instead.get(name, name)
+        if name in read or name in instead:
+            scores[cell, NAMES.index(shown)] = read.get(name, 2.7)
+    assert max(_explanations(geometry, scores))[1] == usual

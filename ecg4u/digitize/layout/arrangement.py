@@ -282,7 +282,7 @@ def _weight(label: Label) -> float:
     return max(gain, 0.0) * (PARAMS.stroke_weight if label.name == "I" else 1.0)
 
 
-def _assign(scores: Array) -> tuple[list[str], float]:
+def _assign(scores: Array) -> list[str]:
     """One name per cell, each name once, with the largest sum of scores."""
     from scipy.optimize import linear_sum_assignment
 
@@ -290,7 +290,7 @@ def _assign(scores: Array) -> tuple[list[str], float]:
     chosen = [""] * scores.shape[0]
     for cell, name in zip(cells, names, strict=True):
         chosen[cell] = NAMES[name]
-    return chosen, float(scores[cells, names].sum())
+    return chosen
 
 
 def _explanations(geometry: _Geometry, scores: Array) -> list[tuple[float, list[str]]]:
@@ -306,7 +306,7 @@ def _explanations(geometry: _Geometry, scores: Array) -> list[tuple[float, list[
         for first in range(len(LEADS) // geometry.columns - geometry.rows + 1):
             names = _standard(geometry, order, first)
             total.append((prior + _agreement(cell_scores, names), names))
-    names, free = _assign(cell_scores)
+    names = _assign(cell_scores)
     own = [cell_scores[cell, NAMES.index(name)] for cell, name in enumerate(names)]
     unread = [cell for cell, score in enumerate(own) if score <= PARAMS.read]
     blank = [cell for cell in unread if not whole or cell_scores[cell].max() <= PARAMS.read]
@@ -318,7 +318,7 @@ def _explanations(geometry: _Geometry, scores: Array) -> list[tuple[float, list[
     least = 1 if whole or geometry.columns == 1 else PARAMS.fewest_of_partial
     if geometry.cells - len(blank) >= least:
         unusual = PARAMS.free if geometry.columns > 1 or whole else 0.0
-        total.append((free + unusual - PARAMS.unlabelled * len(blank), names))
+        total.append((unusual + _agreement(cell_scores, names), names))
     rare = STRIP_ODDS - STRIP_PRIOR[USUAL_STRIP]
     strip_scores = scores[geometry.cells :]
     best = np.where(strip_scores > PARAMS.read, strip_scores + rare, 0.0).max(axis=1, initial=0.0)
