@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from ecg4u.model.classifier import CARD_NAME, WEIGHTS
+from ecg4u.model.classifier import CARD_NAME, NORMAL, WEIGHTS
 from ecg4u.model.networks import Network
 from ecg4u.record import CLASSES
 from training import additive, trees
@@ -103,6 +103,14 @@ def pooled(data: Data, runs: Sequence[Sequence[Path]], layout: str) -> Predictio
     )
 
 
+def normal_alone(said: npt.NDArray[np.float64], bars: Sequence[float]) -> npt.NDArray[np.float64]:
+    """Probabilities (n, 9), Normal's 0 where another class is called, as `Classifier` does."""
+    others = [i for i, name in enumerate(CLASSES) if name != NORMAL]
+    called = said.copy()
+    called[(said >= bars)[:, others].any(axis=1), CLASSES.index(NORMAL)] = 0.0
+    return called
+
+
 def table(data: Data, found: Predictions, card: dict[str, Any]) -> list[str]:
     """A row a class; the mean F1 of the nine with its bootstrap interval."""
     labels = data.reference[found.recordings]
@@ -111,18 +119,19 @@ def table(data: Data, found: Predictions, card: dict[str, Any]) -> list[str]:
         [one.probability(found.logits[:, i]) for i, one in enumerate(calibration)], axis=1
     )
     bars = [card["thresholds"][name] for name in CLASSES]
+    called = normal_alone(said, bars)
 
     def mean(rows: npt.NDArray[np.int64]) -> float:
-        each = [f1(labels[rows, i], said[rows, i], bar) for i, bar in enumerate(bars)]
+        each = [f1(labels[rows, i], called[rows, i], bar) for i, bar in enumerate(bars)]
         there = labels[rows].sum(axis=0) > 0
         return float(np.mean(np.array(each)[there]))
 
     lines = ["| class | n | AUROC | F1 | found | missed | false |", "|---|---|---|---|---|---|---|"]
     for i, name in enumerate(CLASSES):
-        y, p = labels[:, i], said[:, i]
+        y, p = labels[:, i], called[:, i]
         hits, false, missed, _ = counts(y, p, bars[i])
         lines.append(
-            f"| {name} | {hits + missed} | {auroc(y, p):.3f} | {f1(y, p, bars[i]):.3f} "
+            f"| {name} | {hits + missed} | {auroc(y, said[:, i]):.3f} | {f1(y, p, bars[i]):.3f} "
             f"| {hits} | {missed} | {false} |"
         )
     low, high = bootstrap(mean, len(labels), repeats=REPEATS)

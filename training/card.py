@@ -17,8 +17,9 @@ LIMITS = """\
   ECG: WPW, long QT, ventricular and supraventricular tachycardia, flutter, second- and third-degree
   block are not looked for (PTB-XL's flutter counts as "not AF"), nor what did not ship.
 - **The nine classes mean what they mean in ICBEB-2018**: RBBB counts incomplete block (PTB-XL's
-  own CRBBB does not: "as the sources state" above), Normal excludes any other of the nine, STD and
-  STE are what is seen, whatever its cause.
+  own CRBBB does not: "as the sources state" above), Normal excludes any other of the nine (it is
+  called only where no other is; the figures of Normal above are those of its threshold alone),
+  STD and STE are what is seen, whatever its cause.
 - STD and STE are partly judged against the program's own measuring: of PTB-XL's recordings that
   state a cause, 160 count as STD and 159 as STE because the full recording shows it, and others are
   not known (`training/labels.py`). Figures "as the sources state" are free of that, and noisy, for

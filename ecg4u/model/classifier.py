@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from ecg4u.sources import ECGSource
 
 WEIGHTS = Path(__file__).parent / "weights"
+NORMAL = "Normal"
 CARD_NAME = "classifier.json"
 _MAX_CARD_BYTES = 10_000_000
 _MAX_WEIGHTS_BYTES = 2_000_000_000
@@ -63,7 +64,8 @@ class ClassResult:
     ``rule_out`` is the lower point that most recordings with the finding reach.
 
     ``call`` says both at once: "likely" (``positive``), "possible" (reaches ``rule_out`` only) or
-    "unlikely"; None where the signal cannot be read.
+    "unlikely"; None where the signal cannot be read. Beside another class that is positive, Normal
+    is not, whatever its probability.
     """
 
     name: str
@@ -127,14 +129,14 @@ class Classification:
     @property
     def abnormal(self) -> float | None:
         """Calibrated probability that the ECG is not Normal; None where it cannot be read."""
-        normal = next((result for result in self.results if result.name == "Normal"), None)
+        normal = next((result for result in self.results if result.name == NORMAL), None)
         return None if normal is None or self.verdict == "unreadable" else 1 - normal.probability
 
     @property
     def nothing_found(self) -> bool:
         """Whether it can be read, and no class but Normal and no other finding is positive."""
         found = [*self.positive, *self.positive_findings]
-        return self.verdict != "unreadable" and all(result.name == "Normal" for result in found)
+        return self.verdict != "unreadable" and all(result.name == NORMAL for result in found)
 
     def to_dict(self) -> dict[str, Any]:
         """As plain values for result.json."""
@@ -291,7 +293,8 @@ class Classifier:
             self._result(name, float(p), readable)
             for name, p in zip(self.outputs, probability, strict=True)
         )
-        results, others = rows[: len(self.classes)], rows[len(self.classes) :]
+        results = normal_alone(rows[: len(self.classes)])
+        others = rows[len(self.classes) :]
         doubts = (
             found.doubts
             + of_page
@@ -329,6 +332,21 @@ class Classifier:
             rule_out=rule_out,
             call=call if readable else None,
         )
+
+
+def normal_alone(results: tuple[ClassResult, ...]) -> tuple[ClassResult, ...]:
+    """The nine classes: beside another that reaches its threshold, Normal is at most possible.
+
+    ICBEB-2018 calls only that Normal which has none of the other eight.
+    """
+    if not any(result.positive for result in results if result.name != NORMAL):
+        return results
+    return tuple(
+        replace(result, positive=False, call="possible")
+        if result.name == NORMAL and result.positive
+        else result
+        for result in results
+    )
 
 
 @lru_cache(maxsize=1)

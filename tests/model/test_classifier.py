@@ -10,7 +10,13 @@ import pytest
 from ecg4u.errors import UnreadableInputError
 from ecg4u.model import Classification, Classifier, ClassResult, classify, prepare
 from ecg4u.model.aggregate import over_windows
-from ecg4u.model.classifier import CARD_NAME, WEIGHTS, _read_card, default_classifier
+from ecg4u.model.classifier import (
+    CARD_NAME,
+    WEIGHTS,
+    _read_card,
+    default_classifier,
+    normal_alone,
+)
 from ecg4u.record import CLASSES, ECGRecord
 
 Records = dict[str, tuple[ECGRecord, set[str]]]
@@ -152,6 +158,28 @@ def test_likely_possible_unlikely(
     assert row.positive == (call == "likely")
     assert row.rule_out is not None
     assert row.rule_out.sensitivity == 0.95
+
+
+def test_normal_is_not_called_beside_another_class() -> None:
+    def row(name: str, positive: bool) -> ClassResult:
+        return ClassResult(name, 0.9, 0.5, positive, 0.9, 0.9, call="likely")
+
+    alone = (row("Normal", True), row("PVC", False))
+    assert normal_alone(alone) == alone
+    first, second = normal_alone((row("Normal", True), row("PVC", True)))
+    assert (first.positive, first.call, first.probability) == (False, "possible", 0.9)
+    assert second.positive
+
+
+def test_a_classifier_does_not_call_normal_beside_another_class(
+    normal: ECGRecord, tmp_path: Path
+) -> None:
+    shutil.copytree(WEIGHTS, tmp_path / "weights")
+    path = tmp_path / "weights" / CARD_NAME
+    card = json.loads(path.read_text())
+    card["thresholds"]["PVC"] = 0.0
+    path.write_text(json.dumps(card))
+    assert [r.name for r in Classifier(tmp_path / "weights").classify(normal).positive] == ["PVC"]
 
 
 def test_nothing_found_means_no_class_and_no_finding() -> None:
