@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from ecg4u.digitize.rows.follow import MAX_REACH_MM, follow
 from ecg4u.digitize.rows.trace import RowPath, find_rows, local_height, trace_rows
 from ecg4u.digitize.types import InkMap
 
@@ -222,3 +223,21 @@ def test_two_paths_along_one_trace_are_one_row() -> None:
     ink[298:302, 40:420] = 1.0
     found = rows_of(ink)
     assert [abs(row.baseline - 200) < 12 for row in found] == [True]
+
+
+@pytest.mark.parametrize("own", [False, True])
+def test_a_row_is_followed_on_a_tall_page_as_on_one_cut_around_it(own: bool) -> None:
+    wave = beats(60.0)
+    tall, cut = page([1500 - wave], 3000), page([600 - wave], 1200)
+    if own:  # each row's own ink, two rows of which the first has none
+        tall, cut = (np.stack([np.zeros_like(ink), ink]) for ink in (tall, cut))
+    rows = 2 if own else 1
+    on_tall = follow(tall, np.full(rows, 1500.0), 5.0)[-1]
+    on_cut = follow(cut, np.full(rows, 600.0), 5.0)[-1]
+    assert np.array_equal(on_tall - 900, on_cut)
+    assert np.abs(on_cut - (600 - wave))[60:840].mean() < 2
+
+
+def test_a_row_goes_no_further_from_its_baseline_than_it_may() -> None:
+    ink = lines((100, 40, 860), height=1200)
+    assert follow(ink, np.array([900.0]), 5.0).min() >= 900 - MAX_REACH_MM * 5

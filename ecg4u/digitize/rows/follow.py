@@ -17,7 +17,8 @@ TRAVEL_ON_INK = 0.005
 TRAVEL_ON_PAPER = 0.3
 STRAY_PER_MM = 0.004
 MAX_REACH_MM = 60.0
-BEYOND_REACH_COST = 5.0
+"""How far a row may go from its baseline: 6 mV at the usual gain. No further is looked, so that a
+tall page costs no more than its rows."""
 FORCED_COST = 30.0
 
 
@@ -39,7 +40,7 @@ def follow(
     claimed : (R, H, W) or None
         Extra cost per row where other rows run.
     ends : ((R,), (R,)) or None
-        Where each row comes from and must arrive.
+        Where each row comes from and must arrive, within its reach.
 
     Returns
     -------
@@ -51,16 +52,21 @@ def follow(
     bare = GAP_COST * (1.0 - ink)
     travel = TRAVEL_ON_PAPER + (TRAVEL_ON_INK - TRAVEL_ON_PAPER) * ink
     climb = np.cumsum(travel, axis=2, dtype=np.float32)
-    heights = np.arange(trace.shape[-2])
-    away_mm = np.abs(heights - baselines[:, None]) / px_per_mm
-    beyond = np.where(away_mm > MAX_REACH_MM, BEYOND_REACH_COST, 0.0)
-    stray = (STRAY_PER_MM * away_mm + beyond).astype(np.float32)
-    extra = None if claimed is None else np.ascontiguousarray(claimed.transpose(2, 0, 1))
+    columns, kinds, height = ink.shape
+    band = _bands(height, baselines, px_per_mm)
+    near = band + height * (np.arange(kinds)[:, None] if kinds > 1 else 0)
+    stray = (STRAY_PER_MM * np.abs(band - baselines[:, None]) / px_per_mm).astype(np.float32)
+    extra = None
+    if claimed is not None:
+        extra = np.stack([c[i[0] : i[-1] + 1].T for c, i in zip(claimed, band, strict=True)], 1)
     cost = stray.copy()
     if ends is not None:
-        cost += FORCED_COST * (heights != np.round(ends[0])[:, None])
-    costs = np.empty((len(ink), *cost.shape), np.float32)
-    for x, (here, risen) in enumerate(zip(bare, climb, strict=True)):
+        cost += FORCED_COST * (band != np.round(ends[0])[:, None])
+    costs = np.empty((columns, *cost.shape), np.float32)
+    here, risen = np.empty_like(cost), np.empty_like(cost)
+    for x in range(columns):
+        np.take(bare[x], near, out=here, mode="clip")
+        np.take(climb[x], near, out=risen, mode="clip")
         costs[x] = cost
         down = np.minimum.accumulate(cost - risen, axis=1)
         down += risen
@@ -71,9 +77,21 @@ def follow(
         if extra is not None:
             cost += extra[x]
         cost -= cost.min(axis=1, keepdims=True)
-    last = cost.argmin(axis=1) if ends is None else np.round(ends[1]).astype(int)
-    climbs = np.broadcast_to(climb, (len(climb), len(baselines), len(heights)))
-    return np.stack([_way_back(costs[:, r], climbs[:, r], int(y)) for r, y in enumerate(last)])
+    first, size = band[:, 0], band.shape[1]
+    last = cost.argmin(axis=1)
+    if ends is not None:
+        last = np.clip(np.round(ends[1]).astype(int) - first, 0, size - 1)
+    climbs = [climb[:, r if kinds > 1 else 0, i[0] : i[-1] + 1] for r, i in enumerate(band)]
+    back = [_way_back(costs[:, r], climbs[r], int(y)) for r, y in enumerate(last)]
+    return np.stack(back) + first[:, None]
+
+
+def _bands(height: int, baselines: Array, px_per_mm: float) -> npt.NDArray[np.intp]:
+    """The heights (R, n) that each row may pass: those within `MAX_REACH_MM` of its baseline."""
+    reach = int(MAX_REACH_MM * px_per_mm)
+    size = min(height, 2 * reach + 1)
+    first = np.clip(np.round(baselines).astype(np.intp) - reach, 0, height - size)
+    return first[:, None] + np.arange(size)
 
 
 def _way_back(costs: FloatArray, climb: FloatArray, y: int) -> Array:
