@@ -44,7 +44,7 @@ it took at most 374 s by the clock (nice 10): ten times 60 s leaves it room, and
 hangs."""
 READ_TIMEOUT_S = 60.0
 """Limit of reading and decoding one input, by the clock: nothing else waits for a disk."""
-READ_MEMORY_MB = 1450
+READ_MEMORY_MB = 1200
 """Limit of reading and decoding one input, beyond what the process holds already."""
 OPENING_CPU_S = 5.0
 """Limit of opening a page's file and counting its pages, and of drawing a page of a PDF: a PDF is a
