@@ -30,6 +30,8 @@ Pixels = npt.NDArray[np.uint8]
 
 MAX_FILE_BYTES = 300_000_000
 MAX_PIXELS = 80_000_000
+MAX_WEBP_PIXELS = 64_000_000
+"""Its decoder holds a picture four times over, four bytes a pixel each."""
 MAX_SIDE_PX = 65_500
 """What a JPEG can hold: 5.5 m at 300 dpi. Decoders take memory for each row."""
 MAX_TOTAL_PIXELS = 480_000_000
@@ -242,6 +244,8 @@ def _image_pages(data: bytes, only: int | None) -> Iterator[Page]:
             if name == "TIFF":
                 image.seek(frame)
             _check_pixels(*image.size)
+            if name == "WEBP" and image.width * image.height > MAX_WEBP_PIXELS:
+                raise _too_large(MAX_WEBP_PIXELS)
             if name == "JPEG":
                 _check_scans(data, *image.size)
             dpi, size = _stated_dpi(image), _squared_size(image)
@@ -461,9 +465,9 @@ def _too_many_pages() -> ECG4UError:
     return unreadable(f"The file has more than {MAX_PAGES} pages.", "Split it.")
 
 
-def _too_large() -> ECG4UError:
+def _too_large(most: int = MAX_PIXELS) -> ECG4UError:
     return unreadable(
-        f"The page is larger than {MAX_PIXELS // 1_000_000} megapixels.",
+        f"The page is larger than {most // 1_000_000} megapixels.",
         "Export or scan it at 300 dpi.",
     )
 

@@ -228,6 +228,14 @@ def test_too_large_is_refused_by_its_header(data: bytes) -> None:
         read_pages(data)
 
 
+def test_a_webp_is_bounded_more_narrowly() -> None:
+    start = encoded(Image.new("RGB", (16, 16)), "WEBP", lossless=False)
+    at = start.index(b"\x9d\x01\x2a") + 3
+    claims = start[:at] + struct.pack("<HH", 8100, 8100) + start[at + 4 :]
+    with pytest.raises(UnreadableInputError, match="larger than 64 mega"):
+        read_pages(claims)
+
+
 def test_a_side_is_bounded() -> None:
     size = (MAX_SIDE_PX, 1)
     assert read_page(encoded(Image.new("1", size), "PNG")).image.shape[:2] == size[::-1]
