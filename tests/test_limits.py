@@ -108,6 +108,15 @@ def test_memory_is_limited_while_reading(monkeypatch: pytest.MonkeyPatch) -> Non
     assert supervised(lambda: len(bytes(200_000_000)) and 0, ROOMY) == 0
 
 
+def test_less_memory_may_be_said() -> None:
+    def take(memory_mb: int) -> None:
+        with reading(memory_mb):
+            bytes(200_000_000)
+
+    assert supervised(in_reading(lambda: take(300)), ROOMY) == 0
+    assert supervised(in_reading(lambda: take(100)), ROOMY) == 3
+
+
 def test_time_is_limited_while_reading_even_where_no_python_runs(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
