@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -188,6 +189,33 @@ def test_drawing_and_comparing_need_no_network(blocked: str, tmp_path: Path) -> 
 def test_records_need_no_network(format_: str, blocked: str, tmp_path: Path) -> None:
     path = write_record(ECGRecord(np.zeros((5000, 12))), tmp_path / "x", format_)[0]
     assert ecg4u("info", path, path=blocked).returncode == 0
+
+
+def test_watching_needs_no_network(blocked: str, tmp_path: Path) -> None:
+    write_record(ECGRecord(np.zeros((5000, 12))), tmp_path / "in" / "x")
+    done = ecg4u("watch", tmp_path / "in", tmp_path / "out", "--once", "--settle", 0, path=blocked)
+    assert done.returncode in (0, 7), done.stderr
+    assert (tmp_path / "out" / "manifest.csv").exists()
+
+
+def test_fixing_needs_no_network(blocked: str, tmp_path: Path) -> None:
+    page = shutil.copy(PAGE, tmp_path)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "ecg4u.cli", "fix", page, "--no-browser"],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join((blocked, str(ROOT), *sys.path))},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert process.stderr is not None
+        url, identifier = next(line for line in process.stderr if "http" in line).split("/?fix#")
+        place, end = f"{url}/v1/ecg/{identifier.strip()}/report", time.monotonic() + ANSWER_S
+        while (answer := httpx.get(place)).status_code != 200:
+            assert time.monotonic() < end, answer.text
+            time.sleep(1)
+    finally:
+        process.terminate()
+        process.wait(60)
 
 
 def test_the_service_needs_no_network(blocked: str, tmp_path: Path) -> None:
