@@ -28,6 +28,7 @@ from ecg4u.errors import ECG4UError
 from ecg4u.limits import (
     MEMORY_MB,
     OPENING_CPU_S,
+    PAGE_MEMORY_MB,
     READ_MEMORY_MB,
     READ_TIMEOUT_S,
     is_out_of_memory,
@@ -165,8 +166,8 @@ def main(out: Path | None, kinds: tuple[str, ...], files: Path | None) -> None:
     if out is not None:
         limits = (
             f"Limits of reading: {READ_TIMEOUT_S:g} s, of these {OPENING_CPU_S:g} s of computing "
-            f"to open a page's file and to draw a page of a PDF, and {READ_MEMORY_MB} MB beyond "
-            "what the process held before."
+            f"to open a page's file and to draw a page of a PDF; {PAGE_MEMORY_MB} MB for a page, "
+            f"{READ_MEMORY_MB} MB for a record, beyond what the process held before."
         )
         out.write_text(f"# Hostile files\n\n{__doc__}\n{limits}\n\n{text}", encoding="utf-8")
 

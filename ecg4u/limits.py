@@ -44,8 +44,10 @@ it took at most 374 s by the clock (nice 10): ten times 60 s leaves it room, and
 hangs."""
 READ_TIMEOUT_S = 60.0
 """Limit of reading and decoding one input, by the clock: nothing else waits for a disk."""
-READ_MEMORY_MB = 1450
+READ_MEMORY_MB = 1200
 """Limit of reading and decoding one input, beyond what the process holds already."""
+PAGE_MEMORY_MB = 900
+"""The same of a page: up to 0.83 GB for 80 megapixels, and a warm worker holds 0.6."""
 OPENING_CPU_S = 5.0
 """Limit of opening a page's file and counting its pages, and of drawing a page of a PDF: a PDF is a
 program, other files are lists of parts, and no look at their size says how long that takes."""
@@ -321,7 +323,7 @@ def begin_anew() -> None:
 
 
 @contextlib.contextmanager
-def reading() -> Iterator[None]:
+def reading(memory_mb: int | None = None) -> Iterator[None]:
     """Within it, an input is read and decoded: in a worker, under narrower limits.
 
     Raises
@@ -331,7 +333,7 @@ def reading() -> Iterator[None]:
     """
     try:
         if _can_be_spared:
-            with _time_limit(), _memory_limit():
+            with _time_limit(), _memory_limit(memory_mb or READ_MEMORY_MB):
                 yield
         else:
             yield
@@ -372,11 +374,11 @@ def opening() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _memory_limit() -> Iterator[None]:
+def _memory_limit(memory_mb: int) -> Iterator[None]:
     import resource
 
     soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
-    narrower = _data_bytes() + READ_MEMORY_MB * 1_000_000
+    narrower = _data_bytes() + memory_mb * 1_000_000
     if soft != resource.RLIM_INFINITY and soft <= narrower:
         yield
         return

@@ -234,6 +234,16 @@ def test_a_port_in_use_is_said_with_a_remedy() -> None:
     assert "http://" not in done.stderr
 
 
+def test_beyond_this_machine_is_listened_on_only_with_a_token_or_when_told() -> None:
+    with socket.create_server(("", 0)) as taken:
+        beyond = ("serve", "--host", "0.0.0.0", "--port", str(taken.getsockname()[1]))
+        refused = _ecg4u(*beyond)
+        told = [_ecg4u(*beyond, *more) for more in (("--insecure",), ("--token", "x" * 32))]
+    assert "Set a token" in refused.stderr
+    for done in told:  # it came as far as the port, which is in use
+        assert "cannot be listened on" in done.stderr
+
+
 def test_several_inputs_are_answered_one_by_one_and_a_bad_one_harms_no_other(
     tmp_path: Path,
 ) -> None:

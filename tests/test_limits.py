@@ -142,6 +142,15 @@ def test_whichever_library_lacks_memory_says_so(
     assert capfd.readouterr().err == ""
 
 
+def test_less_memory_may_be_said() -> None:
+    def take(memory_mb: int) -> None:
+        with reading(memory_mb):
+            bytes(200_000_000)
+
+    assert supervised(in_reading(lambda: take(300)), ROOMY) == 0
+    assert supervised(in_reading(lambda: take(100)), ROOMY) == 3
+
+
 def test_time_is_limited_while_reading_even_where_no_python_runs(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

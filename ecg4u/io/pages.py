@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from ecg4u.errors import ECG4UError, MissingDependencyError
 from ecg4u.io.files import STAGE, Source, read_bytes, unreadable
-from ecg4u.limits import opening, reading
+from ecg4u.limits import PAGE_MEMORY_MB, opening, reading
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -30,6 +30,8 @@ Pixels = npt.NDArray[np.uint8]
 
 MAX_FILE_BYTES = 300_000_000
 MAX_PIXELS = 80_000_000
+MAX_WEBP_PIXELS = 52_000_000
+"""Its decoder holds a picture four times over, four bytes a pixel each."""
 MAX_SIDE_PX = 65_500
 """What a JPEG can hold: 5.5 m at 300 dpi. Decoders take memory for each row."""
 MAX_TOTAL_PIXELS = 480_000_000
@@ -39,6 +41,8 @@ MAX_PDF_PIXELS_PER_PAGE = 2 * MAX_PIXELS
 MAX_SCANNED_PIXELS = 20 * MAX_PIXELS
 """Over all scans of a JPEG."""
 MAX_PAGES = 1000
+_BAND_PIXELS = 1_000_000
+"""Converted at once: each step of a conversion makes a copy, of 0.3 GB for the largest page."""
 PILLOW_FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "WEBP")
 DPI_RANGE = (20.0, 4800.0)
 SAME_DPI = 0.01
@@ -91,7 +95,7 @@ class Page:
         self.image.setflags(write=False)
 
 
-@reading()
+@reading(PAGE_MEMORY_MB)
 def read_pages(source: Source, *, pdf_dpi: float = 300.0) -> list[Page]:
     """All pages of an image or PDF file (a path, or the file's bytes).
 
@@ -116,7 +120,7 @@ def read_pages(source: Source, *, pdf_dpi: float = 300.0) -> list[Page]:
     return pages
 
 
-@reading()
+@reading(PAGE_MEMORY_MB)
 def read_page(source: Source, *, page: int = 1, pdf_dpi: float = 300.0) -> Page:
     """Page number ``page`` (from 1) of a file; the other pages are not decoded.
 
@@ -128,7 +132,7 @@ def read_page(source: Source, *, page: int = 1, pdf_dpi: float = 300.0) -> Page:
     raise _no_such_page()
 
 
-@reading()
+@reading(PAGE_MEMORY_MB)
 def count_pages(source: Source) -> int:
     """Number of pages in a file, from its structure alone. Raises as `read_pages` does."""
     data = read_bytes(source, max_bytes=MAX_FILE_BYTES)
@@ -240,6 +244,8 @@ def _image_pages(data: bytes, only: int | None) -> Iterator[Page]:
             if name == "TIFF":
                 image.seek(frame)
             _check_pixels(*image.size)
+            if name == "WEBP" and image.width * image.height > MAX_WEBP_PIXELS:
+                raise _too_large(MAX_WEBP_PIXELS)
             if name == "JPEG":
                 _check_scans(data, *image.size)
             dpi, size = _stated_dpi(image), _squared_size(image)
@@ -296,27 +302,50 @@ def _squared_size(image: Image) -> tuple[int, int]:
 
 def to_rgb(image: Image) -> Pixels:
     """(H, W, 3) uint8 of any Pillow mode: deep grey scaled down, transparency over white."""
+    rgb = np.empty((image.height, image.width, 3), np.uint8)
+    full = _full_scale(image) if _is_deep_grey(image) else None
+    for rows, band in _bands(image):
+        rgb[rows] = _band_to_rgb(band) if full is None else _to_8_bits(band, full)[:, :, None]
+    return rgb
+
+
+def _bands(image: Image) -> Iterator[tuple[slice, Image]]:
+    """Rows of ``image`` and their part of it, from top to bottom."""
+    height = max(1, _BAND_PIXELS // max(1, image.width))
+    for top in range(0, image.height, height):
+        bottom = min(top + height, image.height)
+        yield slice(top, bottom), image.crop((0, top, image.width, bottom))
+
+
+def _band_to_rgb(band: Image) -> Pixels:
     from PIL import Image
 
-    if image.mode.startswith(("I", "F")):
-        grey = _deep_grey_to_8_bits(np.asarray(image))
-        return np.repeat(grey[:, :, None], 3, axis=2)
-    if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
-        rgba = image.convert("RGBA")
-        paper = Image.new("RGB", rgba.size, "white")
-        paper.paste(rgba, mask=rgba)
-        return np.asarray(paper)
-    return np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
+    if band.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in band.info:
+        rgba = band.convert("RGBA")
+        band = Image.new("RGB", rgba.size, "white")
+        band.paste(rgba, mask=rgba)
+    return np.asarray(band if band.mode == "RGB" else band.convert("RGB"))
 
 
-def _deep_grey_to_8_bits(grey: npt.NDArray[np.generic]) -> Pixels:
-    """Scale by the depth in use: the first of 8, 10, 12, 14, 16 ... bits that holds the top."""
-    values = np.nan_to_num(grey.astype(np.float32), nan=0.0, posinf=0.0, neginf=0.0)
-    top = float(values.max(initial=0.0))
-    is_unit_float = np.issubdtype(grey.dtype, np.floating) and top <= 1.0
-    depths = (8, 10, 12, 14, 16, 24, 32)
-    full = 1.0 if is_unit_float else next((2.0**b - 1 for b in depths if top < 2.0**b), top)
-    return np.clip(np.rint(values * (255.0 / full)), 0, 255).astype(np.uint8)
+def _is_deep_grey(image: Image) -> bool:
+    return image.mode.startswith(("I", "F"))
+
+
+def _full_scale(image: Image) -> float:
+    """White, by the depth in use: the first of 8, 10, 12, 14, 16 ... bits that holds the top."""
+    top = max((float(_finite(band).max(initial=0.0)) for _, band in _bands(image)), default=0.0)
+    if image.mode.startswith("F") and top <= 1.0:
+        return 1.0
+    return next((2.0**b - 1 for b in (8, 10, 12, 14, 16, 24, 32) if top < 2.0**b), top)
+
+
+def _to_8_bits(grey: Image, full: float) -> Pixels:
+    return np.clip(np.rint(_finite(grey) * (255.0 / full)), 0, 255).astype(np.uint8)
+
+
+def _finite(grey: Image) -> npt.NDArray[np.float32]:
+    values = np.asarray(grey).astype(np.float32)
+    return np.nan_to_num(values, copy=False, nan=0.0, posinf=0.0, neginf=0.0)
 
 
 # HEIC and PDF
@@ -436,9 +465,9 @@ def _too_many_pages() -> ECG4UError:
     return unreadable(f"The file has more than {MAX_PAGES} pages.", "Split it.")
 
 
-def _too_large() -> ECG4UError:
+def _too_large(most: int = MAX_PIXELS) -> ECG4UError:
     return unreadable(
-        f"The page is larger than {MAX_PIXELS // 1_000_000} megapixels.",
+        f"The page is larger than {most // 1_000_000} megapixels.",
         "Export or scan it at 300 dpi.",
     )
 

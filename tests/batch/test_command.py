@@ -61,6 +61,20 @@ def test_resume_and_status(archive: Path, tmp_path: Path) -> None:
     assert isinstance(invoke("--status", tmp_path).exception, UsageError)
 
 
+def test_a_ledger_with_lines_of_another_shape_is_gone_on_with(
+    archive: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    invoke(archive, "-o", out, "-j", "0")
+    with open(out / "ledger.jsonl", "a", encoding="utf-8") as file:
+        file.writelines(f"{line}\n" for line in ('{"type": "entry"}', "[]", "5", '{"key": [1]}'))
+    result = invoke(archive, "-o", out, "-j", "0", "--resume", "--json")
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["earlier"] == 5
+    numbers = json.loads(invoke("--status", out, "--json").stdout)
+    assert numbers == {"done": 4, "refused": 1, "failed": 0}
+
+
 def test_each_input_is_told_where_it_is_asked_for(archive: Path, tmp_path: Path) -> None:
     result = invoke(archive, "-o", tmp_path / "out", "-j", "0", "--verbose")
     assert "done in/DOE_JANE_2.hea (" in result.stderr

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import io
 import os
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -145,3 +148,32 @@ def test_a_list_may_hold_what_is_no_name(tmp_path: Path) -> None:
     listed = tmp_path / "list.txt"
     listed.write_bytes(b"a\0b.png\n" + b"a" * 5000 + b".png\n\xff.png\n")
     assert len(keys([listed])) == 3
+
+
+def test_no_pipe_is_waited_for_before_a_worker_is_there(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    for name in ("in/pipe.png", "in/pipe.csv", "in/pipe.hea", "list.txt"):
+        os.mkfifo(tmp_path / name)
+    for source, code in (("in", 7), ("list.txt", 3)):
+        options = ("-o", f"{source}.out", "--deidentify")
+        done = subprocess.run(
+            [sys.executable, "-m", "ecg4u.cli", "batch", source, *options],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert done.returncode == code, done.stderr
+        assert "regular file" in done.stderr
+
+
+@pytest.mark.parametrize("label", ["I" + "_" * 16_000, "elapsed" + " " * 16_000 + "x"])
+def test_long_labels_do_not_stall_the_start(label: str, tmp_path: Path) -> None:
+    for number in range(1000):
+        (tmp_path / f"{number}.csv").write_text(f"{label},II\n0,0\n")
+    (tmp_path / "page.png").touch()
+    begun = time.process_time()
+    find_inputs([str(tmp_path)], Path("/nowhere"), deidentify=True)
+    assert time.process_time() - begun < 5

@@ -59,6 +59,20 @@ def test_no_link_leads_into_another_file(tmp_path: Path) -> None:
     assert n_links == 9
 
 
+@pytest.mark.parametrize("target", ["p_signal", "confidence", "fs"])
+@pytest.mark.parametrize("kind", [h5py.ref_dtype, h5py.string_dtype(), np.dtype([("a", "f4")])])
+def test_only_numbers_are_read(kind: np.dtype, target: str, tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        hostile_files.own(file)
+        if target != "p_signal":
+            file["p_signal"] = flat()
+        if target == "fs":
+            del file.attrs["schema"], file.attrs["fs"]
+        file.create_dataset(target, (1,) if target == "fs" else (500, 12), kind)
+    with pytest.raises(ECG4UError, match="no recording of that name"):
+        read_record(tmp_path / "x.h5")
+
+
 def test_comments_are_the_same_to_wfdb_and_to_us(tmp_path: Path) -> None:
     (tmp_path / "x.dat").write_bytes(bytes(2 * 500))
     (tmp_path / "secret").write_bytes(b"77" * 500)

@@ -22,6 +22,7 @@ from PIL import Image
 from ecg4u.errors import ECG4UError, UnreadableInputError
 from ecg4u.io import count_pages, read_page, read_pages
 from ecg4u.io.pages import MAX_PIXELS, MAX_SIDE_PX
+from ecg4u.io.pixels import as_page
 
 DATA = Path(__file__).parent / "data"
 
@@ -227,6 +228,14 @@ def test_too_large_is_refused_by_its_header(data: bytes) -> None:
         read_pages(data)
 
 
+def test_a_webp_is_bounded_more_narrowly() -> None:
+    start = encoded(Image.new("RGB", (16, 16)), "WEBP", lossless=False)
+    at = start.index(b"\x9d\x01\x2a") + 3
+    claims = start[:at] + struct.pack("<HH", 8100, 8100) + start[at + 4 :]
+    with pytest.raises(UnreadableInputError, match="larger than 52 mega"):
+        read_pages(claims)
+
+
 def test_a_side_is_bounded() -> None:
     size = (MAX_SIDE_PX, 1)
     assert read_page(encoded(Image.new("1", size), "PNG")).image.shape[:2] == size[::-1]
@@ -264,6 +273,36 @@ def test_a_900_megapixel_png_is_refused_in_little_memory(tmp_path: Path) -> None
         check=True,
     )
     assert int(done.stdout) < 100_000  # kilobytes
+
+
+def test_a_picture_is_converted_without_copies_of_the_whole() -> None:
+    script = """
+        import resource
+        from PIL import Image
+        from ecg4u.io.pixels import to_rgb
+        image = Image.new("RGBA", (4000, 4000), (9, 9, 9, 128))
+        to_rgb(image.crop((0, 0, 9, 9)))
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        page = to_rgb(image)
+        print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(script)], capture_output=True, text=True, check=True
+    )
+    assert int(done.stdout) < 48_000 + 30_000  # kilobytes: the result, and a little
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "CMYK", "RGBA", "LA", "I;16", "F"])
+def test_a_picture_is_converted_alike_everywhere(mode: str) -> None:
+    """Also where it is taken in parts: its upper half is that of the whole."""
+    values = np.random.default_rng(1).integers(0, 255, (1500, 1700, 4), np.uint8)
+    image = Image.fromarray(values, "RGBA")
+    if mode in ("I;16", "F"):
+        image = Image.fromarray(values[:, :, 0].astype("u2" if mode == "I;16" else "f4"))
+    image = image if image.mode == mode else image.convert(mode)
+    whole = as_page(image).image
+    for box in ((0, 0, 1700, 500), (0, 480, 1700, 980), (0, 1100, 1700, 1500)):
+        assert np.array_equal(as_page(image.crop(box)).image, whole[box[1] : box[3]])
 
 
 def test_the_total_of_all_pages_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from made_up import HOSTILE, MadeUp
 
+from ecg4u.analysis import Analysis
 from ecg4u.record import CLASSES, LEADS, ECGRecord
 from ecg4u.report import content_security_policy, render, write
 from ecg4u.report.document import script, style
@@ -136,6 +137,16 @@ def test_all_text_is_escaped() -> None:
 
 def test_same_analysis_same_bytes(html: str) -> None:
     assert render(made_up.analysis()) == html
+
+
+def test_how_long_it_took_is_written_nowhere(tmp_path: Path) -> None:
+    record = ECGRecord(made_up.signal(), made_up.FS)
+    for number, timings in enumerate(({}, {"digitize": 1.0}, {"digitize": 2.5, "explain": 7.0})):
+        write(Analysis(record, timings_s=timings), tmp_path / str(number), ["wfdb"])
+    first = {path.name: path.read_bytes() for path in (tmp_path / "0").iterdir()}
+    assert {"report.html", "result.json", "signals.hea", "signals.dat"} == set(first)
+    for number in "12":
+        assert {p.name: p.read_bytes() for p in (tmp_path / number).iterdir()} == first
 
 
 def test_sentences_stand_in_reading_order_and_point_at_the_trace(html: str) -> None:

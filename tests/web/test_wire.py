@@ -126,6 +126,42 @@ def test_many_idle_lines_keep_no_one_out(running: Live) -> None:
         line.close()
 
 
+@pytest.mark.parametrize("length", [None, 900_000])
+def test_a_correction_of_what_is_not_there_is_refused_before_its_body(
+    running: Live, length: int | None
+) -> None:
+    with socket.create_connection(running.address, timeout=10) as line:
+        line.sendall(head(length, b"/v1/ecg/unknown/correct"))
+        assert status(line.recv(1 << 16)) == 404
+
+
+def test_large_corrections_keep_no_one_waiting(running: Live) -> None:
+    upload = {"image": ("page.png", stand_in.page(), "image/png")}
+    place = httpx.post(f"{running.url}/v1/ecg", files=upload, timeout=60).headers["location"]
+    large = b'{"names": {"' + b"x" * 22_000_000
+
+    def correct(_: int) -> int:
+        return httpx.post(f"{running.url}{place}/correct", content=large, timeout=60).status_code
+
+    with ThreadPoolExecutor(4) as pool:
+        sent = [pool.submit(correct, number) for number in range(4)]
+        slowest = 0.0
+        while not all(future.done() for future in sent):
+            begun = time.perf_counter()
+            assert httpx.get(f"{running.url}/health").status_code == 200
+            slowest = max(slowest, time.perf_counter() - begun)
+    assert [future.result() for future in sent] == [413] * 4
+    assert slowest < 1
+
+
+def test_a_correction_without_a_length_ends_at_the_limit(running: Live) -> None:
+    upload = {"image": ("page.png", stand_in.page(), "image/png")}
+    place = httpx.post(f"{running.url}/v1/ecg", files=upload, timeout=60).headers["location"]
+    piece = chunk(b"[" * 50_000)
+    heard = running.say(head(None, f"{place}/correct".encode()), *[piece] * 30, b"0\r\n\r\n")
+    assert status(heard) == 413
+
+
 def test_an_upload_that_is_cut_off_harms_no_one(
     running: Live, caplog: pytest.LogCaptureFixture
 ) -> None:
