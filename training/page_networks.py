@@ -185,7 +185,7 @@ TRACE = Shipped("trace", lambda: u_net(3, len(CHANNELS)), (1, 3, 64, 64), (0, 2,
 ROWS = Shipped("rows", lambda: u_net(LOOKS + MARKS, 1), (1, LOOKS + MARKS, STRIP_PX, 64), (0, 3))
 READER_OF_NAMES = Shipped("names", names_net, (1, 1, *WINDOW), (0,), softmax=True)
 READER_OF_PRINT = Shipped("printed", printed_net, (1, 1, LINE_PX, 64), (0, 3), softmax=True)
-"""The row network answers for one row: (n, 9, 256, W) of `row_network.strip_of`."""
+"""Those that ship. That of rows answers for one row: (n, 9, 256, W) of `row_network.strip_of`."""
 
 
 def _probable(net: nn.Module, softmax: bool, temperature: float) -> nn.Module:
