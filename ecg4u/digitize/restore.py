@@ -202,7 +202,8 @@ def restored(
     corrections = sidecar.corrections
     calibration = sidecar.calibration
     against = faults(parts)
-    resolution = float(np.mean(rectified.grid.source_px_per_mm))
+    # as a sidecar has it, so that reading one again gives the same bytes
+    resolution = float(np.mean([told(scale) for scale in rectified.grid.source_px_per_mm]))
     chances = trust.misread(trust.measures_of(parts, against, resolution))
     traces = tuple(
         _trace(piece, part, sidecar, contradicted, told(float(chance)))
