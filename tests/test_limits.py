@@ -5,8 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import signal
-import subprocess
-import sys
 import threading
 import time
 import warnings
@@ -18,6 +16,7 @@ from typing import Any
 import hostile_files
 import numpy as np
 import pytest
+from command import ecg4u
 
 from ecg4u import limits
 from ecg4u.digitize.networks import WEIGHTS, Network
@@ -246,15 +245,7 @@ def test_one_hostile_input_among_several_harms_no_other(tmp_path: Path) -> None:
         for name in ("first", "last")
     )
     inputs = (first, bomb, tmp_path / "missing.png", last)
-    done = subprocess.run(
-        [sys.executable, "-m", "ecg4u.cli", "digitize", *map(str, inputs), "-o", "out/"],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    done = ecg4u(tmp_path, "digitize", *inputs, "-o", "out/")
     assert done.returncode == 7, done.stderr
     assert f"{bomb.name}: " in done.stderr
     assert "missing.png: The file does not exist" in done.stderr
@@ -276,30 +267,13 @@ def test_one_hostile_input_among_several_harms_no_other(tmp_path: Path) -> None:
     ids=lambda options: " ".join(map(str, options[::2])),
 )
 def test_options_that_make_no_sense(options: tuple[object, ...], tmp_path: Path) -> None:
-    environment = {k: v for k, v in os.environ.items() if k != "ECG4U_TOKEN"}
-    done = subprocess.run(
-        [sys.executable, "-m", "ecg4u.cli", *map(str, options)],
-        cwd=tmp_path,
-        env={**environment, "PYTHONPATH": os.pathsep.join(sys.path)},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    done = ecg4u(tmp_path, *options, timeout_s=60)
     assert done.returncode == 2, done.stderr
     assert "Traceback" not in done.stderr
 
 
 def test_no_command_takes_longer_than_it_may(tmp_path: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "ecg4u.cli", "report", str(PAGE), "-o", "x", "--timeout", "0.5"],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    done = ecg4u(tmp_path, "report", PAGE, "-o", "x", "--timeout", "0.5", timeout_s=60)
     assert done.returncode == 3
     on_either_clock = ("longer than 0.5 s of processor time", "longer than 5 s by the clock")
     assert any(words in done.stderr for words in on_either_clock)  # a busy machine: the second

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import io
 import os
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
+from command import ecg4u
 
 from ecg4u.batch import find_inputs
 from ecg4u.batch.inputs import in_shard
@@ -155,16 +154,7 @@ def test_no_pipe_is_waited_for_before_a_worker_is_there(tmp_path: Path) -> None:
     for name in ("in/pipe.png", "in/pipe.csv", "in/pipe.hea", "list.txt"):
         os.mkfifo(tmp_path / name)
     for source, code in (("in", 7), ("list.txt", 3)):
-        options = ("-o", f"{source}.out", "--deidentify")
-        done = subprocess.run(
-            [sys.executable, "-m", "ecg4u.cli", "batch", source, *options],
-            cwd=tmp_path,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
+        done = ecg4u(tmp_path, "batch", source, "-o", f"{source}.out", "--deidentify")
         assert done.returncode == code, done.stderr
         assert "regular file" in done.stderr
 

@@ -34,6 +34,10 @@ def test_what_ships_answers_as_what_was_trained(network: Shipped) -> None:
         assert found == pytest.approx(odds.sigmoid().numpy(), abs=1e-5)
 
 
+def test_the_network_is_small() -> None:
+    assert sum(value.numel() for value in TRACE.build().parameters()) < 400_000
+
+
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of torch, about its exporter
 def test_a_training_leaves_weights_card_and_the_network_of_the_package(tmp_path: Path) -> None:
     torch.manual_seed(3)
