@@ -30,6 +30,7 @@ from ecg4u.digitize.scale.calibration import (
     calibrate,
     find_pulses,
     shaped_pulses,
+    sharpened,
     with_chest_gain,
 )
 from ecg4u.digitize.scale.decision import Shown, decide_scale
@@ -259,7 +260,8 @@ def _looked(rectified: RectifiedPage, labels: Sequence[Label], clock: _Clock) ->
 
 
 def _pulses(ink: InkMap, paths: tuple[RowPath, ...], px_per_mm: float) -> tuple[Pulse, ...]:
-    return find_pulses(paths, px_per_mm) or shaped_pulses(ink, paths, px_per_mm)
+    found = find_pulses(paths, px_per_mm) or shaped_pulses(ink, paths, px_per_mm)
+    return sharpened(found, ink, px_per_mm)
 
 
 def _by_column(found: _Looked, layout: Layout, clock: _Clock) -> _Looked | None:

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from ecg4u.digitize.rows.trace import RowPath
 from ecg4u.digitize.scale.calibration import Pulse, inner_pulses
 from ecg4u.digitize.types import Label
-from ecg4u.record import DEFAULT_FS_HZ, LEADS
+from ecg4u.record import LEADS
 
 Array = npt.NDArray[np.float64]
 
@@ -24,10 +24,21 @@ PITCH_TOLERANCE = 0.05
 """How far names may put a column's width off the usual one, as a share, to tell of the same."""
 OVERSTEP = 0.18
 """How far ink goes on beyond a trace's end, in pens; measured on the dev half of the benchmark."""
-END_ERROR_PX = 0.7
+END_ERROR_PX = 1.0
 """Least error of where rows end, however well they agree."""
-PULSE_END_ERROR_PX = 2.0
-"""How soon behind its pulse a signal begins differs from machine to machine."""
+PULSE_GAP_PX = 15.0
+"""How uncertain a pulse leaves where the signal begins, or ends, that does not meet it: up to 5 mm
+of foot or bare paper stand between, as machines differ."""
+STROKE_ERROR_PX = 0.2
+"""Least error of where a pulse's stroke stands."""
+PERIODS_PX = (0.5, 2.5)
+"""Sampling periods of recordings that pages are mostly drawn from, 500 and 100 Hz at 25 mm/s. A
+pulse drawn from samples falls within one, so that its stroke leans by it, and the first sample of
+the signal stands one before the middle of that stroke (21 clean pages at 500 Hz, two at 100)."""
+BEFORE_STROKE_PX = 0.18
+"""How much further before it than that; measured on the dev half of the benchmark."""
+AT_ONCE = 0.8
+"""Share of the makers whose signal begins right at its pulse; by eye."""
 MAX_PULSE_GAP_PEN = 20.0
 """Longest bare stretch between a pulse and the signal behind it, in pens."""
 MIN_INNER_PULSES = 0.5
@@ -112,7 +123,8 @@ def signal_span(paths: Sequence[RowPath], pulses: Sequence[Pulse]) -> list[tuple
     end, which the ink oversteps a little.
     """
     pen = float(np.median([np.nanmedian(p.bottom - p.top) for p in paths]))
-    left = {p.row: p.x1 for p in pulses if p.side == "left"}
+    before = _period_px(pulses) + BEFORE_STROKE_PX
+    left = {p.row: p.x1 - before for p in pulses if p.side == "left"}
     right = {p.row: p.x0 for p in pulses if p.side == "right"}
     left = {row: x + OVERSTEP * pen for row, x in starts_apart(paths, pulses).items()} or left
     spans = []
@@ -125,6 +137,13 @@ def signal_span(paths: Sequence[RowPath], pulses: Sequence[Pulse]) -> list[tuple
             )
         )
     return spans
+
+
+def _period_px(pulses: Sequence[Pulse]) -> float:
+    """From one sample to the next, as the lean of the pulses' strokes tells."""
+    leans = [pulse.lean for pulse in pulses if pulse.lean]
+    usual = float(np.median(leans)) if leans else 0.0
+    return min(PERIODS_PX, key=lambda period: abs(period - usual))
 
 
 def _end_at(pulses: Mapping[int, float], row: int, rows: int, own: float) -> float:
@@ -179,10 +198,13 @@ def boundaries(
     if abs((x1 - x0) / nominal - 1) < NOMINAL_TOLERANCE:
         left = [p.x1 for p in pulses if p.side == "left"]
         right = [p.x0 for p in pulses if p.side == "right"]
-        trust_left = 1.0 / _variance(left or [s[0] for s in spans], bool(left))
-        trust_right = 1.0 / _variance(right or [s[1] for s in spans], bool(right))
-        drawn = nominal - speed * px_per_mm / DEFAULT_FS_HZ
-        x0 = (x0 * trust_left + (x1 - drawn) * trust_right) / (trust_left + trust_right)
+        drawn = nominal - _period_px(pulses)
+        at_left, at_right = ([span[side] for span in spans] for side in (0, 1))
+        x0 = _start(
+            (x0, _variance(left or at_left, PULSE_GAP_PX if left else END_ERROR_PX)),
+            (x1 - drawn, _variance(right or at_right, PULSE_GAP_PX if right else END_ERROR_PX)),
+            _variance(left, STROKE_ERROR_PX) if left else None,
+        )
         x1 = x0 + nominal
     width = (x1 - x0) / columns
     pitch = _label_pitch(columns, labels)
@@ -198,6 +220,26 @@ def boundaries(
     if ends_fit or pitch is None or abs(pitch / usual - 1) > PITCH_TOLERANCE:
         return edges
     return _at_names(edges, rows, labels, usual, px_per_mm)
+
+
+def _start(
+    by_left: tuple[float, float], by_right: tuple[float, float], of_stroke: float | None
+) -> float:
+    """Where rows begin (px), of where either end puts it and how uncertainly (px squared).
+
+    ``of_stroke`` is how uncertain the left end is if the signal begins right at a pulse's stroke.
+    Whether it does, the right end confirms or contradicts.
+    """
+    (left, of_left), (right, of_right) = by_left, by_right
+    mean = (left / of_left + right / of_right) / (1 / of_left + 1 / of_right)
+    if of_stroke is None:
+        return mean
+
+    def likely(variance: float) -> float:
+        return float(np.exp(-((left - right) ** 2) / (2 * variance)) / np.sqrt(variance))
+
+    yes, no = AT_ONCE * likely(of_stroke + of_right), (1 - AT_ONCE) * likely(of_left + of_right)
+    return (yes * left + no * mean) / (yes + no)
 
 
 def _off_separators(edges: Array, rows: Sequence[RowPath], px_per_mm: float) -> float:
@@ -276,10 +318,11 @@ def _breaks(row: RowPath, px_per_mm: float) -> Array:
     return np.asarray(np.where(known, np.clip(jump, 0.0, 1.0), 1.0))
 
 
-def _variance(ends: Sequence[float], at_pulses: bool) -> float:
-    """Of the median of where the rows begin, or end (px squared)."""
+def _variance(ends: Sequence[float], least: float) -> float:
+    """Of the median of where the rows begin, or end; ``least`` is the standard deviation (px) that
+    remains however well they agree.
+    """
     deviation = np.median(np.abs(np.asarray(ends) - np.median(ends)))
-    least = PULSE_END_ERROR_PX if at_pulses else END_ERROR_PX
     return float(2.2 * deviation**2 / len(ends) + least**2)
 
 
