@@ -80,6 +80,8 @@ CROSSED_PX = (3, 15)
 """A trace that goes on beyond so broad a line goes on below it."""
 BENT_PX = 2.5
 """A stroke that takes up so much more room across than its width is no straight one."""
+LEAN, LEAN_PX = 0.02, 2.5
+"""How far from the upright, as a share of its height and in px, print is not."""
 CROSSING_PX = 150
 """Longer lines may be as broad as what they cross."""
 
@@ -381,7 +383,7 @@ def _straight(strokes: FloatArray, seen: InkMap, kind: Straight) -> FloatArray:
     found |= long & in_line & (votes > kind.share_in_line)
     found |= long & (_shared_vote(votes, sides, long) > ALIKE_SHARE)
     for k in np.flatnonzero(found & (length < CORNER_PX)):
-        found[k] = not _turns(strokes, stats[k])
+        found[k] = not _turns(strokes, stats[k]) and not _leans(label, stats[k], k)
     return np.asarray(cv2.dilate(found[label].astype(np.float32), rim))
 
 
@@ -407,6 +409,18 @@ def _turns(strokes: FloatArray, stats: npt.NDArray[np.int32]) -> bool:
         side.shape[1] > PLATEAU_PX / 2 and bool((side.max(axis=0) > STROKE).mean() > COVERED)
         for side in (left, right)
     )
+
+
+def _leans(label: npt.NDArray[np.int32], stats: npt.NDArray[np.int32], k: int) -> bool:
+    """Whether an upright stroke leans, as the sides of waves do: `LEAN` of its height and more."""
+    x0, y0, width, height = (int(side) for side in stats[:4])
+    if width > height:
+        return False
+    inside = label[y0 : y0 + height, x0 : x0 + width] == k
+    middles = (inside * np.arange(width)).sum(axis=1) / np.maximum(inside.sum(axis=1), 1)
+    third = height // 3
+    off = abs(float(np.median(middles[:third]) - np.median(middles[-third:]))) * height
+    return off > LEAN * height * (height - third) and off > LEAN_PX * (height - third)
 
 
 def _surely(likely: FloatArray) -> FloatArray:
