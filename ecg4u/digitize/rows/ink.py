@@ -26,6 +26,7 @@ LINE_Y_MM = 84.0
 LINE_PERCENTILE = 35
 LINES_APART_MM, USUAL_LINES = 5.0, 17
 """Thick lines stand so far apart; so many beside one another tell how dark they usually are."""
+BROADEST_LINE_MM = 1.2
 DARKER_LINE, DARKER_BY = 1.25, 0.02
 """How much darker than usual a line may be, and by what in addition; by eye."""
 PAPER_REACH_MM = 50.0
@@ -178,9 +179,9 @@ def _as_dark_as_others(lines: Floats, px_per_mm: float) -> Floats:
     """Lines (pieces, across) no darker than is usual of the darkest every `LINES_APART_MM`.
 
     What is darker is strokes that stand in one line: QRS complexes of several rows, one below the
-    other, or a level stretch of a trace.
+    other, or a level stretch of a trace. A crease is broader than they are.
     """
-    from scipy.ndimage import median_filter
+    from scipy.ndimage import grey_opening, median_filter
 
     cell = round(LINES_APART_MM * px_per_mm)
     count = -(-lines.shape[1] // cell)
@@ -188,7 +189,8 @@ def _as_dark_as_others(lines: Floats, px_per_mm: float) -> Floats:
     darkest = padded.reshape(len(lines), count, cell).max(axis=2)
     usual = np.repeat(median_filter(darkest, (1, USUAL_LINES), mode="nearest"), cell, axis=1)
     most = DARKER_LINE * usual[:, : lines.shape[1]] + DARKER_BY
-    return np.asarray(np.minimum(lines, most))
+    broad = grey_opening(lines, (1, round(BROADEST_LINE_MM * px_per_mm)))
+    return np.asarray(np.minimum(lines, np.maximum(most, broad)))
 
 
 def _paper_darkness(capped: FloatArray, share: FloatArray, px_per_mm: float) -> FloatArray:

@@ -27,9 +27,9 @@ SPIKE_INK = 0.8
 """Spikes are as dark as a stroke; what is left of grid lines and stains is paler."""
 SPIKE_WIDTH = 1.3
 """A spike is broader than a sliver beside a stroke that a row follows, px on the average."""
-SLENDER = 7.0
-"""A spike is at least so much taller than it is wide, on the average: on six dev pages traces' are
-8.8 times and more, patches of stains mostly fewer than 7."""
+SLENDER_MM = 14.0
+"""A spike's height squared is at least so many times its mean width: a short piece of ink must be
+narrower still to be a stroke. It lies between traces' pieces and patches of stains on six pages."""
 SPIKE_ROUNDS = 3
 SPIKE_MARGIN_MM = 6.0
 MIN_SPIKE_GAIN = 0.3
@@ -130,7 +130,7 @@ def _left_over(trace: FloatArray, paths: Array, near_text: Mask, px_per_mm: floa
         x0, y0, w, h, area = (int(v) for v in stats[component, :5])
         if h < MIN_SPIKE_MM * TRACK_PX_PER_MM or w > MAX_SPIKE_WIDTH_MM * px_per_mm:
             continue
-        if h / TRACK_PX_PER_MM < SLENDER * area / h / px_per_mm:
+        if (h / TRACK_PX_PER_MM) ** 2 < SLENDER_MM * area / h / px_per_mm:
             continue
         inside = label[y0 : y0 + h, x0 : x0 + w] == component
         if trace[y0 : y0 + h, x0 : x0 + w][inside].mean() < SPIKE_INK or area < SPIKE_WIDTH * h:
