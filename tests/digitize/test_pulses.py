@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 
-from ecg4u.digitize.layout.columns import signal_span
+from ecg4u.digitize.layout.columns import boundaries, signal_span
 from ecg4u.digitize.rows.stroke import FINE
 from ecg4u.digitize.rows.trace import RowPath
-from ecg4u.digitize.scale.calibration import Pulse, calibrate, find_pulses, with_chest_gain
-from ecg4u.digitize.types import Calibration, Layout, RowSegment
+from ecg4u.digitize.scale.calibration import (
+    Pulse,
+    calibrate,
+    find_pulses,
+    sharpened,
+    with_chest_gain,
+)
+from ecg4u.digitize.types import Calibration, InkMap, Layout, RowSegment
 
 WIDTH, PEN, PX_PER_MM = 2600, 4.0, 10.0
 LEFT, RIGHT = (60, 110), (2480, 2530)
@@ -105,3 +112,68 @@ def test_one_pulse_of_a_chest_lead_does_not_change_the_gain_of_all() -> None:
     found = calibrated([10.0, 10.0, 10.0, 5.0], "left", shown(*LEADS_3X4, ("V1",)))
     assert found.gain_for("V4") == 10.0
     assert [doubt.code for doubt in found.doubts] == ["pulses_differ"]
+
+
+def inked(strokes: list[tuple[float, float]], lean: float = 0.0) -> InkMap:
+    """Pulses between pairs of strokes (px), 100 px high, one below the other, pen 4 px.
+
+    ``lean`` is how far a stroke leans inwards from its foot to its plateau.
+    """
+    ink = np.zeros((200 * len(strokes) + 100, 400), np.uint8)
+    for k, (left, right) in enumerate(strokes):
+        foot, top = 200.0 * (k + 1), 200.0 * (k + 1) - 100
+        half = lean / 2
+        corners = [(left - half, foot), (left + half, top), (right - half, top)]
+        points = np.array([*corners, (right + half, foot)])
+        cv2.polylines(ink, [np.round(points * 16).astype(np.int32)], False, 255, 4, cv2.LINE_AA, 4)
+    none = np.zeros(ink.shape, np.float32)
+    return InkMap((ink / 255).astype(np.float32), none, none, none)
+
+
+@pytest.mark.parametrize("lean", [0.0, 2.5])
+def test_strokes_of_pulses_are_measured_to_parts_of_a_pixel(lean: float) -> None:
+    strokes = [(100.0, 150.0), (100.4, 150.3), (99.7, 150.6)]
+    ink = inked(strokes, lean)
+    ink.trace[420:580, 153:160] = 1.0  # a name, or the trace, runs into one of them
+    found = [
+        Pulse(k, 101.0, 152.0, 200.0 * (k + 1), 200.0 * (k + 1) - 100, "left") for k in range(3)
+    ]
+    sharp = sharpened(found, ink, PX_PER_MM)
+    for pulse, (left, right) in zip(sharp, strokes, strict=True):
+        assert pulse.x0 == pytest.approx(left, abs=0.25)
+        assert pulse.x1 == pytest.approx(right, abs=0.35)
+        assert pulse.lean == pytest.approx(lean, abs=0.5)
+
+
+def test_a_pulse_without_ink_stays_where_it_was_found() -> None:
+    pulse = Pulse(0, 101.0, 152.0, 200.0, 100.0, "left")
+    assert sharpened([pulse], inked([]), PX_PER_MM) == (pulse,)
+
+
+def begins(gap_px: float, lean: float = 0.5, pulses_at: float = 80.0) -> float:
+    """Where rows begin of which ink ends 10 s and so far behind their pulses' strokes."""
+    last = round(pulses_at + gap_px + 2500.0)
+    paths = [row(300.0 * (k + 1), [(30, 80)]) for k in range(4)]
+    for path in paths:
+        path.centre[last:] = np.nan
+    pulses = [
+        Pulse(k, 30.0, pulses_at, p.baseline, p.baseline - 100, "left", lean)
+        for k, p in enumerate(paths)
+    ]
+    spans = signal_span(paths, pulses)
+    return float(boundaries(4, paths, spans, pulses, [], PX_PER_MM, 25.0)[0])
+
+
+def test_a_signal_that_begins_at_its_pulse_begins_exactly_there() -> None:
+    for off in (-1.0, 0.0, 1.0):  # the other end is not known to a pixel
+        assert begins(off) == pytest.approx(begins(0.0), abs=0.3)
+    assert begins(0.0) == pytest.approx(80 - 0.68, abs=0.3)
+
+
+def test_a_signal_that_begins_behind_its_pulse_begins_where_the_other_end_says() -> None:
+    for gap in (8.0, 18.0):
+        assert begins(gap) == pytest.approx(80 + gap, abs=1.5)
+
+
+def test_the_lean_of_a_pulse_tells_how_far_apart_samples_were_drawn() -> None:
+    assert begins(-0.5, lean=0.5) - begins(-2.5, lean=2.4) == pytest.approx(2.0, abs=0.3)

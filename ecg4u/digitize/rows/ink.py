@@ -385,7 +385,7 @@ def _straight(strokes: FloatArray, seen: InkMap, kind: Straight) -> FloatArray:
     found |= long & in_line & (votes > kind.share_in_line)
     found |= long & (_shared_vote(votes, sides, long) > ALIKE_SHARE)
     for k in np.flatnonzero(found & (length < CORNER_PX)):
-        found[k] = not _turns(strokes, stats[k]) and not _leans(label, stats[k], k)
+        found[k] = not _turns(strokes, stats[k]) and not _leans(label, stats[k], int(k))
     return np.asarray(cv2.dilate(found[label].astype(np.float32), rim))
 
 
