@@ -185,6 +185,16 @@ def test_opening_an_image_is_limited_as_a_pdf_is(
         supervised(lambda: count_pages(tmp_path / "x.jpg"), ROOMY)
 
 
+def test_decoding_an_image_is_limited_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from ecg4u.io import read_page
+
+    monkeypatch.setattr(limits, "OPENING_CPU_S", 0.1)
+    runs = hostile_files.bmp_of_runs(65_500, 300, b"\x01\x00\x00\x00" * 300)
+    (tmp_path / "x.bmp").write_bytes(runs)
+    with pytest.raises(UnreadableInputError, match=r"longer than 0\.1 s"):
+        supervised(lambda: read_page(tmp_path / "x.bmp").number, ROOMY)
+
+
 def test_of_several_each_has_limits_of_its_own(
     patient_clock: None, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -249,6 +249,8 @@ def _image_pages(data: bytes, only: int | None) -> Iterator[Page]:
             if name == "JPEG":
                 _check_scans(data, *image.size)
             dpi, size = _stated_dpi(image), _squared_size(image)
+            with opening():
+                image.load()
             if open_ended:
                 _check_whole(image)
             if size != image.size:
@@ -268,7 +270,6 @@ def _check_whole(image: Image) -> None:
 def _turn_as_exif_says(image: Image) -> Image:
     from PIL import ImageOps
 
-    image.load()
     with contextlib.suppress(Exception):  # damaged EXIF: the pixels are still good as stored
         ImageOps.exif_transpose(image, in_place=True)
     return image
