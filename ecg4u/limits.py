@@ -47,8 +47,8 @@ READ_MEMORY_MB = 1200
 PAGE_MEMORY_MB = 900
 """The same of a page: up to 0.83 GB for 80 megapixels, and a warm worker holds 0.6."""
 OPENING_CPU_S = 5.0
-"""Limit of opening a page's file and counting its pages, and of decoding or drawing a page: a PDF is
-a program, other files are lists of parts, and no look at their size says how long that takes. An
+"""Limit of opening a page's file and counting its pages, and of decoding or drawing a page: a PDF
+is a program, other files are lists of parts, and no look at their size says how long that takes. An
 ordinary picture of 79 megapixels takes up to 2.2 s."""
 MAX_TIMEOUT_S = 1e6
 MAX_MEMORY_MB = 1_000_000

@@ -265,7 +265,7 @@ def _hold_shared(path: str) -> None:
     with contextlib.suppress(ImportError, OSError):
         import fcntl
 
-        fcntl.flock(os.open(path, os.O_RDONLY), fcntl.LOCK_SH)
+        fcntl.flock(os.open(path, os.O_RDONLY | os.O_NONBLOCK), fcntl.LOCK_SH)
 
 
 class _ComputedTooLong(TimeoutError):
