@@ -33,7 +33,6 @@ from ecg4u.limits import (
     ENVIRONMENT,
     MEMORY_MB,
     OPENING_CPU_S,
-    PAGE_MEMORY_MB,
     READ_MEMORY_MB,
     TIMEOUT_S,
     computed_too_long,
@@ -43,7 +42,7 @@ from ecg4u.limits import (
     prepare_worker,
     where,
 )
-from ecg4u.memory import keep_freed_memory, peak_mb, return_freed_memory, rss_mb
+from ecg4u.memory import keep_freed_memory, rss_mb
 
 MAKER = Path(__file__).parents[1] / "tests" / "hostile_files.py"
 READ, REFUSED, ESCAPED = 0, 3, 1
@@ -152,7 +151,6 @@ def warm_up(page: Path) -> None:
     from ecg4u.report import render
 
     render(analyse(page))
-    return_freed_memory()
 
 
 def try_all(paths: Mapping[str, Sequence[Path]]) -> dict[str, list[Trial]]:
@@ -191,15 +189,16 @@ def main(out: Path | None, kinds: tuple[str, ...], files: Path | None, after: Pa
         text = f"{table(trials)}\n{slowest(trials)}"
         if after is not None:
             warm_up(after)
-            held = f"that holds {rss_mb():.0f} MB after a page, and held {peak_mb():.0f} before"
+            held_mb = rss_mb()
             warm = try_all(paths)
-            text += f"\nIn a process {held}:\n\n{table(warm)}\n{slowest(warm)}"
+            text += (
+                f"\nAfter a page, which left {held_mb:.0f} MB:\n\n{table(warm)}\n{slowest(warm)}"
+            )
     print(text)
     if out is not None:
         limits = (
-            f"Limits of reading: {TIMEOUT_S:g} s of computing, of these {OPENING_CPU_S:g} s "
-            f"to open a page's file and to draw a page of a PDF; {PAGE_MEMORY_MB} MB for a page, "
-            f"{READ_MEMORY_MB} MB for a record, beyond what the process held before."
+            f"Limits of reading: {TIMEOUT_S:g} s of computing, of these {OPENING_CPU_S:g} s to "
+            f"open a page's file and to decode or draw a page; {READ_MEMORY_MB} MB of data."
         )
         out.write_text(f"# Hostile files\n\n{__doc__}\n{limits}\n\n{text}", encoding="utf-8")
 

@@ -31,6 +31,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ecg4u.errors import ECG4UError, UnreadableInputError
+from ecg4u.memory import return_freed_memory
 
 TIMEOUT_S = 60.0
 MEMORY_MB = 2000
@@ -42,10 +43,9 @@ CLOCK_FACTOR = 10.0
 sleeps computes nothing. A page computes for 12 to 28 s; on two cores with about ten other processes
 it took at most 374 s by the clock (nice 10): ten times 60 s leaves it room, and still ends what
 hangs."""
-READ_MEMORY_MB = 1200
-"""Limit of reading and decoding one input, beyond what the process holds already."""
-PAGE_MEMORY_MB = 900
-"""The same of a page: up to 0.83 GB for 80 megapixels, and a warm worker holds 0.6."""
+READ_MEMORY_MB = 1300
+"""Limit of the process while it reads and decodes one input, what it held before included: with
+what it maps (code, weights), 0.2 GB, it stays below 1.5 GB."""
 OPENING_CPU_S = 5.0
 """Limit of opening a page's file and counting its pages, and of decoding or drawing a page: a PDF
 is a program, other files are lists of parts, and no look at their size says how long that takes. An
@@ -319,7 +319,7 @@ def begin_anew() -> None:
 
 
 @contextlib.contextmanager
-def reading(memory_mb: int | None = None) -> Iterator[None]:
+def reading() -> Iterator[None]:
     """Within it, an input is read and decoded: in a worker, with less memory; its time is that of
     the input (`computing`).
 
@@ -330,7 +330,7 @@ def reading(memory_mb: int | None = None) -> Iterator[None]:
     """
     try:
         if _can_be_spared:
-            with _memory_limit(memory_mb or READ_MEMORY_MB):
+            with _memory_limit(READ_MEMORY_MB * 1_000_000):
                 yield
         else:
             yield
@@ -353,28 +353,19 @@ def opening() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _memory_limit(memory_mb: int) -> Iterator[None]:
+def _memory_limit(n_bytes: int) -> Iterator[None]:
     import resource
 
     soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
-    narrower = _data_bytes() + memory_mb * 1_000_000
-    if soft != resource.RLIM_INFINITY and soft <= narrower:
+    if soft != resource.RLIM_INFINITY and soft <= n_bytes:
         yield
         return
-    resource.setrlimit(resource.RLIMIT_DATA, (narrower, hard))
+    return_freed_memory()  # what a page before left counts, too
+    resource.setrlimit(resource.RLIMIT_DATA, (n_bytes, hard))
     try:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_DATA, (soft, hard))
-
-
-def _data_bytes() -> int:
-    """What counts toward RLIMIT_DATA in this process."""
-    try:
-        with open("/proc/self/statm", encoding="ascii") as file:
-            return int(file.read().split()[5]) * os.sysconf("SC_PAGE_SIZE")
-    except (OSError, ValueError, IndexError):
-        return 0
 
 
 def die_with(parent: int) -> None:
