@@ -21,7 +21,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from math import sqrt
 from pathlib import Path
@@ -122,7 +122,7 @@ def row(name: str, runs: dict[str, list[Run]]) -> str:
     )
 
 
-def ordinary(folder: Path) -> Iterator[tuple[str, Path]]:
+def ordinary(folder: Path) -> list[tuple[str, Path]]:
     """Inputs of the kinds that people have; made in ``folder`` where none is at hand so large."""
     from PIL import Image
 
@@ -148,15 +148,17 @@ def ordinary(folder: Path) -> Iterator[tuple[str, Path]]:
             enlarged = image.convert("RGB").resize((width, height), Image.Resampling.BICUBIC)
         enlarged.save(path := folder / f"{width}.{suffix}")
         pages.append((name, path))
-    for name, path in pages:
+    for number, (name, path) in enumerate(pages):
         with Image.open(path) as image:
-            yield f"{name}, {image.width * image.height / 1e6:.1f} megapixels", path
+            name = f"{name}, {image.width * image.height / 1e6:.1f} megapixels"
+        pages[number] = (name, path)
     short = read_record(INPUTS["record"])
     for minutes in (1, 15):
         many = round(60 * minutes / short.duration_s)
         long = ECGRecord(np.tile(short.p_signal, (many, 1)), short.fs)
         path = write_record(long, folder / f"{minutes}")[0]
-        yield f"record of {minutes} min, twelve leads at {short.fs:g} Hz", path
+        pages.append((f"record of {minutes} min, twelve leads at {short.fs:g} Hz", path))
+    return pages
 
 
 def needs() -> str:
@@ -166,7 +168,9 @@ def needs() -> str:
         "|---|---|---|---|---|---|",
     ]
     with tempfile.TemporaryDirectory(prefix="needs") as folder:
-        for name, path in ordinary(Path(folder)):
+        with ProcessPoolExecutor(1) as apart:  # its memory is not to count as an input's
+            inputs = apart.submit(ordinary, Path(folder)).result()
+        for name, path in inputs:
             to = ("-q", "-o", f"{folder}/out", str(path))
             one, two = (call(CALLS[LIMITED], "report", *to, n_cores=n) for n in (1, 2))
             lines.append(
