@@ -7,6 +7,10 @@ limits of ``ecg4u.limits``, as every face does. Seconds are the process's own (a
 not count), memory is the most that the process held, the 0.1 GB of interpreter and libraries
 included. "Process died" is memory that ran out inside a C library which then ends its process: a
 face says so in one line and goes on.
+
+With ``--after PAGE`` each is read by a process that has analysed that page and made its report, as
+the batch's and the service's workers have: a second table. There memory includes what the page
+left.
 """
 
 from __future__ import annotations
@@ -26,16 +30,19 @@ import click
 
 from ecg4u.errors import ECG4UError
 from ecg4u.limits import (
+    ENVIRONMENT,
     MEMORY_MB,
     OPENING_CPU_S,
-    PAGE_MEMORY_MB,
     READ_MEMORY_MB,
-    READ_TIMEOUT_S,
+    TIMEOUT_S,
+    computed_too_long,
+    computing,
     is_out_of_memory,
+    opened_too_long,
     prepare_worker,
-    read_limit_s,
     where,
 )
+from ecg4u.memory import keep_freed_memory, rss_mb
 
 MAKER = Path(__file__).parents[1] / "tests" / "hostile_files.py"
 READ, REFUSED, ESCAPED = 0, 3, 1
@@ -73,7 +80,8 @@ def try_reading(path: Path) -> Trial:
     if child == 0:
         os.close(out)
         prepare_worker(MEMORY_MB, parent)
-        code, said = _read(path)
+        with computing(TIMEOUT_S):
+            code, said = _read(path)
         os.write(into, said.encode("utf-8", "replace")[:2000])
         os._exit(code)
     os.close(into)
@@ -82,7 +90,7 @@ def try_reading(path: Path) -> Trial:
     _, status, usage = os.wait4(child, 0)
     code = os.waitstatus_to_exitcode(status)
     outcome = {READ: "read", REFUSED: "refused", ESCAPED: "escaped"}.get(code, "killed")
-    if read_limit_s(code):
+    if opened_too_long(code) or computed_too_long(code):
         outcome = "timeout"
     return Trial(
         path,
@@ -137,12 +145,39 @@ def slowest(trials: Mapping[str, Sequence[Trial]], seconds: float = 5.0) -> str:
     return f"More than {seconds + 0.5:g} s of computing: {len(over)}{f' ({words})' * bool(over)}.\n"
 
 
+def warm_up(page: Path) -> None:
+    """Do to ``page`` in this process what a worker does, and set what it sets before."""
+    from ecg4u.analysis import analyse
+    from ecg4u.report import render
+
+    render(analyse(page))
+
+
+def try_all(paths: Mapping[str, Sequence[Path]]) -> dict[str, list[Trial]]:
+    """Read every file; print what took long or did not end by itself."""
+    trials: dict[str, list[Trial]] = {}
+    for kind, of_kind in paths.items():
+        for path in of_kind:
+            trial = try_reading(path)
+            trials.setdefault(kind, []).append(trial)
+            if trial.outcome not in ("read", "refused") or trial.cpu_s > 1:
+                print(
+                    f"{kind}/{path.name!a}: {trial.outcome}, {trial.seconds:.1f} s "
+                    f"({trial.cpu_s:.1f} CPU), {trial.memory_mb:.0f} MB: {trial.said}",
+                    flush=True,
+                )
+    return trials
+
+
 @click.command()
-@click.option("--out", type=click.Path(path_type=Path), help="Write the table here, too.")
+@click.option("--out", type=click.Path(path_type=Path), help="Write the tables here, too.")
 @click.option("--kind", "kinds", multiple=True, help="Only these.")
 @click.option("--files", type=click.Path(path_type=Path), help="Where they were made before.")
-def main(out: Path | None, kinds: tuple[str, ...], files: Path | None) -> None:
+@click.option("--after", type=click.Path(path_type=Path, exists=True), help="Once more after it.")
+def main(out: Path | None, kinds: tuple[str, ...], files: Path | None, after: Path | None) -> None:
     """Read every hostile file; print what took long, and a table."""
+    os.environ.update(ENVIRONMENT)
+    keep_freed_memory()
     import h5py  # noqa: F401  (in the parent, so that no child's time counts it)
     import numpy  # noqa: F401
     import PIL.Image  # noqa: F401
@@ -150,24 +185,20 @@ def main(out: Path | None, kinds: tuple[str, ...], files: Path | None) -> None:
     with tempfile.TemporaryDirectory(prefix="hostile") as folder:
         with ProcessPoolExecutor(1) as apart:  # its memory is not to count as a child's
             paths = apart.submit(make, files or Path(folder), kinds or None).result()
-        trials: dict[str, list[Trial]] = {}
-        for kind, of_kind in paths.items():
-            for path in of_kind:
-                trial = try_reading(path)
-                trials.setdefault(kind, []).append(trial)
-                if trial.outcome not in ("read", "refused") or trial.cpu_s > 1:
-                    print(
-                        f"{kind}/{path.name!a}: {trial.outcome}, {trial.seconds:.1f} s "
-                        f"({trial.cpu_s:.1f} CPU), {trial.memory_mb:.0f} MB: {trial.said}",
-                        flush=True,
-                    )
-    text = f"{table(trials)}\n{slowest(trials)}"
+        trials = try_all(paths)
+        text = f"{table(trials)}\n{slowest(trials)}"
+        if after is not None:
+            warm_up(after)
+            held_mb = rss_mb()
+            warm = try_all(paths)
+            text += (
+                f"\nAfter a page, which left {held_mb:.0f} MB:\n\n{table(warm)}\n{slowest(warm)}"
+            )
     print(text)
     if out is not None:
         limits = (
-            f"Limits of reading: {READ_TIMEOUT_S:g} s, of these {OPENING_CPU_S:g} s of computing "
-            f"to open a page's file and to draw a page of a PDF; {PAGE_MEMORY_MB} MB for a page, "
-            f"{READ_MEMORY_MB} MB for a record, beyond what the process held before."
+            f"Limits of reading: {TIMEOUT_S:g} s of computing, of these {OPENING_CPU_S:g} s to "
+            f"open a page's file and to decode or draw a page; {READ_MEMORY_MB} MB of data."
         )
         out.write_text(f"# Hostile files\n\n{__doc__}\n{limits}\n\n{text}", encoding="utf-8")
 

@@ -3,8 +3,8 @@
 A damaged or malicious file can make any decoder hang or take all memory, and then no Python code
 runs that could stop it. So each input is worked on by a process that can be spared: a fork of the
 command line (`supervised_each`), a worker of the batch or of the service. `prepare_worker` limits
-the memory of such a process, `computing` the processor time of each input that it works on, and
-what `reading` wraps has narrower limits still. The system keeps them, so they hold inside C
+the memory of such a process, `computing` the processor time of each input that it works on;
+`reading` has less memory, `opening` less time. The system keeps them, so they hold inside C
 libraries, too. Whoever waits for the process ends it by the clock (`Limits.clock_s`).
 
 Without these limits (in a program that imports ecg4u, on Windows, and of memory on macOS) the
@@ -31,6 +31,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ecg4u.errors import ECG4UError, UnreadableInputError
+from ecg4u.memory import return_freed_memory
 
 TIMEOUT_S = 60.0
 MEMORY_MB = 2000
@@ -42,15 +43,13 @@ CLOCK_FACTOR = 10.0
 sleeps computes nothing. A page computes for 12 to 28 s; on two cores with about ten other processes
 it took at most 374 s by the clock (nice 10): ten times 60 s leaves it room, and still ends what
 hangs."""
-READ_TIMEOUT_S = 60.0
-"""Limit of reading and decoding one input, by the clock: nothing else waits for a disk."""
-READ_MEMORY_MB = 1200
-"""Limit of reading and decoding one input, beyond what the process holds already."""
-PAGE_MEMORY_MB = 900
-"""The same of a page: up to 0.83 GB for 80 megapixels, and a warm worker holds 0.6."""
+READ_MEMORY_MB = 1300
+"""Limit of the process while it reads and decodes one input, what it held before included: with
+what it maps (code, weights), 0.2 GB, it stays below 1.5 GB."""
 OPENING_CPU_S = 5.0
-"""Limit of opening a page's file and counting its pages, and of drawing a page of a PDF: a PDF is a
-program, other files are lists of parts, and no look at their size says how long that takes."""
+"""Limit of opening a page's file and counting its pages, and of decoding or drawing a page: a PDF
+is a program, other files are lists of parts, and no look at their size says how long that takes. An
+ordinary picture of 79 megapixels takes up to 2.2 s."""
 MAX_TIMEOUT_S = 1e6
 MAX_MEMORY_MB = 1_000_000
 
@@ -201,10 +200,9 @@ def _exit_code(child: int, limits: Limits) -> int:
         return code
     if computed_too_long(code):
         raise took_too_long(limits, by_clock=False)
-    read_s = read_limit_s(code)
-    if read_s is not None:
+    if opened_too_long(code):
         raise UnreadableInputError(
-            f"Reading the input took longer than {read_s:g} s.",
+            f"Opening the input took longer than {OPENING_CPU_S:g} s of processor time.",
             stage="limits",
             hint="If the file is not damaged, export it as an image at 300 dpi.",
         )
@@ -261,11 +259,9 @@ def computed_too_long(exit_code: int | None) -> bool:
     return hasattr(signal, "SIGXCPU") and exit_code == -signal.SIGXCPU
 
 
-def read_limit_s(exit_code: int | None) -> float | None:
-    """Which limit of reading a worker ran into that ended thus; None if it was none of them."""
-    if exit_code is None or not hasattr(signal, "SIGALRM"):
-        return None
-    return {-signal.SIGALRM: READ_TIMEOUT_S, -signal.SIGPROF: OPENING_CPU_S}.get(exit_code)
+def opened_too_long(exit_code: int | None) -> bool:
+    """Whether a worker that ended thus ran into the limit of `opening`."""
+    return hasattr(signal, "SIGPROF") and exit_code == -signal.SIGPROF
 
 
 def too_much_memory() -> UnreadableInputError:
@@ -323,40 +319,23 @@ def begin_anew() -> None:
 
 
 @contextlib.contextmanager
-def reading(memory_mb: int | None = None) -> Iterator[None]:
-    """Within it, an input is read and decoded: in a worker, under narrower limits.
+def reading() -> Iterator[None]:
+    """Within it, an input is read and decoded: in a worker, with less memory; its time is that of
+    the input (`computing`).
 
     Raises
     ------
     UnreadableInputError
-        If memory does not suffice. If time does not, the system ends the process with SIGALRM.
+        If memory does not suffice.
     """
     try:
         if _can_be_spared:
-            with _time_limit(), _memory_limit(memory_mb or READ_MEMORY_MB):
+            with _memory_limit(READ_MEMORY_MB * 1_000_000):
                 yield
         else:
             yield
     except MemoryError:
         raise too_much_memory() from None
-
-
-@contextlib.contextmanager
-def _time_limit() -> Iterator[None]:
-    """The system's own action on SIGALRM, which needs no Python code to run.
-
-    By the clock, since a read may also wait for ever: a file on a network that is gone.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGALRM, signal.SIG_DFL)
-    signal.setitimer(signal.ITIMER_REAL, READ_TIMEOUT_S)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
 
 
 @contextlib.contextmanager
@@ -374,28 +353,19 @@ def opening() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _memory_limit(memory_mb: int) -> Iterator[None]:
+def _memory_limit(n_bytes: int) -> Iterator[None]:
     import resource
 
     soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
-    narrower = _data_bytes() + memory_mb * 1_000_000
-    if soft != resource.RLIM_INFINITY and soft <= narrower:
+    if soft != resource.RLIM_INFINITY and soft <= n_bytes:
         yield
         return
-    resource.setrlimit(resource.RLIMIT_DATA, (narrower, hard))
+    return_freed_memory()  # what a page before left counts, too
+    resource.setrlimit(resource.RLIMIT_DATA, (n_bytes, hard))
     try:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_DATA, (soft, hard))
-
-
-def _data_bytes() -> int:
-    """What counts toward RLIMIT_DATA in this process."""
-    try:
-        with open("/proc/self/statm", encoding="ascii") as file:
-            return int(file.read().split()[5]) * os.sysconf("SC_PAGE_SIZE")
-    except (OSError, ValueError, IndexError):
-        return 0
 
 
 def die_with(parent: int) -> None:

@@ -4,18 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import itertools
 import os
 
-KEPT_ABOVE_MB = 1200.0
-"""A worker that holds more than this after a page gives what is free back to the system,"""
-PAGES_BETWEEN = 25
-"""and so does every worker after so many pages."""
-_calls = itertools.count(1)
 _M_TRIM_THRESHOLD = -1
 _M_MMAP_THRESHOLD = -3
 _M_ARENA_MAX = -8
-_MMAP_BYTES = 256 << 20
+_MMAP_BYTES = 32 << 20
+"""Arrays of a large page, which leave no holes between what is in use once they are freed."""
 _TRIM_BYTES = 512 << 20
 
 
@@ -34,14 +29,9 @@ def keep_freed_memory() -> None:
 
 
 def return_freed_memory() -> None:
-    """Call after each page: now and then, and after one that took much, free memory goes back.
-
-    What is kept is scattered between what is in use, and so creeps upward; after it was returned,
-    the next page is 0.15 s slower.
-    """
-    if next(_calls) % PAGES_BETWEEN == 0 or rss_mb() > KEPT_ABOVE_MB:
-        with contextlib.suppress(OSError, AttributeError):
-            ctypes.CDLL(None).malloc_trim(0)
+    """What is free goes back to the system."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def rss_mb() -> float:

@@ -115,8 +115,9 @@ class ECGRecord:
             raise _invalid(f"p_signal must be (samples, {len(self.sig_name)}), got {signal.shape}")
         if tuple(self.sig_name) != LEADS:
             raise _invalid(f"sig_name must be {LEADS}; use ECGRecord.from_leads for other orders")
-        _check_rate_and_length(self.fs, len(signal))
-        if not np.nanmax(np.abs(signal), initial=0.0) <= MAX_ABS_MV:
+        check_rate_and_length(self.fs, len(signal))
+        highest, lowest = np.nanmax(signal, initial=0.0), np.nanmin(signal, initial=0.0)
+        if not max(highest, -lowest) <= MAX_ABS_MV:
             raise _invalid(
                 f"samples beyond {MAX_ABS_MV / 1000:g} V cannot be an ECG",
                 "Check their unit and gain; NaN marks what is not known.",
@@ -151,7 +152,7 @@ class ECGRecord:
         if len(lengths) != 1:
             raise _invalid(f"leads must share one length, got {sorted(lengths)}")
         n_samples = lengths.pop()
-        _check_rate_and_length(fs, n_samples)
+        check_rate_and_length(fs, n_samples)
         signal = np.full((n_samples, len(LEADS)), np.nan)
         for name, values in arrays.items():
             signal[:, LEADS.index(name)] = values
@@ -254,7 +255,8 @@ class ECGRecord:
         return record_html(self)
 
 
-def _check_rate_and_length(fs: float, n_samples: int) -> None:
+def check_rate_and_length(fs: float, n_samples: int) -> None:
+    """Raise InvalidRecordError where no ECG is sampled so, or it is too long to be held."""
     if not MIN_FS_HZ <= fs <= MAX_FS_HZ:
         raise _invalid(f"fs must lie in {MIN_FS_HZ:g} to {MAX_FS_HZ:g} Hz, got {fs:g}")
     if n_samples > MAX_SAMPLES or n_samples > MAX_DURATION_S * fs:

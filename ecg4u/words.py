@@ -17,6 +17,11 @@ CLASS_TITLES: Mapping[str, str] = {
 }
 
 
+def printable(text: str) -> str:
+    """``text`` as a terminal may show it: names of files can hold codes that move the cursor."""
+    return "".join(c if c.isprintable() else "?" for c in text)
+
+
 def class_title(name: str) -> str:
     """A class as the head of a line: "Atrial fibrillation"."""
     return "Normal ECG" if name == "Normal" else capital(CLASS_TITLES.get(name, name))

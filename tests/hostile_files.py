@@ -325,6 +325,8 @@ def images() -> Made:
         header = struct.pack("<IiiHHIIiiII", 40, side, side, 1, 24, 0, 0, 0, 0, 0, 0)
         start = b"BM" + struct.pack("<IHHI", 54, 0, 0, 54)
         yield f"claims_{side}.bmp", start + header + bytes(100)
+    yield "line_ends.bmp", bmp_of_runs(65_500, 1220, b"\x01\x00\x00\x00" * 1220)
+    yield "runs_of_one.bmp", bmp_of_runs(SIDE_PX, SIDE_PX, b"\x01\x00" * 12_000_000)
     webp = saved("WEBP")
     yield "webp_claims.webp", webp.replace(webp[26:30], b"\xff\x3f\xff\x3f")
     yield "webp_all_white.webp", saved_white("WEBP", 16_000, 4900)
@@ -347,6 +349,14 @@ def images() -> Made:
         ("jp2.png", b"\0\0\0\x0cjP  \r\n\x87\n" + bytes(100)),
         ("fits.png", b"SIMPLE  =                    T" + bytes(3000)),
     )
+
+
+def bmp_of_runs(width: int, height: int, runs: bytes) -> bytes:
+    """A BMP whose rows are run-length encoded; Pillow decodes them in Python."""
+    palette, start = bytes(1024), 54 + 1024
+    header = struct.pack("<IHHI", start + len(runs), 0, 0, start)
+    header += struct.pack("<IiiHHIIiiII", 40, width, height, 1, 8, 1, len(runs), 0, 0, 256, 0)
+    return b"BM" + header + palette + runs
 
 
 def saved_white(format_: str, width: int, height: int) -> bytes:

@@ -1,4 +1,7 @@
-"""Every hostile file through every face under the default limits; no face asks for the network."""
+"""Every hostile file through every face under the default limits; no face asks for the network.
+
+``pytest -m slow -rP`` tells the most time and memory that a file took at each.
+"""
 
 from __future__ import annotations
 
@@ -9,14 +12,17 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from subprocess import PIPE
+from typing import Any
 
 import hostile_files
 import httpx
 import numpy as np
 import pytest
 
+from ecg4u.batch.ledger import read_entries
 from ecg4u.io import write_record
 from ecg4u.limits import Limits
 from ecg4u.record import ECGRecord
@@ -27,6 +33,8 @@ ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "data" / "pages" / "phone.jpg"
 GOOD_ENDS = {0, 3, 4}
 PAGE_KINDS = ("pdf", "image", "damaged")
+MOST_MB = float(Limits().memory_mb or 0)
+"""Of one process, whatever the file. All but `dashes.pdf` stay below 1,500."""
 START_S = 180.0
 ANSWER_S = 2.0 * (Limits().clock_s or 0.0)
 """The page before may take its whole time, too."""
@@ -38,27 +46,51 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Path]]:
     return hostile_files.write_all(tmp_path_factory.mktemp("hostile"))
 
 
-def ecg4u(*arguments: object, path: str = "") -> subprocess.CompletedProcess[str]:
+def started(*arguments: object, path: str = "", **options: Any) -> subprocess.Popen[str]:
     found = os.pathsep.join(filter(None, (path, str(ROOT), *sys.path)))
-    return subprocess.run(
+    return subprocess.Popen(
         [sys.executable, "-m", "ecg4u.cli", *map(str, arguments)],
         env={**os.environ, "PYTHONPATH": found},
-        capture_output=True,
         text=True,
         errors="replace",
-        check=False,
+        **options,
     )
 
 
+def ecg4u(*arguments: object, path: str = "") -> subprocess.CompletedProcess[str]:
+    with started(*arguments, path=path, stdout=PIPE, stderr=PIPE) as process:
+        out, err = process.communicate()
+    return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+
+
+def most_mb(process: subprocess.Popen[str]) -> float:
+    """The most that ``process`` or any that it waited for held, once it has ended."""
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    return usage.ru_maxrss * 1024 / 1e6
+
+
+def tell(face: str, memory_mb: float, seconds: Sequence[float], what: str) -> None:
+    print(f"{face}: {memory_mb:.0f} MB, {max(seconds):.1f} s {what} (n = {len(seconds)})")
+    assert memory_mb <= MOST_MB
+
+
 @pytest.mark.parametrize("kind", hostile_files.KINDS)
-def test_at_the_command_line(kind: str, files: dict[str, list[Path]], tmp_path: Path) -> None:
-    done = ecg4u("classify", "--quiet", "--", *files[kind])
-    assert done.returncode == 7, done.stderr[-2000:]
-    assert "Traceback" not in done.stderr
-    assert "internal error" not in done.stderr
-    refused = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
-    read = [line for line in done.stdout.splitlines() if line.startswith("== ")]
-    assert len(refused) + len(read) - 1 == len(files[kind])  # the last one sums up
+def test_at_the_command_line(kind: str, files: dict[str, list[Path]]) -> None:
+    times, said = [time.monotonic()], ""
+    arguments = ("classify", "--quiet", "--", *files[kind])
+    with started(*arguments, stdout=PIPE, stderr=subprocess.STDOUT) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            said += line
+            if line.startswith(("error: ", "== ")):
+                times.append(time.monotonic())
+        memory_mb = most_mb(process)
+    assert process.returncode == 7, said[-2000:]
+    assert "Traceback" not in said
+    assert "internal error" not in said
+    assert len(times) - 2 == len(files[kind])  # the last one sums up
+    tell(f"classify, {kind}", memory_mb, np.diff(times), "by the clock")
 
 
 def test_alone_at_the_command_line(files: dict[str, list[Path]]) -> None:
@@ -71,20 +103,20 @@ def test_alone_at_the_command_line(files: dict[str, list[Path]]) -> None:
 
 def test_in_a_batch(files: dict[str, list[Path]], tmp_path: Path) -> None:
     folder = next(iter(files.values()))[0].parent.parent
-    done = ecg4u("batch", folder, "-o", tmp_path / "out", "-j", 2, "-q")
-    assert done.returncode == 7, done.stderr
-    assert "Traceback" not in done.stderr
-    with open(tmp_path / "out" / "manifest.csv", newline="", encoding="utf-8") as file:
+    out = tmp_path / "out"
+    with started("batch", folder, "-o", out, "-j", 2, "-q", stderr=PIPE) as process:
+        assert process.stderr is not None
+        said = process.stderr.read()
+        memory_mb = most_mb(process)
+    assert process.returncode == 7, said
+    assert "Traceback" not in said
+    with open(out / "manifest.csv", newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     assert len(rows) > 300
     assert not [row for row in rows if row["code"] == "internal"]
     assert not [cell for row in rows for cell in row.values() if cell[:1] in tuple("=+-@")]
-
-
-@pytest.fixture
-def service(tmp_path: Path) -> Iterator[str]:
-    with running(tmp_path, path="") as url:
-        yield url
+    ends = [entry["cpu_s"] for entry in read_entries(out).values() if entry.get("cpu_s")]
+    tell("batch", memory_mb, ends, "of computing, of those whose worker lived on")
 
 
 class running:
@@ -95,46 +127,46 @@ class running:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
         self.url = f"http://127.0.0.1:{port}"
-        found = os.pathsep.join(filter(None, (path, str(ROOT), *sys.path)))
-        self.log = open(folder / "log", "w+b")  # # noqa: SIM115
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "ecg4u.cli", "serve", "--port", str(port), "--rate", "300"],
-            env={**os.environ, "PYTHONPATH": found},
-            stdout=self.log,
-            stderr=self.log,
-        )
+        self.log = open(folder / "log", "w+")  # # noqa: SIM115
+        arguments = ("serve", "--port", port, "--rate", 300)
+        self.process = started(*arguments, path=path, stdout=self.log, stderr=self.log)
+        self.memory_mb = 0.0
 
-    def __enter__(self) -> str:
+    def __enter__(self) -> running:
         end = time.monotonic() + START_S
         while time.monotonic() < end:
             time.sleep(0.5)
             try:
                 if httpx.get(f"{self.url}/ready").status_code == 200:
-                    return self.url
+                    return self
             except httpx.HTTPError:
                 assert self.process.poll() is None
         raise TimeoutError
 
     def __exit__(self, *_: object) -> None:
         self.process.terminate()
-        self.process.wait(60)
+        self.memory_mb = most_mb(self.process)
         self.log.seek(0)
-        assert b"Traceback" not in self.log.read()
+        assert "Traceback" not in self.log.read()
         self.log.close()
 
 
-@pytest.mark.parametrize("kind", PAGE_KINDS)
-def test_at_the_service(kind: str, files: dict[str, list[Path]], service: str) -> None:
-    for path in files[kind]:
-        answer = None
-        while answer is None or answer.status_code in (429, 503):
-            upload = {"image": ("page", path.read_bytes())}
-            answer = httpx.post(f"{service}/v1/ecg", files=upload, timeout=ANSWER_S)
-            time.sleep(int(answer.headers.get("retry-after", 0)))
-        assert answer.status_code < 500, path
-        if answer.status_code != 200:
-            assert answer.json()["error"]["code"] != "internal", path
-        assert httpx.get(f"{service}/health", timeout=5).status_code == 200
+def test_at_the_service(files: dict[str, list[Path]], tmp_path: Path) -> None:
+    """After a page of the ordinary kind, which leaves the workers warm."""
+    times = []
+    with running(tmp_path, path="") as service:
+        for path in (PAGE, PAGE, *(path for kind in PAGE_KINDS for path in files[kind])):
+            answer, upload = None, {"image": ("page", path.read_bytes())}
+            while answer is None or answer.status_code in (429, 503):
+                begun = time.monotonic()
+                answer = httpx.post(f"{service.url}/v1/ecg", files=upload, timeout=ANSWER_S)
+                time.sleep(int(answer.headers.get("retry-after", 0)))
+            times.append(time.monotonic() - begun)
+            assert answer.status_code < 500, path
+            if answer.status_code != 200:
+                assert answer.json()["error"]["code"] != "internal", path
+            assert httpx.get(f"{service.url}/health", timeout=5).status_code == 200
+    tell("serve", service.memory_mb, times[2:], "by the clock")
 
 
 BLOCKED = """
@@ -200,12 +232,7 @@ def test_watching_needs_no_network(blocked: str, tmp_path: Path) -> None:
 
 def test_fixing_needs_no_network(blocked: str, tmp_path: Path) -> None:
     page = shutil.copy(PAGE, tmp_path)
-    process = subprocess.Popen(
-        [sys.executable, "-m", "ecg4u.cli", "fix", page, "--no-browser"],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join((blocked, str(ROOT), *sys.path))},
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    process = started("fix", page, "--no-browser", path=blocked, stderr=PIPE)
     try:
         assert process.stderr is not None
         url, identifier = next(line for line in process.stderr if "http" in line).split("/?fix#")
@@ -217,6 +244,8 @@ def test_fixing_needs_no_network(blocked: str, tmp_path: Path) -> None:
 
 
 def test_the_service_needs_no_network(blocked: str, tmp_path: Path) -> None:
-    with running(tmp_path, path=blocked) as url:
+    with running(tmp_path, path=blocked) as service:
         upload = {"image": ("page.jpg", PAGE.read_bytes())}
-        assert httpx.post(f"{url}/v1/ecg", files=upload, timeout=ANSWER_S).status_code == 200
+        assert (
+            httpx.post(f"{service.url}/v1/ecg", files=upload, timeout=ANSWER_S).status_code == 200
+        )

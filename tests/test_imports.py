@@ -14,8 +14,8 @@ import pytest
 ROOMS = (
     "_version",
     "errors",
-    "limits",
     "memory",
+    "limits",
     "cores",
     "options",
     "_options",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import sys
 import threading
 import time
 import warnings
@@ -23,6 +24,7 @@ from ecg4u.digitize.networks import WEIGHTS, Network
 from ecg4u.errors import UnreadableInputError
 from ecg4u.io import write_record
 from ecg4u.limits import Limits, is_out_of_memory, opening, reading, supervised_each
+from ecg4u.memory import keep_freed_memory
 from ecg4u.record import ECGRecord
 
 PAGE = Path(__file__).parents[1] / "data" / "pages" / "phone.jpg"
@@ -89,6 +91,12 @@ def test_the_end_of_the_process_is_said() -> None:
         supervised(lambda: os.kill(os.getpid(), signal.SIGKILL) or 0, ROOMY)
 
 
+def held_mb() -> int:
+    """What this process, and so a fork of it, holds of what is limited."""
+    fields = Path("/proc/self/statm").read_text().split()
+    return int(fields[5]) * os.sysconf("SC_PAGE_SIZE") // 1_000_000
+
+
 def in_reading(work: Callable[[], object]) -> Callable[[], int]:
     def run() -> int:
         try:
@@ -102,7 +110,7 @@ def in_reading(work: Callable[[], object]) -> Callable[[], int]:
 
 
 def test_memory_is_limited_while_reading(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(limits, "READ_MEMORY_MB", 100)
+    monkeypatch.setattr(limits, "READ_MEMORY_MB", held_mb() + 100)
     assert supervised(in_reading(lambda: bytes(50_000_000)), ROOMY) == 0
     assert supervised(in_reading(lambda: bytes(200_000_000)), ROOMY) == 3
     assert supervised(lambda: len(bytes(200_000_000)) and 0, ROOMY) == 0
@@ -136,27 +144,43 @@ def test_whichever_library_lacks_memory_says_so(
             return 3 if is_out_of_memory(error) else 4
         return 0
 
-    monkeypatch.setattr(limits, "READ_MEMORY_MB", 100)
+    monkeypatch.setattr(limits, "READ_MEMORY_MB", held_mb() + 100)
     assert supervised(work, ROOMY) == 3
     assert capfd.readouterr().err == ""
 
 
-def test_less_memory_may_be_said() -> None:
-    def take(memory_mb: int) -> None:
-        with reading(memory_mb):
+def test_what_the_process_held_before_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    def work() -> int:
+        held = bytes(250_000_000)
+        with reading():
             bytes(200_000_000)
+        return len(held) - 250_000_000
 
-    assert supervised(in_reading(lambda: take(300)), ROOMY) == 0
-    assert supervised(in_reading(lambda: take(100)), ROOMY) == 3
+    monkeypatch.setattr(limits, "READ_MEMORY_MB", held_mb() + 300)
+    assert supervised(in_reading(lambda: bytes(200_000_000)), ROOMY) == 0
+    assert supervised(in_reading(work), ROOMY) == 3
 
 
-def test_time_is_limited_while_reading_even_where_no_python_runs(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(limits, "READ_TIMEOUT_S", 0.2)
+@pytest.mark.skipif(sys.platform != "linux", reason="glibc's allocator")
+def test_what_was_freed_before_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    def work() -> int:
+        keep_freed_memory()
+        pieces = [bytearray(b"x" * 1_000_000) for _ in range(250)]
+        pieces.clear()
+        with reading():
+            bytes(200_000_000)
+        return 0
+
+    monkeypatch.setattr(limits, "READ_MEMORY_MB", held_mb() + 300)
+    assert supervised(work, ROOMY) == 0
+
+
+def test_reading_has_the_time_of_the_input_and_no_clock_of_its_own(patient_clock: None) -> None:
+    limited = replace(ROOMY, timeout_s=0.5)
+    assert supervised(in_reading(lambda: time.sleep(1.5)), limited) == 0
     hang = in_reading(lambda: pow(7, 10**9))  # one long call that holds the interpreter
-    with pytest.raises(UnreadableInputError, match=r"longer than 0\.2 s"):
-        supervised(hang, replace(ROOMY, timeout_s=60))
+    with pytest.raises(UnreadableInputError, match="of processor time"):
+        supervised(hang, limited)
 
 
 def test_what_a_pdf_computes_is_limited_and_waiting_is_not(
@@ -184,6 +208,16 @@ def test_opening_an_image_is_limited_as_a_pdf_is(
     (tmp_path / "x.jpg").write_bytes(start + b"\xff" * 3_000_000)
     with pytest.raises(UnreadableInputError, match=r"longer than 0\.1 s"):
         supervised(lambda: count_pages(tmp_path / "x.jpg"), ROOMY)
+
+
+def test_decoding_an_image_is_limited_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from ecg4u.io import read_page
+
+    monkeypatch.setattr(limits, "OPENING_CPU_S", 0.1)
+    runs = hostile_files.bmp_of_runs(65_500, 300, b"\x01\x00\x00\x00" * 300)
+    (tmp_path / "x.bmp").write_bytes(runs)
+    with pytest.raises(UnreadableInputError, match=r"longer than 0\.1 s"):
+        supervised(lambda: read_page(tmp_path / "x.bmp").number, ROOMY)
 
 
 def test_of_several_each_has_limits_of_its_own(

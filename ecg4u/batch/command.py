@@ -304,11 +304,12 @@ def show_status(out: Path, collect_to: Path | None, *, as_json: bool) -> None:
 def show_failures(out: Path, *, err: bool) -> None:
     """The first inputs that were refused or failed, with the reason."""
     from ecg4u.batch.ledger import read_entries
+    from ecg4u.words import printable
 
     bad = [e for e in read_entries(out).values() if e["status"] != "done"]
     for entry in sorted(bad, key=lambda e: str(e["key"]))[:_SHOWN_FAILURES]:
         page = next(page for page in entry["pages"] if page["status"] == entry["status"])
-        name = "".join(c if c.isprintable() else "?" for c in entry["key"])
-        click.echo(f"{entry['status']:>14} {name}: {page.get('message', '')}", err=err)
+        said = printable(f"{entry['key']}: {page.get('message', '')}")
+        click.echo(f"{entry['status']:>14} {said}", err=err)
     if len(bad) > _SHOWN_FAILURES:
         click.echo(f"{'':>14} ... and {len(bad) - _SHOWN_FAILURES} more", err=err)

@@ -20,12 +20,13 @@ from typing import Any, Generic, Literal, Protocol, TypeVar
 from ecg4u.errors import MissingDependencyError
 from ecg4u.limits import (
     ENVIRONMENT,
+    OPENING_CPU_S,
     Limits,
     computed_too_long,
     computing,
     is_out_of_memory,
+    opened_too_long,
     prepare_worker,
-    read_limit_s,
     signal_name,
     time_limit,
     where,
@@ -264,7 +265,7 @@ def _hold_shared(path: str) -> None:
     with contextlib.suppress(ImportError, OSError):
         import fcntl
 
-        fcntl.flock(os.open(path, os.O_RDONLY), fcntl.LOCK_SH)
+        fcntl.flock(os.open(path, os.O_RDONLY | os.O_NONBLOCK), fcntl.LOCK_SH)
 
 
 class _ComputedTooLong(TimeoutError):
@@ -302,9 +303,8 @@ def _died(code: int | None, limits: Limits) -> Failure:
         return Failure("crash", "the worker died")
     if computed_too_long(code):
         return _timed_out(limits, by_clock=False)
-    read_s = read_limit_s(code)
-    if read_s is not None:
-        return Failure("timeout", f"reading took longer than {read_s:g} s")
+    if opened_too_long(code):
+        return Failure("timeout", f"opening took longer than {OPENING_CPU_S:g} s of processor time")
     if code < 0:
         return Failure("crash", f"the worker was ended by {signal_name(-code)}")
     return Failure("crash", f"the worker exited with code {code}")

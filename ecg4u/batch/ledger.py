@@ -47,7 +47,7 @@ def is_entry(line: Mapping[str, Any]) -> bool:
         and line.get("status") in STATUSES
         and isinstance(line.get("source_sha256", ""), str)
         and isinstance(pages, list)
-        and len(pages) > 0
+        and 0 < len(pages) <= _MAX_PAGES
         and all(_is_page(page) for page in pages)
         and any(page["status"] == line["status"] for page in pages)
     )
@@ -112,7 +112,7 @@ def read_entries(out: Path) -> Entries:
 
 def read_options(path: Path) -> dict[str, Any] | None:
     """The options with which the ledger was begun; None if there is no ledger."""
-    _, first = next(_lines(path), (0, None)) if path.exists() else (0, None)
+    _, first = next(_lines(path), (0, None)) if path.is_file() else (0, None)
     if not first or first.get("type") != "run":
         return None
     options = first.get("options")
@@ -120,8 +120,9 @@ def read_options(path: Path) -> dict[str, Any] | None:
 
 
 def ledger_paths(out: Path) -> list[Path]:
-    """All ledgers of an output folder."""
-    return sorted([*out.glob("ledger.jsonl"), *out.glob("ledger-*-of-*.jsonl")])
+    """All ledgers of an output folder; a pipe or a device of that name would never end."""
+    found = [*out.glob("ledger.jsonl"), *out.glob("ledger-*-of-*.jsonl")]
+    return sorted(path for path in found if path.is_file())
 
 
 class Ledger:
@@ -130,7 +131,8 @@ class Ledger:
     Raises
     ------
     UsageError
-        If another run holds it, or the options differ from those it was begun with.
+        If another run holds it, the options differ from those it was begun with, or something
+        that is no file has its name.
     OutputError
         If it cannot be written.
     """
@@ -141,6 +143,12 @@ class Ledger:
         self.path = path
         self._descriptor = self._run_lock = -1
         self.lock_path = path.with_name(f".{path.stem}.lock")
+        if path.exists() and not path.is_file():
+            raise UsageError(
+                "The ledger in the output folder is not a regular file.",
+                stage="batch",
+                hint="Use another output folder.",
+            )
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._run_lock = _locked_folder(path.parent, 0 if shard is None else shard[1])

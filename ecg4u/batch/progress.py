@@ -6,6 +6,8 @@ import sys
 import time
 from typing import TextIO
 
+from ecg4u.words import printable
+
 _EVERY_S = {True: 0.5, False: 30.0}
 
 
@@ -33,9 +35,8 @@ class Progress:
         """Count one input and show the line if it is time; if verbose, ``what`` has ended, too."""
         self.counts[status] += 1
         if self._verbose:
-            told = "".join(c if c.isprintable() else "?" for c in what)
             start = "\r\x1b[K" if self._is_terminal else ""
-            print(f"{start}{status:>14} {told}", file=self._stream, flush=True)
+            print(f"{start}{status:>14} {printable(what)}", file=self._stream, flush=True)
         now = time.monotonic()
         if now - self._shown >= _EVERY_S[self._is_terminal]:
             self._shown = now

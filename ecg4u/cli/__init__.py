@@ -106,16 +106,13 @@ def exit_code(call: Callable[[], Any], name: str = "") -> int:
         return say_error(ECG4UError(f"An internal error: {where(error)}.", hint=hint), name)
 
 
-def printable(name: str) -> str:
-    """The name of a file as a terminal may show it: it can hold codes that move the cursor."""
-    return "".join(c if c.isprintable() else "?" for c in name)
-
-
 def say_error(error: ECG4UError, name: str = "") -> int:
     """An error and its remedy on stderr, after the name of the input where there are several.
 
     Returns the exit code.
     """
+    from ecg4u.words import printable
+
     subject = f"{printable(name)}: " if name else ""
     click.echo(f"error: {subject}{error.message}", err=True)
     if error.hint:

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 import click
 
 from ecg4u._options import json_option
-from ecg4u.cli import printable, say
+from ecg4u.cli import say
 from ecg4u.cli.options import check_kept, each, expanded, limited_each
 from ecg4u.errors import UsageError
+from ecg4u.words import printable
 
 if TYPE_CHECKING:
     from ecg4u.compare import LeadScore

@@ -8,8 +8,9 @@ from typing import Any
 import click
 
 from ecg4u._options import json_option
-from ecg4u.cli import printable, say
+from ecg4u.cli import say
 from ecg4u.cli.options import each, expanded, limited_each
+from ecg4u.words import printable
 
 
 @click.command()

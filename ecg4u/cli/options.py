@@ -161,7 +161,7 @@ def expanded(sources: tuple[str, ...]) -> list[Path]:
 
 def check_names(files: Sequence[Path]) -> None:
     """Raise UsageError where the results of two inputs would get one name in one folder."""
-    from ecg4u.cli import printable
+    from ecg4u.words import printable
 
     seen: set[str] = set()
     for file in files:
@@ -178,7 +178,7 @@ def check_names(files: Sequence[Path]) -> None:
 def check_kept(inputs: Iterable[Path], results: Iterable[Path | None]) -> None:
     """Raise UsageError where a result would take the place of an input, or of a WFDB record's other
     file."""
-    from ecg4u.cli import printable
+    from ecg4u.words import printable
 
     kept = set()
     for path in inputs:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ecg4u._options import export_options, formats_option, json_option
-from ecg4u.cli import NOTICE, printable, say
+from ecg4u.cli import NOTICE, say
 from ecg4u.cli.options import (
     CommandOptions,
     Target,
@@ -27,6 +27,7 @@ from ecg4u.cli.options import (
 )
 from ecg4u.errors import ECG4UError, SidecarError, UsageError
 from ecg4u.texts import LANGUAGES, SOURCE
+from ecg4u.words import printable
 
 if TYPE_CHECKING:
     from ecg4u.analysis import Analysis

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from ecg4u.errors import NotAnECGError
 from ecg4u.io.files import STAGE, unreadable
-from ecg4u.record import LEADS, MAX_SAMPLES, ECGRecord, FloatArray, Provenance
+from ecg4u.record import LEADS, MAX_SAMPLES, ECGRecord, Provenance, check_rate_and_length
 
 MAX_FILE_SAMPLES = len(LEADS) * MAX_SAMPLES
 """Over all channels of a file."""
@@ -84,8 +84,7 @@ def assemble(
         If the leads differ in sampling rate or length.
     """
     notes = list(inferred)
-    leads: dict[str, FloatArray] = {}
-    found: list[Channel] = []
+    leads: dict[str, tuple[float, Channel]] = {}
     for channel in channels:
         known = lead_of(channel.name)
         if known is None or known[0] in leads:
@@ -95,22 +94,22 @@ def assemble(
         notes += [note] if note and note not in notes else []
         if channel.name.strip().casefold() in _MODIFIED:
             notes.append(f"lead {lead} from a modified limb lead")
-        leads[lead] = sign * scale * np.asarray(channel.samples, dtype=np.float64)
-        found.append(channel)
+        leads[lead] = sign * scale, channel
+    found = [channel for _, channel in leads.values()]
     if not found:
         raise NotAnECGError(
             "The file holds none of the twelve leads.", stage=STAGE, hint="Check its channel names."
         )
     fs = _common_rate(found)
     _check_lengths(found)
-    return build(leads, fs, Provenance("digital", sha256, tuple(notes), {"format": source_format}))
-
-
-def build(leads: dict[str, FloatArray], fs: float, provenance: Provenance) -> ECGRecord:
-    """`ECGRecord.from_leads` with infinities as NaN; ``leads`` is used up."""
-    for samples in leads.values():
-        samples[np.isinf(samples)] = np.nan
-    return ECGRecord.from_leads(leads, fs, provenance=provenance)
+    check_rate_and_length(fs, len(found[0].samples))
+    signal = np.full((len(found[0].samples), len(LEADS)), np.nan)
+    for lead, (factor, channel) in leads.items():
+        column = signal[:, LEADS.index(lead)]
+        np.multiply(channel.samples, factor, out=column)
+        column[np.isinf(column)] = np.nan
+    provenance = Provenance("digital", sha256, tuple(notes), {"format": source_format})
+    return ECGRecord(signal, fs, provenance=provenance)
 
 
 def check_sample_count(n_samples: float, n_channels: float) -> None:

@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from ecg4u.errors import ECG4UError, MissingDependencyError
 from ecg4u.io.files import STAGE, Source, read_bytes, unreadable
-from ecg4u.limits import PAGE_MEMORY_MB, opening, reading
+from ecg4u.limits import opening, reading
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -95,7 +95,7 @@ class Page:
         self.image.setflags(write=False)
 
 
-@reading(PAGE_MEMORY_MB)
+@reading()
 def read_pages(source: Source, *, pdf_dpi: float = 300.0) -> list[Page]:
     """All pages of an image or PDF file (a path, or the file's bytes).
 
@@ -120,7 +120,7 @@ def read_pages(source: Source, *, pdf_dpi: float = 300.0) -> list[Page]:
     return pages
 
 
-@reading(PAGE_MEMORY_MB)
+@reading()
 def read_page(source: Source, *, page: int = 1, pdf_dpi: float = 300.0) -> Page:
     """Page number ``page`` (from 1) of a file; the other pages are not decoded.
 
@@ -132,7 +132,7 @@ def read_page(source: Source, *, page: int = 1, pdf_dpi: float = 300.0) -> Page:
     raise _no_such_page()
 
 
-@reading(PAGE_MEMORY_MB)
+@reading()
 def count_pages(source: Source) -> int:
     """Number of pages in a file, from its structure alone. Raises as `read_pages` does."""
     data = read_bytes(source, max_bytes=MAX_FILE_BYTES)
@@ -249,6 +249,8 @@ def _image_pages(data: bytes, only: int | None) -> Iterator[Page]:
             if name == "JPEG":
                 _check_scans(data, *image.size)
             dpi, size = _stated_dpi(image), _squared_size(image)
+            with opening():
+                image.load()
             if open_ended:
                 _check_whole(image)
             if size != image.size:
@@ -268,7 +270,6 @@ def _check_whole(image: Image) -> None:
 def _turn_as_exif_says(image: Image) -> Image:
     from PIL import ImageOps
 
-    image.load()
     with contextlib.suppress(Exception):  # damaged EXIF: the pixels are still good as stored
         ImageOps.exif_transpose(image, in_place=True)
     return image

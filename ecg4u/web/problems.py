@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ecg4u.errors import ECG4UError
-from ecg4u.limits import computed_too_long, read_limit_s
+from ecg4u.limits import computed_too_long, opened_too_long
 
 STATUS_OF_CODE = {
     "usage": 422,
@@ -142,6 +142,6 @@ def problem_of(error: BaseException) -> Problem:
     if isinstance(error, MemoryError):
         return TOO_MUCH_MEMORY
     if isinstance(error, ProcessExpired):
-        slow = computed_too_long(error.exitcode) or read_limit_s(error.exitcode)
+        slow = computed_too_long(error.exitcode) or opened_too_long(error.exitcode)
         return TOO_SLOW if slow else CRASHED
     return INTERNAL

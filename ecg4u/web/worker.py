@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import io
 import json
 import os
@@ -15,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ecg4u.limits import ENVIRONMENT, computing, is_out_of_memory, prepare_worker
-from ecg4u.memory import keep_freed_memory
+from ecg4u.memory import keep_freed_memory, return_freed_memory
 from ecg4u.options import ReadOptions
 from ecg4u.texts import SOURCE
 from ecg4u.web.pageview import page_view, picture
@@ -174,8 +173,7 @@ def work(slot: int, data: bytes, options: Mapping[str, Any]) -> Outcome:
             raise MemoryError from None
         raise
     finally:
-        with contextlib.suppress(OSError, AttributeError):
-            ctypes.CDLL(None).malloc_trim(0)
+        return_freed_memory()
 
 
 def _as_options(options: dict[str, Any]) -> ReadOptions:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import csv
 import json
+import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from ecg4u.batch.command import show_failures
 from ecg4u.batch.ledger import Ledger, is_entry, read_entries
 from ecg4u.batch.manifest import rows, typed, write_manifest
 from ecg4u.batch.run import status_of
@@ -34,6 +37,7 @@ ENTRY: dict[str, Any] = {
         {"status": "lost"},
         {"pages": []},
         {"pages": {}},
+        {"pages": [{"page": 1, "status": "refused"}] * 10_000},
         {"pages": [{"page": 1}]},
         {"pages": [5]},
         {"pages": [{"page": "1", "status": "refused"}]},
@@ -54,6 +58,24 @@ def test_lines_of_the_wrong_shape_are_passed_over(change: dict[str, Any], tmp_pa
     (tmp_path / "ledger.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     assert list(read_entries(tmp_path)) == [ENTRY["key"]]
     assert status_of(tmp_path) == {"done": 0, "refused": 1, "failed": 0}
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, lambda path: path.symlink_to("/dev/zero"), Path.mkdir])
+def test_a_ledger_that_is_no_file_is_not_read(make: Callable[[Path], None], tmp_path: Path) -> None:
+    make(tmp_path / "ledger.jsonl")
+    with pytest.raises(UsageError, match="no batch run"):
+        status_of(tmp_path)
+    with pytest.raises(UsageError, match="not a regular file"):
+        Ledger(tmp_path / "ledger.jsonl", {})
+
+
+def test_what_a_ledger_says_moves_no_cursor(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = {**ENTRY["pages"][0], "message": "\x1b[2J"}
+    (tmp_path / "ledger.jsonl").write_text(json.dumps({**ENTRY, "pages": [page]}) + "\n")
+    show_failures(tmp_path, err=False)
+    assert "?[2J" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("options", [[], None, "x", {"format": "csv"}])

@@ -28,9 +28,7 @@ import sys
 from pathlib import Path
 from ecg4u.batch import Options, PageTask, PoolExecutor, find_inputs
 from ecg4u.batch.executors import WorkerLimits
-from ecg4u import memory
 
-memory.PAGES_BETWEEN = 1
 source, out, count = sys.argv[1], sys.argv[2], int(sys.argv[3])
 task = PageTask(out, Options(classify=len(sys.argv) > 4))
 task.warm_up()
@@ -45,7 +43,7 @@ print(held[count // 3], held[-1])
 
 
 def growth_mb(source: Path, out: Path, count: int, *options: str) -> float:
-    """MB from a third of ``count`` inputs to the last, in a fresh process that trims each time."""
+    """MB from a third of ``count`` inputs to the last, in a fresh process."""
     done = subprocess.run(
         [sys.executable, "-c", MANY, str(source), str(out), str(count), *options],
         capture_output=True,
