@@ -9,7 +9,9 @@ scanned or photographed, from flawless to fair. Names count by box, scale by pag
 from __future__ import annotations
 
 import argparse
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from itertools import repeat
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +19,7 @@ import numpy as np
 from ecg4u.digitize import digitize_page
 from ecg4u.errors import ECG4UError
 from ecg4u.io import Page
+from ecg4u.memory import keep_freed_memory
 from ecg4u.paper.camera import photograph, random_camera
 from ecg4u.paper.draw import draw_page
 from training.devices import DEVICES, Device
@@ -104,15 +107,20 @@ def main() -> None:
     parser.add_argument("--first", type=int, default=0, help="first seed")
     parser.add_argument("--only", default="", help="part of a device's name")
     parser.add_argument("--out", type=Path, default=RESULTS)
+    parser.add_argument("--workers", type=int, default=2)
     options = parser.parse_args()
+    jobs = [
+        (device, options.first + 1000 * number + k)
+        for number, device in enumerate(DEVICES)
+        if options.only in device.name
+        for k in range(options.pages)
+    ]
     outcomes = []
-    for number, device in enumerate(DEVICES):
-        if options.only not in device.name:
-            continue
-        for k in range(options.pages):
-            seed = options.first + 1000 * number + k
-            outcomes.append(outcome(device, seed, options.data))
-            print(seed, outcomes[-1], flush=True)
+    with ProcessPoolExecutor(options.workers, initializer=keep_freed_memory) as pool:
+        found = pool.map(outcome, *zip(*jobs, strict=True), repeat(options.data))
+        for (_, seed), one in zip(jobs, found, strict=True):
+            outcomes.append(one)
+            print(seed, one, flush=True)
     command = f"python -m benchmarks.devices --pages {options.pages} --first {options.first}"
     lines = [f"<!-- {command} -->", "Refused pages count as 0 dB.", "", *table(outcomes), ""]
     options.out.write_text("\n".join(lines))
