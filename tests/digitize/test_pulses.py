@@ -175,5 +175,10 @@ def test_a_signal_that_begins_behind_its_pulse_begins_where_the_other_end_says()
         assert begins(gap) == pytest.approx(80 + gap, abs=1.5)
 
 
+def test_no_signal_begins_before_its_pulse_has_ended() -> None:
+    """A row that ends early is short; where it begins, its pulse says."""
+    assert begins(-20.0) == pytest.approx(begins(0.0), abs=0.3)
+
+
 def test_the_lean_of_a_pulse_tells_how_far_apart_samples_were_drawn() -> None:
     assert begins(-0.5, lean=0.5) - begins(-2.5, lean=2.4) == pytest.approx(2.0, abs=0.3)

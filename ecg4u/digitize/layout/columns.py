@@ -228,12 +228,15 @@ def _start(
     """Where rows begin (px), of where either end puts it and how uncertainly (px squared).
 
     ``of_stroke`` is how uncertain the left end is if the signal begins right at a pulse's stroke.
-    Whether it does, the right end confirms or contradicts.
+    Whether it does, the right end confirms or contradicts; no signal begins before its pulse has
+    ended: such a row is shorter than usual.
     """
     (left, of_left), (right, of_right) = by_left, by_right
     mean = (left / of_left + right / of_right) / (1 / of_left + 1 / of_right)
     if of_stroke is None:
         return mean
+    if right < left:
+        return left
 
     def likely(variance: float) -> float:
         return float(np.exp(-((left - right) ** 2) / (2 * variance)) / np.sqrt(variance))
