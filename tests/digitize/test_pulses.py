@@ -182,3 +182,17 @@ def test_no_signal_begins_before_its_pulse_has_ended() -> None:
 
 def test_the_lean_of_a_pulse_tells_how_far_apart_samples_were_drawn() -> None:
     assert begins(-0.5, lean=0.5) - begins(-2.5, lean=2.4) == pytest.approx(2.0, abs=0.3)
+
+
+def test_rows_that_begin_behind_bare_paper_begin_where_their_ink_does() -> None:
+    """Both ends of the ink then count alike; a short foot belongs to the pulse."""
+    paths = [row(300.0 * (k + 1), [(30, 80)]) for k in range(4)]
+    for path in paths:
+        path.centre[88:110] = path.centre[2590:] = np.nan
+    pulses = [
+        Pulse(k, 30.0, 79.0, p.baseline, p.baseline - 100, "left", 0.5) for k, p in enumerate(paths)
+    ]
+    spans = signal_span(paths, pulses)
+    assert [start for start, _ in spans] == pytest.approx([110.7] * 4, abs=0.5)
+    edges = boundaries(4, paths, spans, pulses, [], PX_PER_MM, 25.0)
+    assert edges[0] == pytest.approx((110.7 + 2589 - 2500) / 2, abs=1.5)

@@ -37,6 +37,8 @@ pulse drawn from samples falls within one, so that its stroke leans by it, and t
 the signal stands one before the middle of that stroke (21 clean pages at 500 Hz, two at 100)."""
 BEFORE_STROKE_PX = 0.18
 """How much further before it than that; measured on the dev half of the benchmark."""
+APART_PX = 5.0
+"""Rows that begin so far behind their pulses begin where their ink does."""
 AT_ONCE = 0.8
 """Share of the makers whose signal begins right at its pulse; by eye."""
 MAX_PULSE_GAP_PEN = 20.0
@@ -170,9 +172,10 @@ def _after_gap(path: RowPath, pulse: Pulse, pen: float) -> float | None:
     first = int(np.ceil(pulse.x1 + 2 * pen))
     last = int(pulse.x1 + MAX_PULSE_GAP_PEN * pen)
     known = np.isfinite(path.centre[first : last + 1])
-    if not known.any() or known[0]:
+    foot = 0 if known.all() else int(np.argmin(known))
+    if not known[foot:].any() or known[foot] or foot > pen:
         return None
-    return float(first + int(np.argmax(known)))
+    return float(first + foot + int(np.argmax(known[foot:])))
 
 
 def boundaries(
@@ -196,7 +199,7 @@ def boundaries(
     nominal = COLUMN_S[columns] * columns * speed * px_per_mm
     length = x1 - x0
     if abs((x1 - x0) / nominal - 1) < NOMINAL_TOLERANCE:
-        left = [p.x1 for p in pulses if p.side == "left"]
+        left = [p.x1 for p in pulses if p.side == "left" and x0 < p.x1 + APART_PX]
         right = [p.x0 for p in pulses if p.side == "right"]
         drawn = nominal - _period_px(pulses)
         at_left, at_right = ([span[side] for span in spans] for side in (0, 1))
