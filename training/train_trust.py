@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from ecg4u import __version__
 from ecg4u.digitize import digitize_page
 from ecg4u.digitize.restore import signals_of
 from ecg4u.digitize.signals.agreement import faults
@@ -178,6 +179,7 @@ def main() -> None:
         "what": "logistic model of ecg4u.digitize.signals.trust",
         "command": f"python -m training.train_trust RECORDS --pages {options.pages} "
         f"--first {options.first}{' --cached' * options.cached}",
+        "code": f"ecg4u {__version__}",
         "seeds": ", ".join(f"{a} to {b}" for a, b in _stretches(seeds)),
         "pages": int(len(np.unique(page))),
         "leads": len(misread),
