@@ -95,6 +95,8 @@ def prepare_worker(memory_mb: int | None, parent: int) -> None:
     """
     global _can_be_spared
     _can_be_spared = True
+    if hasattr(signal, "SIGPROF"):  # `opening` ends it by this; what forked it may have caught it
+        signal.signal(signal.SIGPROF, signal.SIG_DFL)
     warnings.simplefilter("ignore")
     logging.disable(logging.CRITICAL)
     die_with(parent)

@@ -210,6 +210,21 @@ def test_opening_an_image_is_limited_as_a_pdf_is(
         supervised(lambda: count_pages(tmp_path / "x.jpg"), ROOMY)
 
 
+def test_opening_is_limited_though_who_forked_catches_the_signal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ecg4u.io import count_pages
+
+    monkeypatch.setattr(limits, "OPENING_CPU_S", 0.01)
+    (tmp_path / "x.jpg").write_bytes(hostile_files.saved("JPEG")[:2] + b"\xff" * 3_000_000)
+    before = signal.signal(signal.SIGPROF, signal.SIG_IGN)
+    try:
+        with pytest.raises(UnreadableInputError, match=r"longer than 0\.01 s"):
+            supervised(lambda: count_pages(tmp_path / "x.jpg"), ROOMY)
+    finally:
+        signal.signal(signal.SIGPROF, before)
+
+
 def test_decoding_an_image_is_limited_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from ecg4u.io import read_page
 
