@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import logging
 import os
 import signal
@@ -30,8 +31,8 @@ from ecg4u.record import ECGRecord
 PAGE = Path(__file__).parents[1] / "data" / "pages" / "phone.jpg"
 
 
-def supervised(work: Callable[[], int], limits: Limits) -> int:
-    (end,) = supervised_each([work], limits)
+def supervised(work: Callable[[], int], limits: Limits, each: Any = supervised_each) -> int:
+    (end,) = each([work], limits)
     if isinstance(end, int):
         return end
     raise end
@@ -198,41 +199,48 @@ def test_what_a_pdf_computes_is_limited_and_waiting_is_not(
         supervised(lambda: inside(lambda: pow(7, 10**9)), replace(ROOMY, timeout_s=60))
 
 
+def pages_and_limits() -> tuple[Any, dict[str, Any]]:
+    """The reader of pages and the limits that it has: other tests may have loaded either anew."""
+    pages: Any = importlib.import_module("ecg4u.io.pages")
+    return pages, pages.opening.__wrapped__.__globals__
+
+
 def test_opening_an_image_is_limited_as_a_pdf_is(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from ecg4u.io import count_pages
-
-    monkeypatch.setattr(limits, "OPENING_CPU_S", 0.01)
+    pages, reading = pages_and_limits()
+    monkeypatch.setitem(reading, "OPENING_CPU_S", 0.01)
     start = hostile_files.saved("JPEG")[:2]
     (tmp_path / "x.jpg").write_bytes(start + b"\xff" * 3_000_000)
-    with pytest.raises(UnreadableInputError, match=r"longer than 0\.01 s"):
-        supervised(lambda: count_pages(tmp_path / "x.jpg"), ROOMY)
+    with pytest.raises(reading["UnreadableInputError"], match=r"longer than 0\.01 s"):
+        supervised(lambda: pages.count_pages(tmp_path / "x.jpg"), ROOMY, reading["supervised_each"])
 
 
 def test_opening_is_limited_though_who_forked_catches_the_signal(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from ecg4u.io import count_pages
-
-    monkeypatch.setattr(limits, "OPENING_CPU_S", 0.01)
+    pages, reading = pages_and_limits()
+    monkeypatch.setitem(reading, "OPENING_CPU_S", 0.01)
     (tmp_path / "x.jpg").write_bytes(hostile_files.saved("JPEG")[:2] + b"\xff" * 3_000_000)
     before = signal.signal(signal.SIGPROF, signal.SIG_IGN)
     try:
-        with pytest.raises(UnreadableInputError, match=r"longer than 0\.01 s"):
-            supervised(lambda: count_pages(tmp_path / "x.jpg"), ROOMY)
+        with pytest.raises(reading["UnreadableInputError"], match=r"longer than 0\.01 s"):
+            supervised(
+                lambda: pages.count_pages(tmp_path / "x.jpg"), ROOMY, reading["supervised_each"]
+            )
     finally:
         signal.signal(signal.SIGPROF, before)
 
 
 def test_decoding_an_image_is_limited_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from ecg4u.io import read_page
-
-    monkeypatch.setattr(limits, "OPENING_CPU_S", 0.01)
+    pages, reading = pages_and_limits()
+    monkeypatch.setitem(reading, "OPENING_CPU_S", 0.01)
     runs = hostile_files.bmp_of_runs(65_500, 300, b"\x01\x00\x00\x00" * 300)
     (tmp_path / "x.bmp").write_bytes(runs)
-    with pytest.raises(UnreadableInputError, match=r"longer than 0\.01 s"):
-        supervised(lambda: read_page(tmp_path / "x.bmp").number, ROOMY)
+    with pytest.raises(reading["UnreadableInputError"], match=r"longer than 0\.01 s"):
+        supervised(
+            lambda: pages.read_page(tmp_path / "x.bmp").number, ROOMY, reading["supervised_each"]
+        )
 
 
 def test_of_several_each_has_limits_of_its_own(
