@@ -95,7 +95,7 @@ def prepare_worker(memory_mb: int | None, parent: int) -> None:
     """
     global _can_be_spared
     _can_be_spared = True
-    if hasattr(signal, "SIGPROF"):  # `opening` ends it by this; what forked it may have caught it
+    if hasattr(signal, "SIGPROF"):  # `opening` ends it by this; what forked it may ignore it
         signal.signal(signal.SIGPROF, signal.SIG_DFL)
     warnings.simplefilter("ignore")
     logging.disable(logging.CRITICAL)

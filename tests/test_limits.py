@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import logging
 import os
 import signal
@@ -23,7 +22,7 @@ from command import ecg4u
 from ecg4u import limits
 from ecg4u.digitize.networks import WEIGHTS, Network
 from ecg4u.errors import UnreadableInputError
-from ecg4u.io import write_record
+from ecg4u.io import count_pages, read_page, write_record
 from ecg4u.limits import Limits, is_out_of_memory, opening, reading, supervised_each
 from ecg4u.memory import keep_freed_memory
 from ecg4u.record import ECGRecord
@@ -31,8 +30,8 @@ from ecg4u.record import ECGRecord
 PAGE = Path(__file__).parents[1] / "data" / "pages" / "phone.jpg"
 
 
-def supervised(work: Callable[[], int], limits: Limits, each: Any = supervised_each) -> int:
-    (end,) = each([work], limits)
+def supervised(work: Callable[[], int], limits: Limits) -> int:
+    (end,) = supervised_each([work], limits)
     if isinstance(end, int):
         return end
     raise end
@@ -176,7 +175,10 @@ def test_what_was_freed_before_does_not(monkeypatch: pytest.MonkeyPatch) -> None
     assert supervised(work, ROOMY) == 0
 
 
-def test_reading_has_the_time_of_the_input_and_no_clock_of_its_own(patient_clock: None) -> None:
+def test_reading_has_the_time_of_the_input_and_no_clock_of_its_own(
+    patient_clock: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "READ_MEMORY_MB", held_mb() + 100)
     limited = replace(ROOMY, timeout_s=0.5)
     assert supervised(in_reading(lambda: time.sleep(1.5)), limited) == 0
     hang = in_reading(lambda: pow(7, 10**9))  # one long call that holds the interpreter
@@ -199,48 +201,37 @@ def test_what_a_pdf_computes_is_limited_and_waiting_is_not(
         supervised(lambda: inside(lambda: pow(7, 10**9)), replace(ROOMY, timeout_s=60))
 
 
-def pages_and_limits() -> tuple[Any, dict[str, Any]]:
-    """The reader of pages and the limits that it has: other tests may have loaded either anew."""
-    pages: Any = importlib.import_module("ecg4u.io.pages")
-    return pages, pages.opening.__wrapped__.__globals__
+@pytest.fixture
+def little_time_to_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Memory to read is left whatever the tests before this one made the process hold."""
+    monkeypatch.setattr(limits, "OPENING_CPU_S", 0.01)
+    monkeypatch.setattr(limits, "READ_MEMORY_MB", held_mb() + 1000)
 
 
-def test_opening_an_image_is_limited_as_a_pdf_is(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    pages, reading = pages_and_limits()
-    monkeypatch.setitem(reading, "OPENING_CPU_S", 0.01)
+def test_opening_an_image_is_limited_as_a_pdf_is(little_time_to_open: None, tmp_path: Path) -> None:
     start = hostile_files.saved("JPEG")[:2]
     (tmp_path / "x.jpg").write_bytes(start + b"\xff" * 3_000_000)
-    with pytest.raises(reading["UnreadableInputError"], match=r"longer than 0\.01 s"):
-        supervised(lambda: pages.count_pages(tmp_path / "x.jpg"), ROOMY, reading["supervised_each"])
+    with pytest.raises(UnreadableInputError, match=r"longer than 0\.01 s"):
+        supervised(lambda: count_pages(tmp_path / "x.jpg"), ROOMY)
 
 
-def test_opening_is_limited_though_who_forked_catches_the_signal(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_opening_is_limited_though_who_forked_ignores_the_signal(
+    little_time_to_open: None, tmp_path: Path
 ) -> None:
-    pages, reading = pages_and_limits()
-    monkeypatch.setitem(reading, "OPENING_CPU_S", 0.01)
     (tmp_path / "x.jpg").write_bytes(hostile_files.saved("JPEG")[:2] + b"\xff" * 3_000_000)
     before = signal.signal(signal.SIGPROF, signal.SIG_IGN)
     try:
-        with pytest.raises(reading["UnreadableInputError"], match=r"longer than 0\.01 s"):
-            supervised(
-                lambda: pages.count_pages(tmp_path / "x.jpg"), ROOMY, reading["supervised_each"]
-            )
+        with pytest.raises(UnreadableInputError, match=r"longer than 0\.01 s"):
+            supervised(lambda: count_pages(tmp_path / "x.jpg"), ROOMY)
     finally:
         signal.signal(signal.SIGPROF, before)
 
 
-def test_decoding_an_image_is_limited_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pages, reading = pages_and_limits()
-    monkeypatch.setitem(reading, "OPENING_CPU_S", 0.01)
+def test_decoding_an_image_is_limited_too(little_time_to_open: None, tmp_path: Path) -> None:
     runs = hostile_files.bmp_of_runs(65_500, 300, b"\x01\x00\x00\x00" * 300)
     (tmp_path / "x.bmp").write_bytes(runs)
-    with pytest.raises(reading["UnreadableInputError"], match=r"longer than 0\.01 s"):
-        supervised(
-            lambda: pages.read_page(tmp_path / "x.bmp").number, ROOMY, reading["supervised_each"]
-        )
+    with pytest.raises(UnreadableInputError, match=r"longer than 0\.01 s"):
+        supervised(lambda: read_page(tmp_path / "x.bmp").number, ROOMY)
 
 
 def test_of_several_each_has_limits_of_its_own(
