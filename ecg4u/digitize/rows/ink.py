@@ -398,8 +398,8 @@ def _leans(label: npt.NDArray[np.int32], stats: npt.NDArray[np.int32], k: int) -
     inside = label[y0 : y0 + height, x0 : x0 + width] == k
     middles = (inside * np.arange(width)).sum(axis=1) / np.maximum(inside.sum(axis=1), 1)
     third = height // 3
-    off = abs(float(np.median(middles[:third]) - np.median(middles[-third:]))) * height
-    return off > LEAN * height * (height - third) and off > LEAN_PX * (height - third)
+    apart = abs(float(np.median(middles[:third]) - np.median(middles[-third:])))
+    return apart * height / (height - third) > max(LEAN * height, LEAN_PX)
 
 
 def _surely(likely: FloatArray) -> FloatArray:
