@@ -241,3 +241,13 @@ def test_a_page_goes_on_where_its_lattice_was_lost(monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(grid, "find_tiles", upper_part)
     assert rectify(as_page(sheet())).nodes[..., 1].max() > 0.98 * len(sheet())
+
+
+def test_no_sheet_is_larger_than_a3() -> None:
+    """However fine its lines are: a page takes memory by the square millimetre."""
+    image = np.full((1650, 1650, 3), 250, np.uint8)
+    image[::5] = image[:, ::5] = 150
+    page = as_page(image)
+    found = rectify(page)
+    others = [rectify(page, reading=rival.reading) for rival in found.rivals]
+    assert max(each.valid.size for each in (found, *others)) < 15.5e6

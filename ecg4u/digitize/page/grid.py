@@ -44,7 +44,9 @@ PAGE_MM = (120.0, 330.0)
 SMALLER, LARGER = 0.3, 0.18
 """How fast that gets less likely (natural log): pages are cropped, but paper is not half a metre
 wide."""
-MAX_PAGE_MM = 600.0
+MAX_PAGE_MM, MAX_PAGE_MM2 = 600.0, 150_000.0
+"""Length and area of the largest sheet that is read: A3 has 124,740 mm², twelve rows of 10 s at
+50 mm/s some 100,000; at 10 px/mm it takes 15 megapixels."""
 MARGIN_MM = 40.0
 """How far beyond the grid that was found the page is drawn, for headers and footers."""
 GOES_ON_MM = 20
@@ -196,7 +198,19 @@ def find_scales(lines: Image, lattice: Lattice, flat: Flat) -> tuple[Scale, ...]
             replace(scale, log_odds=scale.log_odds + log_odds)
             for scale in base_scales(base, fivefold, long_side)
         ]
-    return _distinct(found)
+    box = np.array(flat.box).reshape(2, 2)
+    fits = [scale for scale in found if _margin_left(box * scale.mm_per_unit).min() > 0]
+    if not fits:
+        raise NotAnECGError("No ECG grid was found on this page.", stage="grid", hint=HINT)
+    return _distinct(fits)
+
+
+def _margin_left(box_mm: Floats) -> Floats:
+    """Millimetres (x, y) around a box (2, 2) until the sheet is the largest that is read;
+    negative where it is larger itself."""
+    size = box_mm[1] - box_mm[0]
+    by_area = (float(np.hypot(np.ptp(size), 2 * np.sqrt(MAX_PAGE_MM2))) - size.sum()) / 4
+    return np.minimum((MAX_PAGE_MM - size) / 2, by_area)
 
 
 def _distinct(scales: Sequence[Scale]) -> tuple[Scale, ...]:
@@ -359,10 +373,15 @@ def _first_nodes(flat: Flat, scale: Scale, shape: tuple[int, ...], margin_mm: fl
     back = np.asarray(np.linalg.inv(flat.homography), dtype=np.float64)
     corners = apply_homography(back, corners) * mm
     box = np.array(flat.box).reshape(2, 2) * mm
-    margin = np.minimum(margin_mm, (MAX_PAGE_MM - (box[1] - box[0])) / 2)
-    low = np.maximum(corners.min(axis=0), box[0] - margin)
-    high = np.minimum(corners.max(axis=0), box[1] + margin)
-    if margin.min() < 0 or (high - low).min() < 10:
+    for margin in (
+        np.minimum(margin_mm, (MAX_PAGE_MM - np.diff(box, axis=0)[0]) / 2),
+        _margin_left(box),
+    ):
+        low = np.maximum(corners.min(axis=0), box[0] - margin)
+        high = np.minimum(corners.max(axis=0), box[1] + margin)
+        if np.prod(high - low) <= MAX_PAGE_MM2:
+            break
+    if (high - low).min() < 10:
         raise NotAnECGError("No ECG grid was found on this page.", stage="grid", hint=HINT)
     x_mm = np.arange(np.floor(low[0]), np.ceil(high[0]) + 1)
     y_mm = np.arange(np.floor(low[1]), np.ceil(high[1]) + 1)

@@ -16,6 +16,7 @@ from ecg4u.digitize.page.darkness import ink_and_paper
 from ecg4u.digitize.types import FloatArray, InkMap
 
 Floats = npt.NDArray[np.float64]
+Mask = npt.NDArray[np.bool_]
 
 BACKGROUND_MM = 3.0
 """Breadth of the darkest thing that is ink, not paper: letters and blunt pens are narrower, creases
@@ -319,24 +320,35 @@ def joined_ink(
     import cv2
 
     likely = np.maximum(seen.trace, seen.pulse)
+    ink = strokes * _kept(likely, seen.text)
+    straight = _straight(strokes, seen, UPRIGHT) | _straight(strokes, seen, LEVEL)
+    line = _straight(strokes, seen, LINE)
+    trace = ink * np.where(line, 0.0, np.where(straight, _surely(likely), np.float32(1)))
+    straight |= line
+    crossing = cv2.morphologyEx(trace, cv2.MORPH_CLOSE, np.ones(CROSSED_PX, np.uint8))
+    np.minimum(ink, crossing, out=trace, where=straight)
+    straight_ink = np.where(straight, strokes, np.float32(0))
+    return InkMap(
+        trace,
+        _with_boxes(seen.text, boxes),
+        np.maximum(seen.pulse, straight_ink),
+        np.maximum(seen.separator, straight_ink),
+        seen.look,
+    )
+
+
+def _kept(likely: FloatArray, text: FloatArray) -> FloatArray:
+    """How much of a stroke's ink is trace, by what the network says around it."""
+    import cv2
+
     near = cv2.dilate(likely, np.ones((NEAR_PX, NEAR_PX), np.uint8))
     gate = np.clip((near - GATE[0]) / (GATE[1] - GATE[0]), 0.0, 1.0)
-    writing = np.clip((seen.text - WRITING[0]) / (WRITING[1] - WRITING[0]), 0.0, 1.0)
-    kept = np.maximum(gate, UNSURE * (1.0 - writing))
-    straight = np.maximum(_straight(strokes, seen, UPRIGHT), _straight(strokes, seen, LEVEL))
-    ink = strokes * kept
-    line = _straight(strokes, seen, LINE)
-    left = ink * (1.0 - np.maximum(line, straight * (1.0 - _surely(likely))))
-    straight = np.maximum(straight, line)
-    crossing = cv2.morphologyEx(left, cv2.MORPH_CLOSE, np.ones(CROSSED_PX, np.uint8))
-    trace = np.where(straight > 0, np.minimum(ink, crossing), left).astype(np.float32)
-    pulse = np.maximum(seen.pulse, strokes * straight)
-    separator = np.maximum(seen.separator, strokes * straight)
-    return InkMap(trace, _with_boxes(seen.text, boxes), pulse, separator, seen.look)
+    writing = np.clip((text - WRITING[0]) / (WRITING[1] - WRITING[0]), 0.0, 1.0)
+    return np.asarray(np.maximum(gate, UNSURE * (1.0 - writing)))
 
 
-def _straight(strokes: FloatArray, seen: InkMap, kind: Straight) -> FloatArray:
-    """Strokes of one direction that are straight print, (H, W): 1 where they are, else 0.
+def _straight(strokes: FloatArray, seen: InkMap, kind: Straight) -> Mask:
+    """Where strokes of one direction are straight print, (H, W).
 
     Each stroke is one thing from end to end, a separator or a side of a QRS complex: what the
     network says of most of it goes for all of it.
@@ -363,12 +375,10 @@ def _straight(strokes: FloatArray, seen: InkMap, kind: Straight) -> FloatArray:
     found |= long & (_shared_vote(votes, sides, long) > ALIKE_SHARE)
     for k in np.flatnonzero(found & (length < CORNER_PX)):
         found[k] = not _turns(strokes, stats[k]) and not _leans(label, stats[k], int(k))
-    return np.asarray(cv2.dilate(found[label].astype(np.float32), rim))
+    return np.asarray(cv2.dilate(found[label].view(np.uint8), rim), dtype=bool)
 
 
-def _shared_vote(
-    votes: Floats, sides: npt.NDArray[np.int32], counted: npt.NDArray[np.bool_]
-) -> Floats:
+def _shared_vote(votes: Floats, sides: npt.NDArray[np.int32], counted: Mask) -> Floats:
     """The mean vote of all strokes of one size, 0 where these are few: ticks are all alike."""
     shared = np.zeros(len(votes))
     for k in np.flatnonzero(counted):
