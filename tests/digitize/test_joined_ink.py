@@ -123,3 +123,16 @@ def test_a_stroke_that_leans_is_the_side_of_a_wave_whatever_the_network_says() -
         kept.append(float(ink[30:210].max(axis=1).min()))
     assert kept[0] < 0.05
     assert kept[1] > 0.5
+
+
+def test_strokes_that_stand_in_one_line_on_a_grid_line_stay() -> None:
+    """Pale QRS complexes of four rows, one below the other, all of them on one line of the grid."""
+    image = np.full((900, 900, 3), 240, np.uint8)
+    image[::50] = image[:, ::50] = 195
+    for top in range(60, 860, 200):
+        image[top : top + 190, 449:452] = 120
+    for x in range(10, 800, 7):
+        image[40:50, x : x + 3] = 20  # a row, which tells how dark ink is
+    ink = stroke_ink(image, 10.0)
+    assert ink[80:95, 450].min() > 0.5
+    assert ink[80:140, 100].max() < 0.3

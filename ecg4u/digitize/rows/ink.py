@@ -25,6 +25,11 @@ PIECE_MM = 6.0
 LINE_X_MM = 96.0
 LINE_Y_MM = 84.0
 LINE_PERCENTILE = 35
+LINES_APART_MM, USUAL_LINES = 5.0, 17
+"""Thick lines stand so far apart; so many beside one another tell how dark they usually are."""
+BROADEST_LINE_MM = 1.2
+DARKER_LINE, DARKER_BY = 1.25, 0.02
+"""How much darker than usual a line may be, and by what in addition; by eye."""
 PAPER_REACH_MM = 50.0
 GRID_EXCESS = 1.2
 MIN_CONTRAST = 0.08
@@ -166,9 +171,27 @@ def _line_darkness(
         )
         for origin in (window // 2, -(window // 2))
     )
-    low = np.maximum(before, after).astype(np.float32)
+    low = _as_dark_as_others(np.maximum(before, after), px_per_mm).astype(np.float32)
     low = low if down else np.ascontiguousarray(low.T)
     return np.asarray(cv2.resize(low, (width, height), interpolation=cv2.INTER_LINEAR))
+
+
+def _as_dark_as_others(lines: Floats, px_per_mm: float) -> Floats:
+    """Lines (pieces, across) no darker than is usual of the darkest every `LINES_APART_MM`.
+
+    What is darker is strokes that stand in one line: QRS complexes of several rows, one below the
+    other, or a level stretch of a trace. A crease is broader than they are.
+    """
+    from scipy.ndimage import grey_opening, median_filter
+
+    cell = round(LINES_APART_MM * px_per_mm)
+    count = -(-lines.shape[1] // cell)
+    padded = np.pad(lines, ((0, 0), (0, count * cell - lines.shape[1])), mode="edge")
+    darkest = padded.reshape(len(lines), count, cell).max(axis=2)
+    usual = np.repeat(median_filter(darkest, (1, USUAL_LINES), mode="nearest"), cell, axis=1)
+    most = DARKER_LINE * usual[:, : lines.shape[1]] + DARKER_BY
+    broad = grey_opening(lines, (1, round(BROADEST_LINE_MM * px_per_mm)))
+    return np.asarray(np.minimum(lines, np.maximum(most, broad)))
 
 
 def _paper_darkness(capped: FloatArray, share: FloatArray, px_per_mm: float) -> FloatArray:
