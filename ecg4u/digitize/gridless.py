@@ -27,7 +27,6 @@ from ecg4u.digitize.page.rectified import (
 )
 from ecg4u.digitize.page.sheet import cropped, paper_mask, warp_image
 from ecg4u.digitize.rows.trace import RowPath
-from ecg4u.digitize.scale.calibration import Pulse
 from ecg4u.digitize.scale.pulse_shapes import (
     PulseShape,
     agreeing,
@@ -36,6 +35,7 @@ from ecg4u.digitize.scale.pulse_shapes import (
     turn_of,
     usual_darkness,
 )
+from ecg4u.digitize.scale.pulses import Pulse
 from ecg4u.digitize.text.printed import read_printed_scale
 from ecg4u.digitize.types import Calibration, FloatArray, Label, Layout
 from ecg4u.errors import NotAnECGError, PoorQualityError

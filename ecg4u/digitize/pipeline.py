@@ -25,15 +25,15 @@ from ecg4u.digitize.result import Digitization
 from ecg4u.digitize.rows.by_column import rows_by_column
 from ecg4u.digitize.rows.trace import RowPath, trace_rows
 from ecg4u.digitize.scale.beats import Beats, beats_of
-from ecg4u.digitize.scale.calibration import (
+from ecg4u.digitize.scale.calibration import calibrate, with_chest_gain
+from ecg4u.digitize.scale.decision import Shown, decide_scale
+from ecg4u.digitize.scale.pulses import (
     Pulse,
-    calibrate,
+    cut_pulses,
     find_pulses,
     shaped_pulses,
     sharpened,
-    with_chest_gain,
 )
-from ecg4u.digitize.scale.decision import Shown, decide_scale
 from ecg4u.digitize.sidecar.content import Corner
 from ecg4u.digitize.sidecar.corrections import carried
 from ecg4u.digitize.sidecar.model import Sidecar
@@ -260,8 +260,8 @@ def _looked(rectified: RectifiedPage, labels: Sequence[Label], clock: _Clock) ->
 
 
 def _pulses(ink: InkMap, paths: tuple[RowPath, ...], px_per_mm: float) -> tuple[Pulse, ...]:
-    found = find_pulses(paths, px_per_mm) or shaped_pulses(ink, paths, px_per_mm)
-    return sharpened(found, ink, px_per_mm)
+    whole = find_pulses(paths, px_per_mm) or shaped_pulses(ink, paths, px_per_mm)
+    return sharpened(whole or cut_pulses(paths, px_per_mm), ink, px_per_mm)
 
 
 def _by_column(found: _Looked, layout: Layout, clock: _Clock) -> _Looked | None:

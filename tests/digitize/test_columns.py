@@ -17,7 +17,7 @@ from ecg4u.digitize.layout.doubts import column_doubts
 from ecg4u.digitize.page.rectified import PulseScale
 from ecg4u.digitize.rows.stroke import FINE
 from ecg4u.digitize.rows.trace import RowPath
-from ecg4u.digitize.scale.calibration import Pulse
+from ecg4u.digitize.scale.pulses import Pulse
 from ecg4u.digitize.signals.signal import segment_signal
 from ecg4u.digitize.types import Calibration, Label, Layout, RowSegment
 from ecg4u.record import LEADS

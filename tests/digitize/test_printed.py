@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from ecg4u.digitize.rectify import rectify
-from ecg4u.digitize.scale.calibration import Pulse, calibrate
+from ecg4u.digitize.scale.calibration import calibrate
+from ecg4u.digitize.scale.pulses import Pulse
 from ecg4u.digitize.text.printed import Line, PrintedScale, read_printed_scale, scale_of
 from ecg4u.io import Page, read_record
 from ecg4u.paper import LAYOUTS, PageStyle, draw_page

@@ -9,13 +9,8 @@ import pytest
 from ecg4u.digitize.layout.columns import boundaries, signal_span
 from ecg4u.digitize.rows.stroke import FINE
 from ecg4u.digitize.rows.trace import RowPath
-from ecg4u.digitize.scale.calibration import (
-    Pulse,
-    calibrate,
-    find_pulses,
-    sharpened,
-    with_chest_gain,
-)
+from ecg4u.digitize.scale.calibration import calibrate, with_chest_gain
+from ecg4u.digitize.scale.pulses import Pulse, cut_pulses, find_pulses, sharpened
 from ecg4u.digitize.types import Calibration, InkMap, Layout, RowSegment
 
 WIDTH, PEN, PX_PER_MM = 2600, 4.0, 10.0
@@ -70,6 +65,34 @@ def test_a_lone_pulse_before_the_first_row_shortens_that_row_alone() -> None:
 
 def test_a_level_wave_met_once_is_no_pulse() -> None:
     assert find_pulses(rows([[(200, 280)], [], [], []]), PX_PER_MM) == ()
+
+
+@pytest.mark.parametrize(
+    ("cut", "side", "at"), [((0, 14), "left", 14), ((WIDTH - 14, WIDTH), "right", WIDTH - 14)]
+)
+def test_a_pulse_cut_by_the_edge_tells_gain_and_end_but_no_width(
+    cut: tuple[int, int], side: str, at: int
+) -> None:
+    paths = rows([[cut]] * 3)
+    assert find_pulses(paths, PX_PER_MM) == ()
+    pulses = cut_pulses(paths, PX_PER_MM)
+    assert [pulse.side for pulse in pulses] == [side] * 3
+    for span in signal_span(paths, pulses):
+        assert span[0 if side == "left" else 1] == pytest.approx(at, abs=3)
+    calibration = calibrate(pulses, PX_PER_MM)
+    assert (calibration.gain_mm_per_mv, calibration.gain_from) == (10.0, "pulse")
+    assert calibration.pulse_width_mm is None
+
+
+def test_waves_that_begin_the_rows_are_no_cut_pulses() -> None:
+    """S waves of 10 mm in every row, 1.4 mm behind the picture's edge."""
+    paths = rows([[]] * 3)
+    for path in paths:
+        path.centre[:40] = path.baseline
+        path.centre[14:24] = path.baseline + 100.0 - np.abs(np.arange(-5, 5)) * 20.0
+        path.bottom[:40], path.top[:40] = path.centre[:40] + 2, path.centre[:40] - 2
+        path.bottom[14:18] = path.baseline + 102.0
+    assert cut_pulses(paths, PX_PER_MM) == ()
 
 
 def shown(*rows_of: tuple[str, ...]) -> Layout:

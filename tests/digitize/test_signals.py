@@ -7,7 +7,7 @@ import pytest
 
 from ecg4u.digitize.rows.stroke import FINE, fine_columns
 from ecg4u.digitize.rows.trace import RowPath
-from ecg4u.digitize.scale.calibration import Pulse
+from ecg4u.digitize.scale.pulses import Pulse
 from ecg4u.digitize.signals.signal import (
     SegmentSignal,
     assemble,

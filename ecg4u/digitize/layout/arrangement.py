@@ -29,7 +29,7 @@ from ecg4u.digitize.layout.columns import (
 from ecg4u.digitize.layout.orders import MOST_SWAPPED
 from ecg4u.digitize.rows.beats import likeness, steepness
 from ecg4u.digitize.rows.trace import RowPath, local_height
-from ecg4u.digitize.scale.calibration import Pulse
+from ecg4u.digitize.scale.pulses import Pulse
 from ecg4u.digitize.signals.physiology import STRIP_PRIOR, STRIP_RARE
 from ecg4u.digitize.text.names import NAMES
 from ecg4u.digitize.types import Label, Layout, NamedBy, RowSegment

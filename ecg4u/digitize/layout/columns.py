@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ecg4u.digitize.rows.trace import RowPath
-from ecg4u.digitize.scale.calibration import Pulse, inner_pulses
+from ecg4u.digitize.scale.pulses import Pulse, inner_pulses
 from ecg4u.digitize.types import Label
 from ecg4u.record import LEADS
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from ecg4u.digitize.page.rectified import Grid
 from ecg4u.digitize.rows.trace import RowPath
-from ecg4u.digitize.scale.calibration import inner_pulses
+from ecg4u.digitize.scale.pulses import inner_pulses
 from ecg4u.digitize.types import Label, Layout
 from ecg4u.errors import PoorQualityError
 from ecg4u.messages import message

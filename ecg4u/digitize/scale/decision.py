@@ -124,7 +124,7 @@ def _along(shown: Shown, factor: float, speed: float) -> float:
         usual = sum(share * _bell(np.log(seconds / s), ROW_SPREAD) for s, share in ROW_S)
         rest = 1.0 - sum(share for _, share in ROW_S)
         likely *= usual + rest / OCTAVES
-    widths = [width * factor for _, width in shown.pulses_mm]
+    widths = [width * factor for _, width in shown.pulses_mm if np.isfinite(width)]
     share = PULSE_WIDTH_SHARE
     return likely * _median_of(
         [

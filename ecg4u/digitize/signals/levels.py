@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ecg4u.digitize.rows.trace import RowPath
-from ecg4u.digitize.scale.calibration import Pulse
+from ecg4u.digitize.scale.pulses import Pulse
 from ecg4u.digitize.signals.einthoven import made_of
 from ecg4u.digitize.signals.signal import SegmentSignal, zero_level
 from ecg4u.digitize.types import Calibration

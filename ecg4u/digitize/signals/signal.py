@@ -11,7 +11,7 @@ import numpy.typing as npt
 from ecg4u.digitize.rows.beats import likeness
 from ecg4u.digitize.rows.stroke import FINE, MIDDLE, fine_columns
 from ecg4u.digitize.rows.trace import RowPath
-from ecg4u.digitize.scale.calibration import Pulse
+from ecg4u.digitize.scale.pulses import Pulse
 from ecg4u.digitize.signals.confidence import confidence_of
 from ecg4u.digitize.signals.parabolas import smoothed
 from ecg4u.digitize.types import Calibration, Layout, RowSegment
