@@ -417,7 +417,7 @@ def _unexplained(
         bands.append((low, high))
         np.add.at(filled, (low, columns), 1)
         np.add.at(filled, (np.maximum(low, high), columns), -1)
-    left = (trace > INK_LEVEL) & (np.cumsum(filled[:-1], axis=0) == 0)
+    left = (trace > INK_LEVEL) & (np.cumsum(filled[:-1], axis=0, dtype=np.int16) == 0)
     _, label, stats, _ = cv2.connectedComponentsWithStats(left.astype(np.uint8), connectivity=8)
     large = stats[:, cv2.CC_STAT_HEIGHT] >= UNEXPLAINED_MM * px_per_mm
     large[0] = False
@@ -505,8 +505,10 @@ def _parted(trace: FloatArray, px_per_mm: float) -> FloatArray:
     """Ink sharpened along x, so that the two strokes of a narrow peak stand apart."""
     import cv2
 
-    around = cv2.blur(trace, (int(0.7 * px_per_mm) | 1, 1))
-    return np.clip(1.6 * trace - 0.6 * around, 0.0, 1.0)
+    sharp = cv2.blur(trace, (int(0.7 * px_per_mm) | 1, 1))
+    sharp *= -0.6
+    sharp += 1.6 * trace
+    return np.clip(sharp, 0.0, 1.0, out=sharp)
 
 
 def _bridged(ink: FloatArray, px_per_mm: float) -> FloatArray:
