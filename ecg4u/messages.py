@@ -277,6 +277,13 @@ KINDS: Mapping[str, Kind] = {
         "The paper speed was assumed or inferred, and another is not much less likely.",
         SCALE_REMEDY,
     ),
+    "gain_uncertain": Kind(
+        "The gain is uncertain: nothing on the page states it, and QRS complexes {height_mm:.0f} "
+        "mm high are unusual at {gain:g} mm/mV.",
+        "gain",
+        "The gain was assumed, and another is not much less likely.",
+        SCALE_REMEDY,
+    ),
     "origin_left_out": Kind(
         "what the record's file says of its origin was left out",
         "record",

@@ -8,7 +8,9 @@ import pytest
 
 from ecg4u.digitize.page.rectified import ScaleRival
 from ecg4u.digitize.scale.beats import beats_of
+from ecg4u.digitize.scale.calibration import calibrate
 from ecg4u.digitize.scale.decision import CERTAIN, Shown, decide_scale, likely_speed
+from ecg4u.digitize.text.printed import PrintedScale
 
 HALF, TWICE = ScaleRival(1, 0.5, -2.0), ScaleRival(1, 2.0, -3.0)
 
@@ -72,6 +74,22 @@ def test_beats_tell_the_speed_where_nothing_else_does(speed: float) -> None:
     assert beats is not None
     assert beats.rr_mm == pytest.approx(speed * 60 / 72, rel=0.02)
     assert likely_speed(Shown(None, beats=beats))[0] == speed
+
+
+@pytest.mark.parametrize(
+    ("mm_per_mv", "printed", "doubted"),
+    [(10.0, None, False), (25.0, None, True), (4.0, None, True), (25.0, 20.0, False)],
+)
+def test_beats_of_unusual_height_put_a_gain_in_doubt_that_nothing_states(
+    mm_per_mv: float, printed: float | None, doubted: bool
+) -> None:
+    beats = beats_of([row * mm_per_mv / 10 for row in beating(25.0, 72.0)], 10.0)
+    assert beats is not None
+    assert beats.height_mm == pytest.approx(0.9 * mm_per_mv, rel=0.1)
+    shown = Shown(250.0, beats=beats, gain_mm_per_mv=printed)
+    print_ = PrintedScale(gain_mm_per_mv=printed)
+    found = calibrate((), 10.0, printed=print_, shown=shown)
+    assert ("gain_uncertain" in [doubt.code for doubt in found.doubts]) == doubted
 
 
 def test_rows_without_beats_tell_nothing() -> None:

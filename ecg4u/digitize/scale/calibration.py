@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from ecg4u.digitize.rows.trace import RowPath
-from ecg4u.digitize.scale.decision import CERTAIN, Shown, likely_speed
+from ecg4u.digitize.scale.decision import CERTAIN, CERTAIN_GAIN, Shown, likely_gain, likely_speed
 from ecg4u.digitize.scale.pulses import GAIN_TOLERANCE, Pulse, inner_pulses, standard_gain
 from ecg4u.digitize.text.printed import PrintedScale
 from ecg4u.digitize.types import USUAL_SPEED_MM_PER_S, Calibration, Layout
@@ -80,6 +80,10 @@ def calibrate(
         chest = None
     if chest is not None:
         warnings.append(message("chest_gain_printed", gain=chest))
+    if gain_from == "assumed" and shown is not None and shown.beats is not None:
+        likeliest, probability = likely_gain(shown)
+        if likeliest != gain or probability < CERTAIN_GAIN:
+            doubts += (message("gain_uncertain", gain=gain, height_mm=shown.beats.height_mm),)
     if speed_from in ("assumed", by) and sure < CERTAIN:
         doubts += (message("speed_uncertain", speed=speed, probability=sure),)
     return Calibration(

@@ -35,8 +35,9 @@ PRINTED_SHARE = 0.98
 (``weights/printed.json``), less what real print does."""
 OCTAVES = float(np.log(50.0))
 """Range (natural log) over which what is of no usual size may be spread."""
-CERTAIN = 0.95
-"""Probability from which a scale is taken as known."""
+CERTAIN, CERTAIN_GAIN = 0.95, 0.9
+"""Probability from which a scale is taken as known, and the usual gain where nothing states it:
+93 % of pages have it."""
 
 
 @dataclass(frozen=True)
@@ -97,13 +98,20 @@ def likely_speed(shown: Shown) -> tuple[float, float]:
     return best, likely[best] / sum(likely.values())
 
 
+def likely_gain(shown: Shown) -> tuple[float, float]:
+    """The likeliest gain in mm/mV of a page of known scale, and its probability."""
+    gains = _prior(GAIN_PRIOR, shown.gain_mm_per_mv)
+    likely = {gain: p * _up(shown, 1.0, gain) for gain, p in gains.items()}
+    best = max(likely, key=lambda gain: likely[gain])
+    return best, likely[best] / sum(likely.values())
+
+
 def log_likelihood(shown: Shown, factor: float) -> float:
     """Of what a page shows, if one of its millimetres is really ``factor`` of them."""
     speeds = _prior(SPEED_PRIOR, shown.speed_mm_per_s)
     gains = _prior(GAIN_PRIOR, shown.gain_mm_per_mv)
     along = sum(p * _along(shown, factor, speed) for speed, p in speeds.items())
-    heights = [height * factor for height, _ in shown.pulses_mm]
-    up = sum(p * _median_of([_near(h, gain) for h in heights]) for gain, p in gains.items())
+    up = sum(p * _up(shown, factor, gain) for gain, p in gains.items())
     return float(np.log(along) + np.log(up))
 
 
@@ -132,6 +140,12 @@ def _along(shown: Shown, factor: float, speed: float) -> float:
             for width in widths
         ]
     )
+
+
+def _up(shown: Shown, factor: float, gain: float) -> float:
+    """How likely the beats' and the pulses' height are at a gain."""
+    likely = 1.0 if shown.beats is None else shown.beats.likelihood_of_height(gain / factor)
+    return likely * _median_of([_near(height * factor, gain) for height, _ in shown.pulses_mm])
 
 
 def _near(height_mm: float, gain_mm_per_mv: float) -> float:
