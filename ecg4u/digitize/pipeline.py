@@ -31,6 +31,7 @@ from ecg4u.digitize.scale.pulses import (
     Pulse,
     cut_pulses,
     find_pulses,
+    repeated,
     shaped_pulses,
     sharpened,
 )
@@ -261,7 +262,8 @@ def _looked(rectified: RectifiedPage, labels: Sequence[Label], clock: _Clock) ->
 
 def _pulses(ink: InkMap, paths: tuple[RowPath, ...], px_per_mm: float) -> tuple[Pulse, ...]:
     whole = find_pulses(paths, px_per_mm) or shaped_pulses(ink, paths, px_per_mm)
-    return sharpened(whole or cut_pulses(paths, px_per_mm), ink, px_per_mm)
+    at_ends = whole or cut_pulses(paths, px_per_mm)
+    return sharpened((*repeated(at_ends, ink, px_per_mm), *at_ends), ink, px_per_mm)
 
 
 def _by_column(found: _Looked, layout: Layout, clock: _Clock) -> _Looked | None:

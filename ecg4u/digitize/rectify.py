@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from ecg4u.digitize.gridless import by_dpi, by_pulses
 from ecg4u.digitize.page.grid import from_grid
+from ecg4u.errors import NotAnECGError, PoorQualityError
 from ecg4u.options import NOTHING_KNOWN, ReadOptions
 
 if TYPE_CHECKING:
@@ -30,11 +31,19 @@ def rectify(page: Page, options: ReadOptions = NOTHING_KNOWN, *, reading: int = 
     NotAnECGError
         There is no grid, no resolution was given, and no two rows have a calibration pulse.
     PoorQualityError
-        There is a grid, but too little of it is visible; or pulses that do not tell the scale.
+        There is a grid, but too little of it is visible, or pulses that do not tell the scale.
     """
-    found = from_grid(page, reading)
-    if found is not None:
-        return found
+    try:
+        found = from_grid(page, reading)
+    except PoorQualityError as too_little:
+        try:
+            return _without_grid(page, options)
+        except (NotAnECGError, PoorQualityError):
+            raise too_little from None
+    return _without_grid(page, options) if found is None else found
+
+
+def _without_grid(page: Page, options: ReadOptions) -> RectifiedPage:
     if options.dpi is not None:
         return by_dpi(page, options.dpi)
     return by_pulses(

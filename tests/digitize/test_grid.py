@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from typing import Any
 
 import cv2
 import numpy as np
@@ -13,7 +14,7 @@ from ecg4u.digitize.page import grid
 from ecg4u.digitize.page.lattice import Tiles
 from ecg4u.digitize.page.rectified import RectifiedPage, quarter_turn
 from ecg4u.digitize.rectify import rectify
-from ecg4u.errors import ECG4UError, NotAnECGError
+from ecg4u.errors import ECG4UError, NotAnECGError, PoorQualityError
 from ecg4u.io import Page
 from ecg4u.options import ReadOptions
 
@@ -241,6 +242,32 @@ def test_a_page_goes_on_where_its_lattice_was_lost(monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(grid, "find_tiles", upper_part)
     assert rectify(as_page(sheet())).nodes[..., 1].max() > 0.98 * len(sheet())
+
+
+def test_other_readings_are_tried_where_too_little_of_one_is_visible(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    render, seen = grid._render, []
+
+    def blind_at_first(*arguments: Any) -> RectifiedPage | None:
+        seen.append(arguments)
+        return None if len(seen) == 1 else render(*arguments)
+
+    monkeypatch.setattr(grid, "_render", blind_at_first)
+    monkeypatch.setattr(grid, "WORTH", -99.0)
+    found = rectify(as_page(sheet()))
+    assert len(seen) == 2
+    assert 0 in [rival.reading for rival in found.rivals]
+
+
+def test_without_enough_of_a_grid_the_page_is_read_as_one_without(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(grid, "MIN_GRID_MM2", 1e9)
+    monkeypatch.setattr(grid, "READINGS", 1)
+    assert rectify(as_page(sheet()), ReadOptions(dpi=300.0)).grid.scale_from == "dpi"
+    with pytest.raises(PoorQualityError, match="Too little"):
+        rectify(as_page(sheet()))
 
 
 def test_no_sheet_is_larger_than_a3() -> None:

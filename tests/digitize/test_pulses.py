@@ -6,11 +6,11 @@ import cv2
 import numpy as np
 import pytest
 
-from ecg4u.digitize.layout.columns import boundaries, signal_span
+from ecg4u.digitize.layout.columns import boundaries, place_columns, signal_span, starts_apart
 from ecg4u.digitize.rows.stroke import FINE
 from ecg4u.digitize.rows.trace import RowPath
 from ecg4u.digitize.scale.calibration import calibrate, with_chest_gain
-from ecg4u.digitize.scale.pulses import Pulse, cut_pulses, find_pulses, sharpened
+from ecg4u.digitize.scale.pulses import Pulse, cut_pulses, find_pulses, repeated, sharpened
 from ecg4u.digitize.types import Calibration, InkMap, Layout, RowSegment
 
 WIDTH, PEN, PX_PER_MM = 2600, 4.0, 10.0
@@ -219,3 +219,52 @@ def test_rows_that_begin_behind_bare_paper_begin_where_their_ink_does() -> None:
     assert [start for start, _ in spans] == pytest.approx([110.7] * 4, abs=0.5)
     edges = boundaries(4, paths, spans, pulses, [], PX_PER_MM, 25.0)
     assert edges[0] == pytest.approx((110.7 + 2589 - 2500) / 2, abs=1.5)
+
+
+def test_a_long_foot_belongs_to_the_pulse_where_all_rows_go_on_at_one_place() -> None:
+    paths = [row(300.0 * (k + 1), [(30, 80)]) for k in range(4)]
+    pulses = [
+        Pulse(k, 30.0, 79.0, p.baseline, p.baseline - 100, "left", 0.5) for k, p in enumerate(paths)
+    ]
+    for path in paths:
+        path.centre[98:110] = np.nan
+    assert starts_apart(paths, pulses) == dict.fromkeys(range(4), 110.0)
+    for k, path in enumerate(paths):  # holes of four traces
+        path.centre[98:110] = path.centre[200:212]
+        path.centre[98 + 13 * k : 110 + 13 * k] = np.nan
+    assert starts_apart(paths, pulses) == {}
+
+
+def repeating(feet: int) -> tuple[InkMap, tuple[Pulse, ...]]:
+    """Four rows of pulses at 60, 960 and 1860 px, of which those beyond the first ``feet`` rows
+    stand at the left alone; what is found there."""
+    ink = np.zeros((1500, 2800), np.float32)
+    for k in range(4):
+        base = 300 * (k + 1)
+        for x in (60, 960, 1860)[: 3 if k < feet else 1]:
+            for stroke in (x, x + 50):
+                ink[base - 100 : base + 2, stroke - 2 : stroke + 2] = 1.0
+            ink[base - 102 : base - 98, x : x + 50] = 1.0
+        ink[base - 100 : base + 2, 400:404] = ink[base - 100 : base + 2, 450:454] = 1.0  # two waves
+    none = np.zeros_like(ink)
+    left = [Pulse(k, 60.0, 110.0, 300.0 * k + 300, 300.0 * k + 200, "left") for k in range(4)]
+    return InkMap(ink, none, none, none), tuple(left)
+
+
+def test_a_pulse_before_each_column_is_found_again() -> None:
+    ink, left = repeating(feet=4)
+    found = repeated(left, ink, PX_PER_MM)
+    assert [(pulse.row, pulse.side) for pulse in found] == [(k, "inner") for k in range(4)] * 2
+    assert [pulse.x0 for pulse in found] == pytest.approx([960] * 4 + [1860] * 4, abs=2)
+    assert repeated(left, repeating(feet=1)[0], PX_PER_MM) == ()
+
+
+def test_columns_begin_as_far_behind_their_pulses_as_the_first() -> None:
+    """10 mm apart from one another, and no longer than 10 / 3 s."""
+    ink, left = repeating(feet=4)
+    pulses = (*repeated(left, ink, PX_PER_MM), *left)
+    paths, edges = rows([[]] * 4), np.array([130.0, 1000.0, 1900.0, 2780.0])
+    columns = place_columns(edges, paths, [(130.0, 2780.0)] * 4, pulses, PX_PER_MM, 25.0)
+    assert columns.starts == pytest.approx([130, 1030, 1930], abs=3)
+    assert columns.ends == pytest.approx([960, 1860, 2763], abs=5)
+    assert columns.begin_s == pytest.approx([0, 10 / 3, 20 / 3])

@@ -451,7 +451,7 @@ def _explained(
     if _guessed(geometry, names, scores, edges, px_per_mm, speed_mm_per_s):
         return Layout(geometry.name, (), 0.0, ("The names of the leads could not be read.",))
     upper = slice(0, geometry.rows)
-    columns = place_columns(edges, paths[upper], spans[upper], px_per_mm, speed_mm_per_s)
+    columns = place_columns(edges, paths[upper], spans[upper], pulses, px_per_mm, speed_mm_per_s)
     built = _build(geometry, names, scores, columns, spans, speed_mm_per_s, px_per_mm)
     whole = geometry.cells == len(LEADS)
     part = () if whole else (message("part_of_page", layout=geometry.name),)

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ecg4u.digitize.rows.trace import RowPath
-from ecg4u.digitize.scale.pulses import Pulse, inner_pulses
+from ecg4u.digitize.scale.pulses import INNER_REACH_MM, Pulse, inner_pulses
 from ecg4u.digitize.types import Label
 from ecg4u.record import LEADS
 
@@ -22,7 +22,7 @@ NOMINAL_TOLERANCE = 0.02
 """A row this near to its nominal 10 s is taken to be 10 s; its ends are known to about 0.3 mm."""
 PITCH_TOLERANCE = 0.05
 """How far names may put a column's width off the usual one, as a share, to tell of the same."""
-OVERSTEP = 0.18
+OVERSTEP = 0.2
 """How far ink goes on beyond a trace's end, in pens; measured on the dev half of the benchmark."""
 END_ERROR_PX = 1.0
 """Least error of where rows end, however well they agree."""
@@ -43,6 +43,10 @@ AT_ONCE = 0.8
 """Share of the makers whose signal begins right at its pulse; by eye."""
 MAX_PULSE_GAP_PEN = 20.0
 """Longest bare stretch between a pulse and the signal behind it, in pens."""
+PEN_PERCENTILE = 10.0
+"""Of how thick rows are: a trace with noise is thicker than its pen nearly everywhere; by eye."""
+MAX_FOOT_PEN = 8.0
+"""Longest foot of a pulse before such a stretch, in pens: up to 3 mm."""
 MIN_INNER_PULSES = 0.5
 """Share of the rows that must show a pulse between two columns."""
 MIN_WITH_PULSE = 0.4
@@ -124,7 +128,7 @@ def signal_span(paths: Sequence[RowPath], pulses: Sequence[Pulse]) -> list[tuple
     A pulse's inner stroke is where the signal begins or ends; without one it is the trace's own
     end, which the ink oversteps a little.
     """
-    pen = float(np.median([np.nanmedian(p.bottom - p.top) for p in paths]))
+    pen = _pen(paths)
     before = _period_px(pulses) + BEFORE_STROKE_PX
     left = {p.row: p.x1 - before for p in pulses if p.side == "left"}
     right = {p.row: p.x0 for p in pulses if p.side == "right"}
@@ -139,6 +143,11 @@ def signal_span(paths: Sequence[RowPath], pulses: Sequence[Pulse]) -> list[tuple
             )
         )
     return spans
+
+
+def _pen(paths: Sequence[RowPath]) -> float:
+    thickness = np.concatenate([path.bottom - path.top for path in paths])
+    return float(np.nanpercentile(thickness, PEN_PERCENTILE))
 
 
 def _period_px(pulses: Sequence[Pulse]) -> float:
@@ -160,20 +169,25 @@ def starts_apart(paths: Sequence[RowPath], pulses: Sequence[Pulse]) -> dict[int,
     Empty where they go on at once: where fewer than half of the rows, or one of several, seem to
     leave such a gap, it is a hole in a trace.
     """
-    pen = float(np.median([np.nanmedian(p.bottom - p.top) for p in paths]))
+    pen = _pen(paths)
     left = [pulse for pulse in pulses if pulse.side == "left"]
-    found = {p.row: x for p in left if (x := _after_gap(paths[p.row], p, pen)) is not None}
-    usual = 2 * len(found) >= len(left) and (len(found) > 1 or len(left) == 1)
-    return found if usual else {}
+    for foot in (pen, MAX_FOOT_PEN * pen):
+        found = {p.row: x for p in left if (x := _after_gap(paths[p.row], p, pen, foot))}
+        if foot > pen and found:  # behind a longer foot all go on at one place
+            usual = float(np.median(list(found.values())))
+            found = {row: x for row, x in found.items() if abs(x - usual) < pen}
+        if 2 * len(found) >= len(left) and (len(found) > 1 or len(left) == 1):
+            return found
+    return {}
 
 
-def _after_gap(path: RowPath, pulse: Pulse, pen: float) -> float | None:
+def _after_gap(path: RowPath, pulse: Pulse, pen: float, most_foot: float) -> float | None:
     """Where a row goes on after bare paper behind its pulse (px); None where it goes on at once."""
     first = int(np.ceil(pulse.x1 + 2 * pen))
     last = int(pulse.x1 + MAX_PULSE_GAP_PEN * pen)
     known = np.isfinite(path.centre[first : last + 1])
     foot = 0 if known.all() else int(np.argmin(known))
-    if not known[foot:].any() or known[foot] or foot > pen:
+    if not known[foot:].any() or known[foot] or foot > most_foot:
         return None
     return float(first + foot + int(np.argmax(known[foot:])))
 
@@ -352,6 +366,7 @@ def place_columns(
     edges: Array,
     rows: Sequence[RowPath],
     spans: Sequence[tuple[float, float]],
+    pulses: Sequence[Pulse],
     px_per_mm: float,
     speed: float,
 ) -> Columns:
@@ -360,6 +375,9 @@ def place_columns(
     A column a little longer than usual begins with the foot of the pulse before it.
     """
     px_per_s = speed * px_per_mm
+    repeated = _behind_repeated(edges, spans, pulses, px_per_mm, px_per_s)
+    if repeated is not None:
+        return repeated
     between = _inner_pulses(rows, edges, px_per_mm) or _gaps(rows, edges, px_per_mm)
     if not between:
         return Columns(edges[:-1], edges[1:], (edges[:-1] - edges[0]) / px_per_s)
@@ -373,6 +391,39 @@ def place_columns(
     starts += np.where((foot > 0) & (foot < PULSE_FOOT_MM * px_per_mm), foot, 0.0)
     width = usual if abs(width / usual - 1) < PITCH_TOLERANCE else width
     return Columns(starts, ends, width * np.arange(len(starts), dtype=np.float64))
+
+
+def _behind_repeated(
+    edges: Array,
+    spans: Sequence[tuple[float, float]],
+    pulses: Sequence[Pulse],
+    px_per_mm: float,
+    px_per_s: float,
+) -> Columns | None:
+    """Columns that each begin as far behind their pulse as the first, which all have one before
+    them; None where not each has. No column is longer than usual: paper may be left beside it."""
+    first, last = (float(np.median(ends)) for ends in zip(*spans, strict=True))
+    at_left = [pulse.x1 for pulse in pulses if pulse.side == "left"]
+    starts, ends = [first], []
+    for edge in edges[1:-1]:
+        near = [
+            (pulse.x0, pulse.x1)
+            for pulse in pulses
+            if pulse.side == "inner"
+            and INNER_REACH_MM[0] <= (pulse.x0 - edge) / px_per_mm <= INNER_REACH_MM[1]
+        ]
+        if not near or not at_left:
+            return None
+        x0, x1 = np.median(near, axis=0)
+        ends.append(float(x0))
+        starts.append(first + float(x1 - np.median(at_left)))
+    usual = COLUMN_S[len(starts)]
+    begins = np.array(starts)
+    return Columns(
+        begins,
+        np.minimum([*ends, last], begins + usual * px_per_s),
+        usual * np.arange(len(starts), dtype=np.float64),
+    )
 
 
 def _inner_pulses(

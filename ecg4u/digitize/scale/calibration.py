@@ -114,7 +114,7 @@ def with_chest_gain(
     """
     if calibration.gain_from == "user" or calibration.chest_gain_mm_per_mv is not None:
         return calibration
-    beside = [(p, _lead_beside(p, layout)) for p in pulses]
+    beside = [(p, _lead_beside(p, layout)) for p in pulses if p.side != "inner"]
     limb = [p.height_mm(px_per_mm) for p, lead in beside if lead and lead not in CHEST_LEADS]
     chest = [p.height_mm(px_per_mm) for p, lead in beside if lead in CHEST_LEADS]
     edges = {s.x0 for s in layout.segments if s.lead in CHEST_LEADS and not s.rhythm}

@@ -42,6 +42,9 @@ BESIDE_MM = 2.5
 """How much of a row beside a pulse shows that its trace begins at the pulse's foot; by eye."""
 MIN_SHAPED = 2
 """Pulses of one shape, on as many rows, that are believed by their shape alone."""
+AGAIN, AGAIN_BARE, AGAIN_ROWS = 0.8, 0.15, 0.5
+"""Least share of ink in strokes and plateau, and most between them, of a pulse that is repeated,
+and least share of the rows that show it; by eye."""
 MIN_CUT = 0.5
 """Share of the rows that must show what is left of a pulse that the picture's edge cuts."""
 GAP_PX = 5
@@ -61,6 +64,8 @@ that are wider still."""
 @dataclass(frozen=True)
 class Pulse:
     """A calibration pulse in rectified px: its strokes, its foot and its plateau.
+
+    ``side`` is the end of its row at which it stands, or ``"inner"``.
 
     ``lean`` is how far from its foot to its plateau a stroke leans inwards, 0 where unknown; of a
     pulse that is ``cut`` by the picture's edge the outer stroke is not seen.
@@ -341,6 +346,47 @@ def shaped_pulses(ink: InkMap, paths: tuple[RowPath, ...], px_per_mm: float) -> 
         if len(group) >= MIN_SHAPED:
             return _completed(group, paths, px_per_mm)
     return ()
+
+
+def repeated(pulses: Sequence[Pulse], ink: InkMap, px_per_mm: float) -> tuple[Pulse, ...]:
+    """The pulses at the rows' left end again further along: some machines draw one before each
+    column. They may stand by themselves, where no row is followed."""
+    from scipy.ndimage import maximum_filter1d, uniform_filter1d
+
+    first = [pulse for pulse in pulses if pulse.side == "left" and not pulse.cut]
+    if len(first) < MIN_SHAPED:
+        return ()
+    inked = np.maximum(ink.trace, ink.pulse) > LEAST_STROKE_INK
+    width = round(float(np.median([pulse.x1 - pulse.x0 for pulse in first])))
+    slack = int(FLATNESS_MM * px_per_mm)
+
+    def likeness(pulse: Pulse) -> Array:
+        """How much each place of a row looks like the left stroke of such a pulse, 0 to 1."""
+        off = (1.0 - STROKE_MIDDLE) / 2 * (pulse.base - pulse.top)
+        middle = inked[max(0, round(pulse.top + off)) : round(pulse.base - off)].astype(float)
+        top = max(0, round(pulse.top) - slack)
+        plateau = uniform_filter1d(inked[top : top + 2 * slack + 1].any(axis=0) * 1.0, width)
+        strokes = maximum_filter1d(middle, slack, axis=1).mean(axis=0)
+        bare = uniform_filter1d(middle.mean(axis=0), max(1, width - 2 * slack)) < AGAIN_BARE
+        half = width // 2
+        both = np.minimum(strokes[: -2 * half], strokes[2 * half :])
+        return np.asarray(np.minimum(both, plateau[half:-half]) * bare[half:-half])
+
+    like = np.array([likeness(pulse) for pulse in first])
+    seen = maximum_filter1d(like, 2 * slack + 1, axis=1) > AGAIN
+    shared = (seen.mean(axis=0) >= AGAIN_ROWS) & (seen.sum(axis=0) >= MIN_SHAPED)
+    shared[: int(max(pulse.x1 for pulse in first) + SEARCH_MM * px_per_mm)] = False
+    places = np.flatnonzero(shared)
+    found = []
+    for run in np.split(places, np.flatnonzero(np.diff(places) > width) + 1):
+        if len(run):
+            x = int(run[like[:, run].sum(axis=0).argmax()])
+            found += [
+                replace(pulse, x0=float(x), x1=x + pulse.x1 - pulse.x0, side="inner", lean=0.0)
+                for pulse, here in zip(first, seen[:, x], strict=True)
+                if here
+            ]
+    return tuple(found)
 
 
 def sharpened(pulses: Sequence[Pulse], ink: InkMap, px_per_mm: float) -> tuple[Pulse, ...]:
