@@ -171,8 +171,8 @@ def starts_apart(paths: Sequence[RowPath], pulses: Sequence[Pulse]) -> dict[int,
     """
     pen = _pen(paths)
     left = [pulse for pulse in pulses if pulse.side == "left"]
-    for foot in (pen, MAX_FOOT_PEN * pen):
-        found = {p.row: x for p in left if (x := _after_gap(paths[p.row], p, pen, foot))}
+    for foot, gap in ((pen, 1.0), (MAX_FOOT_PEN * pen, APART_PX)):
+        found = {p.row: x for p in left if (x := _after_gap(paths[p.row], p, pen, foot, gap))}
         if foot > pen and found:  # behind a longer foot all go on at one place
             usual = float(np.median(list(found.values())))
             found = {row: x for row, x in found.items() if abs(x - usual) < pen}
@@ -181,7 +181,9 @@ def starts_apart(paths: Sequence[RowPath], pulses: Sequence[Pulse]) -> dict[int,
     return {}
 
 
-def _after_gap(path: RowPath, pulse: Pulse, pen: float, most_foot: float) -> float | None:
+def _after_gap(
+    path: RowPath, pulse: Pulse, pen: float, most_foot: float, least_gap: float
+) -> float | None:
     """Where a row goes on after bare paper behind its pulse (px); None where it goes on at once."""
     first = int(np.ceil(pulse.x1 + 2 * pen))
     last = int(pulse.x1 + MAX_PULSE_GAP_PEN * pen)
@@ -189,7 +191,8 @@ def _after_gap(path: RowPath, pulse: Pulse, pen: float, most_foot: float) -> flo
     foot = 0 if known.all() else int(np.argmin(known))
     if not known[foot:].any() or known[foot] or foot > most_foot:
         return None
-    return float(first + foot + int(np.argmax(known[foot:])))
+    gap = int(np.argmax(known[foot:]))
+    return float(first + foot + gap) if gap >= least_gap else None
 
 
 def boundaries(
