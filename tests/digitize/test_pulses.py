@@ -268,3 +268,5 @@ def test_columns_begin_as_far_behind_their_pulses_as_the_first() -> None:
     assert columns.starts == pytest.approx([130, 1030, 1930], abs=3)
     assert columns.ends == pytest.approx([960, 1860, 2763], abs=5)
     assert columns.begin_s == pytest.approx([0, 10 / 3, 20 / 3])
+    lone = place_columns(edges[[0, -1]], paths, [(130.0, 2780.0)] * 4, pulses, PX_PER_MM, 25.0)
+    assert (lone.starts[0], lone.ends[0]) == (130.0, 2780.0)

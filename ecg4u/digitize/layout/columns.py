@@ -403,10 +403,12 @@ def _behind_repeated(
     px_per_mm: float,
     px_per_s: float,
 ) -> Columns | None:
-    """Columns that each begin as far behind their pulse as the first, which all have one before
-    them; None where not each has. No column is longer than usual: paper may be left beside it."""
+    """Several columns that each begin as far behind their pulse as the first; None where not each
+    has one before it. No column is longer than usual: paper may be left beside it."""
     first, last = (float(np.median(ends)) for ends in zip(*spans, strict=True))
     at_left = [pulse.x1 for pulse in pulses if pulse.side == "left"]
+    if not at_left or len(edges) < 3:
+        return None
     starts, ends = [first], []
     for edge in edges[1:-1]:
         near = [
@@ -415,7 +417,7 @@ def _behind_repeated(
             if pulse.side == "inner"
             and INNER_REACH_MM[0] <= (pulse.x0 - edge) / px_per_mm <= INNER_REACH_MM[1]
         ]
-        if not near or not at_left:
+        if not near:
             return None
         x0, x1 = np.median(near, axis=0)
         ends.append(float(x0))
