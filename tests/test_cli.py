@@ -316,6 +316,14 @@ def test_patterns_and_several_inputs_are_a_line_each(tmp_path: Path) -> None:
     assert max(snr_db, key=snr_db.__getitem__) == RECORD.name
 
 
+def test_a_picture_is_not_called_what_it_is_not(tmp_path: Path) -> None:
+    drawn = _ecg4u("draw", RECORD.with_suffix(".hea"), "-o", tmp_path / "x.jpg")
+    overlaid = _ecg4u("digitize", PAGE, "-o", tmp_path / "x", "--overlay", tmp_path / "x.pdf")
+    assert drawn.returncode == overlaid.returncode == 2
+    assert "PNG" in drawn.stderr
+    assert not list(tmp_path.iterdir())
+
+
 def test_several_records_need_a_folder(tmp_path: Path) -> None:
     two = [DATA / "records" / f"{name}.hea" for name in ("ptbxl_00427", "ptbxl_01416")]
     assert _ecg4u("draw", *two, "-o", tmp_path / "x.png").returncode == 2

@@ -19,6 +19,7 @@ from ecg4u.cli.options import (
     TargetType,
     check_kept,
     check_names,
+    check_png,
     each,
     expanded,
     limited_each,
@@ -74,6 +75,8 @@ def digitize(
     if out is not None:
         check_names(files)
     check_kept(files, [overlay])
+    if overlay is not None:
+        check_png(overlay)
 
     def one(source: Path) -> None:
         base = _signal_base(source, options.page, out, formats)
