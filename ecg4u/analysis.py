@@ -67,9 +67,9 @@ class Analysis:
 
         own = tuple(w for w in self.warnings if w not in self.record.warnings)
         parts = [part for part in (self.classification, self.explanation) if part is not None]
-        return "".join(
-            [self.record._repr_html_(), list_html(own), *(part._repr_html_() for part in parts)]
-        )
+        first = list_html([str(line) for line in self.summary])
+        shown = (self.record, *parts)
+        return "".join([first, list_html(own), *(part._repr_html_() for part in shown)])
 
     def plot(self, *, leads: Sequence[str] | None = None, start_s: float = 0.0) -> Axes:
         """Draw the leads on ECG paper; see `ECGRecord.plot`."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from html import escape
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -139,6 +140,7 @@ def test_representations_are_short_and_html_is_escaped(found: ecg4u.Analysis) ->
     for shown in (found, found.record, found.classification):
         assert len(repr(shown)) < 200
     html = found._repr_html_()
+    assert html.startswith(f"<ul><li>{escape(str(found.summary[0]))}")
     assert "data:image/png" in html
     assert "Probability" in html
     warned = ECGRecord(np.zeros((500, 12)), warnings=("<script>",))

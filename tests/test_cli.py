@@ -256,6 +256,18 @@ def test_several_inputs_are_answered_one_by_one_and_a_bad_one_harms_no_other(
     assert "error: bad.png: " in done.stderr
 
 
+def test_what_is_said_about_one_of_several_inputs_names_it(tmp_path: Path) -> None:
+    photo = PAGE.with_name("phone.jpg")
+    done = _ecg4u("report", photo, RECORD.with_suffix(".hea"), "-o", tmp_path)
+    warnings = [line for line in done.stderr.splitlines() if line.startswith("warning: ")]
+    assert len(warnings) > 1
+    assert all(line.startswith("warning: phone.jpg: ") for line in warnings)
+    headings = [line for line in done.stdout.splitlines() if line.startswith("== ")]
+    assert headings == ["== phone.jpg", f"== {RECORD.name}.hea"]
+    read = _ecg4u("digitize", photo, RECORD.with_suffix(".hea"), "-o", f"{tmp_path}/")
+    assert "\nphone.jpg: page: fair" in read.stderr
+
+
 def test_signals_go_into_a_folder_that_does_not_exist_yet_in_each_format(tmp_path: Path) -> None:
     done = _ecg4u(
         "digitize", RECORD.with_suffix(".hea"), "-o", f"{tmp_path}/new/", "--format", "csv",
@@ -302,6 +314,14 @@ def test_patterns_and_several_inputs_are_a_line_each(tmp_path: Path) -> None:
     }
     assert set(snr_db) == set(expected)
     assert max(snr_db, key=snr_db.__getitem__) == RECORD.name
+
+
+def test_a_picture_is_not_called_what_it_is_not(tmp_path: Path) -> None:
+    drawn = _ecg4u("draw", RECORD.with_suffix(".hea"), "-o", tmp_path / "x.jpg")
+    overlaid = _ecg4u("digitize", PAGE, "-o", tmp_path / "x", "--overlay", tmp_path / "x.pdf")
+    assert drawn.returncode == overlaid.returncode == 2
+    assert "PNG" in drawn.stderr
+    assert not list(tmp_path.iterdir())
 
 
 def test_several_records_need_a_folder(tmp_path: Path) -> None:

@@ -189,7 +189,7 @@ def batch(
     show_summary(summary, out, quiet=which.quiet)
     if summary.n_bad:
         raise BatchFailuresError(
-            f"{summary.n_bad} of {summary.total} inputs were refused or failed.",
+            f"{summary.n_bad} of {summary.total} inputs refused or failed.",
             stage="batch",
             hint="manifest.csv says which and why.",
         )

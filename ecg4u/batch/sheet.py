@@ -7,6 +7,7 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ecg4u.analysis import NOTICE
 from ecg4u.batch.ledger import read_entries
 from ecg4u.batch.manifest import rows
 from ecg4u.explain.summary import SIGNAL_IN_TABLES
@@ -83,14 +84,14 @@ def write_sheet(out: Path) -> Path:
     heads = ("Page", "Input", "Look", "Grade", "Findings", "Warnings")
     head = tag("tr", *(tag("th", tag("button", text, attrs={"type": "button"})) for text in heads))
     table = tag("table", tag("thead", head), tag("tbody", *(_row(out, row) for row in pages)))
-    title = f"{len(pages)} pages, {looked} to look at"
+    title = f"{len(pages)} page{'' if len(pages) == 1 else 's'}, {looked} to look at"
     only = tag("label", tag("input", attrs={"type": "checkbox"}), "Only those to look at")
     document = tag(
         "html",
         tag("head", tag("meta", attrs={"charset": "utf-8"}), tag("title", title),
             tag("meta", attrs={"name": "viewport", "content": "width=device-width"}),
             Markup(f"<style>{STYLE}</style>")),
-        tag("body", tag("main", tag("h1", title), only, table),
+        tag("body", tag("main", tag("h1", title), tag("small", NOTICE), only, table),
             Markup(f"<script>{SCRIPT}</script>")),
         attrs={"lang": "en"},
     )  # fmt: skip

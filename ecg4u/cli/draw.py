@@ -14,6 +14,7 @@ from ecg4u.cli.options import (
     TargetType,
     check_kept,
     check_names,
+    check_png,
     each,
     expanded,
     limited_each,
@@ -97,6 +98,7 @@ def draw(
         given = out.path or Path()
         target = given / f"{source.stem}.png" if out.is_folder else given
         check_kept(files, [target])
+        check_png(target)
         style = PageStyle(
             px_per_mm=dpi / 25.4,
             gain_mm_per_mv=gain,

@@ -194,6 +194,14 @@ def check_kept(inputs: Iterable[Path], results: Iterable[Path | None]) -> None:
             )
 
 
+def check_png(path: Path) -> None:
+    """Raise UsageError where the name of a picture says that it is anything but a PNG."""
+    if path.suffix.lower() not in ("", ".png"):
+        raise UsageError(
+            "Pictures are written as PNG.", stage="output", hint="Choose a name that ends in .png."
+        )
+
+
 @dataclass(frozen=True)
 class Target:
     """Where output goes: into a folder, or to a path without suffix; None beside the input."""

@@ -19,6 +19,7 @@ from ecg4u.cli.options import (
     TargetType,
     check_kept,
     check_names,
+    check_png,
     each,
     expanded,
     limited_each,
@@ -74,14 +75,17 @@ def digitize(
     if out is not None:
         check_names(files)
     check_kept(files, [overlay])
+    if overlay is not None:
+        check_png(overlay)
 
     def one(source: Path) -> None:
         base = _signal_base(source, options.page, out, formats)
-        analysis = _analyse(source, replace(options, classify=False, explain=False))
+        of = _among(files, source)
+        analysis = _analyse(source, replace(options, classify=False, explain=False), of)
         written = _write_signals(analysis, base, formats, options)
         written += _write_overlay(analysis, overlay)
         if not options.quiet:
-            say.quality(analysis)
+            say.quality(analysis, of)
         if as_json:
             values = {**analysis.to_dict(), "written": [path.name for path in written]}
             say.as_json(values, of=source if len(files) > 1 else None)
@@ -200,7 +204,7 @@ def report(
         results = [path for name in formats for path in record_paths(folder / "signals", name)]
         results += [folder / name for kind in exports for name in FILES[kind]]
         check_kept(files, results)
-        analysis = _analyse(source, options)
+        analysis = _analyse(source, options, _among(files, source))
         written = write(analysis, folder, formats, exports=exports, language=language)
         written += _leave_sidecar(analysis, folder / "signals", options)
         for path in () if options.quiet else written:
@@ -208,6 +212,8 @@ def report(
         if as_json:
             say.as_json(analysis.to_dict(), of=source if len(files) > 1 else None)
         else:
+            if len(files) > 1:
+                click.echo(f"== {printable(source.name)}")
             say.summary(analysis)
 
     each(files, one)
@@ -222,7 +228,7 @@ def _answer(
     files = expanded(sources)
 
     def one(source: Path) -> None:
-        analysis = _analyse(source, options)
+        analysis = _analyse(source, options, _among(files, source))
         if as_json:
             say.as_json(analysis.to_dict(), of=source if len(files) > 1 else None)
             return
@@ -237,7 +243,13 @@ def _answer(
         click.echo(NOTICE, err=True)
 
 
-def _analyse(source: Path, options: CommandOptions) -> Analysis:
+def _among(files: Sequence[Path], source: Path) -> str:
+    """What messages about an input begin with: its name where there are several."""
+    return f"{printable(source.name)}: " if len(files) > 1 else ""
+
+
+def _analyse(source: Path, options: CommandOptions, of: str) -> Analysis:
+    """The answer; ``of`` stands before what is said about the input on the way."""
     from ecg4u.analysis import read
 
     ahead = _load_ahead if options.classify else None
@@ -254,11 +266,11 @@ def _analyse(source: Path, options: CommandOptions) -> Analysis:
     n_pages = 1 if analysis.digitization is None else analysis.digitization.page.n_pages
     if n_pages > 1:
         click.echo(
-            f"page {options.page} of {n_pages}: --page selects another, ecg4u batch reads all.",
+            f"{of}page {options.page} of {n_pages}: --page selects another, ecg4u batch reads all.",
             err=True,
         )
     for warning in analysis.warnings:
-        click.echo(f"warning: {warning}", err=True)
+        click.echo(f"warning: {of}{warning}", err=True)
     return analysis
 
 

@@ -70,8 +70,8 @@ def signal(analysis: Analysis) -> None:
         click.echo(f"\n{signal_line(analysis.classification)}")
 
 
-def quality(analysis: Analysis) -> None:
-    """Grades of page and leads with their reasons."""
+def quality(analysis: Analysis, of: str) -> None:
+    """Grades of page and leads with their reasons; ``of`` stands before them."""
     if analysis.digitization is None:
         return
     page = analysis.digitization.to_dict()
@@ -80,7 +80,7 @@ def quality(analysis: Analysis) -> None:
     if scale["chest_gain_mm_per_mv"] != scale["gain_mm_per_mv"]:
         chest = f", chest leads {scale['chest_gain_mm_per_mv']:g} ({scale['chest_gain_from']})"
     click.echo(
-        f"page: {page['grade']}, layout {page['layout']['name']}, "
+        f"{of}page: {page['grade']}, layout {page['layout']['name']}, "
         f"{scale['gain_mm_per_mv']:g} mm/mV ({scale['gain_from']}){chest}, "
         f"{scale['speed_mm_per_s']:g} mm/s ({scale['speed_from']})"
         + "".join(f"\n  {reason}" for reason in page["grade_reasons"]),

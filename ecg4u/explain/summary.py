@@ -205,7 +205,9 @@ def _normal_or_none(
             )
         else:
             yield Line("normal", "Otherwise a normal ECG", "likely", network, "Normal")
-    elif not any(line.kind == "class" for line in lines):
+    elif not any(r.positive for r in opinion.results) and not any(
+        line.kind == "class" for line in lines
+    ):
         if any(line.kind != "open" for line in lines):
             yield Line("none", "The network finds none of its nine classes")
         else:

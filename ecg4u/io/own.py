@@ -25,7 +25,8 @@ def marked_png(png: bytes) -> bytes:
 
 
 def is_own_output(path: str | Path) -> bool:
-    """Whether ecg4u wrote this file: an overlay, or signals with their sidecar beside them."""
+    """Whether ecg4u wrote this file: an overlay, signals with their sidecar beside them, or a
+    report and its signals."""
     path = Path(path)
     if path.suffix.lower() == ".png":
         try:
@@ -35,7 +36,8 @@ def is_own_output(path: str | Path) -> bool:
             return False
     if path.with_suffix(SIDECAR_SUFFIX).exists():
         return not _is_picture(path)
-    return path.stem == "signals" and (path.parent / "report.html").exists()
+    beside = {"signals": "report.html", "report": "result.json"}.get(path.stem)
+    return beside is not None and (path.parent / beside).exists()
 
 
 def _is_picture(path: Path) -> bool:

@@ -68,9 +68,12 @@ def read_record(path: str | Path, *, fs: float | None = None, name: str | None =
         ) from None
 
 
-def write_record(record: ECGRecord, path: str | Path, format: str = "wfdb") -> tuple[Path, ...]:
+def write_record(
+    record: ECGRecord, path: str | Path, format: str | None = None
+) -> tuple[Path, ...]:
     """Write ``record`` at ``path`` (the suffix is added if missing); returns the files written.
 
+    Without ``format`` the suffix decides, and a path that has none of those known becomes WFDB.
     Each file appears whole or not at all, and the same record gives the same bytes. HDF5 keeps
     everything; WFDB and DICOM keep samples (1 uV), gaps and provenance; EDF samples, gaps and the
     start of the source's hash; CSV samples (0.1 uV) and gaps. For WFDB the name is reduced to what
@@ -81,13 +84,16 @@ def write_record(record: ECGRecord, path: str | Path, format: str = "wfdb") -> t
     OutputError
         If the disk is full, the folder not writable, or the format cannot hold the record.
     """
+    path = Path(path)
+    if format is None:
+        format = next((name for name in FORMATS if record_paths(path, name)[0] == path), "wfdb")
     if format not in FORMATS:
         raise UsageError(
             f"Unknown record format {format!r}.",
             stage="io",
             hint=f"Choose one of {', '.join(FORMATS)}.",
         )
-    return _MODULES[format].write(record, Path(path))
+    return _MODULES[format].write(record, path)
 
 
 def record_paths(path: str | Path, format: str = "wfdb") -> tuple[Path, ...]:

@@ -347,12 +347,7 @@ def _hatch() -> Markup:
 def _legend(bands: Sequence[Attribution]) -> Markup | None:
     if not bands:
         return None
-    keys = join(
-        [
-            tag("span", tag("span", cls="key"), " for", cls="keys"),
-            tag("span", tag("span", cls="key minus"), " against", cls="keys"),
-        ]
-    )
+    keys = tag("span", tag("span", cls="key"), " for ", tag("span", cls="key minus"), " against")
     names = [("", "none"), *((v.class_name, class_title(v.class_name)) for v in bands)]
     choices = [
         tag(

@@ -11,6 +11,8 @@ import uuid
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from ecg4u.analysis import NOTICE
+
 if TYPE_CHECKING:
     from ecg4u.analysis import Analysis
     from ecg4u.explain.result import Features
@@ -80,6 +82,7 @@ def bundle(analysis: Analysis, *, report_html: str | None = None) -> dict[str, A
         *_measured(analysis.explanation.features if analysis.explanation else None, seed),
         *(_found(line, seed) for line in analysis.summary if line.kind in SHOWN),
     ]
+    said = [str(line) for line in analysis.summary] or ["No answer."]
     report = {
         "resourceType": "DiagnosticReport",
         "id": _identifier(seed, "report"),
@@ -87,7 +90,7 @@ def bundle(analysis: Analysis, *, report_html: str | None = None) -> dict[str, A
         "category": [{"text": "Electrocardiography"}],
         "code": _coded(LOINC, *STUDY),
         "result": [{"reference": f"urn:uuid:{o['id']}"} for o in observations],
-        "conclusion": "\n".join(map(str, analysis.summary)) or "No answer.",
+        "conclusion": "\n".join([*said, NOTICE]),
     }
     if report_html is not None:
         data = base64.b64encode(report_html.encode()).decode()

@@ -52,8 +52,9 @@ def _wide(label: str, table: Markup) -> Markup:
 
 
 def tied(text: str) -> str:
-    """``text`` with each number bound to its unit, so that no line ends between them."""
-    return re.sub(r"(?<=\d) (?=(?:%|ms|mV|mm|s|px)\b|%)", "\u00a0", text)
+    """``text`` with each number bound to its unit and each signed one to the word before it, so
+    that no line ends between them."""
+    return re.sub(r"(?<=\d) (?=(?:%|ms|mV|mm|s|px)\b|%)|(?<=\w) (?=[+-]\d)", "\u00a0", text)
 
 
 def english() -> dict[str, Attribute]:

@@ -138,6 +138,8 @@ def test_what_ecg4u_left_beside_its_inputs_is_no_input(archive: Path) -> None:
     (archive / "a/page.page.json").write_text("{}")
     assert keys([archive]) == ALL
     (archive / "c/signals.csv").write_text("I,II\n0.1,0.2\n")
+    for name in ("result.json", "report.pdf", "report.dcm"):
+        (archive / "c" / name).write_text("")
     (archive / "c/report.html").write_text("")
     (archive / "c/overlay.png").write_bytes(marked_png(b"\x89PNG" + b"\0" * 40))
     assert keys([archive]) == ALL

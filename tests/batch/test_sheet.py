@@ -37,6 +37,7 @@ def test_those_to_look_at_come_first_and_all_text_is_escaped(
     monkeypatch.setattr(sheet, "rows", lambda entries: iter(pages))
     text = sheet.write_sheet(tmp_path).read_text()
     assert "2 pages, 1 to look at" in text
+    assert "not a medical device" in text
     assert text.index("&lt;b&gt;bad") < text.index("fine")
     assert "<i>broken" not in text
 

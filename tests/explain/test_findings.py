@@ -167,6 +167,12 @@ def test_none_is_never_the_first_line_over_a_finding() -> None:
     assert first_line(summarize(opinion(), why(URGENT))).startswith("Pause of 3.2 s; ")
 
 
+def test_none_is_not_said_where_an_urgent_finding_tells_the_class_that_was_found() -> None:
+    measured = MeasuredFinding("st_elevation", "urgent", "ST elevation", "V3 J +0.4 mV", "likely")
+    assert kinds(summarize(opinion(STE=0.6), why(measured))) == ["urgent"]
+    assert kinds(summarize(opinion(), why(measured))) == ["urgent", "none"]
+
+
 def test_other_findings_of_the_network_stand_with_the_measured_ones_and_none_twice() -> None:
     paced, fast = (
         ClassResult(name, 0.8, 0.3, True, 0.9, 0.95) for name in ("pacemaker", "sinus tachycardia")

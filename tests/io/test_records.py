@@ -67,6 +67,12 @@ def test_provenance_age_and_sex_are_kept(format: str, tmp_path: Path) -> None:
     assert (found.age, found.sex) == (61.0, "F")
 
 
+@pytest.mark.parametrize("name", ["x.hea", "x.h5", "x.csv", "x.edf", "x.dcm"])
+def test_the_suffix_is_the_format_where_none_is_said(name: str, tmp_path: Path) -> None:
+    assert write_record(page_record(), tmp_path / name)[0] == tmp_path / name
+    assert read_record(tmp_path / name).n_samples == page_record().n_samples
+
+
 def test_hdf5_keeps_confidence(tmp_path: Path) -> None:
     record = page_record()
     found = read_record(write_record(record, tmp_path / "page.h5", "hdf5")[0])

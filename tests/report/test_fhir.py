@@ -27,6 +27,7 @@ def test_a_report_refers_to_every_observation() -> None:
         f"urn:uuid:{o['id']}" for o in observations
     ]
     assert "Atrial fibrillation" in report["conclusion"]
+    assert "not a medical device" in report["conclusion"].splitlines()[-1]
 
 
 def test_measurements_are_loinc_and_findings_snomed() -> None:

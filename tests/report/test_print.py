@@ -47,6 +47,19 @@ def test_the_first_page_holds_the_leads_however_much_is_said(
     assert "Reading" in second
 
 
+@pytest.mark.parametrize(("width", "height"), [(360, 740), (1280, 900)])
+def test_the_notice_is_one_line_and_the_legend_keeps_together(
+    width: int, height: int, tmp_path: Path
+) -> None:
+    path = tmp_path / "report.html"
+    path.write_text(render(made_up.analysis()))
+    with chromium.Chromium() as browser:
+        browser.size(width, height)
+        browser.go(path.as_uri())
+        for part in (".notice", ".legend > span"):
+            assert browser.run(f"document.querySelector('{part}').offsetHeight") < 30, part
+
+
 @pytest.mark.parametrize("dark", [False, True])
 def test_axe_finds_nothing_in_a_contact_sheet_and_a_comparison(
     dark: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

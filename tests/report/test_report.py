@@ -17,6 +17,7 @@ from ecg4u.report import content_security_policy, render, write
 from ecg4u.report.document import script, style
 from ecg4u.report.markup import VOID
 from ecg4u.report.names import CLASS_TITLES
+from ecg4u.report.sections import tied
 
 
 class Strict(HTMLParser):
@@ -125,6 +126,10 @@ def test_none_says_whether_the_numbers_are_normal_and_the_table_what_came_near()
     text = parse(render(shown)).text
     assert "measured criteria of a normal ECG met" in text
     assert text.count("just below threshold") == 1
+
+
+def test_no_line_ends_between_a_number_and_its_unit_or_its_lead() -> None:
+    assert tied("V4 -0.59 mV; 2 of 3") == "V4\u00a0-0.59\u00a0mV; 2 of 3"
 
 
 def test_all_text_is_escaped() -> None:
