@@ -4,7 +4,7 @@ import numpy as np
 from made_hearts import as_3x4, bump, train
 
 from ecg4u.explain import measure_features
-from ecg4u.explain.beats import QRSList
+from ecg4u.explain.beats import QRSList, find_beats
 from ecg4u.explain.measure import classify_beats
 from ecg4u.record import ECGRecord
 
@@ -78,3 +78,29 @@ def test_in_a_column_of_bigeminy_the_narrow_beats_are_the_usual_ones(sinus):
     kinds = [b.kind for b in measure_features(ECGRecord(signal, page.fs)).beats][: len(first)]
     assert kinds[1] == "usual"
     assert "usual" not in kinds[::2]
+
+
+def marked(sizes: dict[float, float], starts_at: float = 0.0) -> list[float]:
+    """The beats found on a page of 3x4 leads with a strip, where the network marks all of these
+    complexes (s: mV), whatever their size; each begins ``starts_at`` mV above the baseline."""
+    t = np.arange(5000) / 500.0
+    wave = np.zeros(5000)
+    probability = np.zeros((5000, 12, 3))
+    for at, size in sizes.items():
+        wave += size * (bump(t, at, 0.012) - 0.6 * bump(t, at + 0.04, 0.012))
+        wave += starts_at * bump(t, at - 0.1, 0.04) * (at > 2.0)
+        probability[(t > at - 0.05) & (t < at + 0.08), :, 1] = 1.0
+    page = as_3x4(ECGRecord(np.repeat(wave[:, None], 12, axis=1), 500.0)).p_signal
+    probability[np.isnan(page)] = np.nan
+    return [round(float(r) / 500.0, 2) for r in find_beats(page, probability).r]
+
+
+def test_a_p_wave_taken_for_a_complex_is_none():
+    beats = dict.fromkeys((1.3, 2.8, 4.3, 5.8, 7.3, 8.8), 1.0)
+    assert marked({**beats, 0.4: 0.18, 2.1: 0.15}) == list(beats)
+    assert 2.1 in marked({**beats, 2.1: 0.3})
+
+
+def test_a_complex_that_begins_on_a_p_wave_peaks_where_the_others_do():
+    beats = dict.fromkeys((1.3, 2.8, 4.3, 5.8, 7.3, 8.8), 1.0)
+    assert marked(beats, starts_at=0.5) == list(beats)
