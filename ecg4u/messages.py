@@ -277,6 +277,13 @@ KINDS: Mapping[str, Kind] = {
         "The paper speed was assumed or inferred, and another is not much less likely.",
         SCALE_REMEDY,
     ),
+    "gain_from_cut_pulses": Kind(
+        "The unusual gain of {gain:g} mm/mV was read from calibration pulses that the edge of the "
+        "picture cuts.",
+        "gain",
+        "An unusual gain rests on pulses that are seen in part.",
+        SCALE_REMEDY,
+    ),
     "gain_uncertain": Kind(
         "The gain is uncertain: nothing on the page states it, and QRS complexes {height_mm:.0f} "
         "mm high are unusual at {gain:g} mm/mV.",

@@ -114,7 +114,7 @@ class Layout:
         return 1 + max((segment.row for segment in self.segments), default=-1)
 
 
-USUAL_SPEED_MM_PER_S = 25.0
+USUAL_GAIN_MM_PER_MV, USUAL_SPEED_MM_PER_S = 10.0, 25.0
 
 
 @dataclass(frozen=True)

@@ -211,14 +211,19 @@ def test_rows_that_begin_behind_bare_paper_begin_where_their_ink_does() -> None:
     """Both ends of the ink then count alike; a short foot belongs to the pulse."""
     paths = [row(300.0 * (k + 1), [(30, 80)]) for k in range(4)]
     for path in paths:
-        path.centre[88:110] = path.centre[2590:] = np.nan
+        path.centre[88:110] = path.centre[2596:] = np.nan
     pulses = [
         Pulse(k, 30.0, 79.0, p.baseline, p.baseline - 100, "left", 0.5) for k, p in enumerate(paths)
     ]
     spans = signal_span(paths, pulses)
     assert [start for start, _ in spans] == pytest.approx([110.7] * 4, abs=0.5)
     edges = boundaries(4, paths, spans, pulses, [], PX_PER_MM, 25.0)
-    assert edges[0] == pytest.approx((110.7 + 2589 - 2500) / 2, abs=1.5)
+    assert edges[0] == pytest.approx((110.7 + 2595 - 2500) / 2, abs=1.5)
+    for path in paths:
+        path.centre[2571:] = np.nan
+    spans = signal_span(paths, pulses)
+    edges = boundaries(4, paths, spans, pulses, [], PX_PER_MM, 25.0)
+    assert (edges[0], edges[4]) == pytest.approx((110.7, 2569.5), abs=1)  # no 10 s, clearly
 
 
 def test_a_long_foot_belongs_to_the_pulse_where_all_rows_go_on_at_one_place() -> None:

@@ -29,6 +29,8 @@ END_ERROR_PX = 1.0
 PULSE_GAP_PX = 15.0
 """How uncertain a pulse leaves where the signal begins, or ends, that does not meet it: up to 5 mm
 of foot or bare paper stand between, as machines differ."""
+CLEAR_PX2 = 4.0
+"""Variance up to which rows' ends agree on where they stand; by eye."""
 STROKE_ERROR_PX = 0.2
 """Least error of where a pulse's stroke stands."""
 PERIODS_PX = (0.5, 2.5)
@@ -208,18 +210,21 @@ def boundaries(
 
     Columns are equally wide; how wide, the row's length says, unless the names that were read
     stand at another regular distance (a page cut off at the right, say). A row about as long as
-    usual is as long as usual, and where it stands, the end says that the rows agree on best; the
-    last sample is drawn one period before the end.
+    usual is as long as usual, unless both its ends stand clear of all else; and where it stands,
+    the end says that the rows agree on best; the last sample is drawn one period before the end.
     """
     x0 = float(np.median([s[0] for s in spans]))
     x1 = float(np.median([s[1] for s in spans]))
     nominal = COLUMN_S[columns] * columns * speed * px_per_mm
     length = x1 - x0
-    if abs((x1 - x0) / nominal - 1) < NOMINAL_TOLERANCE:
-        left = [p.x1 for p in pulses if p.side == "left" and x0 < p.x1 + APART_PX]
+    at_left, at_right = ([span[side] for span in spans] for side in (0, 1))
+    beside = [p.x1 for p in pulses if p.side == "left"]
+    left = [x for x in beside if x0 < x + APART_PX]
+    clear = max(_variance(ends, END_ERROR_PX) for ends in (at_left, at_right)) < CLEAR_PX2
+    own = bool(clear and beside and not left) and abs(length / nominal - 1) > SAME_LENGTH
+    if abs(length / nominal - 1) < NOMINAL_TOLERANCE and not own:
         right = [p.x0 for p in pulses if p.side == "right"]
         drawn = nominal - _period_px(pulses)
-        at_left, at_right = ([span[side] for span in spans] for side in (0, 1))
         x0 = _start(
             (x0, _variance(left or at_left, PULSE_GAP_PX if left else END_ERROR_PX)),
             (x1 - drawn, _variance(right or at_right, PULSE_GAP_PX if right else END_ERROR_PX)),
@@ -237,7 +242,7 @@ def boundaries(
     if abs(off) > SEPARATOR_AGREES_MM * px_per_mm:
         return edges + off
     ends_fit = abs(length / nominal - 1) < SAME_LENGTH
-    if ends_fit or pitch is None or abs(pitch / usual - 1) > PITCH_TOLERANCE:
+    if ends_fit or own or pitch is None or abs(pitch / usual - 1) > PITCH_TOLERANCE:
         return edges
     return _at_names(edges, rows, labels, usual, px_per_mm)
 

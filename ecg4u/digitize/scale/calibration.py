@@ -11,7 +11,7 @@ from ecg4u.digitize.rows.trace import RowPath
 from ecg4u.digitize.scale.decision import CERTAIN, CERTAIN_GAIN, Shown, likely_gain, likely_speed
 from ecg4u.digitize.scale.pulses import GAIN_TOLERANCE, Pulse, inner_pulses, standard_gain
 from ecg4u.digitize.text.printed import PrintedScale
-from ecg4u.digitize.types import USUAL_SPEED_MM_PER_S, Calibration, Layout
+from ecg4u.digitize.types import USUAL_GAIN_MM_PER_MV, USUAL_SPEED_MM_PER_S, Calibration, Layout
 from ecg4u.messages import Message, message
 from ecg4u.record import CHEST_LEADS
 
@@ -48,8 +48,11 @@ def calibrate(
         measured = _commonest_gain(heights, printed.gain_mm_per_mv) or height
         if len({standard_gain(one) for one in heights}) > 1:
             doubts += (message("pulses_differ", gain=measured),)
+        if all(pulse.cut for pulse in pulses) and measured != USUAL_GAIN_MM_PER_MV:
+            doubts += (message("gain_from_cut_pulses", gain=measured),)
     gain, gain_from = _first(
-        {"user": gain_mm_per_mv, "pulse": measured, "text": printed.gain_mm_per_mv}, 10.0
+        {"user": gain_mm_per_mv, "pulse": measured, "text": printed.gain_mm_per_mv},
+        USUAL_GAIN_MM_PER_MV,
     )
     sizes = [(p.height_mm(px_per_mm), p.width_mm(px_per_mm)) for p in pulses]
     likely, sure = likely_speed(shown or Shown(None, sizes))
@@ -148,7 +151,10 @@ def _commonest_gain(heights_mm: Sequence[float], printed: float | None) -> float
     gains = [gain for height in heights_mm if (gain := standard_gain(height))]
     if not gains:
         return None
-    return max(gains, key=lambda gain: (gains.count(gain), gain == printed, gain == 10.0, gain))
+    return max(
+        gains,
+        key=lambda gain: (gains.count(gain), gain == printed, gain == USUAL_GAIN_MM_PER_MV, gain),
+    )
 
 
 def _first(values: dict[str, float | None], assumed: float) -> tuple[float, str]:
