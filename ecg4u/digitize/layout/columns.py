@@ -221,8 +221,9 @@ def boundaries(
     beside = [p.x1 for p in pulses if p.side == "left"]
     left = [x for x in beside if x0 < x + APART_PX]
     clear = max(_variance(ends, END_ERROR_PX) for ends in (at_left, at_right)) < CLEAR_PX2
-    own = bool(clear and beside and not left) and abs(length / nominal - 1) > SAME_LENGTH
-    if abs(length / nominal - 1) < NOMINAL_TOLERANCE and not own:
+    off_nominal = abs(length / nominal - 1)
+    own = bool(clear and beside and not left) and SAME_LENGTH < off_nominal < NOMINAL_TOLERANCE
+    if off_nominal < NOMINAL_TOLERANCE and not own:
         right = [p.x0 for p in pulses if p.side == "right"]
         drawn = nominal - _period_px(pulses)
         x0 = _start(
@@ -241,8 +242,8 @@ def boundaries(
     off = _off_separators(edges, rows, px_per_mm)
     if abs(off) > SEPARATOR_AGREES_MM * px_per_mm:
         return edges + off
-    ends_fit = abs(length / nominal - 1) < SAME_LENGTH
-    if ends_fit or own or pitch is None or abs(pitch / usual - 1) > PITCH_TOLERANCE:
+    known = own or off_nominal < SAME_LENGTH
+    if known or pitch is None or abs(pitch / usual - 1) > PITCH_TOLERANCE:
         return edges
     return _at_names(edges, rows, labels, usual, px_per_mm)
 
