@@ -177,8 +177,8 @@ def test_speed_changes_times_and_settles_the_warning(photo: Digitization) -> Non
     for trace in result.traces:
         if not trace.rhythm:
             assert trace.start_s == pytest.approx(starts[trace.lead] / 2)
-    assert np.allclose(
-        np.nanmax(result.record.lead("V4")), np.nanmax(photo.record.lead("V4")), atol=0.05
+    assert np.allclose(  # a tip that lasts half as long is met less well by a sample
+        np.nanmax(result.record.lead("V4")), np.nanmax(photo.record.lead("V4")), atol=0.08
     )
     assert not any("is assumed" in w and "mm/s" in w for w in result.warnings)
     assert not any("speed" in item for item in result.record.provenance.inferred)

@@ -410,7 +410,8 @@ def _behind_repeated(
     px_per_s: float,
 ) -> Columns | None:
     """Several columns that each begin as far behind their pulse as the first; None where not each
-    has one before it. No column is longer than usual: paper may be left beside it."""
+    has one before it. No column is longer than usual: what is more of the last is the pulse's foot,
+    of others paper is left beside them."""
     first, last = (float(np.median(ends)) for ends in zip(*spans, strict=True))
     at_left = [pulse.x1 for pulse in pulses if pulse.side == "left"]
     if not at_left or len(edges) < 3:
@@ -430,6 +431,8 @@ def _behind_repeated(
         starts.append(first + float(x1 - np.median(at_left)))
     usual = COLUMN_S[len(starts)]
     begins = np.array(starts)
+    foot = last - begins[-1] - usual * px_per_s
+    begins += foot if 0 < foot < PULSE_FOOT_MM * px_per_mm else 0.0
     return Columns(
         begins,
         np.minimum([*ends, last], begins + usual * px_per_s),
