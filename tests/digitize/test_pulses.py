@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
@@ -82,6 +84,10 @@ def test_a_pulse_cut_by_the_edge_tells_gain_and_end_but_no_width(
     calibration = calibrate(pulses, PX_PER_MM)
     assert (calibration.gain_mm_per_mv, calibration.gain_from) == (10.0, "pulse")
     assert calibration.pulse_width_mm is None
+    assert calibration.doubts == ()
+    doubled = tuple(replace(pulse, top=pulse.base - 200) for pulse in pulses)
+    doubts = calibrate(doubled, PX_PER_MM).doubts
+    assert [doubt.code for doubt in doubts] == ["gain_from_cut_pulses"]
 
 
 def test_waves_that_begin_the_rows_are_no_cut_pulses() -> None:
@@ -234,6 +240,9 @@ def test_a_long_foot_belongs_to_the_pulse_where_all_rows_go_on_at_one_place() ->
     for path in paths:
         path.centre[98:110] = np.nan
     assert starts_apart(paths, pulses) == dict.fromkeys(range(4), 110.0)
+    for path in paths:  # a hole, as a grid line leaves it
+        path.centre[98:108] = path.centre[200:210]
+    assert starts_apart(paths, pulses) == {}
     for k, path in enumerate(paths):  # holes of four traces
         path.centre[98:110] = path.centre[200:212]
         path.centre[98 + 13 * k : 110 + 13 * k] = np.nan

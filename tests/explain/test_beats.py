@@ -87,8 +87,8 @@ def marked(sizes: dict[float, float], starts_at: float = 0.0) -> list[float]:
     wave = np.zeros(5000)
     probability = np.zeros((5000, 12, 3))
     for at, size in sizes.items():
-        wave += size * (bump(t, at, 0.012) - 0.6 * bump(t, at + 0.04, 0.012))
-        wave += starts_at * bump(t, at - 0.1, 0.04) * (at > 2.0)
+        wave += size * (bump(t, at, 0.012) - 0.4 * bump(t, at + 0.04, 0.012))
+        wave += starts_at * bump(t, at - 0.05, 0.05) * (at > 2.0)
         probability[(t > at - 0.05) & (t < at + 0.08), :, 1] = 1.0
     page = as_3x4(ECGRecord(np.repeat(wave[:, None], 12, axis=1), 500.0)).p_signal
     probability[np.isnan(page)] = np.nan

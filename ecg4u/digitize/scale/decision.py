@@ -94,15 +94,19 @@ def likely_speed(shown: Shown) -> tuple[float, float]:
     """The likeliest paper speed in mm/s of a page of known scale, and its probability."""
     speeds = _prior(SPEED_PRIOR, shown.speed_mm_per_s)
     likely = {speed: p * _along(shown, 1.0, speed) for speed, p in speeds.items()}
-    best = max(likely, key=lambda speed: likely[speed])
-    return best, likely[best] / sum(likely.values())
+    return _likeliest(likely)
 
 
 def likely_gain(shown: Shown) -> tuple[float, float]:
     """The likeliest gain in mm/mV of a page of known scale, and its probability."""
     gains = _prior(GAIN_PRIOR, shown.gain_mm_per_mv)
     likely = {gain: p * _up(shown, 1.0, gain) for gain, p in gains.items()}
-    best = max(likely, key=lambda gain: likely[gain])
+    return _likeliest(likely)
+
+
+def _likeliest(likely: dict[float, float]) -> tuple[float, float]:
+    """The likeliest value, and its share of all."""
+    best = max(likely, key=lambda value: likely[value])
     return best, likely[best] / sum(likely.values())
 
 

@@ -15,6 +15,7 @@ from ecg4u.digitize.scale.pulse_shapes import PulseShape, find_plateaus
 from ecg4u.digitize.types import InkMap
 
 Array = npt.NDArray[np.float64]
+
 PULSE_MV = 1.0
 """Height of a calibration pulse, by convention."""
 LONE_END_MM, LONE_TOLERANCE = 6.0, 0.1
@@ -65,10 +66,9 @@ that are wider still."""
 class Pulse:
     """A calibration pulse in rectified px: its strokes, its foot and its plateau.
 
-    ``side`` is the end of its row at which it stands, or ``"inner"``.
-
-    ``lean`` is how far from its foot to its plateau a stroke leans inwards, 0 where unknown; of a
-    pulse that is ``cut`` by the picture's edge the outer stroke is not seen.
+    ``side`` is the end of its row at which it stands, or ``"inner"``. ``lean`` is how far from its
+    foot to its plateau a stroke leans inwards, 0 where unknown; of a pulse that is ``cut`` by the
+    picture's edge the outer stroke is not seen.
     """
 
     row: int
@@ -87,6 +87,12 @@ class Pulse:
     def width_mm(self, px_per_mm: float) -> float:
         """Distance between the two vertical strokes; NaN where one is not seen."""
         return float("nan") if self.cut else (self.x1 - self.x0) / px_per_mm
+
+    @property
+    def middle(self) -> slice:
+        """The rows of px in which its strokes run clear of foot and plateau."""
+        off = (1.0 - STROKE_MIDDLE) / 2 * (self.base - self.top)
+        return slice(max(0, round(self.top + off)), round(self.base - off))
 
 
 def _plateaus(path: RowPath, lo: int, hi: int, px_per_mm: float) -> list[tuple[int, int]]:
@@ -362,8 +368,7 @@ def repeated(pulses: Sequence[Pulse], ink: InkMap, px_per_mm: float) -> tuple[Pu
 
     def likeness(pulse: Pulse) -> Array:
         """How much each place of a row looks like the left stroke of such a pulse, 0 to 1."""
-        off = (1.0 - STROKE_MIDDLE) / 2 * (pulse.base - pulse.top)
-        middle = inked[max(0, round(pulse.top + off)) : round(pulse.base - off)].astype(float)
+        middle = inked[pulse.middle].astype(float)
         top = max(0, round(pulse.top) - slack)
         plateau = uniform_filter1d(inked[top : top + 2 * slack + 1].any(axis=0) * 1.0, width)
         strokes = maximum_filter1d(middle, slack, axis=1).mean(axis=0)
@@ -400,10 +405,8 @@ def sharpened(pulses: Sequence[Pulse], ink: InkMap, px_per_mm: float) -> tuple[P
     reach = round(STROKE_REACH_MM * px_per_mm)
 
     def stroke(pulse: Pulse, near: float, inwards: int) -> _Upright | None:
-        off = (1.0 - STROKE_MIDDLE) / 2 * (pulse.base - pulse.top)
-        rows = slice(max(0, round(pulse.top + off)), round(pulse.base - off))
         first = max(0, round(near) - reach)
-        return _upright(whole[rows, first : round(near) + reach + 1][:, ::-inwards])
+        return _upright(whole[pulse.middle, first : round(near) + reach + 1][:, ::-inwards])
 
     strokes = [(stroke(p, p.x0, 1), stroke(p, p.x1, -1)) for p in pulses]
     widths = [found.width for pair in strokes for found in pair if found is not None]
