@@ -95,12 +95,21 @@ def test_a_name_that_was_not_read_is_known_from_the_rows_in_the_picture() -> Non
     assert {s.lead for s in layout.segments if s.named_by == "layout"} == {"V2", "aVF"}
 
 
-@given(st.integers(0, 3), st.integers(0, 11))
-def test_one_misread_name_moves_no_lead(strips: int, cell: int) -> None:
+@given(st.integers(0, 3), st.sets(st.integers(0, 11), min_size=1, max_size=4))
+def test_a_few_misread_names_move_no_lead(strips: int, cells: set[int]) -> None:
     wrong = [list(line) for line in STANDARD]
-    wrong[cell // 4][cell % 4] = LEADS[(LEADS.index(wrong[cell // 4][cell % 4]) + 5) % 12]
+    for cell in cells:
+        wrong[cell // 4][cell % 4] = LEADS[(LEADS.index(wrong[cell // 4][cell % 4]) + 5) % 12]
     layout = decided(rows(3 + strips), labels([*wrong, *[["II"]] * strips]))
     assert grid(layout)[:3] == STANDARD
+
+
+def test_names_in_cabreras_order_tell_how_wide_the_columns_are() -> None:
+    read = [["", "II", "V1", "V4"], ["", "", "", ""], ["", "III", "V3", "V6"]]
+    layout = decided(rows(3), labels(read))
+    starts = {s.lead: s.x0 for s in layout.segments}
+    assert starts["V1"] == pytest.approx(LEFT + 2 * COLUMN_PX, abs=10)
+    assert grid(layout)[1] == ["I", "aVF", "V2", "V5"]
 
 
 def test_names_may_stand_over_the_middle_of_their_columns() -> None:
@@ -234,10 +243,12 @@ def beating(baseline: float) -> RowPath:
     return replace(path, centre=centre, fine=np.repeat(centre, FINE))
 
 
-def test_a_row_that_beats_with_the_others_is_hardly_taken_for_print() -> None:
+def test_a_row_that_beats_or_has_a_pulse_as_the_others_do_is_hardly_taken_for_print() -> None:
     every = [beating(200.0 + PITCH * k) for k in range(3)]
-    cost = _cost_of_leaving([*every, beating(950.0)], [0, 1, 2], PX_PER_MM)
-    assert cost > 2 * _cost_of_leaving([*every, rows(4)[3]], [0, 1, 2], PX_PER_MM)
+    cost = _cost_of_leaving([*every, beating(950.0)], [0, 1, 2], set(), PX_PER_MM)
+    level = [*every, rows(4)[3]]
+    assert cost > 2 * _cost_of_leaving(level, [0, 1, 2], set(), PX_PER_MM)
+    assert cost == _cost_of_leaving(level, [0, 1, 2], {0, 1, 2, 3}, PX_PER_MM)
 
 
 def test_a_name_stays_where_it_is_when_its_trace_wanders() -> None:

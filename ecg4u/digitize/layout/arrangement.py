@@ -8,7 +8,7 @@ explanation wins. A cell whose name was not read takes it from the layout and sa
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -55,8 +55,9 @@ class Params:
     """For the usual order of leads, and for Cabrera's, against a free order."""
     partial: float = -3.0
     """For an order some rows of which are out of sight."""
-    free: float = -6.0
-    """For an order that no machine prints by default: it needs several names read."""
+    free: float = -3.0
+    """For an order that no machine prints by default, of all orders there are together: one page in
+    some hundred against those of the usual order."""
     misread: float = 0.03
     """How often a name is read wrongly, added to its probability: 0.037 of the drawn words and
     0.046 of the boxes of drawn pages (``text``'s card, ``weights/names.json``)."""
@@ -97,8 +98,9 @@ class Params:
     beating: float = 10.0
     in_step: float = 0.4
     fewest_kept: int = 2
-    """Against each outer row that is left out as no trace; against one that beats with the others,
-    as far as its steepness and theirs correlate so well; and the fewest that must be left."""
+    """Against each outer row that is left out as no trace; against one that has a pulse or beats
+    with the others, as far as its steepness and theirs correlate so well; and the fewest that must
+    be left."""
     unnamed: float = 0.3
     """Probability that a lone row without a name is lead II, as which it is stored."""
     most_weak: float = 0.34
@@ -318,6 +320,7 @@ def _explanations(geometry: _Geometry, scores: Array) -> list[tuple[float, list[
     least = 1 if whole or geometry.columns == 1 else PARAMS.fewest_of_partial
     if geometry.cells - len(blank) >= least:
         unusual = PARAMS.free if geometry.columns > 1 or whole else 0.0
+        unusual -= _log_orders(geometry, names)
         total.append((unusual + _agreement(cell_scores, names), names))
     rare = STRIP_ODDS - STRIP_PRIOR[USUAL_STRIP]
     strip_scores = scores[geometry.cells :]
@@ -326,6 +329,20 @@ def _explanations(geometry: _Geometry, scores: Array) -> list[tuple[float, list[
     unnamed = blank_strips if read >= PARAMS.fewest_of_partial else 0
     strips = float(best.sum()) - PARAMS.unlabelled * unnamed
     return [(value + strips, names) for value, names in total]
+
+
+def _log_orders(geometry: _Geometry, names: Sequence[str]) -> float:
+    """How many orders so many of the twelve leads can stand in, as natural logarithm.
+
+    As unlikely is any one of them, and the best of them fits a few misread names better than the
+    usual order does. Nothing where other leads merely take the place of some of the twelve.
+    """
+    for first in range(len(LEADS) // geometry.columns - geometry.rows + 1):
+        usual = _standard(geometry, LEADS, first)
+        if all(a == b or a not in LEADS for a, b in zip(names, usual, strict=True)):
+            return 0.0
+    left = len(LEADS) - sum(name in LEADS for name in names)
+    return math.lgamma(len(LEADS) + 1) - math.lgamma(left + 1)
 
 
 def _fill(names: list[str], blank: Sequence[int]) -> None:
@@ -384,19 +401,22 @@ def find_layout(
         )
         if layout.segments:
             segments = tuple(replace(s, row=kept[s.row]) for s in layout.segments)
-            cost = _cost_of_leaving(paths, kept, px_per_mm)
+            cost = _cost_of_leaving(paths, kept, {p.row for p in pulses}, px_per_mm)
             found.append((layout.log_odds - cost, replace(layout, segments=segments)))
     return max(found, key=lambda one: one[0])[1]
 
 
-def _cost_of_leaving(paths: Sequence[RowPath], kept: Sequence[int], px_per_mm: float) -> float:
-    """What speaks against taking the rows that are not kept for print."""
+def _cost_of_leaving(
+    paths: Sequence[RowPath], kept: Sequence[int], with_pulse: Set[int], px_per_mm: float
+) -> float:
+    """What speaks against taking the rows that are not kept for print: pulses and beats."""
     usual = steepness([paths[row].centre for row in kept], px_per_mm)
     cost = 0.0
     for row in set(range(len(paths))) - set(kept):
         own = steepness([paths[row].centre], px_per_mm)
         alike = 0.0 if own is None or usual is None else likeness(own, usual)
-        cost += PARAMS.beating if alike > PARAMS.in_step else PARAMS.no_trace
+        a_trace = row in with_pulse or alike > PARAMS.in_step
+        cost += PARAMS.beating if a_trace else PARAMS.no_trace
     return cost
 
 

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from ecg4u.digitize.rows.trace import RowPath
 from ecg4u.digitize.scale.pulses import INNER_REACH_MM, Pulse, inner_pulses
 from ecg4u.digitize.types import Label
-from ecg4u.record import LEADS
+from ecg4u.record import CABRERA, LEADS
 
 Array = npt.NDArray[np.float64]
 
@@ -65,6 +65,8 @@ PULSE_FOOT_MM = 3.0
 """Bare paper of at least `PULSE_GAP_MM` so near an inner pulse belongs to it."""
 MAX_GAP_OFF_MM = 15.0
 """How far a gap may lie from the edge that it is for."""
+SAME_ROW = 0.6
+"""Names whose middles are less than so many heights apart stand in one row."""
 LEAST_PITCH_MM = 20.0
 """Names nearer than that are of one column."""
 PITCH_COST = 25.0
@@ -356,19 +358,34 @@ def _variance(ends: Sequence[float], least: float) -> float:
 
 
 def _label_pitch(columns: int, labels: Sequence[Label]) -> float | None:
-    """Distance (px) between the columns of names, from names that stand in the same rows."""
+    """Distance (px) between the columns of names, from names that stand in the same rows.
+
+    Which columns two names are of depends on the order of the leads: by the right one, all pairs
+    tell the same distance.
+    """
     if columns < 2:
         return None
-    order = {name: LEADS.index(name) * columns // len(LEADS) for name in LEADS}
-    sure = [label for label in labels if label.probability > SURE and label.name in order]
-    steps = []
-    for a in sure:
-        for b in sure:
-            apart = order[b.name] - order[a.name]
-            level = abs(a.centre[1] - b.centre[1]) < 0.6 * (a.box[3] - a.box[1])
-            if apart > 0 and level and b.box[0] > a.box[0]:
-                steps.append((b.box[0] - a.box[0]) / apart)
-    return float(np.median(steps)) if len(steps) >= 3 else None
+    found = [
+        steps for order in (LEADS, CABRERA) if len(steps := _steps(columns, labels, order)) >= 3
+    ]
+    agreed = [np.median(np.abs(steps / np.median(steps) - 1)) for steps in found]
+    return float(np.median(found[int(np.argmin(agreed))])) if found else None
+
+
+def _steps(columns: int, labels: Sequence[Label], order: Sequence[str]) -> Array:
+    """Distance (px) of columns by each pair of names that stand in one row, in an order of leads."""
+    column = {name: order.index(name) * columns // len(order) for name in order}
+    sure = [label for label in labels if label.probability > SURE and label.name in column]
+    return np.array(
+        [
+            (b.box[0] - a.box[0]) / (column[b.name] - column[a.name])
+            for a in sure
+            for b in sure
+            if column[b.name] > column[a.name]
+            and b.box[0] > a.box[0]
+            and abs(a.centre[1] - b.centre[1]) < SAME_ROW * (a.box[3] - a.box[1])
+        ]
+    )
 
 
 def place_columns(
