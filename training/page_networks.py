@@ -134,25 +134,24 @@ def u_net(into: int, out: int) -> nn.Module:
 
 
 def names_net() -> nn.Module:
-    """(n, 1, 24, 56) -> (n, 21) log odds of names; about 45,000 weights."""
+    """(n, 1, 24, 56) -> (n, 21) log odds of names; about 135,000 weights."""
     from torch import nn
 
-    def block(into: int, out: int) -> list[nn.Module]:
-        return [
-            nn.Conv2d(into, out, 3, padding=1, bias=False),
-            nn.BatchNorm2d(out),
-            nn.ReLU(),
-            nn.MaxPool2d(2),
-        ]
+    def conv(into: int, out: int) -> list[nn.Module]:
+        return [nn.Conv2d(into, out, 3, padding=1, bias=False), nn.BatchNorm2d(out), nn.ReLU()]
 
     height, width = WINDOW
     return nn.Sequential(
-        *block(1, 16),
-        *block(16, 32),
-        *block(32, 64),
+        *conv(1, 16),
+        nn.MaxPool2d(2),
+        *conv(16, 40),
+        nn.MaxPool2d(2),
+        *conv(40, 80),
+        nn.MaxPool2d(2),
+        *conv(80, 80),
         nn.Flatten(),
-        nn.Dropout(0.1),
-        nn.Linear(64 * (height // 8) * (width // 8), len(NAMES) + 1),
+        nn.Dropout(0.2),
+        nn.Linear(80 * (height // 8) * (width // 8), len(NAMES) + 1),
     )
 
 

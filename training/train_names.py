@@ -58,6 +58,10 @@ VALIDATION = 3000
 PATCH_PX = (640, 960)
 PATCHES = 6
 JITTERED = 4
+"""Windows near each name that are about right, and as many that are `ASTRAY`."""
+ASTRAY = 0.25
+"""How far off, in heights of letters, a window may be where names are searched for over traces
+(steps of 1 mm, letters of 2.2 mm and more: `ecg4u.digitize.text.label_search`)."""
 NONES_PER_PATCH = 60
 TURNED = 0.06
 OTHER_WORDS = (
@@ -423,8 +427,9 @@ def _looked_at(
         tall = y1 - y0
         if label == OPEN:
             continue
-        for _ in range(JITTERED):
-            off = np.concatenate([rng.uniform(-0.13, 0.13, 2)] * 2) + rng.normal(0, 0.05, 4)
+        for k in range(2 * JITTERED):
+            by = ASTRAY if k % 2 else 0.13
+            off = np.concatenate([rng.uniform(-by, by, 2)] * 2) + rng.normal(0, by / 2.6, 4)
             box = tuple(np.array([x0, y0, x1, y1]) + off * tall)
             out.append((window(found.grey, box), label))
     return out

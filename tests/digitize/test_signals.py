@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ecg4u.digitize.rows.stroke import FINE, fine_columns
 from ecg4u.digitize.rows.trace import RowPath
@@ -179,6 +181,20 @@ def test_a_rhythm_as_regular_as_its_columns_leaves_them_in_their_order() -> None
     t = np.arange(5000) / 500
     beats = np.exp(-0.5 * ((t[:, None] - np.arange(0.4, 10)) / 0.012) ** 2).sum(axis=1)
     assert starts_of(beats) == [0.0, 5.0, 0.0]
+
+
+@given(st.integers(-25, 25))
+def test_columns_that_repeat_the_same_seconds_may_begin_a_little_off(slip: int) -> None:
+    times = np.array([0.4, 1.3, 1.9, 3.0, 3.7, 4.5, 5.2, 6.4, 7.0, 8.1, 8.7, 9.6])
+    t = np.arange(-50, 5050) / 500
+    beats = np.exp(-0.5 * ((t[:, None] - times) / 0.012) ** 2).sum(axis=1)
+    parts = [
+        part("I", 0.0, beats[50:2550]),
+        part("V1", 5.0, beats[50 + slip : 2550 + slip]),
+        part("II", 0.0, beats[50:5050], rhythm=True),
+    ]
+    layout = in_time(Layout("1x2+1", tuple(p.segment for p in parts), 1.0), parts)
+    assert [s.start_s for s in layout.segments] == [0.0, 0.0, 0.0]
 
 
 def test_a_lead_shown_twice_is_averaged_where_both_agree() -> None:

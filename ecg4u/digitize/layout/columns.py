@@ -302,6 +302,8 @@ def ruled_evidence(
         return 0.0
     at = np.round(edges[1:-1]).astype(int)
     at = at[(at >= 0) & (at < len(rows[0].y))]
+    if not len(at):
+        return 0.0
     parted = _ruled([*rows, *strips], px_per_mm)[:, at].mean(axis=1)
     alike = parted[len(rows) :] >= parted[: len(rows)].mean()
     return -RULED_ODDS * float(alike.sum()) if parted[: len(rows)].mean() > MIN_RULED else 0.0
@@ -373,7 +375,7 @@ def _label_pitch(columns: int, labels: Sequence[Label]) -> float | None:
 
 
 def _steps(columns: int, labels: Sequence[Label], order: Sequence[str]) -> Array:
-    """Distance (px) of columns by each pair of names that stand in one row, in an order of leads."""
+    """Distance (px) of columns by each pair of names in one row, in an order of leads."""
     column = {name: order.index(name) * columns // len(order) for name in order}
     sure = [label for label in labels if label.probability > SURE and label.name in column]
     return np.array(

@@ -45,6 +45,9 @@ LATER_S, SAME_COLUMN_S = 0.5, 0.3
 NO_TIME_SHARED = 0.3
 """Correlation of beats in time below which a strip and the leads share no time: 0.45 and more where
 they do, -0.23 to 0.0 on a page with a strip of another time."""
+SLIPS_S = tuple(np.linspace(-0.06, 0.06, 7).tolist())
+"""How far beats of a column may be off those of the strip, since columns begin a millimetre or
+two off where no pulse or separator marks their start."""
 CLEARLY, REPEATED = 0.2, 0.5
 """How much likelier columns that repeat the same seconds must look, and how alike."""
 
@@ -258,13 +261,23 @@ def in_time(layout: Layout, parts: Sequence[SegmentSignal], fs: float = DEFAULT_
         n = min(len(p.signal) for p in column)
         energy = np.sum([_activity(p.signal[:n], fs) for p in column], axis=0)
         first = int(round((column[0].segment.start_s - strips[0].segment.start_s) * fs))
-        goes_on.append(likeness(energy, strip[first : first + n]))
-        repeats.append(likeness(energy, strip[:n]))
-    if max(*goes_on, *repeats[:-1]) < NO_TIME_SHARED:
+        goes_on.append(_alike_near(energy, strip, first, fs))
+        repeats.append(_alike_near(energy, strip, 0, fs))
+    exactly = np.array([*goes_on, *repeats[:-1]])[:, len(SLIPS_S) // 2]
+    if exactly.max() < NO_TIME_SHARED:
         return _strips_last(layout, max(p.segment.start_s + len(p.signal) / fs for p in short))
-    if np.mean(repeats[1:]) - np.mean(goes_on[1:]) > CLEARLY and np.mean(repeats[1:]) > REPEATED:
+    later, again = (np.max(found[1:], axis=1).mean() for found in (goes_on, repeats))
+    if again - later > CLEARLY and again > REPEATED:
         return replace(layout, segments=tuple(replace(s, start_s=0.0) for s in layout.segments))
     return layout
+
+
+def _alike_near(energy: Array, strip: Array, first: int, fs: float) -> Array:
+    """How alike beats are to those of a strip from a sample on, at each of `SLIPS_S`."""
+    most = round(max(SLIPS_S) * fs)
+    padded = np.concatenate([np.zeros(most), strip])
+    at = [max(first, 0) + most + round(slip * fs) for slip in SLIPS_S]
+    return np.array([likeness(energy, padded[k : k + len(energy)]) for k in at])
 
 
 def _strips_last(layout: Layout, end_s: float) -> Layout:
