@@ -36,7 +36,7 @@ from ecg4u.explain.result import (
     UndecidedBy,
 )
 from ecg4u.record import CLASSES, LEADS
-from ecg4u.words import listed
+from ecg4u.words import inside, listed
 
 AHA_2009 = "AHA/ACCF/HRS 2009"
 UDMI_4 = "Fourth Universal Definition of MI 2018"
@@ -192,7 +192,9 @@ def _in_leads(
             return Finding("cannot tell", f"{', '.join(leads)} not measurable")
         hits = [lead for lead, (met, _) in known.items() if met]
         told = hits if hits and need == "any" else list(known)
-        numbers = "; ".join(f"{lead}: {known[lead][1]}" for lead in told)
+        # A criterion of one lead has it in its name.
+        parts = [f"{lead}: {known[lead][1]}" if len(leads) > 1 else known[lead][1] for lead in told]
+        numbers = "; ".join(parts)
         met = bool(hits) if need == "any" else len(hits) == len(known)
         unsure = not met and need == "any" and len(known) < len(leads)
         outcome: Outcome = "met" if met else "cannot tell" if unsure else "not met"
@@ -550,6 +552,18 @@ CRITERIA: tuple[Criterion, ...] = (
 def parts_of(results: tuple[CriterionResult, ...], class_name: str) -> list[CriterionResult]:
     """The single criteria of a class."""
     return [r for r in results if r.class_name == class_name and not r.decides]
+
+
+def stated(row: CriterionResult) -> str:
+    """A criterion with what was measured, within a sentence: "no q: V6: q -0.2 mV", "rate 27 /min".
+
+    Numbers that begin with a word of the criterion's name stand for themselves.
+    """
+    first = row.numbers.split(" ")[0].casefold()
+    numbers = inside(row.numbers)
+    if first in row.name.casefold().split(" "):
+        return numbers
+    return f"{inside(row.name)}: {numbers}"
 
 
 def decision(results: tuple[CriterionResult, ...], class_name: str) -> CriterionResult:

@@ -14,6 +14,7 @@ from ecg4u.explain.criteria import (
     inverted_t_waves,
     parts_of,
     q_waves,
+    stated,
     upright_t_waves,
 )
 from ecg4u.explain.findings import TERRITORIES, leads_in_words
@@ -37,7 +38,7 @@ from ecg4u.explain.result import (
     Sentence,
 )
 from ecg4u.record import LEADS
-from ecg4u.words import CLASS_TITLES, capital, inside, listed, places_of_time
+from ecg4u.words import CLASS_TITLES, capital, listed, places_of_time
 
 if TYPE_CHECKING:
     from ecg4u.model import Classification
@@ -313,7 +314,7 @@ def _qrs(
         rows = parts_of(criteria, name)
         met = [c for c in rows if c.outcome == "met" and c.code != "qrs_duration"]
         if decision(criteria, name).outcome == "met":
-            text = "; ".join(f"{inside(c.name)} ({c.numbers})" for c in met)
+            text = "; ".join(map(stated, met))
             yield Sentence(
                 "QRS",
                 f"{capital(CLASS_TITLES[name])} pattern: {text}.",

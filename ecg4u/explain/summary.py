@@ -32,12 +32,6 @@ SIGNAL_WORDS = {
     "unreadable": "Signal not usable as an ECG:",
 }
 """What the verdict of a classification means: it speaks of the signal, not of the heart."""
-SIGNAL_IN_TABLES = {
-    "ok": "usable",
-    "uncertain": "usable, with reservations",
-    "unreadable": "not usable",
-}
-"""The same in a cell; "ok" beside a list of findings would be read as "the ECG is ok"."""
 
 OTHER_TITLES = {
     "pacemaker": "Paced rhythm",

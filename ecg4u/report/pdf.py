@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ecg4u.analysis import NOTICE
+from ecg4u.analysis import NOTICE, check_analysis
 from ecg4u.record import LEADS
 from ecg4u.report import figure
 from ecg4u.report.gather import vitals
@@ -42,6 +42,7 @@ def one_page_pdf(analysis: Analysis, *, title: str = "12-lead ECG") -> bytes:
     from matplotlib.backends.backend_pdf import FigureCanvasPdf
     from matplotlib.figure import Figure
 
+    check_analysis(analysis)
     page = Figure(figsize=(WIDTH_MM * INCHES_PER_MM, HEIGHT_MM * INCHES_PER_MM))
     ax = page.add_axes((0.0, 0.0, 1.0, 1.0))
     ax.set(xlim=(0, WIDTH_MM), ylim=(HEIGHT_MM, 0))

@@ -54,6 +54,9 @@ def test_resume_and_status(archive: Path, tmp_path: Path) -> None:
     assert (result.exit_code, result.output) == (0, "")
     numbers = json.loads(invoke("--status", out, "--json").stdout)
     assert numbers == {"done": 4, "refused": 1, "failed": 0}
+    told = invoke(archive, "-o", out, "-j", "0", "--resume").stderr
+    assert "Nothing left to do." in told
+    assert "of 0" not in told
     again = invoke(archive, "-o", out, "-j", "0", "--resume", "--quiet", "--json")
     assert json.loads(again.stdout)["earlier"] == 4
     status = invoke("--status", out)

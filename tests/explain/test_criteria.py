@@ -220,8 +220,8 @@ def test_where_the_corrections_of_qt_differ_about_the_limit_nothing_is_decided()
 @pytest.mark.parametrize(
     ("leads", "why"),
     [
-        ({"V5": {"t": -0.15}, "V6": {"t": -0.1}}, "T waves (V5 -0.15 mV, V6 -0.10 mV)"),
-        ({x: {"q": -0.3} for x in ("III", "aVF")}, "Q waves (III -0.30 mV, aVF -0.30 mV)"),
+        ({"V5": {"t": -0.15}, "V6": {"t": -0.1}}, "T waves: V5 -0.15 mV, V6 -0.10 mV"),
+        ({x: {"q": -0.3} for x in ("III", "aVF")}, "Q waves: III -0.30 mV, aVF -0.30 mV"),
     ],
 )
 def test_inverted_t_or_q_waves_keep_an_ecg_from_being_normal(leads, why):
@@ -376,6 +376,28 @@ def test_only_what_the_network_finds_likely_can_contradict_the_measurements(prob
     for conflict in told:
         assert conflict.parameters["class_name"] == "STE"
         assert conflict.startswith("ST elevation: found by the network, not by the measurements (")
+
+
+@pytest.mark.parametrize(
+    ("class_name", "values", "reason"),
+    [
+        ("Normal", {"rate": 27.0}, "rate 27"),
+        ("Normal", {"axis": 120.0}, "QRS axis 120"),
+        ("AF", {}, "no P waves: P-wave score 0.98; irregular RR: beat-to-beat RR change 0.02"),
+        ("LBBB", {"qrs": 150.0}, "broad notched or slurred R"),
+    ],
+)
+def test_no_conflict_says_a_criterion_twice(class_name, values, reason):
+    found = features(**values)
+    criteria = evaluate(found, Patient(), Places(np.ones((5000, 12), dtype=bool), found))
+    opinion = Classification(
+        (ClassResult(class_name, 0.9, 0.1, True, 0.9, 0.9),), "ok", (), "made up"
+    )
+    (told,) = conflicts(criteria, opinion)
+    assert f"({reason}" in told
+    assert "V1: " not in told
+    if class_name == "Normal":
+        assert f"not normal because of {reason}." in reading(found)
 
 
 def test_conflicts_are_codes_with_the_class_its_probability_and_the_doubt_about_the_network():
