@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 import stand_in
-from conftest import SETTINGS, client_of
 from fastapi.testclient import TestClient
 from httpx import Response
+from served import SETTINGS, client_of
 
 from ecg4u.web.app import page_policy
 from ecg4u.web.jobs import Jobs
