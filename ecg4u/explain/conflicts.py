@@ -35,7 +35,7 @@ def conflicts(
     for result in classification.results:
         rows, decides = parts_of(criteria, result.name), decision(criteria, result.name)
         if result.positive and result.probability >= LIKELY and decides.outcome == "not met":
-            failed = [stated(c) for c in rows if c.outcome == "not met"]
+            failed = [stated(c, "{}: {}") for c in rows if c.outcome == "not met"]
             out.append(
                 message(
                     "only_by_network",

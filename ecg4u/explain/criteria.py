@@ -419,10 +419,20 @@ def q_waves(features: Features) -> dict[str, float]:
     return {lead: q for lead, q in deep.items() if lead in beside}
 
 
+def q_waves_in_words(features: Features, found: Mapping[str, float]) -> str:
+    """Those of `q_waves`; a complex without any R wave is a QS."""
+    return ", ".join(
+        f"{lead} {'' if features.lead_value(lead, 'r') else 'QS '}{q:+.2f} mV"
+        for lead, q in found.items()
+    )
+
+
 def _no_q_waves(features: Features, patient: Patient, places: Places) -> Finding:
     found = q_waves(features)
-    numbers = heights_in_words(found) or "none in contiguous leads"
+    numbers = q_waves_in_words(features, found) or "none in contiguous leads"
     seen = places.waves(list(found)[:4], "QRS on", "QRS off", pad_s=0.02)
+    if found and (features.value("qrs") or 0.0) >= WIDE_QRS_MS:
+        return Finding("cannot tell", f"{numbers}: not judged in a wide QRS", seen)
     return Finding("not met" if found else "met", numbers, seen)
 
 
@@ -554,8 +564,8 @@ def parts_of(results: tuple[CriterionResult, ...], class_name: str) -> list[Crit
     return [r for r in results if r.class_name == class_name and not r.decides]
 
 
-def stated(row: CriterionResult) -> str:
-    """A criterion with what was measured, within a sentence: "no q: V6: q -0.2 mV", "rate 27 /min".
+def stated(row: CriterionResult, form: str = "{} ({})") -> str:
+    """A criterion with what was measured, in a sentence: "no q (V6: q -0.2 mV)", "rate 27 /min".
 
     Numbers that begin with a word of the criterion's name stand for themselves.
     """
@@ -563,7 +573,7 @@ def stated(row: CriterionResult) -> str:
     numbers = inside(row.numbers)
     if first in row.name.casefold().split(" "):
         return numbers
-    return f"{inside(row.name)}: {numbers}"
+    return form.format(inside(row.name), numbers)
 
 
 def decision(results: tuple[CriterionResult, ...], class_name: str) -> CriterionResult:

@@ -14,10 +14,11 @@ from ecg4u.explain.criteria import (
     inverted_t_waves,
     parts_of,
     q_waves,
+    q_waves_in_words,
     stated,
     upright_t_waves,
 )
-from ecg4u.explain.findings import TERRITORIES, leads_in_words
+from ecg4u.explain.findings import TERRITORIES, leads_in_words, no_q_wave_in
 from ecg4u.explain.limits import (
     BORDERLINE_QRS_MS,
     IRREGULAR,
@@ -328,8 +329,8 @@ def _qrs(
             "the QRS (outside the nine classes).",
             places.any_wave("QRS on", "QRS off"),
         )
-    else:
-        yield from _q_waves(features, places, delayed=wide and not right)
+    unjudged = no_q_wave_in(features, criteria)
+    yield from _q_waves(features, places, unjudged=unjudged, delayed=wide and not right)
     pr = features.value("pr")
     if pr is not None and pr < SHORT_PR_MS and unusual:
         yield Sentence(
@@ -340,7 +341,9 @@ def _qrs(
         )
 
 
-def _q_waves(features: Features, places: Places, *, delayed: bool) -> Iterator[Sentence]:
+def _q_waves(
+    features: Features, places: Places, *, unjudged: str, delayed: bool
+) -> Iterator[Sentence]:
     """Q waves as of an infarction: none of the classes, but not to be missed."""
     found = q_waves(features)
     leads = list(found)
@@ -348,10 +351,12 @@ def _q_waves(features: Features, places: Places, *, delayed: bool) -> Iterator[S
         doubt = "infarction of unknown age"
         if delayed:
             doubt = "infarction, or the effect of pacing or delayed conduction"
+        where = f"in {leads_in_words(leads)} ({q_waves_in_words(features, found)})"
         yield Sentence(
             "QRS",
-            f"Pathological Q waves in {leads_in_words(leads)} ({heights_in_words(found)}): {doubt} "
-            "(outside the nine classes).",
+            f"Q waves {where} tell nothing of an infarction in {unjudged}."
+            if unjudged
+            else f"Pathological Q waves {where}: {doubt} (outside the nine classes).",
             places.waves(leads[:4], "QRS on", "QRS off", pad_s=0.02),
         )
 

@@ -220,8 +220,8 @@ def test_where_the_corrections_of_qt_differ_about_the_limit_nothing_is_decided()
 @pytest.mark.parametrize(
     ("leads", "why"),
     [
-        ({"V5": {"t": -0.15}, "V6": {"t": -0.1}}, "T waves: V5 -0.15 mV, V6 -0.10 mV"),
-        ({x: {"q": -0.3} for x in ("III", "aVF")}, "Q waves: III -0.30 mV, aVF -0.30 mV"),
+        ({"V5": {"t": -0.15}, "V6": {"t": -0.1}}, "T waves (V5 -0.15 mV, V6 -0.10 mV)"),
+        ({x: {"q": -0.3} for x in ("III", "aVF")}, "Q waves (III -0.30 mV, aVF -0.30 mV)"),
     ],
 )
 def test_inverted_t_or_q_waves_keep_an_ecg_from_being_normal(leads, why):
@@ -339,6 +339,21 @@ def test_deep_q_waves_are_told_in_contiguous_leads_only():
     assert told in reading(features({"II": deep, "aVF": deep}))
     assert "Q waves" not in reading(features({"II": deep, "V5": deep}))
     assert "Q waves" not in reading(features({"V1": deep, "V2": deep}))
+
+
+def test_q_waves_of_left_bundle_branch_block_are_said_to_tell_nothing():
+    block = {"qrs_area": 40.0, "slurred": 1.0, "r_peak_time": 80.0, "st60": -0.05}
+    leads = {lead: block for lead in ("I", "aVL", "V5", "V6")}
+    leads |= {lead: {"q": -0.4, "r": 0.0} for lead in ("III", "aVF")} | {"V1": {"terminal": -0.5}}
+    found = features(leads, qrs=150.0)
+    assert decide(found)["LBBB"] == "met"
+    text = reading(found)
+    assert (
+        "Q waves in III and aVF (III QS -0.40 mV, aVF QS -0.40 mV) tell nothing of an infarction "
+        "in left bundle branch block." in text
+    )
+    assert "Pathological" not in text
+    assert "not normal because of QRS 150" not in text
 
 
 def test_a_class_under_a_half_is_called_possible_and_not_found():
