@@ -18,7 +18,7 @@ from ecg4u.explain.criteria import (
     stated,
     upright_t_waves,
 )
-from ecg4u.explain.findings import TERRITORIES, leads_in_words, no_q_wave_in
+from ecg4u.explain.findings import leads_in_words, no_q_wave_in, walls
 from ecg4u.explain.limits import (
     BORDERLINE_QRS_MS,
     IRREGULAR,
@@ -39,7 +39,7 @@ from ecg4u.explain.result import (
     Sentence,
 )
 from ecg4u.record import LEADS
-from ecg4u.words import CLASS_TITLES, capital, listed, places_of_time
+from ecg4u.words import CLASS_TITLES, capital, places_of_time
 
 if TYPE_CHECKING:
     from ecg4u.model import Classification
@@ -306,9 +306,10 @@ def _qrs(
     word = "wide" if wide else "borderline" if unusual else "normal"
     if _undecided(criteria, "qrs_duration"):
         word = "borderline"
+    judged = "" if word == "wide" else f"{word}; "
     yield Sentence(
         "QRS",
-        f"QRS duration {describe(width)} ({word}; wide: 120 ms or more).",
+        f"QRS duration {describe(width)} ({judged}wide: 120 ms or more).",
         places.any_wave("QRS on", "QRS off"),
     )
     for name in ("RBBB", "LBBB") if unusual else ():
@@ -391,8 +392,8 @@ def _st_shifts(criteria: tuple[CriterionResult, ...]) -> Iterator[Sentence]:
     """ST beyond its limits, or so near that it must not be called normal."""
     for name, noun in (("STE", "elevation"), ("STD", "depression")):
         row, decides = parts_of(criteria, name)[0], decision(criteria, name)
-        facing = _territories(row)
-        where = f" in {facing} leads" if name == "STE" and facing else ""
+        raised = [lead for lead in LEADS if lead in {place.lead for place in row.evidence}]
+        where = walls(raised) if name == "STE" else ""
         if row.outcome == "met":
             sure = decides.outcome == "met"
             doubt = _against_wide(criteria) if sure else f"; {decides.numbers}"
@@ -412,12 +413,6 @@ def _against_wide(criteria: tuple[CriterionResult, ...]) -> str:
     if not wide or decision(criteria, "RBBB").outcome == "met":
         return ""
     return "; a wide QRS (pacing, conduction delay) itself shifts ST against the QRS"
-
-
-def _territories(row: CriterionResult) -> str:
-    """The walls of the heart that the leads of a criterion's evidence face."""
-    leads = {place.lead for place in row.evidence}
-    return listed([wall for wall, own in TERRITORIES.items() if leads.intersection(own)])
 
 
 def _t_waves(features: Features, places: Places, *, against_qrs: bool) -> Iterator[Sentence]:

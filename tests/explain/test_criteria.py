@@ -453,7 +453,11 @@ def test_a_criterion_is_found_by_its_code_whatever_it_is_called():
 def test_raised_st_is_given_its_walls():
     raised = {"j": 0.3, "st60": 0.3, "t": 0.4}
     leads = {x: raised for x in ("II", "aVF", "III", "V5", "V6")}
-    assert "elevation in lateral and inferior leads" in reading(features(leads))
+    assert "ST elevation (lateral and inferior): " in reading(features(leads))
+    # A wall needs two of its leads, here as in the headline.
+    anterior = features({x: raised for x in ("V3", "V4", "V5")})
+    assert "ST elevation (anterior): " in reading(anterior)
+    assert "(wide: 120 ms or more)" in reading(features(qrs=150.0))
 
 
 def shares(kind: str, **values: float) -> Attribution:
@@ -482,8 +486,8 @@ def st_t(found: Features, patient: Patient | None = None) -> str:
 
 def test_st_that_age_and_sex_decide_is_not_called_normal():
     found = features({"V2": {"j": 0.22, "st60": 0.3}, "V3": {"j": 0.2, "st60": 0.25}})
-    assert st_t(found).startswith("Borderline ST elevation in anterior leads: V2 J +0.22 mV")
-    assert st_t(found, Patient(60, "F")).startswith("ST elevation in anterior leads")
+    assert st_t(found).startswith("Borderline ST elevation (anterior): V2 J +0.22 mV")
+    assert st_t(found, Patient(60, "F")).startswith("ST elevation (anterior)")
     assert st_t(found, Patient(30, "M")).startswith("No ST elevation or depression")
 
 
