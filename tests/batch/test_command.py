@@ -64,6 +64,16 @@ def test_resume_and_status(archive: Path, tmp_path: Path) -> None:
     assert isinstance(invoke("--status", tmp_path).exception, UsageError)
 
 
+def test_a_run_is_resumed_with_other_options_only_once_it_is_told_which(
+    archive: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    invoke(archive, "-o", out, "-j", "0", "--format", "csv", "--fhir", "--keep-sidecars")
+    error = invoke(archive, "-o", out, "-j", "0", "--resume").exception
+    assert isinstance(error, UsageError)
+    assert "(--format csv --classify --explain --keep-sidecars --fhir)" in error.hint
+
+
 def test_a_ledger_with_lines_of_another_shape_is_gone_on_with(
     archive: Path, tmp_path: Path
 ) -> None:
