@@ -261,11 +261,17 @@ def _files(paths: Iterable[str | Path] | str | Path) -> tuple[list[str], int]:
         name = os.fspath(path)
         if os.path.isdir(name):
             found = look_through([name], Path(os.devnull))
-            names += [item.path for item in found.items]
+            names += [_below(name, item.path) for item in found.items]
             n_own += found.n_own
         else:
             names.append(name)
     return names, n_own
+
+
+def _below(folder: str, path: str) -> str:
+    """The real ``path`` as one would write it who gave ``folder``; as it is where a link led."""
+    root = os.path.join(os.path.realpath(folder), "")
+    return os.path.join(folder, path.removeprefix(root)) if path.startswith(root) else path
 
 
 def _entries(outcomes: Iterator[Outcome[tuple[int, str], Entry]]) -> Iterator[tuple[int, Entry]]:

@@ -180,7 +180,11 @@ class ECGRecord:
         Raises InvalidRecordError, a ValueError, for another name.
         """
         if name not in LEADS:
-            raise _invalid(f"{name!r} is not one of its leads", f"Choose from {', '.join(LEADS)}.")
+            raise InvalidRecordError(
+                f"{name!r} is not one of the twelve leads.",
+                stage="record",
+                hint=f"Choose from {', '.join(LEADS)}.",
+            )
         return self.p_signal[:, LEADS.index(name)]
 
     def coverage(self) -> dict[str, float]:

@@ -239,14 +239,18 @@ def test_a_cohort_loses_nothing(workers: int, tmp_path: Path) -> None:
     assert frame["AF_probability"].isna().tolist() == [False, True, False, True]
 
 
-def test_a_cohort_takes_a_folder_without_what_ecg4u_left_in_it(tmp_path: Path) -> None:
+def test_a_cohort_takes_a_folder_without_what_ecg4u_left_in_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for suffix in (".hea", ".dat"):
         shutil.copy(RECORD.with_suffix(suffix), tmp_path)
     ecg4u.write_record(ecg4u.read_record(RECORD), tmp_path / "page.csv")
     (tmp_path / "page.page.json").write_text("{}")
-    for given in (tmp_path, str(tmp_path), [tmp_path]):
+    monkeypatch.chdir(tmp_path.parent)
+    for given in (tmp_path, tmp_path.name, [tmp_path]):
         cohort = ecg4u.analyse_many(given, classify=False)
-        assert [entry.path for entry in cohort] == [str(tmp_path / RECORD.name)]
+        folder = given[0] if isinstance(given, list) else given
+        assert [entry.path for entry in cohort] == [f"{folder}/{RECORD.name}"]
         assert cohort.own_output == 1
     assert len(ecg4u.analyse_many(RECORD, classify=False)) == 1
 

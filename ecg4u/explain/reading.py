@@ -270,9 +270,10 @@ def _intervals(
         word = "prolonged" if pr.value > longest else "short" if pr.value < shortest else "normal"
         if _undecided(criteria, "pr"):
             word = "borderline"
+        judged = word if word == "normal" else f"{word}; normal"
         yield Sentence(
             "Intervals",
-            f"PR {describe(pr)} ({word}; normal 120 to 200 ms).",
+            f"PR {describe(pr)} ({judged}: 120 to 200 ms).",
             places.any_wave("P on", "QRS on"),
         )
     qt, qtc = features.globals["qt"], features.globals["qtc_bazett"]

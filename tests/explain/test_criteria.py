@@ -458,6 +458,7 @@ def test_raised_st_is_given_its_walls():
     anterior = features({x: raised for x in ("V3", "V4", "V5")})
     assert "ST elevation (anterior): " in reading(anterior)
     assert "(wide: 120 ms or more)" in reading(features(qrs=150.0))
+    assert "(normal: 120 to 200 ms)" in reading(features())
 
 
 def shares(kind: str, **values: float) -> Attribution:
