@@ -63,9 +63,9 @@ def look_through(sources: Sequence[str], out: Path, *, deidentify: bool = False)
 
     Folders are searched to any depth for pages and records; links are followed, each real folder
     once; hidden entries and the output itself are passed over, and so is what ecg4u left there
-    (signals with a sidecar, overlays, reports, collected records), which is counted. A file that
-    several sources name is taken once. A listed file that does not exist stays in, so that it is
-    named as a failure, and so does a folder that may not be read.
+    (signals with a sidecar, overlays, reports, collected records, manifests), which is counted. A
+    file that several sources name is taken once. A listed file that does not exist stays in, so
+    that it is named as a failure, and so does a folder that may not be read.
 
     Raises
     ------

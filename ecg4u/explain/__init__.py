@@ -221,7 +221,7 @@ def _wanted(
         unknown = [name for name in classes if name not in known]
         if unknown:
             raise UsageError(
-                f"the classifier has no class {', '.join(unknown)}",
+                f"The classifier has no class {', '.join(unknown)}.",
                 stage="explain",
                 hint=f"Choose from {', '.join(known)}.",
             )

@@ -34,7 +34,7 @@ def marked_png(png: bytes) -> bytes:
 
 def is_own_output(path: str | Path) -> bool:
     """Whether ecg4u wrote this file: an overlay, signals with their sidecar beside them, a report
-    and its signals, or many records in one HDF5 file."""
+    and its signals, many records in one HDF5 file, or the manifest of a batch."""
     path = Path(path)
     if path.suffix.lower() == ".png":
         return _MARK in _head(path, _HEAD)
@@ -44,6 +44,8 @@ def is_own_output(path: str | Path) -> bool:
             return True
     if path.with_suffix(SIDECAR_SUFFIX).exists():
         return not _is_picture(path)
+    if path.name == "manifest.csv":
+        return any(path.parent.glob("ledger*.jsonl"))
     beside = {"signals": "report.html", "report": "result.json"}.get(path.stem)
     return beside is not None and (path.parent / beside).exists()
 

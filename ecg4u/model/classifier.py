@@ -395,14 +395,14 @@ def _read_card(folder: Path) -> dict[str, Any]:
     card: dict[str, Any] = json.loads(text)
     if not set(card["classes"]) <= set(CLASSES):
         raise UnreadableInputError(
-            "the card names unknown classes", stage="model", hint="Use weights of this version."
+            "The card names unknown classes.", stage="model", hint="Use weights of this version."
         )
     return card
 
 
 def _bad_card(folder: Path) -> UnreadableInputError:
     return UnreadableInputError(
-        "the classifier's card cannot be read", stage="model", hint=_hint_of(folder)
+        "The classifier's card cannot be read.", stage="model", hint=_hint_of(folder)
     )
 
 
@@ -421,7 +421,7 @@ def _load(folder: Path, members: Sequence[Mapping[str, Any]], device: str) -> li
         from ecg4u.model.networks import build, fused
     except ImportError as error:
         raise MissingDependencyError(
-            "classifying needs torch and safetensors",
+            "Classifying needs torch and safetensors.",
             stage="model",
             hint="pip install torch safetensors",
         ) from error
@@ -435,7 +435,7 @@ def _load(folder: Path, members: Sequence[Mapping[str, Any]], device: str) -> li
                                      for k, v in state.items()})  # fmt: skip
         except Exception as error:
             raise UnreadableInputError(
-                "the classifier's weights cannot be read", stage="model", hint="Reinstall ecg4u."
+                "The classifier's weights cannot be read.", stage="model", hint="Reinstall ecg4u."
             ) from error
         networks.append(fused(network).to(device))
     return networks

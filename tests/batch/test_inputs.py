@@ -159,6 +159,10 @@ def test_records_that_were_collected_are_no_input_and_are_counted(archive: Path)
     (archive / "a/page.dat").write_bytes(b"\0" * 24)
     (archive / "a/page.page.json").write_text("{}")
     assert look_through([str(archive), str(archive / "*/*")], Path("/nowhere")).n_own == 2
+    (archive / "c/manifest.csv").write_text("time_s,I\n0,0\n0.1,0\n0.2,0\n")
+    assert "archive/c/manifest.csv" in keys([archive])
+    (archive / "c/ledger-1-of-2.jsonl").touch()
+    assert "archive/c/manifest.csv" not in keys([archive])
     with pytest.raises(UsageError, match="only 1 that ecg4u wrote"):
         keys([archive / "c/a*.h5"])
 
