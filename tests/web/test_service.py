@@ -334,6 +334,25 @@ def test_one_address_keeps_a_worker_free_for_others() -> None:
     asyncio.run(run())
 
 
+@pytest.mark.parametrize(
+    ("options", "message", "hint"),
+    [
+        ('{"age": "DOE"}', "The option age is invalid.", "Input should be a valid number. "),
+        ('{"DOE": 1}', "There is no such option.", "Known: "),
+        ("DOE", "The options are no JSON object.", "See AnalysisOptions"),
+        ("[]", "The options are no JSON object.", "See AnalysisOptions"),
+    ],
+)
+def test_a_wrong_option_is_named_and_nothing_of_it_repeated(
+    client: TestClient, options: str, message: str, hint: str
+) -> None:
+    answer = send(client, stand_in.page(), data={"options": options})
+    assert answer.status_code == 422
+    assert answer.json()["error"]["message"] == message
+    assert answer.json()["error"]["hint"].startswith(hint)
+    assert "DOE" not in answer.text
+
+
 def test_every_worker_is_warm_before_the_service_is_ready() -> None:
     async def run() -> None:
         jobs = Jobs(SETTINGS, Metrics(), work=stand_in.work, warm_up=stand_in.warm_up)

@@ -324,7 +324,7 @@ async function read(send, after) {
       const { stage, ahead, page, summary } = await answer.json();
       progress(stage, ahead);
       await showEarly(path, page, summary);
-      await sleep(POLL_MS);
+      await sleep($("early-page").hidden ? POLL_MS : 2 * POLL_MS);
       answer = await ask(path);
     }
     if (!answer.ok) throw await problem(answer);
