@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from ecg4u.arguments import check_names, wrong
 from ecg4u.errors import UsageError
 from ecg4u.messages import as_data, message
 from ecg4u.options import ReadOptions
@@ -121,6 +122,12 @@ class Analysis:
         )
 
 
+def check_analysis(value: object) -> None:
+    """Raise WrongTypeError where ``value``, of which something is to be made, holds no record."""
+    if not hasattr(value, "record"):
+        raise wrong("analysis", "an ecg4u.Analysis", value, "Give what ecg4u.analyse returns.")
+
+
 def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {str(key): _plain(item) for key, item in value.items()}
@@ -191,6 +198,8 @@ def analyse(
     ECG4UError
         A typed error where the input cannot be read, is no ECG, or is too poor.
     """
+    if classes is not None:
+        check_names("classes", classes)
     options = ReadOptions(
         page,
         gain_mm_per_mv,
@@ -219,6 +228,10 @@ def read(
     """As `analyse`, with its options as one."""
     from ecg4u.sources import load
 
+    if classifier is not None and not hasattr(classifier, "classify"):
+        raise wrong(
+            "classifier", "an ecg4u.Classifier", classifier, "For instance Classifier(path)."
+        )
     note = progress or (lambda stage: None)
     tell = so_far or (lambda known: None)
     timings: dict[str, float] = {}

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
+from ecg4u.arguments import check_iterable, check_names, check_path, check_whole
 from ecg4u.errors import ECG4UError, UsageError
 from ecg4u.options import ReadOptions
 from ecg4u.record import CLASSES, LEADS
@@ -45,10 +46,11 @@ class Entry:
             return row
         row["warnings"] = "\n".join(self.analysis.warnings)
         if self.analysis.classification is not None:
-            from ecg4u.explain.summary import SIGNAL_IN_TABLES, first_line
+            from ecg4u.explain.summary import first_line
+            from ecg4u.words import SIGNAL
 
             lines = self.analysis.summary
-            row["signal"] = SIGNAL_IN_TABLES[self.analysis.classification.verdict]
+            row["signal"] = SIGNAL[self.analysis.classification.verdict]
             row["headline"] = first_line(lines)
             row["urgent"] = any(line.kind == "urgent" for line in lines)
             for result in self.analysis.classification.results:
@@ -62,9 +64,13 @@ class Entry:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Cohort(Sequence[Entry]):
-    """The entries of `analyse_many`, in the order of its paths."""
+    """The entries of `analyse_many`, in the order of its paths.
+
+    ``own_output`` counts files in its folders that ecg4u had written itself; they are no inputs.
+    """
 
     entries: tuple[Entry, ...]
+    own_output: int = 0
 
     @overload
     def __getitem__(self, index: int) -> Entry: ...
@@ -181,7 +187,7 @@ class _Task:
 
 
 def analyse_many(
-    paths: Iterable[str | Path],
+    paths: Iterable[str | Path] | str | Path,
     *,
     workers: int = 1,
     classify: bool = True,
@@ -197,7 +203,8 @@ def analyse_many(
     Parameters
     ----------
     paths
-        Files; of a file with several pages the first is read (`ecg4u batch` reads all).
+        Files and folders, or one of these; folders are searched to any depth. Of a file with
+        several pages the first is read (`ecg4u batch` reads all).
     workers
         Processes. More than one needs ``pip install pebble``, and isolates each file: a
         crash or a file that never ends costs only itself. A script must then call this below
@@ -215,13 +222,15 @@ def analyse_many(
     Raises
     ------
     UsageError
-        If ``workers`` is less than 1 or a class does not exist. Errors of single files are never
-        raised: they stand in their entries.
+        If ``workers`` is less than 1, a class does not exist or a folder holds no page and no
+        record. Errors of single files are never raised: they stand in their entries.
+    WrongTypeError
+        If ``paths`` are none, or ``workers`` is no whole number.
     """
     from ecg4u.batch.executors import Executor, PoolExecutor, SerialExecutor, WorkerLimits
 
     _check(workers, classes)
-    names = [os.fspath(path) for path in paths]
+    names, own_output = _files(paths)
     limits = WorkerLimits(timeout_s=timeout_s)
     executor: Executor = SerialExecutor(limits) if workers == 1 else PoolExecutor(workers, limits)
     options = ReadOptions(
@@ -237,7 +246,32 @@ def analyse_many(
     for done, (index, entry) in enumerate(_entries(outcomes), start=1):
         entries[index] = entry
         told(done, len(names))
-    return Cohort(tuple(entry for entry in entries if entry is not None))
+    return Cohort(tuple(entry for entry in entries if entry is not None), own_output)
+
+
+def _files(paths: Iterable[str | Path] | str | Path) -> tuple[list[str], int]:
+    """The files of ``paths`` and of the folders among them; how many there ecg4u wrote itself."""
+    from ecg4u.batch.inputs import look_through
+
+    check_iterable("paths", paths, "Give files, folders or a list of them.")
+    names: list[str] = []
+    n_own = 0
+    for path in [paths] if isinstance(paths, (str, os.PathLike)) else paths:
+        check_path("A path", path)
+        name = os.fspath(path)
+        if os.path.isdir(name):
+            found = look_through([name], Path(os.devnull))
+            names += [_below(name, item.path) for item in found.items]
+            n_own += found.n_own
+        else:
+            names.append(name)
+    return names, n_own
+
+
+def _below(folder: str, path: str) -> str:
+    """The real ``path`` as one would write it who gave ``folder``; as it is where a link led."""
+    root = os.path.join(os.path.realpath(folder), "")
+    return os.path.join(folder, path.removeprefix(root)) if path.startswith(root) else path
 
 
 def _entries(outcomes: Iterator[Outcome[tuple[int, str], Entry]]) -> Iterator[tuple[int, Entry]]:
@@ -252,8 +286,10 @@ def _entries(outcomes: Iterator[Outcome[tuple[int, str], Entry]]) -> Iterator[tu
 
 
 def _check(workers: int, classes: Sequence[str]) -> None:
+    check_whole("workers", workers, "Give the number of processes.")
     if workers < 1:
         raise UsageError("workers must be at least 1.", hint="Give the number of processes.")
+    check_names("classes", classes)
     unknown = [name for name in classes if name not in CLASSES]
     if unknown:
         raise UsageError(

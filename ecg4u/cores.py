@@ -1,7 +1,7 @@
 """Whether work on one input may use several processor cores.
 
-One core is the default: a batch and the service give each core an input of its own. A command
-that has the machine to itself says `use_all`.
+One core is the default: a batch gives each core an input of its own. A command that has the machine
+to itself says `use_all`, a service whose workers do not all have an input `use_share`.
 
 Each part is computed by one thread of its own, as with a single core, so the results have the same
 bytes; threads within one operation (OpenMP's) would add numbers up in another order.
@@ -29,11 +29,16 @@ _count = 1
 def use_all(memory_mb: int | None) -> None:
     """Let the work of this process spread over the cores that it may run on, as far as the memory
     suffices that it may allocate (None: any)."""
+    use_share(memory_mb, 1)
+
+
+def use_share(memory_mb: int | None, among: int) -> None:
+    """`use_all` where ``among`` processes work on an input of their own at this moment."""
     global _count
     affinity = getattr(os, "sched_getaffinity", None)
     available = len(affinity(0)) if affinity else os.cpu_count() or 1
     affordable = MAX_CORES if memory_mb is None else max(1, memory_mb // MB_PER_CORE)
-    _count = min(available, MAX_CORES, affordable)
+    _count = min(max(1, available // among), MAX_CORES, affordable)
 
 
 def spread(work: Callable[[Part], Result], parts: Iterable[Part]) -> list[Result]:

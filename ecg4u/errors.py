@@ -56,6 +56,10 @@ class UsageError(ECG4UError):
     code = "usage"
 
 
+class WrongTypeError(UsageError, TypeError):
+    """An argument of a kind from which nothing can be taken, e.g. words for a number."""
+
+
 class UnreadableInputError(ECG4UError):
     """The file is missing, empty, truncated, too large or not of a known format."""
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
+from ecg4u.arguments import check_names, check_number, check_whole
 from ecg4u.errors import UsageError
 
 if TYPE_CHECKING:
@@ -45,6 +46,8 @@ class ReadOptions:
     ------
     UsageError
         A gain, speed or resolution that no page has, or an age or sex that no patient has.
+    WrongTypeError
+        (A UsageError and a TypeError.) What is no number where one is needed, or no list of names.
     """
 
     page: int = 1
@@ -61,12 +64,19 @@ class ReadOptions:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        check_whole("page", self.page, "Pages are counted from 1.")
+        check_whole("seed", self.seed, "Any whole number will do.")
+        if self.classes is not None:
+            check_names("classes", self.classes)
         for what, value, unit, (low, high) in (
             ("gain", self.gain_mm_per_mv, "mm/mV", GAINS_MM_PER_MV),
             ("paper speed", self.speed_mm_per_s, "mm/s", SPEEDS_MM_PER_S),
             ("resolution", self.dpi, "dpi", DPI),
         ):
-            if value is not None and not low <= value <= high:
+            if value is None:
+                continue
+            check_number(f"The {what}", value, f"Give {unit}, or leave it out.")
+            if not low <= value <= high:
                 raise UsageError(
                     f"The {what} must lie in {low:g} to {high:g} {unit}, not {value:g}.",
                     stage="digitize",
@@ -76,6 +86,8 @@ class ReadOptions:
             raise UsageError(
                 f"sex must be F or M, not {self.sex!r}.", hint="Leave it out if not known."
             )
+        if self.age is not None:
+            check_number("age", self.age, "Give years, or leave it out if not known.")
         if self.age is not None and not 0 <= self.age <= OLDEST_YEARS:
             raise UsageError(
                 f"age must lie in 0 to {OLDEST_YEARS} years.", hint="Leave it out if not known."

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ecg4u import exchange
+from ecg4u.arguments import check_kind, check_number, wrong
 from ecg4u.errors import InvalidRecordError
 from ecg4u.options import OLDEST_YEARS
 
@@ -110,7 +111,7 @@ class ECGRecord:
     warnings: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        signal = np.array(self.p_signal, dtype=np.float64)
+        signal = _samples(self.p_signal)
         if signal.ndim != 2 or signal.shape[1] != len(self.sig_name) or signal.shape[0] == 0:
             raise _invalid(f"p_signal must be (samples, {len(self.sig_name)}), got {signal.shape}")
         if tuple(self.sig_name) != LEADS:
@@ -122,6 +123,10 @@ class ECGRecord:
                 f"samples beyond {MAX_ABS_MV / 1000:g} V cannot be an ECG",
                 "Check their unit and gain; NaN marks what is not known.",
             )
+        if self.age is not None:
+            check_number("age", self.age, "Give years, or leave it out if not known.")
+        if self.sex not in (None, "F", "M"):
+            raise _invalid("sex must be F or M", "Leave it out if not known.")
         if self.age is not None and not 0 <= self.age <= OLDEST_YEARS:
             raise _invalid(f"age must lie in 0 to {OLDEST_YEARS} years")
         signal.setflags(write=False)
@@ -142,12 +147,13 @@ class ECGRecord:
         Names are matched without regard to case. All given leads must have the same length.
         """
         by_name = {name.casefold(): name for name in LEADS}
+        check_kind("leads", leads, Mapping, 'For instance {"I": samples_mv}.')
         arrays: dict[str, FloatArray] = {}
         for given, values in leads.items():
             name = by_name.get(given.casefold())
             if name is None:
                 raise _invalid(f"{given!r} is not one of the twelve leads")
-            arrays[name] = np.asarray(values, dtype=np.float64)
+            arrays[name] = _samples(values)
         lengths = {len(values) for values in arrays.values()}
         if len(lengths) != 1:
             raise _invalid(f"leads must share one length, got {sorted(lengths)}")
@@ -169,9 +175,16 @@ class ECGRecord:
         return self.n_samples / self.fs
 
     def lead(self, name: str) -> FloatArray:
-        """The samples of one lead of `LEADS`, (n_samples,) in mV, NaN where not shown."""
+        """The samples of one lead of `LEADS`, (n_samples,) in mV, NaN where not shown.
+
+        Raises InvalidRecordError, a ValueError, for another name.
+        """
         if name not in LEADS:
-            raise ValueError(f"{name!r} is not one of {', '.join(LEADS)}")
+            raise InvalidRecordError(
+                f"{name!r} is not one of the twelve leads.",
+                stage="record",
+                hint=f"Choose from {', '.join(LEADS)}.",
+            )
         return self.p_signal[:, LEADS.index(name)]
 
     def coverage(self) -> dict[str, float]:
@@ -212,6 +225,8 @@ class ECGRecord:
         ValueError
             If no column is a lead, or the sampling frequency is not known.
         """
+        if not hasattr(frame, "columns"):
+            raise wrong("frame", "a pandas DataFrame", frame, "Its columns are the leads.")
         return cls.from_leads(*exchange.leads_of_dataframe(frame, fs, LEADS))
 
     def to_neurokit(self) -> tuple[pd.DataFrame, float]:
@@ -240,6 +255,8 @@ class ECGRecord:
         ValueError
             If it has no physical signal, no lead, or a lead that is not in volts.
         """
+        if not hasattr(record, "p_signal"):
+            raise wrong("record", "a wfdb.Record", record, "ecg4u.read_record reads a file.")
         return cls.from_leads(exchange.leads_of_wfdb(record, LEADS), float(record.fs))
 
     def __repr__(self) -> str:
@@ -257,6 +274,7 @@ class ECGRecord:
 
 def check_rate_and_length(fs: float, n_samples: int) -> None:
     """Raise InvalidRecordError where no ECG is sampled so, or it is too long to be held."""
+    check_number("fs", fs, "Give Hz.")
     if not MIN_FS_HZ <= fs <= MAX_FS_HZ:
         raise _invalid(f"fs must lie in {MIN_FS_HZ:g} to {MAX_FS_HZ:g} Hz, got {fs:g}")
     if n_samples > MAX_SAMPLES or n_samples > MAX_DURATION_S * fs:
@@ -264,6 +282,13 @@ def check_rate_and_length(fs: float, n_samples: int) -> None:
             f"a record holds at most {MAX_SAMPLES:,} samples a lead and {MAX_DURATION_S:,.0f} s",
             "Cut out the ECG of interest.",
         )
+
+
+def _samples(values: npt.ArrayLike) -> FloatArray:
+    try:
+        return np.array(values, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise _invalid("samples must be numbers in mV", "Give arrays of one length.") from None
 
 
 def _invalid(message: str, hint: str = "Check how the record was made.") -> InvalidRecordError:

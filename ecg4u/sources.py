@@ -21,7 +21,7 @@ def load(source: ECGSource, *, page: int = 1) -> Page | ECGRecord:
     ------
     UnreadableInputError, NotAnECGError
         If a file cannot be read, or holds no lead.
-    TypeError
+    WrongTypeError
         If ``source`` is nothing that could be an ECG.
     """
     if isinstance(source, ECGRecord):

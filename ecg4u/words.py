@@ -15,6 +15,13 @@ CLASS_TITLES: Mapping[str, str] = {
     "STD": "ST depression",
     "STE": "ST elevation",
 }
+SIGNAL: Mapping[str, str] = {
+    "ok": "usable",
+    "uncertain": "usable, with reservations",
+    "unreadable": "not usable",
+}
+"""What a verdict says of the signal, in a cell. Beside a list of findings "ok" would be read as
+"the ECG is ok", and "uncertain" as if they were."""
 
 
 def printable(text: str) -> str:

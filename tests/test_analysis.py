@@ -10,9 +10,14 @@ import pytest
 
 import ecg4u
 from ecg4u import LEADS, ECGRecord, analyse
-from ecg4u.errors import NotAnECGError, UsageError
+from ecg4u.errors import NotAnECGError, UsageError, WrongTypeError
 from ecg4u.io import Page, read_record
 from ecg4u.record import Provenance
+from ecg4u.report import render
+from ecg4u.report.dicom import encapsulated_pdf
+from ecg4u.report.exports import export
+from ecg4u.report.fhir import bundle
+from ecg4u.report.pdf import one_page_pdf
 
 RECORD = Path(__file__).parents[1] / "data" / "records" / "ptbxl_00427.hea"
 BLANK = Page(np.full((400, 400, 3), 255, np.uint8), "")
@@ -42,11 +47,77 @@ def test_a_picture_too_small_to_be_a_page_is_no_ecg(shape: tuple[int, int]) -> N
         analyse(Page(np.full((*shape, 3), 255, np.uint8), ""))
 
 
+@pytest.mark.parametrize(
+    "call",
+    [
+        *(
+            lambda name=name: analyse(BLANK, **{name: "x"})
+            for name in [
+                "page",
+                "gain_mm_per_mv",
+                "speed_mm_per_s",
+                "dpi",
+                "age",
+                "seed",
+                "classes",
+            ]
+        ),
+        lambda: analyse(RECORD, classes=3),
+        lambda: analyse(RECORD, classifier="weights"),
+        lambda: ecg4u.classify(RECORD.with_name("page.png"), page="2"),
+        lambda: ecg4u.explain(read_record(RECORD), "AF"),
+        lambda: ecg4u.explain(read_record(RECORD), classes="AF"),
+        lambda: ecg4u.Classifier(5),
+        lambda: ecg4u.analyse_many(None),
+        lambda: ecg4u.analyse_many([5]),
+        lambda: ecg4u.analyse_many([RECORD], workers="2"),
+        lambda: ecg4u.analyse_many([RECORD], classes="AF"),
+        lambda: ecg4u.read_record(5),
+        lambda: ecg4u.read_record(RECORD, fs="x"),
+        lambda: ecg4u.write_record(5, "x.csv"),
+        lambda: ecg4u.write_record(read_record(RECORD), 5),
+        lambda: ecg4u.ECGRecord(np.zeros((500, 12)), "x"),
+        lambda: ecg4u.ECGRecord(np.zeros((500, 12)), age="x"),
+        lambda: ecg4u.ECGRecord.from_leads(5, 500),
+        lambda: ecg4u.ECGRecord.from_dataframe(5, 500),
+        lambda: ecg4u.ECGRecord.from_wfdb(5),
+        lambda: export(read_record(RECORD), ["fhir"]),
+        lambda: bundle(read_record(RECORD)),
+        lambda: encapsulated_pdf(read_record(RECORD)),
+        lambda: one_page_pdf(read_record(RECORD)),
+        lambda: render(read_record(RECORD)),
+    ],
+)
+def test_an_argument_of_a_wrong_kind_is_a_typed_error_with_a_remedy(call: Any) -> None:
+    with pytest.raises(WrongTypeError) as told:
+        call()
+    assert isinstance(told.value, (UsageError, TypeError))
+    assert told.value.hint
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: ecg4u.ECGRecord("x"),
+        lambda: ecg4u.ECGRecord(np.zeros((500, 12)), sex="male"),
+        lambda: ecg4u.ECGRecord.from_leads({"I": "x"}, 500),
+        lambda: read_record(RECORD).lead("V9"),
+        lambda: export(analyse(RECORD, explain=False), ["word"]),
+        lambda: export(analyse(RECORD, explain=False), "pdf"),
+    ],
+)
+def test_a_value_that_cannot_be_is_a_typed_error_with_a_remedy(call: Any) -> None:
+    with pytest.raises(ecg4u.ECG4UError) as told:
+        call()
+    assert told.value.hint
+
+
 @pytest.mark.parametrize("source", [None, 3, [1.0]])
 @pytest.mark.parametrize("function", [analyse, ecg4u.digitize, ecg4u.classify, ecg4u.explain])
 def test_what_is_no_ecg_is_told_what_to_be(function: Any, source: Any) -> None:
-    with pytest.raises(TypeError, match=r"path or a file's bytes.*uint8 array"):
+    with pytest.raises(WrongTypeError, match="path or a file's bytes") as told:
         function(source)
+    assert "uint8 array" in told.value.hint
 
 
 def test_pixels_can_be_digitized() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from html import escape
@@ -236,6 +237,22 @@ def test_a_cohort_loses_nothing(workers: int, tmp_path: Path) -> None:
     assert frame.loc[0, "AF_probability"] == pytest.approx(alone.probabilities["AF"], abs=1e-6)
     assert frame["headline"].tolist()[2].startswith("Premature ventricular beats")
     assert frame["AF_probability"].isna().tolist() == [False, True, False, True]
+
+
+def test_a_cohort_takes_a_folder_without_what_ecg4u_left_in_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for suffix in (".hea", ".dat"):
+        shutil.copy(RECORD.with_suffix(suffix), tmp_path)
+    ecg4u.write_record(ecg4u.read_record(RECORD), tmp_path / "page.csv")
+    (tmp_path / "page.page.json").write_text("{}")
+    monkeypatch.chdir(tmp_path.parent)
+    for given in (tmp_path, tmp_path.name, [tmp_path]):
+        cohort = ecg4u.analyse_many(given, classify=False)
+        folder = given[0] if isinstance(given, list) else given
+        assert [entry.path for entry in cohort] == [f"{folder}/{RECORD.name}"]
+        assert cohort.own_output == 1
+    assert len(ecg4u.analyse_many(RECORD, classify=False)) == 1
 
 
 def test_a_cohort_in_which_nothing_can_be_read_is_still_a_table(tmp_path: Path) -> None:

@@ -30,6 +30,16 @@ def test_no_more_cores_are_used_than_memory_allows(
     assert cores._count == n
 
 
+@pytest.mark.parametrize(("available", "among", "n"), [(4, 1, 2), (4, 3, 1), (2, 5, 1), (8, 4, 2)])
+def test_cores_are_shared_by_the_pages_at_work(
+    monkeypatch: pytest.MonkeyPatch, available: int, among: int, n: int
+) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(available)), raising=False)
+    monkeypatch.setattr(cores, "_count", 1)
+    cores.use_share(2000, among)
+    assert cores._count == n
+
+
 def test_without_being_asked_work_stays_in_its_thread() -> None:
     here = threading.get_ident()
     assert cores.spread(lambda _: threading.get_ident(), range(3)) == [here] * 3

@@ -14,6 +14,7 @@ import pytest
 ROOMS = (
     "_version",
     "errors",
+    "arguments",
     "memory",
     "limits",
     "cores",

@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from ecg4u.io.own import TRAINING
 from ecg4u.model.measures import CONTIGUOUS, NAMES, measures
 from ecg4u.model.prepare import WINDOW_SAMPLES, from_leads, resample
 from training.augment import centred
@@ -48,6 +49,7 @@ def write(recordings: Iterable[Recording], out: Path) -> int:
 
     rows: dict[str, list[Any]] = {}
     with h5py.File(out, "w") as file:
+        file.attrs["schema"] = TRAINING
         signals = file.create_dataset(
             "signals",
             (0, 12, WINDOW_SAMPLES),

@@ -152,6 +152,8 @@ class Trainer:
         then stands in for the annealing, which overfits (see ``training/ABLATION.md``).
         """
         last = min(self.settings.epochs, self.settings.stop_after or self.settings.epochs)
+        if self.epoch >= last:
+            _say(f"Nothing left to do: epoch {self.epoch} of {last} is trained.")
         while self.epoch < last:
             started = time.monotonic()
             loss = self._train_epoch()

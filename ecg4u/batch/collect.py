@@ -11,6 +11,7 @@ from ecg4u.batch.ledger import read_entries
 from ecg4u.errors import ECG4UError
 from ecg4u.io import read_record
 from ecg4u.io.atomic import TEMPORARY_PREFIX, output_error
+from ecg4u.io.own import COLLECTED
 from ecg4u.record import LEADS, ECGRecord
 
 _SIGNAL_NAMES = ("signals.hea", "signals.h5", "signals.csv", "signals.edf", "signals.dcm")
@@ -20,8 +21,9 @@ def collect(out: Path, path: Path) -> int:
     """Write every record that a batch has done into the HDF5 file ``path``; returns how many.
 
     One float32 data set (samples, 12) in mV per page, named as its folder is, with ``fs`` as an
-    attribute; the file's attributes are ``sig_name`` and ``units``. `read_record` with ``name``
-    reads one back. Records are held in memory one at a time; the file appears whole or not at all.
+    attribute; the file's attributes are ``schema``, ``sig_name`` and ``units``. `read_record` with
+    ``name`` reads one back. Records are held in memory one at a time; the file appears whole or not
+    at all.
 
     Raises
     ------
@@ -35,6 +37,7 @@ def collect(out: Path, path: Path) -> int:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with h5py.File(temporary, "w") as file:
+            file.attrs["schema"] = COLLECTED
             file.attrs["sig_name"] = list(LEADS)
             file.attrs["units"] = "mV"
             for name, folder in _done_pages(out):

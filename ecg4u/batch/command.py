@@ -272,6 +272,8 @@ def show_summary(summary: Summary, out: Path, *, quiet: bool) -> None:
         ("refused", summary.refused),
         ("failed", summary.failed),
     ]
+    if summary.own_output:
+        rows.append(("own output", summary.own_output))
     click.echo("\n".join(f"{name:>14} {count:>8}" for name, count in rows), err=True)
     if summary.stopped:
         click.echo("Stopped at the first error; --resume goes on.", err=True)

@@ -45,14 +45,27 @@ class Item:
     sidecars: tuple[Given, ...] = ()
 
 
+@dataclass(frozen=True)
+class Found:
+    """The inputs, and how many files were passed over because ecg4u wrote them."""
+
+    items: list[Item]
+    n_own: int
+
+
 def find_inputs(sources: Sequence[str], out: Path, *, deidentify: bool = False) -> list[Item]:
+    """The items of `look_through`."""
+    return look_through(sources, out, deidentify=deidentify).items
+
+
+def look_through(sources: Sequence[str], out: Path, *, deidentify: bool = False) -> Found:
     """The files behind folders, lists (``.txt``; ``-`` is stdin), patterns and file names.
 
     Folders are searched to any depth for pages and records; links are followed, each real folder
-    once; hidden entries, the output itself and what ecg4u left beside its inputs (signals with a
-    sidecar, overlays) are passed over. A file that several sources name is
-    taken once. A listed file that does not exist stays in, so that it is named as a failure, and so
-    does a folder that may not be read.
+    once; hidden entries and the output itself are passed over, and so is what ecg4u left there
+    (signals with a sidecar, overlays, reports, collected records, manifests), which is counted. A
+    file that several sources name is taken once. A listed file that does not exist stays in, so
+    that it is named as a failure, and so does a folder that may not be read.
 
     Raises
     ------
@@ -61,22 +74,25 @@ def find_inputs(sources: Sequence[str], out: Path, *, deidentify: bool = False) 
     """
     found: dict[str, str] = {}
     keys: set[str] = set()
+    own: set[str] = set()
     for source in sources:
-        n_before, n_seen = len(found), 0
-        for path, name in _expand(source, out):
+        n_before, n_seen, n_own = len(found), 0, len(own)
+        for path, name in _expand(source, out, own):
             n_seen += 1
             real = path if "\0" in path else os.path.realpath(path)
             if real not in found:
                 found[real] = _unique(name, keys)
         if len(found) == n_before and n_seen == 0:
+            mine = len(own) - n_own
+            but = f", only {mine} that ecg4u wrote" if mine else ""
             raise UsageError(
-                "No page or record was found in one of the inputs.",
+                f"No page or record was found in one of the inputs{but}.",
                 stage="batch",
                 hint="Give a folder, a list of files (.txt), a pattern or files.",
             )
     items = [_item(key, path) for path, key in found.items()]
     items.sort(key=lambda item: item.key)
-    return _without_names(items) if deidentify else items
+    return Found(_without_names(items) if deidentify else items, len(own))
 
 
 def in_shard(item: Item, index: int, count: int) -> bool:
@@ -84,8 +100,8 @@ def in_shard(item: Item, index: int, count: int) -> bool:
     return int(_digest(item.key)[:12], 16) % count == index - 1
 
 
-def _expand(source: str, out: Path) -> Iterator[tuple[str, str]]:
-    """Pairs of path and name under the source's root."""
+def _expand(source: str, out: Path, own: set[str]) -> Iterator[tuple[str, str]]:
+    """Pairs of path and name under the source's root; ``own`` receives what ecg4u wrote."""
     if source == "-":
         yield from _listed(sys.stdin)
     elif os.path.isdir(source):
@@ -94,7 +110,7 @@ def _expand(source: str, out: Path) -> Iterator[tuple[str, str]]:
                 "The output is the input folder.", stage="batch", hint="Choose another folder."
             )
         root = os.path.basename(os.path.realpath(source))
-        for path in _walk(source, out):
+        for path in _walk(source, out, own):
             yield path, f"{root}/{os.path.relpath(path, source)}".replace(os.sep, "/")
     elif os.path.exists(source):
         if Path(source).suffix.lower() in _LIST_SUFFIXES and not is_record_file(source):
@@ -106,7 +122,7 @@ def _expand(source: str, out: Path) -> Iterator[tuple[str, str]]:
         for path in sorted(glob.glob(source, recursive=True)):
             if os.path.isdir(path):
                 continue
-            if _is_wanted(path):
+            if _is_wanted(path, own):
                 yield path, _name_of(path)
     else:
         yield source, os.path.basename(source)
@@ -123,7 +139,7 @@ def _name_of(path: str) -> str:
     return os.path.normpath(path).replace(os.sep, "/").lstrip("/")
 
 
-def _walk(root: str, out: Path) -> Iterator[str]:
+def _walk(root: str, out: Path, own: set[str]) -> Iterator[str]:
     """Wanted files under ``root`` in order of name; a folder reached twice is walked once.
 
     A folder that cannot be listed is given as if it were a file, so that it is named as a failure.
@@ -150,7 +166,7 @@ def _walk(root: str, out: Path) -> Iterator[str]:
                 continue
             if _is_folder(entry):
                 folders.append(entry.path)
-            elif _is_wanted(entry.path):
+            elif _is_wanted(entry.path, own):
                 yield entry.path
         stack.extend(reversed(folders))
 
@@ -162,13 +178,14 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return False
 
 
-def _is_wanted(path: str) -> bool:
-    if is_own_output(path):
-        return False
-    if is_page_name(path):
-        return True
+def _is_wanted(path: str, own: set[str]) -> bool:
     suffix = Path(path).suffix.lower()
-    return suffix in RECORD_SUFFIXES and (suffix not in (".csv", ".tsv") or is_record_file(path))
+    if not (is_page_name(path) or suffix in RECORD_SUFFIXES):
+        return False
+    if is_own_output(path):
+        own.add(os.path.realpath(path))
+        return False
+    return suffix not in (".csv", ".tsv") or is_record_file(path)
 
 
 def _unique(name: str, keys: set[str]) -> str:

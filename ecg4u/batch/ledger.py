@@ -17,6 +17,7 @@ from types import TracebackType
 from typing import Any
 
 from ecg4u._version import __version__
+from ecg4u.batch.options import as_flags
 from ecg4u.errors import UsageError
 from ecg4u.io.atomic import output_error
 
@@ -170,11 +171,12 @@ class Ledger:
             run = {"type": "run", "schema": SCHEMA, "ecg4u": __version__, "options": options}
             self._write(run)
         elif begun_with != options:
-            changed = sorted(k for k in options if begun_with.get(k) != options[k])
             raise UsageError(
-                f"This run was begun with other options ({', '.join(changed)}).",
+                "This run was begun with other options.",
                 stage="batch",
-                hint="Resume with the same options, or use another output folder.",
+                hint="Resume with the same options"
+                + (f" ({begun})" if (begun := as_flags(begun_with)) else "")
+                + ", or use another output folder.",
             )
 
     def append(self, entry: dict[str, Any]) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from ecg4u.limits import Limits
+from ecg4u.options import FORMATS
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,29 @@ class Options:
     def to_dict(self) -> dict[str, Any]:
         """Plain values for the ledger."""
         return {**asdict(self), "exports": list(self.exports)}
+
+
+EXPORTS = ("pdf", "dicom", "fhir")
+FLAGS: Mapping[str, str] = {
+    "classify": "--classify",
+    "explain": "--explain",
+    "report": "--report",
+    "deidentify": "--deidentify",
+    "sidecars": "--keep-sidecars",
+    "thumbnails": "--sheet",
+}
+"""Options of the command by the fields of `Options`; formats and exports are named by value."""
+
+
+def as_flags(options: object) -> str:
+    """`Options.to_dict` of a run as one would type it (some imply others); "" for anything else."""
+    if not isinstance(options, dict):
+        return ""
+    flags = [f"--format {name}" for name in FORMATS if options.get("format") == name]
+    flags += [flag for name, flag in FLAGS.items() if options.get(name) is True]
+    exports = options.get("exports")
+    chosen = exports if isinstance(exports, list) else []
+    return " ".join([*flags, *(f"--{kind}" for kind in EXPORTS if kind in chosen)])
 
 
 @dataclass(frozen=True)

@@ -50,10 +50,11 @@ class Progress:
 
     def line(self) -> str:
         """E.g. ``412 of 1000 (41 %), 27.3/min, 0:21:33 left, 3 refused, 1 failed``."""
+        if not self.total:
+            return "Nothing left to do."
         n = sum(self.counts.values())
         per_s = n / max(time.monotonic() - self._start, 1e-9)
-        share = f"{100 * n // self.total} %" if self.total else "100 %"
-        parts = [f"{n} of {self.total} ({share})", f"{60 * per_s:.1f}/min"]
+        parts = [f"{n} of {self.total} ({100 * n // self.total} %)", f"{60 * per_s:.1f}/min"]
         if n and n < self.total:
             left = int((self.total - n) / per_s)
             parts.append(f"{left // 3600}:{left % 3600 // 60:02d}:{left % 60:02d} left")

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ecg4u.batch.executors import Executor, Failure, Outcome
-from ecg4u.batch.inputs import Item, find_inputs, in_shard
+from ecg4u.batch.inputs import Item, in_shard, look_through
 from ecg4u.batch.ledger import STATUSES, Ledger, ledger_name, ledger_paths, read_entries
 from ecg4u.batch.manifest import write_manifest
 from ecg4u.batch.options import Options, RunOptions
@@ -37,7 +37,10 @@ _HINTS = {
 
 @dataclass(frozen=True)
 class Summary:
-    """What a run did: inputs in all, passed over because already ended, and ended now by status."""
+    """What a run did: inputs in all, passed over because already ended, and ended now by status.
+
+    ``own_output`` counts files that ecg4u itself had left among the inputs; they are none.
+    """
 
     total: int
     earlier: int
@@ -45,6 +48,7 @@ class Summary:
     refused: int
     failed: int
     stopped: bool = False
+    own_output: int = 0
 
     @property
     def n_bad(self) -> int:
@@ -67,7 +71,7 @@ def run_batch(
     Parameters
     ----------
     sources
-        Folders, lists, patterns, files: see `ecg4u.batch.inputs.find_inputs`.
+        Folders, lists, patterns, files: see `ecg4u.batch.inputs.look_through`.
     executor
         Makes the executor; given the path of the file that its workers must lock.
     task
@@ -94,7 +98,8 @@ def run_batch(
             stage="batch",
             hint="Add --resume to go on with it, or choose another folder.",
         )
-    items = find_inputs(sources, out, deidentify=options.deidentify)
+    found = look_through(sources, out, deidentify=options.deidentify)
+    items = found.items
     if ready is not None:
         items = [item for item in items if ready(item)]
     if which.shard is not None:
@@ -114,7 +119,13 @@ def run_batch(
         finally:
             progress.end()
         write_manifest(out)
-    return Summary(len(items), len(items) - len(todo), **progress.counts, stopped=stopped)
+    return Summary(
+        len(items),
+        len(items) - len(todo),
+        **progress.counts,
+        stopped=stopped,
+        own_output=found.n_own,
+    )
 
 
 def status_of(out: str | Path) -> dict[str, int]:

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 from ecg4u.analysis import NOTICE
 from ecg4u.batch.ledger import read_entries
 from ecg4u.batch.manifest import rows
-from ecg4u.explain.summary import SIGNAL_IN_TABLES
 from ecg4u.io import write_atomically
 from ecg4u.report.markup import Markup, join, tag
+from ecg4u.words import SIGNAL
 
 if TYPE_CHECKING:
     from ecg4u.analysis import Analysis
@@ -104,9 +104,9 @@ def urgency(row: dict[str, Any]) -> tuple[int, str]:
         return 4, "urgent finding"
     if row["status"] != "done":
         return 3, f"{row['status']}: {row['message'] or ''}"
-    if row.get("grade") == "poor" or row.get("signal") == SIGNAL_IN_TABLES["unreadable"]:
+    if row.get("grade") == "poor" or row.get("signal") == SIGNAL["unreadable"]:
         return 2, "poorly read"
-    if row.get("grade") == "fair" or row.get("signal") == SIGNAL_IN_TABLES["uncertain"]:
+    if row.get("grade") == "fair" or row.get("signal") == SIGNAL["uncertain"]:
         return 1, "read with reservations"
     return 0, ""
 

@@ -23,7 +23,7 @@ from ecg4u.errors import (
     SidecarError,
     UnreadableInputError,
 )
-from ecg4u.explain.summary import SIGNAL_IN_TABLES, first_line
+from ecg4u.explain.summary import first_line
 from ecg4u.io import (
     StorageError,
     count_pages,
@@ -37,6 +37,7 @@ from ecg4u.io.pages import MAX_FILE_BYTES
 from ecg4u.limits import begin_anew, is_out_of_memory, where
 from ecg4u.memory import keep_freed_memory, peak_mb, return_freed_memory, rss_mb
 from ecg4u.options import ReadOptions
+from ecg4u.words import SIGNAL
 
 if TYPE_CHECKING:
     from ecg4u.analysis import Analysis
@@ -190,7 +191,7 @@ def summary(analysis: Analysis) -> dict[str, Any]:
         values["grade"] = page.grade
     if classes is not None:
         lines = analysis.summary
-        values["signal"] = SIGNAL_IN_TABLES[classes.verdict]
+        values["signal"] = SIGNAL[classes.verdict]
         values["headline"] = first_line(lines)
         values["urgent"] = any(line.kind == "urgent" for line in lines)
         for result in classes.results:

@@ -75,7 +75,8 @@ def watch(
     with_end_on_sigterm()
     seen: frozenset[tuple[str, int, int]] = frozenset()
     if not (once or which.quiet):
-        click.echo(f"Watching {folder}; Ctrl-C stops.", err=True)
+        sheet = out / "contact-sheet.html"
+        click.echo(f"Watching {folder}; results in {sheet}; Ctrl-C stops.", err=True)
     while True:
         ready, arriving = _settled(folder, out, settle)
         if ready and ready != seen:

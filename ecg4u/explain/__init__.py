@@ -106,13 +106,14 @@ def explain(
         If ``classes`` names a class that the classifier does not have.
     ECG4UError
         If the ECG cannot be read.
-    TypeError
+    WrongTypeError
         If ``source`` is nothing that could be an ECG.
     """
     from dataclasses import replace
 
     import numpy as np
 
+    from ecg4u.arguments import check_kind
     from ecg4u.explain.conflicts import conflicts
     from ecg4u.explain.contrast import contrasts
     from ecg4u.explain.criteria import Patient, evaluate
@@ -126,6 +127,12 @@ def explain(
     from ecg4u.sources import as_record
 
     record = as_record(source, page=page)
+    if classification is not None:
+        from ecg4u.model import Classification
+
+        check_kind(
+            "classification", classification, Classification, "Give ecg4u.classify's answer."
+        )
     if classification is None and classes is None:
         classification = _classified(record, classifier)
     began = time.monotonic()
@@ -204,15 +211,17 @@ def _wanted(
     classes: Sequence[str] | None,
     classifier: Classifier | None,
 ) -> tuple[str, ...]:
+    from ecg4u.arguments import check_names
     from ecg4u.errors import UsageError
     from ecg4u.record import CLASSES
 
     if classes is not None:
+        check_names("classes", classes)
         known = tuple(getattr(classifier, "classes", CLASSES))
         unknown = [name for name in classes if name not in known]
         if unknown:
             raise UsageError(
-                f"the classifier has no class {', '.join(unknown)}",
+                f"The classifier has no class {', '.join(unknown)}.",
                 stage="explain",
                 hint=f"Choose from {', '.join(known)}.",
             )

@@ -403,7 +403,7 @@ def as_attribution(
     error = abs(base + float(values.sum()) - total)
     if not error < ADDITIVITY_TOLERANCE:
         raise ECG4UError(
-            f"attributions over {game.kind} miss the log-odds by {error:.1e}",
+            f"Attributions over {game.kind} miss the log-odds by {error:.1e}.",
             stage="explain",
             hint="This is an error in ecg4u; please report it.",
         )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ecg4u.explain.attribution import EPISODIC
 from ecg4u.explain.conflicts import blind
-from ecg4u.explain.criteria import decision, parts_of, undecided
+from ecg4u.explain.criteria import decision, parts_of, stated, undecided
 from ecg4u.explain.places import Places
 from ecg4u.explain.result import (
     Attribution,
@@ -18,7 +18,7 @@ from ecg4u.explain.result import (
     Sentence,
 )
 from ecg4u.explain.summary import LIKELY
-from ecg4u.words import CLASS_TITLES, class_title, inside, listed, percent
+from ecg4u.words import CLASS_TITLES, class_title, listed, percent
 
 if TYPE_CHECKING:
     from ecg4u.model import Classification
@@ -47,7 +47,7 @@ def conclusion(
         )
     elif features.beats:
         against = [c for c in parts_of(criteria, "Normal") if c.outcome == "not met"]
-        why = "; ".join(f"{inside(c.name)} ({c.numbers})" for c in against)
+        why = "; ".join(map(stated, against))
         yield Sentence(
             "Conclusion",
             "Measured criteria met for none of the nine classes"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ecg4u.explain.criteria import decision, parts_of
+from ecg4u.explain.criteria import decision, parts_of, stated
 from ecg4u.explain.result import CriterionResult
 from ecg4u.explain.summary import LIKELY, reliability
 from ecg4u.messages import Message, message
@@ -35,7 +35,7 @@ def conflicts(
     for result in classification.results:
         rows, decides = parts_of(criteria, result.name), decision(criteria, result.name)
         if result.positive and result.probability >= LIKELY and decides.outcome == "not met":
-            failed = [f"{inside(c.name)}: {c.numbers}" for c in rows if c.outcome == "not met"]
+            failed = [stated(c, "{}: {}") for c in rows if c.outcome == "not met"]
             out.append(
                 message(
                     "only_by_network",

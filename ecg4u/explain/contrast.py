@@ -118,7 +118,7 @@ def _of_criteria(
 
 def _need(row: CriterionResult) -> str:
     if row.margin is None:
-        return f"{inside(row.name)} ({row.threshold}; here {row.numbers})"
+        return f"{inside(row.name)} ({row.threshold}; here {inside(row.numbers)})"
     return f"{inside(row.name)} {row.threshold} (here {_value(row.margin)})"
 
 

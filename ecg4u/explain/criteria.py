@@ -36,7 +36,7 @@ from ecg4u.explain.result import (
     UndecidedBy,
 )
 from ecg4u.record import CLASSES, LEADS
-from ecg4u.words import listed
+from ecg4u.words import inside, listed
 
 AHA_2009 = "AHA/ACCF/HRS 2009"
 UDMI_4 = "Fourth Universal Definition of MI 2018"
@@ -192,7 +192,9 @@ def _in_leads(
             return Finding("cannot tell", f"{', '.join(leads)} not measurable")
         hits = [lead for lead, (met, _) in known.items() if met]
         told = hits if hits and need == "any" else list(known)
-        numbers = "; ".join(f"{lead}: {known[lead][1]}" for lead in told)
+        # A criterion of one lead has it in its name.
+        parts = [f"{lead}: {known[lead][1]}" if len(leads) > 1 else known[lead][1] for lead in told]
+        numbers = "; ".join(parts)
         met = bool(hits) if need == "any" else len(hits) == len(known)
         unsure = not met and need == "any" and len(known) < len(leads)
         outcome: Outcome = "met" if met else "cannot tell" if unsure else "not met"
@@ -417,10 +419,20 @@ def q_waves(features: Features) -> dict[str, float]:
     return {lead: q for lead, q in deep.items() if lead in beside}
 
 
+def q_waves_in_words(features: Features, found: Mapping[str, float]) -> str:
+    """Those of `q_waves`; a complex without any R wave is a QS."""
+    return ", ".join(
+        f"{lead} {'' if features.lead_value(lead, 'r') else 'QS '}{q:+.2f} mV"
+        for lead, q in found.items()
+    )
+
+
 def _no_q_waves(features: Features, patient: Patient, places: Places) -> Finding:
     found = q_waves(features)
-    numbers = heights_in_words(found) or "none in contiguous leads"
+    numbers = q_waves_in_words(features, found) or "none in contiguous leads"
     seen = places.waves(list(found)[:4], "QRS on", "QRS off", pad_s=0.02)
+    if found and (features.value("qrs") or 0.0) >= WIDE_QRS_MS:
+        return Finding("cannot tell", f"{numbers}: not judged in a wide QRS", seen)
     return Finding("not met" if found else "met", numbers, seen)
 
 
@@ -550,6 +562,18 @@ CRITERIA: tuple[Criterion, ...] = (
 def parts_of(results: tuple[CriterionResult, ...], class_name: str) -> list[CriterionResult]:
     """The single criteria of a class."""
     return [r for r in results if r.class_name == class_name and not r.decides]
+
+
+def stated(row: CriterionResult, form: str = "{} ({})") -> str:
+    """A criterion with what was measured, in a sentence: "no q (V6: q -0.2 mV)", "rate 27 /min".
+
+    Numbers that begin with a word of the criterion's name stand for themselves.
+    """
+    first = row.numbers.split(" ")[0].casefold()
+    numbers = inside(row.numbers)
+    if first in row.name.casefold().split(" "):
+        return numbers
+    return form.format(inside(row.name), numbers)
 
 
 def decision(results: tuple[CriterionResult, ...], class_name: str) -> CriterionResult:

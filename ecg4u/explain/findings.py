@@ -22,6 +22,7 @@ from ecg4u.explain.criteria import (
     heights_in_words,
     inverted_t_waves,
     q_waves,
+    q_waves_in_words,
 )
 from ecg4u.explain.limits import (
     IRREGULAR,
@@ -35,7 +36,7 @@ from ecg4u.explain.limits import (
 from ecg4u.explain.places import Places
 from ecg4u.explain.result import CriterionResult, Features, MeasuredFinding
 from ecg4u.record import LEADS
-from ecg4u.words import capital, listed
+from ecg4u.words import CLASS_TITLES, capital, listed
 
 WIDE_FAST = 120
 """Per minute; from here a wide-complex rhythm is urgent even where P waves seem to precede it."""
@@ -79,15 +80,11 @@ class _Case:
 
     @property
     def surely_wide(self) -> bool:
-        qrs = self.features.globals["qrs"]
-        return (qrs.value or 0.0) - SURE_SD * (qrs.uncertainty or 0.0) >= WIDE_QRS_MS
+        return surely_wide(self.features)
 
     @property
     def p_before_qrs(self) -> bool:
-        """Whether a P wave was marked before the QRS and repeats from beat to beat."""
-        present, correlation = self.value("p_presence"), self.value("p_correlation")
-        marked = self.features.waves_s.get("P on") is not None and self.value("pr") is not None
-        return marked and (present or 0.0) >= P_PRESENT and (correlation or 0.0) >= POOR_P
+        return p_before_qrs(self.features)
 
     @property
     def rhythm(self) -> str:
@@ -95,6 +92,41 @@ class _Case:
         if change is None:
             return "regularity not known"
         return "irregular" if change >= IRREGULAR else "regular"
+
+
+def surely_wide(features: Features) -> bool:
+    """Whether the QRS is wide by more than its uncertainty."""
+    qrs = features.globals.get("qrs")
+    if qrs is None:
+        return False
+    return (qrs.value or 0.0) - SURE_SD * (qrs.uncertainty or 0.0) >= WIDE_QRS_MS
+
+
+def p_before_qrs(features: Features) -> bool:
+    """Whether a P wave was marked before the QRS and repeats from beat to beat."""
+    present, correlation = features.value("p_presence"), features.value("p_correlation")
+    marked = features.waves_s.get("P on") is not None and features.value("pr") is not None
+    return marked and (present or 0.0) >= P_PRESENT and (correlation or 0.0) >= POOR_P
+
+
+def no_q_wave_in(features: Features, criteria: tuple[CriterionResult, ...]) -> str:
+    """In what rhythm or block Q waves tell nothing of an infarction here; "" where they may.
+
+    The Fourth Universal Definition lists Q waves of a prior infarction in the absence of left
+    bundle branch block (table 3; the same holds in right ventricular pacing), for the first forces
+    of the QRS are then not those of the septum. A ventricular rhythm and pre-excitation begin
+    elsewhere, too. In right bundle branch block the first forces are as ever.
+    """
+    met = {c.class_name for c in criteria if c.decides and c.outcome == "met"}
+    if "LBBB" in met:
+        return CLASS_TITLES["LBBB"]
+    if not surely_wide(features):
+        return ""
+    if round(features.value("rate") or 0.0) > RATE_PER_MIN[1] and not p_before_qrs(features):
+        return "a wide-complex tachycardia"
+    if "RBBB" in met:
+        return ""
+    return "a wide QRS other than right bundle branch block"
 
 
 def measured_findings(
@@ -379,13 +411,13 @@ def _axis(case: _Case) -> Iterator[MeasuredFinding]:
 def _q_waves(case: _Case) -> Iterator[MeasuredFinding]:
     found = q_waves(case.features)
     leads = list(found)
-    if not leads or case.met("LBBB"):
+    if not leads or no_q_wave_in(case.features, case.criteria):
         return
     yield MeasuredFinding(
         "q_waves",
         "other",
         f"Pathological Q waves in {leads_in_words(leads)}{walls(leads)}",
-        heights_in_words(found),
+        q_waves_in_words(case.features, found),
         "possible" if case.wide else "likely",
         "infarction of unknown age",
         case.places.waves(leads[:4], "QRS on", "QRS off", pad_s=0.02),

@@ -72,7 +72,7 @@ def qrs_shape(beat: FloatArray, onset: float, offset: float) -> QRSShape | None:
     turns = [Deflection(1000 * i / FS_HZ, float(smooth[i])) for i in _turns(smooth, floor)]
     up = [t for t in turns if t.mv >= floor]
     down = [t for t in turns if t.mv <= -floor]
-    waves = _positive_waves(turns, up, floor)
+    waves = _positive_waves(turns, up, floor) or _first_r(smooth, down)
     r = waves[0] if waves else None
     second = waves[1] if len(waves) > 1 else None
     q = next((t for t in down if r is None or t.time_ms < r.time_ms), None)
@@ -112,6 +112,18 @@ def _turns(values: FloatArray, floor: float) -> list[int]:
     if direction and 0 < last < len(values) - 1:
         found.append(last)
     return [i for i in found if i > 0]
+
+
+def _first_r(smooth: FloatArray, down: list[Deflection]) -> list[Deflection]:
+    """The small r before a deep S, which is no Q wave: it need not reach a share of the S."""
+    if not down:
+        return []
+    first = min(t.time_ms for t in down)
+    before = smooth[: round(first * FS_HZ / 1000)]
+    if not len(before) or before.max() < MIN_DEFLECTION_MV:
+        return []
+    at = int(before.argmax())
+    return [Deflection(1000 * at / FS_HZ, float(before[at]))] if at else []
 
 
 def _is_peak(turn: Deflection, turns: list[Deflection]) -> bool:

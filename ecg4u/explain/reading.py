@@ -14,9 +14,11 @@ from ecg4u.explain.criteria import (
     inverted_t_waves,
     parts_of,
     q_waves,
+    q_waves_in_words,
+    stated,
     upright_t_waves,
 )
-from ecg4u.explain.findings import TERRITORIES, leads_in_words
+from ecg4u.explain.findings import leads_in_words, no_q_wave_in, walls
 from ecg4u.explain.limits import (
     BORDERLINE_QRS_MS,
     IRREGULAR,
@@ -37,7 +39,7 @@ from ecg4u.explain.result import (
     Sentence,
 )
 from ecg4u.record import LEADS
-from ecg4u.words import CLASS_TITLES, capital, inside, listed, places_of_time
+from ecg4u.words import CLASS_TITLES, capital, places_of_time
 
 if TYPE_CHECKING:
     from ecg4u.model import Classification
@@ -268,9 +270,10 @@ def _intervals(
         word = "prolonged" if pr.value > longest else "short" if pr.value < shortest else "normal"
         if _undecided(criteria, "pr"):
             word = "borderline"
+        judged = word if word == "normal" else f"{word}; normal"
         yield Sentence(
             "Intervals",
-            f"PR {describe(pr)} ({word}; normal 120 to 200 ms).",
+            f"PR {describe(pr)} ({judged}: 120 to 200 ms).",
             places.any_wave("P on", "QRS on"),
         )
     qt, qtc = features.globals["qt"], features.globals["qtc_bazett"]
@@ -304,16 +307,17 @@ def _qrs(
     word = "wide" if wide else "borderline" if unusual else "normal"
     if _undecided(criteria, "qrs_duration"):
         word = "borderline"
+    judged = "" if word == "wide" else f"{word}; "
     yield Sentence(
         "QRS",
-        f"QRS duration {describe(width)} ({word}; wide: 120 ms or more).",
+        f"QRS duration {describe(width)} ({judged}wide: 120 ms or more).",
         places.any_wave("QRS on", "QRS off"),
     )
     for name in ("RBBB", "LBBB") if unusual else ():
         rows = parts_of(criteria, name)
         met = [c for c in rows if c.outcome == "met" and c.code != "qrs_duration"]
         if decision(criteria, name).outcome == "met":
-            text = "; ".join(f"{inside(c.name)} ({c.numbers})" for c in met)
+            text = "; ".join(map(stated, met))
             yield Sentence(
                 "QRS",
                 f"{capital(CLASS_TITLES[name])} pattern: {text}.",
@@ -327,8 +331,8 @@ def _qrs(
             "the QRS (outside the nine classes).",
             places.any_wave("QRS on", "QRS off"),
         )
-    else:
-        yield from _q_waves(features, places, delayed=wide and not right)
+    unjudged = no_q_wave_in(features, criteria)
+    yield from _q_waves(features, places, unjudged=unjudged, delayed=wide and not right)
     pr = features.value("pr")
     if pr is not None and pr < SHORT_PR_MS and unusual:
         yield Sentence(
@@ -339,7 +343,9 @@ def _qrs(
         )
 
 
-def _q_waves(features: Features, places: Places, *, delayed: bool) -> Iterator[Sentence]:
+def _q_waves(
+    features: Features, places: Places, *, unjudged: str, delayed: bool
+) -> Iterator[Sentence]:
     """Q waves as of an infarction: none of the classes, but not to be missed."""
     found = q_waves(features)
     leads = list(found)
@@ -347,10 +353,12 @@ def _q_waves(features: Features, places: Places, *, delayed: bool) -> Iterator[S
         doubt = "infarction of unknown age"
         if delayed:
             doubt = "infarction, or the effect of pacing or delayed conduction"
+        where = f"in {leads_in_words(leads)} ({q_waves_in_words(features, found)})"
         yield Sentence(
             "QRS",
-            f"Pathological Q waves in {leads_in_words(leads)} ({heights_in_words(found)}): {doubt} "
-            "(outside the nine classes).",
+            f"Q waves {where} tell nothing of an infarction in {unjudged}."
+            if unjudged
+            else f"Pathological Q waves {where}: {doubt} (outside the nine classes).",
             places.waves(leads[:4], "QRS on", "QRS off", pad_s=0.02),
         )
 
@@ -385,8 +393,8 @@ def _st_shifts(criteria: tuple[CriterionResult, ...]) -> Iterator[Sentence]:
     """ST beyond its limits, or so near that it must not be called normal."""
     for name, noun in (("STE", "elevation"), ("STD", "depression")):
         row, decides = parts_of(criteria, name)[0], decision(criteria, name)
-        facing = _territories(row)
-        where = f" in {facing} leads" if name == "STE" and facing else ""
+        raised = [lead for lead in LEADS if lead in {place.lead for place in row.evidence}]
+        where = walls(raised) if name == "STE" else ""
         if row.outcome == "met":
             sure = decides.outcome == "met"
             doubt = _against_wide(criteria) if sure else f"; {decides.numbers}"
@@ -406,12 +414,6 @@ def _against_wide(criteria: tuple[CriterionResult, ...]) -> str:
     if not wide or decision(criteria, "RBBB").outcome == "met":
         return ""
     return "; a wide QRS (pacing, conduction delay) itself shifts ST against the QRS"
-
-
-def _territories(row: CriterionResult) -> str:
-    """The walls of the heart that the leads of a criterion's evidence face."""
-    leads = {place.lead for place in row.evidence}
-    return listed([wall for wall, own in TERRITORIES.items() if leads.intersection(own)])
 
 
 def _t_waves(features: Features, places: Places, *, against_qrs: bool) -> Iterator[Sentence]:

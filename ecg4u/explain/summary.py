@@ -6,7 +6,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from ecg4u.explain.criteria import undecided
+from ecg4u.explain.criteria import q_waves, q_waves_in_words, undecided
+from ecg4u.explain.findings import no_q_wave_in
+from ecg4u.explain.limits import BORDERLINE_QRS_MS
 from ecg4u.words import CLASS_TITLES, capital, class_title, percent
 
 if TYPE_CHECKING:
@@ -32,12 +34,6 @@ SIGNAL_WORDS = {
     "unreadable": "Signal not usable as an ECG:",
 }
 """What the verdict of a classification means: it speaks of the signal, not of the heart."""
-SIGNAL_IN_TABLES = {
-    "ok": "usable",
-    "uncertain": "usable, with reservations",
-    "unreadable": "not usable",
-}
-"""The same in a cell; "ok" beside a list of findings would be read as "the ECG is ok"."""
 
 OTHER_TITLES = {
     "pacemaker": "Paced rhythm",
@@ -54,6 +50,11 @@ MEASURED_TOO = {
     "pathological Q wave": {"q_waves"},
 }
 """Other findings of the network, and the lines that tell the same."""
+UNJUDGED = ("anterior infarction", "inferior infarction", "left anterior fascicular block")
+"""Other findings that a ventricle with another order of activation cannot show: infarctions by
+`ecg4u.explain.findings.no_q_wave_in`; left anterior fascicular block has a QRS under 120 ms
+(AHA/ACCF/HRS 2009, JACC 53:976)."""
+PACED = "pacemaker"
 GRADED = {"missing": "not found", "poor": "poorly read", "fair": "read with some doubt"}
 """Leads of a grade that is not good."""
 
@@ -106,7 +107,10 @@ def summarize(
     classes = list(_classes(classification, criteria, told))
     lines += classes
     lines += [_measured(found, None) for found in findings if found.level == "other"]
-    lines += _beyond_the_nine(classification, {line.code for line in lines})
+    other_order = _other_order(classification, explanation)
+    skipped = UNJUDGED if other_order else ()
+    lines += _beyond_the_nine(classification, {line.code for line in lines}, skipped)
+    lines += _unjudged(classification, explanation, other_order)
     lines += _open(explanation, {line.code for line in lines})
     lines += _normal_or_none(classification, lines, criteria.get("Normal"))
     return (*lines, *_doubts(classification, page_doubt(digitization)))
@@ -156,10 +160,51 @@ def _likely(row: ClassResult, met: bool) -> bool:
     return row.positive and (row.probability >= LIKELY or met)
 
 
-def _beyond_the_nine(opinion: Classification | None, told: set[str]) -> Iterator[Line]:
-    """Other findings by the network, where no measured finding or class tells them already."""
+def _other_order(opinion: Classification | None, explanation: Explanation | None) -> str:
+    """What activates the ventricles in another order, by measurement or network; "" for nothing."""
+    if explanation is not None:
+        measured = no_q_wave_in(explanation.features, explanation.criteria)
+        if measured:
+            return measured
+    width = None if explanation is None else explanation.features.value("qrs")
+    if opinion is None or (width is not None and width < BORDERLINE_QRS_MS):
+        return ""
+    likely = {r.name for r in opinion.results if r.positive and r.probability >= LIKELY}
+    if "LBBB" in likely:
+        return CLASS_TITLES["LBBB"]
+    return "paced rhythm" if any(r.name == PACED for r in _positive_others(opinion)) else ""
+
+
+def _positive_others(opinion: Classification | None) -> list[ClassResult]:
     rows: tuple[ClassResult, ...] = getattr(opinion, "other_findings", ())
-    for row in sorted((r for r in rows if r.positive), key=lambda r: -r.probability):
+    return sorted((r for r in rows if r.positive), key=lambda r: -r.probability)
+
+
+def _unjudged(
+    opinion: Classification | None, explanation: Explanation | None, other_order: str
+) -> Iterator[Line]:
+    """What would be findings, were the ventricles activated in their usual order."""
+    if not other_order:
+        return
+    parts = [
+        f"{r.name} (network {percent(r.probability)})"
+        for r in _positive_others(opinion)
+        if r.name in UNJUDGED
+    ]
+    found = {} if explanation is None else q_waves(explanation.features)
+    if explanation is not None and found:
+        parts.append(f"Q waves ({q_waves_in_words(explanation.features, found)})")
+    if parts:
+        yield Line("open", f"Cannot be judged in {other_order}", "", ", ".join(parts))
+
+
+def _beyond_the_nine(
+    opinion: Classification | None, told: set[str], skipped: Sequence[str]
+) -> Iterator[Line]:
+    """Other findings by the network, where no measured finding or class tells them already."""
+    for row in _positive_others(opinion):
+        if row.name in skipped:
+            continue
         if MEASURED_TOO.get(row.name, ()) and told.intersection(MEASURED_TOO[row.name]):
             continue
         sure: Certainty = "likely" if row.probability >= LIKELY else "possible"

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+from ecg4u.arguments import wrong
 from ecg4u.errors import UnreadableInputError
 
 Source = str | Path | bytes
@@ -35,12 +36,14 @@ def _directory() -> UnreadableInputError:
 
 
 def check_source(source: object) -> None:
-    """Raise TypeError, with a remedy, for what is neither a path nor bytes."""
+    """Raise WrongTypeError, with a remedy, for what is neither a path nor bytes."""
     if not isinstance(source, (str, bytes, os.PathLike)):
-        raise TypeError(
-            f"source must be a path or a file's bytes, not {type(source).__name__}; "
-            "pixels are given as a uint8 array, a PIL image or an ecg4u.Page, several files to "
-            "ecg4u.analyse_many, a table of samples to ecg4u.ECGRecord.from_dataframe"
+        raise wrong(
+            "source",
+            "a path or a file's bytes",
+            source,
+            "Pixels are given as a uint8 array, a PIL image or an ecg4u.Page, several files to "
+            "ecg4u.analyse_many, a table of samples to ecg4u.ECGRecord.from_dataframe.",
         )
 
 
@@ -51,7 +54,7 @@ def read_bytes(source: Source, *, max_bytes: int) -> bytes:
     ------
     UnreadableInputError
         If it is missing, no regular file (a folder, pipe or device), empty or too large.
-    TypeError
+    WrongTypeError
         If it is neither a path nor bytes.
     """
     check_source(source)

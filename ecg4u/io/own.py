@@ -11,6 +11,14 @@ from ecg4u.errors import ECG4UError
 from ecg4u.io.files import open_regular
 
 _MARK = b"Software\0ecg4u overlay"
+COLLECTED = "ecg4u-records-1"
+"""Schema of the records of a batch in one HDF5 file."""
+TRAINING = "ecg4u-training-1"
+"""Schema of the windows that the classifier learns from."""
+_SCHEMAS = (COLLECTED.encode(), TRAINING.encode())
+_H5_HEAD = 1 << 16
+"""Attributes that are written first stand among the first bytes of a file; HDF5's own library is
+not asked, for a damaged file could take the process along."""
 _AFTER_IHDR = 33
 """Length of a PNG's signature and its first chunk."""
 _HEAD = 128
@@ -25,19 +33,29 @@ def marked_png(png: bytes) -> bytes:
 
 
 def is_own_output(path: str | Path) -> bool:
-    """Whether ecg4u wrote this file: an overlay, signals with their sidecar beside them, or a
-    report and its signals."""
+    """Whether ecg4u wrote this file: an overlay, signals with their sidecar beside them, a report
+    and its signals, many records in one HDF5 file, or the manifest of a batch."""
     path = Path(path)
     if path.suffix.lower() == ".png":
-        try:
-            with open_regular(path, max_bytes=sys.maxsize) as file:
-                return _MARK in file.read(_HEAD)
-        except ECG4UError:
-            return False
+        return _MARK in _head(path, _HEAD)
+    if path.suffix.lower() in (".h5", ".hdf5"):
+        head = _head(path, _H5_HEAD)
+        if any(schema in head for schema in _SCHEMAS):
+            return True
     if path.with_suffix(SIDECAR_SUFFIX).exists():
         return not _is_picture(path)
+    if path.name == "manifest.csv":
+        return any(path.parent.glob("ledger*.jsonl"))
     beside = {"signals": "report.html", "report": "result.json"}.get(path.stem)
     return beside is not None and (path.parent / beside).exists()
+
+
+def _head(path: Path, size: int) -> bytes:
+    try:
+        with open_regular(path, max_bytes=sys.maxsize) as file:
+            return file.read(size)
+    except ECG4UError:
+        return b""
 
 
 def _is_picture(path: Path) -> bool:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from ecg4u.arguments import check_whole
 from ecg4u.errors import ECG4UError, MissingDependencyError
 from ecg4u.io.files import STAGE, Source, read_bytes, unreadable
 from ecg4u.limits import opening, reading
@@ -126,6 +127,7 @@ def read_page(source: Source, *, page: int = 1, pdf_dpi: float = 300.0) -> Page:
 
     Raises as `read_pages` does, also when the file has no such page.
     """
+    check_whole("page", page, "Pages are counted from 1.")
     data = read_bytes(source, max_bytes=MAX_FILE_BYTES)
     for found in _iterate(data, pdf_dpi, page):
         return found

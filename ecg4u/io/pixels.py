@@ -28,7 +28,7 @@ def as_page(source: PageSource, *, page: int = 1) -> Page:
     ------
     UnreadableInputError
         If it cannot be read, is larger than 80 megapixels or is an array of another kind.
-    TypeError
+    WrongTypeError
         If it is none of these.
     """
     if isinstance(source, Page):

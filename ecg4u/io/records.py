@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ecg4u.arguments import check_kind, check_number, check_path
 from ecg4u.errors import ECG4UError, UsageError
 from ecg4u.io import csv_format, dicom_format, edf_format, hdf5_format, wfdb_format
 from ecg4u.io.files import check_regular, check_source, read_head, unreadable
@@ -43,6 +44,9 @@ def read_record(path: str | Path, *, fs: float | None = None, name: str | None =
     ------
     UnreadableInputError, NotAnECGError, MissingDependencyError
     """
+    check_path("path", path)
+    if fs is not None:
+        check_number("fs", fs, "Give Hz.")
     path, fs = Path(path), None if fs is None else float(fs)
     found = _format_of(path)
     if found is None and path.suffix.lower() in (".csv", ".tsv"):
@@ -84,6 +88,8 @@ def write_record(
     OutputError
         If the disk is full, the folder not writable, or the format cannot hold the record.
     """
+    check_kind("record", record, ECGRecord, "Give what ecg4u.digitize or read_record returns.")
+    check_path("path", path)
     path = Path(path)
     if format is None:
         format = next((name for name in FORMATS if record_paths(path, name)[0] == path), "wfdb")

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from ecg4u.arguments import check_path
 from ecg4u.errors import MissingDependencyError, UnreadableInputError
 from ecg4u.io.files import check_regular, read_bytes
 from ecg4u.messages import as_data, message
@@ -20,6 +21,7 @@ from ecg4u.model.aggregate import over_windows
 from ecg4u.model.checks import SignalCheck, check, page_doubts
 from ecg4u.model.prepare import prepare
 from ecg4u.record import CLASSES, ECGRecord
+from ecg4u.words import SIGNAL
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -160,7 +162,7 @@ class Classification:
 
     def __repr__(self) -> str:
         found = ", ".join(f"{r.name} {r.probability:.2f}" for r in self.positive) or "none"
-        return f"<Classification: {found}; {self.verdict}>"
+        return f"<Classification: {found}; signal {SIGNAL[self.verdict]}>"
 
     def _repr_html_(self) -> str:
         from ecg4u.notebook import list_html, table_html
@@ -192,6 +194,8 @@ class Classifier:
     """
 
     def __init__(self, weights: Path | None = None, *, device: str = "cpu") -> None:
+        if weights is not None:
+            check_path("weights", weights, "Give the folder that holds classifier.json.")
         folder = WEIGHTS if weights is None else Path(weights)
         try:
             self._set_up(folder, device)
@@ -374,7 +378,7 @@ def classify(source: ECGSource, *, page: int = 1) -> Classification:
     ------
     ECG4UError
         A typed error where the input cannot be read, is no ECG, or is too poor.
-    TypeError
+    WrongTypeError
         If ``source`` is none of these.
     """
     from ecg4u.sources import as_record
@@ -391,14 +395,14 @@ def _read_card(folder: Path) -> dict[str, Any]:
     card: dict[str, Any] = json.loads(text)
     if not set(card["classes"]) <= set(CLASSES):
         raise UnreadableInputError(
-            "the card names unknown classes", stage="model", hint="Use weights of this version."
+            "The card names unknown classes.", stage="model", hint="Use weights of this version."
         )
     return card
 
 
 def _bad_card(folder: Path) -> UnreadableInputError:
     return UnreadableInputError(
-        "the classifier's card cannot be read", stage="model", hint=_hint_of(folder)
+        "The classifier's card cannot be read.", stage="model", hint=_hint_of(folder)
     )
 
 
@@ -417,7 +421,7 @@ def _load(folder: Path, members: Sequence[Mapping[str, Any]], device: str) -> li
         from ecg4u.model.networks import build, fused
     except ImportError as error:
         raise MissingDependencyError(
-            "classifying needs torch and safetensors",
+            "Classifying needs torch and safetensors.",
             stage="model",
             hint="pip install torch safetensors",
         ) from error
@@ -431,7 +435,7 @@ def _load(folder: Path, members: Sequence[Mapping[str, Any]], device: str) -> li
                                      for k, v in state.items()})  # fmt: skip
         except Exception as error:
             raise UnreadableInputError(
-                "the classifier's weights cannot be read", stage="model", hint="Reinstall ecg4u."
+                "The classifier's weights cannot be read.", stage="model", hint="Reinstall ecg4u."
             ) from error
         networks.append(fused(network).to(device))
     return networks

@@ -131,7 +131,7 @@ def figures(folder: Path, classifier: Classifier) -> FolderFigures:
     said += classifier.classify_batch(chunk)
     if not labels:
         raise UnreadableInputError(
-            "no recording of the folder has a label",
+            "No recording of the folder has a label.",
             stage="read",
             hint="Labels are a header's #Dx: codes, or a REFERENCE.csv.",
         )
@@ -184,7 +184,7 @@ def _rows(text: str) -> Iterator[list[str]]:
         yield from csv.reader(io.StringIO(text, newline=""))
     except csv.Error:
         raise UnreadableInputError(
-            "a REFERENCE.csv cannot be read",
+            "A REFERENCE.csv cannot be read.",
             stage="read",
             hint="It holds a recording's name and its classes, from 1, on each line.",
         ) from None

@@ -79,7 +79,7 @@ def prepare(record: ECGRecord) -> ModelInput:
     """
     if record.fs < 2 * CUTOFF_HZ or record.duration_s > MAX_DURATION_S:
         raise UnreadableInputError(
-            f"{record.fs:g} Hz for {record.duration_s:.1f} s cannot be classified",
+            f"{record.fs:g} Hz for {record.duration_s:.1f} s cannot be classified.",
             stage="model",
             hint=f"Give at least {2 * CUTOFF_HZ:.0f} Hz and at most {MAX_DURATION_S / 3600:.0f} h.",
         )

@@ -55,14 +55,13 @@ class Trees(OfMeasures):
     def from_measures(self, values: Tensor) -> Tensor:
         """(n, `COUNT`) -> (n, outputs) logits."""
         outputs, trees, nodes = self.measure.shape
-        asked = values[:, self.measure.flatten().long()]
-        to_left = torch.where(
-            asked.isnan(), self.unknown_left.flatten(), asked <= self.threshold.flatten()
-        )
+        measure, threshold = self.measure.flatten().long(), self.threshold.flatten()
+        unknown_left = self.unknown_left.flatten()
         root = torch.arange(outputs * trees, device=values.device)[:, None] * nodes
         left, right = ((root + part.view(-1, nodes)).flatten() for part in (self.left, self.right))
-        following = torch.where(to_left, left, right)
         at = root[:, 0].expand(len(values), -1)
-        for _ in range(self.config.depth):
-            at = following.gather(1, at)
+        for _ in range(self.config.depth):  # only the nodes on the way: a third of them
+            asked = values.gather(1, measure[at])
+            to_left = torch.where(asked.isnan(), unknown_left[at], asked <= threshold[at])
+            at = torch.where(to_left, left[at], right[at])
         return self.start + self.value.flatten()[at].view(-1, outputs, trees).sum(2)

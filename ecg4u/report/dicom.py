@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from typing import TYPE_CHECKING
 
+from ecg4u.analysis import check_analysis
 from ecg4u.io.dicom_format import content_uid, instance_of, study_uid
 from ecg4u.report.pdf import one_page_pdf
 
@@ -24,6 +25,7 @@ def encapsulated_pdf(analysis: Analysis, pdf: bytes | None = None) -> bytes:
     from pydicom.dataset import Dataset
     from pydicom.sequence import Sequence
 
+    check_analysis(analysis)
     record, pdf = analysis.record, pdf or one_page_pdf(analysis)
     dataset = instance_of(record, ENCAPSULATED_PDF_UID, content_uid(b"report", pdf))
     dataset.StudyInstanceUID = study_uid(record)

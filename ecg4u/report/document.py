@@ -9,6 +9,7 @@ from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING
 
+from ecg4u.analysis import check_analysis
 from ecg4u.explain.summary import summarize
 from ecg4u.report import figure, figure_layers, headline, sections
 from ecg4u.report.gather import facts, feature_rows, lead_table, warning_lines
@@ -80,6 +81,7 @@ def render(
     str
         HTML with style, script and images inside; the same bytes for the same analysis.
     """
+    check_analysis(analysis)
     with in_language(language):
         return _rendered(analysis, title, page_image)
 

@@ -7,7 +7,8 @@ import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from ecg4u.errors import MissingDependencyError
+from ecg4u.analysis import check_analysis
+from ecg4u.errors import MissingDependencyError, UsageError
 
 if TYPE_CHECKING:
     from ecg4u.analysis import Analysis
@@ -31,8 +32,11 @@ def export(analysis: Analysis, kinds: Sequence[str]) -> dict[str, bytes]:
     ------
     MissingDependencyError
         For DICOM without pydicom.
+    UsageError
+        For a kind that there is not, or where ``analysis`` is none.
     """
     check(kinds)
+    check_analysis(analysis)
     made: dict[str, bytes] = {}
     if "pdf" in kinds:
         from ecg4u.report.pdf import one_page_pdf
@@ -53,7 +57,14 @@ def export(analysis: Analysis, kinds: Sequence[str]) -> dict[str, bytes]:
 
 
 def check(kinds: Sequence[str]) -> None:
-    """Raise MissingDependencyError, before any work is done, where an export cannot be made."""
+    """Raise a typed error, before any work is done, where an export cannot be made."""
+    unknown = [repr(kind) for kind in kinds if kind not in FILES]
+    if isinstance(kinds, str) or unknown:
+        raise UsageError(
+            f"No such export: {', '.join(unknown) or kinds}.",
+            stage="report",
+            hint=f"Give a list of {', '.join(FILES)}.",
+        )
     if "dicom" in kinds and importlib.util.find_spec("pydicom") is None:
         raise MissingDependencyError(
             "DICOM needs the package pydicom.", stage="report", hint="pip install pydicom"

@@ -11,7 +11,7 @@ import uuid
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from ecg4u.analysis import NOTICE
+from ecg4u.analysis import NOTICE, check_analysis
 
 if TYPE_CHECKING:
     from ecg4u.analysis import Analysis
@@ -77,6 +77,7 @@ def bundle(analysis: Analysis, *, report_html: str | None = None) -> dict[str, A
     report_html : str, optional
         The report, to be held as ``presentedForm``. It may show the page and with it a name.
     """
+    check_analysis(analysis)
     seed = analysis.record.provenance.source_sha256 or "record"
     observations = [
         *_measured(analysis.explanation.features if analysis.explanation else None, seed),

@@ -28,6 +28,16 @@ MAX_REACH_MM = 50.0
 """No trace claims more room than this above or below its baseline."""
 TOUCHING_MM = 2.5
 """Strips of one row may overlap by this before they are moved apart."""
+NAME_EM_MM = 5.0
+"""Height of a lead's name on a phone, where it is largest; `NAME_RISE` of it are capitals."""
+NAME_RISE, NAME_ADVANCE = 0.75, 0.7
+"""Height of a capital and width of a bold letter, as shares of the height of the type."""
+NAME_CLEAR_MM = 0.8
+"""Between a name and the trace."""
+NAME_AT_MM = (1.2, -6.5)
+"""Where a name stands as long as no wave is there: right of its panel's edge, over 0 mV."""
+NAME_SHIFTS_MM = (0.0, 2.0, 4.0, 6.0, 8.0, 10.0, 12.0)
+"""How far a name may move along its row where it finds no place at the beginning."""
 RHYTHM_SHARE = 0.75
 """A lead known over more of the record than this has a strip of its own."""
 
@@ -232,12 +242,7 @@ def traces(record: ECGRecord, paper: Paper) -> Markup:
             "g",
             tag("path", attrs={"class": "trace", "d": trace_path(record, panel)}),
             _separator(panel),
-            tag(
-                "text",
-                panel.strip.lead,
-                _own_seconds(panel, paper),
-                attrs={"class": "lead", "x": panel.x + 1.2, "y": panel.baseline - 6.5},
-            ),
+            _name(record, panel, paper),
             attrs={
                 "class": "panel",
                 "data-lead": panel.strip.lead,
@@ -250,6 +255,47 @@ def traces(record: ECGRecord, paper: Paper) -> Markup:
         )
         for panel in paper.panels
     )
+
+
+def _name(record: ECGRecord, panel: Panel, paper: Paper) -> Markup:
+    x, foot = name_place(record, panel)
+    return tag(
+        "text",
+        panel.strip.lead,
+        _own_seconds(panel, paper),
+        attrs={"class": "lead", "x": round(x, 2), "y": round(foot, 2)},
+    )
+
+
+def name_place(record: ECGRecord, panel: Panel) -> tuple[float, float]:
+    """Where the name of a lead begins, and its foot, in mm: clear of the trace if there is room.
+
+    That is at the usual height, perhaps further along the row, else above or below the waves.
+    """
+    right, usual = panel.x + NAME_AT_MM[0], panel.baseline + NAME_AT_MM[1]
+    rise = NAME_RISE * NAME_EM_MM
+    elsewhere: list[tuple[float, float]] = []
+    for x in (right + shift for shift in NAME_SHIFTS_MM):
+        high, low = _taken(record, panel, x)
+        above, below = high - NAME_CLEAR_MM, low + NAME_CLEAR_MM + rise
+        if usual <= above or usual >= below:
+            return x, usual
+        inside = (foot for foot in (above, below) if panel.top + rise <= foot <= panel.bottom)
+        elsewhere += [(x, foot) for foot in inside]
+    return elsewhere[0] if elsewhere else (right, usual)
+
+
+def _taken(record: ECGRecord, panel: Panel, x: float) -> tuple[float, float]:
+    """Highest and lowest point in mm of the trace where a name that begins at ``x`` would stand."""
+    width = NAME_ADVANCE * NAME_EM_MM * len(panel.strip.lead)
+    around = (x - NAME_CLEAR_MM, x + width + NAME_CLEAR_MM)
+    first, last = (panel.strip.start_s + (edge - panel.x) / MM_PER_S for edge in around)
+    values = _samples(record, Strip(panel.strip.lead, max(first, panel.strip.start_s), last))
+    values = values[np.isfinite(values)]
+    if not len(values):
+        return panel.baseline, panel.baseline
+    levels = panel.baseline - MM_PER_MV * values
+    return float(levels.min()), float(levels.max())
 
 
 def _own_seconds(panel: Panel, paper: Paper) -> Markup | None:

@@ -40,8 +40,10 @@ def write(
     MissingDependencyError
         If a package that a format or an export needs is not installed.
     """
+    from ecg4u.analysis import check_analysis
     from ecg4u.io import write_atomically, write_record
 
+    check_analysis(analysis)
     folder = Path(out_dir)
     written = [
         write_atomically(

@@ -113,5 +113,5 @@ def data_uri(image: npt.NDArray[np.uint8], size: tuple[int, int]) -> str:
     if picture.size != size:
         picture = picture.resize(size, Image.Resampling.LANCZOS)
     stream = io.BytesIO()
-    picture.save(stream, format="WEBP", quality=WEBP_QUALITY, method=4)
+    picture.save(stream, format="WEBP", quality=WEBP_QUALITY, method=0)
     return "data:image/webp;base64," + base64.b64encode(stream.getvalue()).decode("ascii")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ecg4u.analysis import NOTICE
+from ecg4u.analysis import NOTICE, check_analysis
 from ecg4u.record import LEADS
 from ecg4u.report import figure
 from ecg4u.report.gather import vitals
@@ -42,6 +42,7 @@ def one_page_pdf(analysis: Analysis, *, title: str = "12-lead ECG") -> bytes:
     from matplotlib.backends.backend_pdf import FigureCanvasPdf
     from matplotlib.figure import Figure
 
+    check_analysis(analysis)
     page = Figure(figsize=(WIDTH_MM * INCHES_PER_MM, HEIGHT_MM * INCHES_PER_MM))
     ax = page.add_axes((0.0, 0.0, 1.0, 1.0))
     ax.set(xlim=(0, WIDTH_MM), ylim=(HEIGHT_MM, 0))
@@ -130,8 +131,9 @@ def _leads(ax: Axes, analysis: Analysis, top: float) -> None:
         x = panel.x + figure.MM_PER_S * np.arange(len(signal)) / record.fs
         y = np.clip(panel.baseline - figure.MM_PER_MV * signal, panel.top, panel.bottom)
         ax.plot(left + scale * x, top + scale * y, color=INK, linewidth=0.8)
-        ax.text(left + scale * (panel.x + 1), top + scale * (panel.baseline - 8), panel.strip.lead,
-                fontsize=8, fontweight="bold", color=INK)  # fmt: skip
+        name_x, name_y = figure.name_place(record, panel)
+        ax.text(left + scale * name_x, top + scale * name_y, panel.strip.lead, fontsize=8,
+                fontweight="bold", color=INK)  # fmt: skip
     size = "" if scale == 1 else f", drawn at {100 * scale:.0f} % of that size"
     ax.text(left, top + scale * paper.height + 3, f"25 mm/s, 10 mm/mV{size}", fontsize=7,
             va="center", color=QUIET)  # fmt: skip

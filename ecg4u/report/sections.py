@@ -52,9 +52,10 @@ def _wide(label: str, table: Markup) -> Markup:
 
 
 def tied(text: str) -> str:
-    """``text`` with each number bound to its unit and each signed one to the word before it, so
-    that no line ends between them."""
-    return re.sub(r"(?<=\d) (?=(?:%|ms|mV|mm|s|px)\b|%)|(?<=\w) (?=[+-]\d)", "\u00a0", text)
+    """``text`` with each number bound to its unit, each signed one to the word before it and "J" to
+    its lead, so that no line ends between them."""
+    ends = r"(?<=\d) (?=(?:%|ms|mV|mm|s|px)\b|%)|(?<=\w) (?=[+-]\d)|(?<=\w) (?=J[ +][+\-\d])"
+    return re.sub(ends, "\u00a0", text)
 
 
 def english() -> dict[str, Attribute]:

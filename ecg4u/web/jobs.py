@@ -196,6 +196,10 @@ class Jobs:
             return worker.early_path(self.folder, job.slot, part).read_bytes()
         return b""
 
+    def _at_work(self) -> int:
+        """Pages that are with the workers."""
+        return sum(job.future is not None for job in self._jobs.values())
+
     def ahead(self, job: Job) -> int:
         """How many pages come before one that waits."""
         if self.stage(job) != worker.STAGES[0]:
@@ -212,9 +216,12 @@ class Jobs:
         return max(1, min(120, round(turns * self._metrics.mean_seconds() / 2)))
 
     async def _warm(self) -> None:
-        future = self._pool.schedule(self._warm_up, timeout=300)
-        with contextlib.suppress(Exception):
-            await asyncio.wrap_future(future)
+        # As many as workers, at once: one that was left out would load it all for its first page.
+        futures = [
+            asyncio.wrap_future(self._pool.schedule(self._warm_up, timeout=300))
+            for _ in range(self._settings.workers)
+        ]
+        await asyncio.gather(*futures, return_exceptions=True)
         self.ready = True
 
     async def _run(self, job: Job) -> None:
@@ -228,9 +235,10 @@ class Jobs:
         try:
             if job.finished.is_set():  # sent away while it waited
                 return
+            limits = (self._settings.timeout_s, self._settings.memory_mb, self._at_work() + 1)
             job.future = self._pool.schedule(
                 worker.in_time,
-                args=[self._settings.timeout_s, self._work, job.slot, job.source, job.options],
+                args=[*limits, self._work, job.slot, job.source, job.options],
                 timeout=self._settings.clock_s,
             )
             outcome: worker.Outcome = await asyncio.wrap_future(job.future)

@@ -131,7 +131,18 @@ class AnalysisOptions(_Strict):
         """
         try:
             return cls.model_validate_json(text)
-        except ValidationError:
-            raise Problem(
-                422, "usage", "The options are invalid.", "See AnalysisOptions in /openapi.json."
-            ) from None
+        except ValidationError as error:
+            raise _invalid(cls, error) from None
+
+
+def _invalid(kind: type[BaseModel], error: ValidationError) -> Problem:
+    """Which option is wrong, and how; nothing of what was sent is repeated."""
+    first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+    name = str(first["loc"][0]) if first["loc"] else ""
+    if name in kind.model_fields:
+        message, how = f"The option {name} is invalid.", f"{first['msg']}. "
+    elif name:
+        message, how = "There is no such option.", f"Known: {', '.join(kind.model_fields)}. "
+    else:
+        message, how = "The options are no JSON object.", ""
+    return Problem(422, "usage", message, f"{how}See AnalysisOptions in /openapi.json.")

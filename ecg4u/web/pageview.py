@@ -37,5 +37,5 @@ def picture(image: npt.NDArray[np.uint8]) -> bytes:
         width, height = (max(1, round(side * scale)) for side in shown.size)
         shown = shown.resize((width, height), Image.Resampling.BOX)
     stream = io.BytesIO()
-    shown.save(stream, format="WEBP", quality=WEBP_QUALITY, method=1)
+    shown.save(stream, format="WEBP", quality=WEBP_QUALITY, method=0)
     return stream.getvalue()

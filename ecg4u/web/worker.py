@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ecg4u.cores import use_share
 from ecg4u.limits import ENVIRONMENT, computing, is_out_of_memory, prepare_worker
 from ecg4u.memory import keep_freed_memory, return_freed_memory
 from ecg4u.options import ReadOptions
@@ -154,12 +155,18 @@ def analyse_page(slot: int, data: bytes, options: Mapping[str, Any]) -> Outcome:
 
 def in_time(
     timeout_s: float | None,
+    memory_mb: int | None,
+    among: int,
     work: Callable[[int, bytes, Mapping[str, Any]], Outcome],
     slot: int,
     data: bytes,
     options: Mapping[str, Any],
 ) -> Outcome:
-    """``work``, for at most so many seconds of computing."""
+    """``work``, for at most so many seconds of computing, while ``among`` pages are worked on.
+
+    A page that comes alone finds its traces sooner with the cores of the other workers.
+    """
+    use_share(memory_mb, among)
     with computing(timeout_s):
         return work(slot, data, options)
 

@@ -54,11 +54,24 @@ def test_resume_and_status(archive: Path, tmp_path: Path) -> None:
     assert (result.exit_code, result.output) == (0, "")
     numbers = json.loads(invoke("--status", out, "--json").stdout)
     assert numbers == {"done": 4, "refused": 1, "failed": 0}
+    told = invoke(archive, "-o", out, "-j", "0", "--resume").stderr
+    assert "Nothing left to do." in told
+    assert "of 0" not in told
     again = invoke(archive, "-o", out, "-j", "0", "--resume", "--quiet", "--json")
     assert json.loads(again.stdout)["earlier"] == 4
     status = invoke("--status", out)
     assert status.stdout.split()[:6] == ["done", "4", "refused", "1", "failed", "0"]
     assert isinstance(invoke("--status", tmp_path).exception, UsageError)
+
+
+def test_a_run_is_resumed_with_other_options_only_once_it_is_told_which(
+    archive: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    invoke(archive, "-o", out, "-j", "0", "--format", "csv", "--fhir", "--keep-sidecars")
+    error = invoke(archive, "-o", out, "-j", "0", "--resume").exception
+    assert isinstance(error, UsageError)
+    assert "(--format csv --classify --explain --keep-sidecars --fhir)" in error.hint
 
 
 def test_a_ledger_with_lines_of_another_shape_is_gone_on_with(

@@ -7,13 +7,17 @@ import os
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 from command import ecg4u
 
 from ecg4u.batch import find_inputs
-from ecg4u.batch.inputs import in_shard
+from ecg4u.batch.collect import collect
+from ecg4u.batch.inputs import in_shard, look_through
 from ecg4u.errors import UsageError
+from ecg4u.io import write_record
 from ecg4u.io.own import marked_png
+from ecg4u.record import ECGRecord
 
 
 @pytest.fixture
@@ -143,6 +147,24 @@ def test_what_ecg4u_left_beside_its_inputs_is_no_input(archive: Path) -> None:
     (archive / "c/report.html").write_text("")
     (archive / "c/overlay.png").write_bytes(marked_png(b"\x89PNG" + b"\0" * 40))
     assert keys([archive]) == ALL
+
+
+def test_records_that_were_collected_are_no_input_and_are_counted(archive: Path) -> None:
+    collect(archive / "nowhere", archive / "c/all.h5")
+    write_record(ECGRecord(np.zeros((500, 12))), archive / "c/one.h5")
+    found = look_through([str(archive)], Path("/nowhere"))
+    assert [item.key for item in found.items] == sorted([*ALL, "archive/c/one.h5"])
+    assert found.n_own == 1
+    (archive / "a/page.hea").write_text("page 1 500 12\n")
+    (archive / "a/page.dat").write_bytes(b"\0" * 24)
+    (archive / "a/page.page.json").write_text("{}")
+    assert look_through([str(archive), str(archive / "*/*")], Path("/nowhere")).n_own == 2
+    (archive / "c/manifest.csv").write_text("time_s,I\n0,0\n0.1,0\n0.2,0\n")
+    assert "archive/c/manifest.csv" in keys([archive])
+    (archive / "c/ledger-1-of-2.jsonl").touch()
+    assert "archive/c/manifest.csv" not in keys([archive])
+    with pytest.raises(UsageError, match="only 1 that ecg4u wrote"):
+        keys([archive / "c/a*.h5"])
 
 
 def test_a_list_may_hold_what_is_no_name(tmp_path: Path) -> None:

@@ -106,8 +106,9 @@ def test_failed_ones_can_be_retried(tmp_path: Path) -> None:
 def test_other_options_are_refused(tmp_path: Path) -> None:
     source, out = make_inputs(tmp_path / "in", {"a": "a"}), tmp_path / "out"
     run(source, out, options=Options(format="csv"))
-    with pytest.raises(UsageError, match="format"):
+    with pytest.raises(UsageError, match="other options") as told:
         run(source, out, options=Options(format="edf"), resume=True)
+    assert "--format csv" in told.value.hint
 
 
 def test_stop_at_the_first_error(tmp_path: Path) -> None:

@@ -341,6 +341,21 @@ def test_deep_q_waves_are_told_in_contiguous_leads_only():
     assert "Q waves" not in reading(features({"V1": deep, "V2": deep}))
 
 
+def test_q_waves_of_left_bundle_branch_block_are_said_to_tell_nothing():
+    block = {"qrs_area": 40.0, "slurred": 1.0, "r_peak_time": 80.0, "st60": -0.05}
+    leads = {lead: block for lead in ("I", "aVL", "V5", "V6")}
+    leads |= {lead: {"q": -0.4, "r": 0.0} for lead in ("III", "aVF")} | {"V1": {"terminal": -0.5}}
+    found = features(leads, qrs=150.0)
+    assert decide(found)["LBBB"] == "met"
+    text = reading(found)
+    assert (
+        "Q waves in III and aVF (III QS -0.40 mV, aVF QS -0.40 mV) tell nothing of an infarction "
+        "in left bundle branch block." in text
+    )
+    assert "Pathological" not in text
+    assert "not normal because of QRS 150" not in text
+
+
 def test_a_class_under_a_half_is_called_possible_and_not_found():
     text = reading(features(), STD=0.2, AF=0.8)
     assert "Network, likely: atrial fibrillation (80 %)." in text
@@ -376,6 +391,28 @@ def test_only_what_the_network_finds_likely_can_contradict_the_measurements(prob
     for conflict in told:
         assert conflict.parameters["class_name"] == "STE"
         assert conflict.startswith("ST elevation: found by the network, not by the measurements (")
+
+
+@pytest.mark.parametrize(
+    ("class_name", "values", "reason"),
+    [
+        ("Normal", {"rate": 27.0}, "rate 27"),
+        ("Normal", {"axis": 120.0}, "QRS axis 120"),
+        ("AF", {}, "no P waves: P-wave score 0.98; irregular RR: beat-to-beat RR change 0.02"),
+        ("LBBB", {"qrs": 150.0}, "broad notched or slurred R"),
+    ],
+)
+def test_no_conflict_says_a_criterion_twice(class_name, values, reason):
+    found = features(**values)
+    criteria = evaluate(found, Patient(), Places(np.ones((5000, 12), dtype=bool), found))
+    opinion = Classification(
+        (ClassResult(class_name, 0.9, 0.1, True, 0.9, 0.9),), "ok", (), "made up"
+    )
+    (told,) = conflicts(criteria, opinion)
+    assert f"({reason}" in told
+    assert "V1: " not in told
+    if class_name == "Normal":
+        assert f"not normal because of {reason}." in reading(found)
 
 
 def test_conflicts_are_codes_with_the_class_its_probability_and_the_doubt_about_the_network():
@@ -416,7 +453,12 @@ def test_a_criterion_is_found_by_its_code_whatever_it_is_called():
 def test_raised_st_is_given_its_walls():
     raised = {"j": 0.3, "st60": 0.3, "t": 0.4}
     leads = {x: raised for x in ("II", "aVF", "III", "V5", "V6")}
-    assert "elevation in lateral and inferior leads" in reading(features(leads))
+    assert "ST elevation (lateral and inferior): " in reading(features(leads))
+    # A wall needs two of its leads, here as in the headline.
+    anterior = features({x: raised for x in ("V3", "V4", "V5")})
+    assert "ST elevation (anterior): " in reading(anterior)
+    assert "(wide: 120 ms or more)" in reading(features(qrs=150.0))
+    assert "(normal: 120 to 200 ms)" in reading(features())
 
 
 def shares(kind: str, **values: float) -> Attribution:
@@ -445,8 +487,8 @@ def st_t(found: Features, patient: Patient | None = None) -> str:
 
 def test_st_that_age_and_sex_decide_is_not_called_normal():
     found = features({"V2": {"j": 0.22, "st60": 0.3}, "V3": {"j": 0.2, "st60": 0.25}})
-    assert st_t(found).startswith("Borderline ST elevation in anterior leads: V2 J +0.22 mV")
-    assert st_t(found, Patient(60, "F")).startswith("ST elevation in anterior leads")
+    assert st_t(found).startswith("Borderline ST elevation (anterior): V2 J +0.22 mV")
+    assert st_t(found, Patient(60, "F")).startswith("ST elevation (anterior)")
     assert st_t(found, Patient(30, "M")).startswith("No ST elevation or depression")
 
 

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from made_hearts import R_MV, RECORDS, as_3x4, train
 
 from ecg4u.explain import explain, measure_features
+from ecg4u.explain.morphology import qrs_shape
 from ecg4u.io import read_record
 from ecg4u.record import LEADS, ECGRecord
 
@@ -144,3 +145,18 @@ def test_sections_stand_in_reading_order(sinus):
     order = ["Rate", "Rhythm", "Axis", "Intervals", "QRS", "ST-T", "Conclusion"]
     found = list(dict.fromkeys(s.section for s in explain(sinus, classes=()).reading))
     assert found == order
+
+
+@pytest.mark.parametrize(("first_r", "q"), [(0.08, False), (0.02, True), (0.0, True)])
+def test_a_small_r_before_a_deep_s_is_no_q_wave(first_r: float, q: bool) -> None:
+    """A complex of 5 mV whose r is a fiftieth of its S (page 03 of ecg-image-kit's)."""
+    beat = np.zeros(100)
+    beat[40:46] = first_r * np.hanning(6) / np.hanning(6).max()
+    beat[46:76] = -5.2 * np.hanning(30)
+    shape = qrs_shape(beat, 39.0, 78.0)
+    assert shape is not None
+    assert (shape.q is not None) == q
+    assert (shape.r is None) == q
+    if not q:
+        assert shape.s is not None
+        assert shape.s.mv == pytest.approx(-5.2, abs=0.1)

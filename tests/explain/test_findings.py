@@ -10,9 +10,16 @@ from made_hearts import train
 
 from ecg4u.explain import explain
 from ecg4u.explain.criteria import Patient, evaluate
-from ecg4u.explain.findings import leads_in_words, measured_findings
+from ecg4u.explain.findings import leads_in_words, measured_findings, no_q_wave_in
 from ecg4u.explain.places import Places
-from ecg4u.explain.result import Beat, Feature, Features, LeadFeatures, MeasuredFinding
+from ecg4u.explain.result import (
+    Beat,
+    CriterionResult,
+    Feature,
+    Features,
+    LeadFeatures,
+    MeasuredFinding,
+)
 from ecg4u.explain.summary import Line, first_line, summarize
 from ecg4u.model import Classification, ClassResult
 from ecg4u.record import CLASSES, LEADS
@@ -35,6 +42,18 @@ def found(
     sd_ms: float = 5.0,
     **values: float | None,
 ) -> dict[str, MeasuredFinding]:
+    features, criteria = measured(leads, rr_s=rr_s, sd_ms=sd_ms, **values)
+    places = Places(np.ones((20_000, 12), dtype=bool), features)
+    return {f.code: f for f in measured_findings(features, criteria, places, Patient())}
+
+
+def measured(
+    leads: dict[str, dict[str, float]] | None = None,
+    *,
+    rr_s: float = 1.0,
+    sd_ms: float = 5.0,
+    **values: float | None,
+) -> tuple[Features, tuple[CriterionResult, ...]]:
     globals_ = {
         name: Feature(name, value, "", sd_ms if name in ("qrs", "qtc_bazett") else None)
         if value is not None
@@ -50,8 +69,7 @@ def found(
     beats = tuple(Beat(t, t - 0.04, t + 0.05, "usual", 1.0, 1.0, 1.0) for t in times)
     features = Features(globals_, per_lead, beats, (rr_s,) * 7, WAVES)
     places = Places(np.ones((20_000, 12), dtype=bool), features)
-    criteria = evaluate(features, Patient(), places)
-    return {f.code: f for f in measured_findings(features, criteria, places, Patient())}
+    return features, evaluate(features, Patient(), places)
 
 
 def test_a_normal_ecg_has_no_finding() -> None:
@@ -196,6 +214,62 @@ def test_what_is_no_ecg_has_no_findings() -> None:
     lines = summarize(replace(opinion("unreadable"), reasons=("Noise.",)), why(URGENT))
     assert kinds(lines) == ["unreadable"]
     assert lines[0].detail == "Noise."
+
+
+DEEP = {lead: {"q": -0.4, "r": 0.5} for lead in ("III", "aVF")}
+
+
+@pytest.mark.parametrize(
+    ("values", "where"),
+    [
+        ({"qrs": 100.0}, ""),
+        ({"qrs": 122.0}, ""),
+        ({"qrs": 150.0}, "a wide QRS other than right bundle branch block"),
+        ({"qrs": 150.0, "rate": 154.0, "pr": None}, "a wide-complex tachycardia"),
+    ],
+)
+def test_q_waves_tell_an_infarction_only_in_the_usual_order_of_activation(
+    values: dict[str, float | None], where: str
+) -> None:
+    one = found(DEEP, **values).get("q_waves")
+    assert (one is None) == bool(where)
+    features, criteria = measured(DEEP, **values)
+    assert no_q_wave_in(features, criteria) == where
+    said = replace(opinion(), other_findings=BEYOND)
+    explanation = replace(why(), features=features, criteria=criteria)
+    lines = summarize(said, explanation)
+    titles = [line.title for line in lines]
+    assert ("Inferior infarction" in titles) == (not where)
+    assert ("Left anterior fascicular block" in titles) == (not where)
+    if where:
+        (line,) = (line for line in lines if line.title == f"Cannot be judged in {where}")
+        assert line.kind == "open"
+        assert line.detail == (
+            "inferior infarction (network 90 %), left anterior fascicular block (network 80 %), "
+            "Q waves (III -0.40 mV, aVF -0.40 mV)"
+        )
+
+
+BEYOND = tuple(
+    ClassResult(name, probability, 0.3, True, 0.9, 0.95)
+    for name, probability in (
+        ("inferior infarction", 0.9),
+        ("left anterior fascicular block", 0.8),
+    )
+)
+
+
+def test_infarction_is_not_judged_where_the_network_finds_the_other_order() -> None:
+    paced = ClassResult("pacemaker", 0.6, 0.3, True, 0.9, 0.95)
+    wide, narrow = (
+        replace(why(), features=measured(qrs=width)[0], criteria=()) for width in (118.0, 90.0)
+    )
+    by_pacing = replace(opinion(), other_findings=(*BEYOND, paced))
+    by_block = replace(opinion(LBBB=0.9), other_findings=BEYOND)
+    for said, where in ((by_pacing, "paced rhythm"), (by_block, "left bundle branch block")):
+        assert f"Cannot be judged in {where}" in [x.title for x in summarize(said, wide)]
+        assert f"Cannot be judged in {where}" in [x.title for x in summarize(said)]
+        assert "Inferior infarction" in [x.title for x in summarize(said, narrow)]
 
 
 def test_neighbouring_chest_leads_are_told_as_a_range() -> None:

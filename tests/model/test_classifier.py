@@ -275,7 +275,7 @@ def test_its_table_and_its_line_show_each_class(classifier: Classifier, normal: 
     assert list(table.index) == list(CLASSES)
     assert table.loc["Normal", "probability"] == said["Normal"].probability
     assert list(said.probabilities) == list(CLASSES)
-    assert repr(said) == f"<Classification: Normal {said['Normal'].probability:.2f}; ok>"
+    assert repr(said) == f"<Classification: Normal {said['Normal'].probability:.2f}; signal usable>"
     with pytest.raises(KeyError, match="is not one of Normal"):
         said["tachycardia"]
 

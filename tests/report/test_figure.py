@@ -32,6 +32,23 @@ def test_millimetres_are_25_a_second_and_10_a_millivolt() -> None:
     assert run[-1] == pytest.approx([panel.x + 25 * 1.998, panel.baseline - 10], abs=0.01)
 
 
+@pytest.mark.parametrize("height", [0.0, 0.6, -0.6, 1.2, 3.0, -3.0])
+@pytest.mark.parametrize("at_s", [0.02, 0.1, 0.3])
+def test_the_name_of_a_lead_is_clear_of_its_trace(height: float, at_s: float) -> None:
+    values = np.zeros((1250, 12))
+    for start in range(round(500 * at_s), 1200, 400):
+        values[start : start + 30] = height * np.hanning(30)[:, None]
+    record = ECGRecord(values, 500.0)
+    for panel in figure.lay_out(record, figure.arrange(record)).panels:
+        x, foot = figure.name_place(record, panel)
+        (run,) = points(figure.trace_path(record, panel))
+        em = figure.NAME_EM_MM
+        wide = figure.NAME_ADVANCE * em * len(panel.strip.lead)
+        here = run[(run[:, 0] >= x) & (run[:, 0] <= x + wide), 1]
+        assert (here >= foot + 0.7).all() or (here <= foot - figure.NAME_RISE * em - 0.7).all()
+        assert panel.top <= foot - figure.NAME_RISE * em < foot <= panel.bottom
+
+
 def test_no_peak_loses_height() -> None:
     values = np.zeros((1000, 12))
     peaks = np.arange(31, 1000, 37)

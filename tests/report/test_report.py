@@ -130,6 +130,7 @@ def test_none_says_whether_the_numbers_are_normal_and_the_table_what_came_near()
 
 def test_no_line_ends_between_a_number_and_its_unit_or_its_lead() -> None:
     assert tied("V4 -0.59 mV; 2 of 3") == "V4\u00a0-0.59\u00a0mV; 2 of 3"
+    assert tied("V4 J +1.42 mV at J") == "V4\u00a0J\u00a0+1.42\u00a0mV at J"
 
 
 def test_all_text_is_escaped() -> None:

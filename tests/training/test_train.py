@@ -78,7 +78,9 @@ def test_the_same_seed_gives_the_same_weights_and_another_does_not(
     assert not same(first, trained(data, tmp_path / "c", seed=1))
 
 
-def test_a_killed_run_goes_on_to_the_same_weights(data: Path, tmp_path: Path) -> None:
+def test_a_killed_run_goes_on_to_the_same_weights(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     whole = trained(data, tmp_path / "whole")
     settings = Settings(data="tiny.h5", **TINY)  # type: ignore[arg-type]
     killed = Trainer(settings, load(data), tmp_path / "killed", "cpu")
@@ -90,6 +92,9 @@ def test_a_killed_run_goes_on_to_the_same_weights(data: Path, tmp_path: Path) ->
     assert again.epoch == 1
     again.fit()
     assert same(whole, again.average.state_dict())
+    capsys.readouterr()
+    again.fit()
+    assert capsys.readouterr().err == "Nothing left to do: epoch 2 of 2 is trained.\n"
 
 
 def test_the_peer_is_trained_and_answers_as_ours_do(data: Path, tmp_path: Path) -> None:

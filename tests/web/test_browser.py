@@ -10,8 +10,8 @@ import chromium
 import pytest
 import stand_in
 from chromium import Chromium
-from conftest import SETTINGS
 from live import live
+from served import SETTINGS
 
 pytestmark = [
     pytest.mark.slow,

@@ -11,8 +11,8 @@ from pathlib import Path
 import httpx
 import pytest
 import stand_in
-from conftest import SETTINGS
 from live import Live, live
+from served import SETTINGS
 
 pytest.importorskip("schemathesis")
 pytestmark = pytest.mark.slow

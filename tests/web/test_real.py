@@ -12,11 +12,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from conftest import SETTINGS
 from fastapi.testclient import TestClient
 from httpx import Response
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
+from served import SETTINGS
 
 from ecg4u.web import create_app
 from ecg4u.web.jobs import Jobs

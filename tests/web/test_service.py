@@ -11,10 +11,12 @@ from pathlib import Path
 
 import pytest
 import stand_in
-from conftest import SETTINGS, client_of
 from fastapi.testclient import TestClient
 from httpx import Response
+from served import SETTINGS, client_of
 
+from ecg4u.batch.command import n_cores
+from ecg4u.cores import MAX_CORES, MB_PER_CORE
 from ecg4u.web.app import page_policy
 from ecg4u.web.jobs import Jobs
 from ecg4u.web.metrics import Metrics
@@ -326,6 +328,63 @@ def test_one_address_keeps_a_worker_free_for_others() -> None:
             last = jobs.submit(stand_in.page(), {}, "10.0.0.2")
             await asyncio.wait_for(last.finished.wait(), 60)
             assert last.problem is None
+        finally:
+            await jobs.close()
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize(
+    ("options", "message", "hint"),
+    [
+        ('{"age": "DOE"}', "The option age is invalid.", "Input should be a valid number. "),
+        ('{"DOE": 1}', "There is no such option.", "Known: "),
+        ("DOE", "The options are no JSON object.", "See AnalysisOptions"),
+        ("[]", "The options are no JSON object.", "See AnalysisOptions"),
+    ],
+)
+def test_a_wrong_option_is_named_and_nothing_of_it_repeated(
+    client: TestClient, options: str, message: str, hint: str
+) -> None:
+    answer = send(client, stand_in.page(), data={"options": options})
+    assert answer.status_code == 422
+    assert answer.json()["error"]["message"] == message
+    assert answer.json()["error"]["hint"].startswith(hint)
+    assert "DOE" not in answer.text
+
+
+def test_every_worker_is_warm_before_the_service_is_ready() -> None:
+    async def run() -> None:
+        jobs = Jobs(SETTINGS, Metrics(), work=stand_in.work, warm_up=stand_in.warm_up)
+        jobs.open()
+        try:
+            until = time.monotonic() + 60
+            while not jobs.ready and time.monotonic() < until:
+                await asyncio.sleep(0.05)
+            assert len(list(Path(jobs.folder).glob("warm-*"))) == SETTINGS.workers
+        finally:
+            await jobs.close()
+
+    asyncio.run(run())
+
+
+def test_a_page_that_comes_alone_has_the_cores_of_the_other_workers() -> None:
+    async def run() -> None:
+        jobs = Jobs(SETTINGS, Metrics(), work=stand_in.work, warm_up=stand_in.warm_up)
+        jobs.open()
+        try:
+            alone = jobs.submit(stand_in.page(), {}, "10.0.0.1")
+            await asyncio.wait_for(alone.finished.wait(), 60)
+            jobs.submit(stand_in.page("hang"), {}, "10.0.0.1")
+            await asyncio.sleep(0)
+            beside = jobs.submit(stand_in.page(), {}, "10.0.0.2")
+            await asyncio.wait_for(beside.finished.wait(), 60)
+            n = n_cores()
+            for job, among in ((alone, 1), (beside, 2)):
+                assert job.outcome is not None
+                share = max(1, n // among)
+                most = min(share, SETTINGS.memory_mb // MB_PER_CORE, MAX_CORES)
+                assert json.loads(job.outcome.result)["cores"] == most
         finally:
             await jobs.close()
 

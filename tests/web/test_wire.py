@@ -14,8 +14,8 @@ from pathlib import Path
 import httpx
 import pytest
 import stand_in
-from conftest import SETTINGS
 from live import Live, live
+from served import SETTINGS
 
 from ecg4u.web import server
 

@@ -3,7 +3,7 @@ const $ = (id) => document.getElementById(id);
 /* Texts in the page's language, by the English; each {} is one of the values. */
 const TEXTS = JSON.parse($("texts").textContent);
 const t = (english, ...values) => (TEXTS[english] || english).replace(/\{\}/g, () => values.shift());
-const POLL_MS = 400;
+const POLL_MS = 200;
 const PREVIEW_PX = 1400;
 const CANVAS_PX = 16000000; /* more than this some phones give up silently */
 const HEAVY_BYTES = 20000000;
@@ -324,7 +324,7 @@ async function read(send, after) {
       const { stage, ahead, page, summary } = await answer.json();
       progress(stage, ahead);
       await showEarly(path, page, summary);
-      await sleep(POLL_MS);
+      await sleep($("early-page").hidden ? POLL_MS : 2 * POLL_MS);
       answer = await ask(path);
     }
     if (!answer.ok) throw await problem(answer);
