@@ -72,15 +72,19 @@ OTHER_WORDS = (
     "-", "T1", "M", "N", "W", "A", "IV", "F50", "LP", "AC", "x1", "x1.0", "S", "O", "o", "~40",
 )  # fmt: skip
 OTHER_SPELLINGS = {
-    "I": ("L1", "D1", "DI", "Lead I"),
-    "II": ("L2", "D2", "DII", "Lead II"),
-    "III": ("L3", "D3", "DIII", "Lead III"),
+    "I": ("L1", "D1", "DI"),
+    "II": ("L2", "D2", "DII"),
+    "III": ("L3", "D3", "DIII"),
     **{f"V{k}": (f"C{k}", f"V {k}") for k in range(1, 7)},
 }
 """How the names are printed in other countries and by other makers."""
 OTHERWISE = 0.22
+CALLED_LEAD = 0.04
+"""Share of names printed as "Lead II"."""
 BARRED = 0.07
-USUAL_LEADS = 0.8
+USUAL_LEADS = 0.7
+CUT_R = 0.3
+"""Share of the leads of the right side of whose word the finder leaves out the R."""
 LETTERS = "abcdefghijklmnopqrstuwxyzABCDEFGHJKLMNOPQRSTUWXYZ0123456789:./"
 
 
@@ -148,6 +152,8 @@ def word_ink(words: str, face: Face, tall: int, rng: np.random.Generator) -> Pix
 
 
 def _spelling(name: str, rng: np.random.Generator) -> str:
+    if rng.random() < CALLED_LEAD and not name.startswith("-"):
+        return f"Lead {name}"
     if name in OTHER_SPELLINGS and rng.random() < OTHERWISE:
         return str(rng.choice(OTHER_SPELLINGS[name]))
     if name == "-aVR":
@@ -228,10 +234,13 @@ def scene(rng: np.random.Generator, faces: list[Face]) -> tuple[Pixels, Box, int
     if label < NONE:
         if rng.random() < 0.15:
             label = 0
-        word = word_ink(_spelling(NAMES[label], rng), face, tall, rng)
+        spelled = _spelling(NAMES[label], rng)
+        word = word_ink(spelled, face, tall, rng)
         if rng.random() < BARRED:
             word = _barred(word, rng)
         box = _lay(ink, word, middle, strength)
+        if spelled.endswith(("R", "r")) and spelled[0] == "V" and rng.random() < CUT_R:
+            box = (*box[:2], box[0] + 2 / 3 * (box[2] - box[0]), box[3])
         if rng.random() < 0.4:
             away = middle[1] + rng.choice((-1, 1)) * (word.shape[0] * rng.uniform(0.15, 1.2))
             _trace(ink, rng, (middle[0] + rng.uniform(-60, 60), away))

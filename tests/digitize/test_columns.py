@@ -112,6 +112,18 @@ def test_names_in_cabreras_order_tell_how_wide_the_columns_are() -> None:
     assert grid(layout)[1] == ["I", "aVF", "V2", "V5"]
 
 
+def test_columns_narrower_than_usual_are_told_by_their_gaps_and_names() -> None:
+    ink = [(40, 641), (649, 1257), (1265, 1873), (1881, 2380)]
+    names = [
+        label(n, x0, k)
+        for k, line in enumerate(STANDARD)
+        for n, (x0, _) in zip(line, ink, strict=True)
+    ]
+    found = decided(rows(3, ink), names)
+    starts = [segment.x0 for segment in found.segments if segment.row == 1]
+    assert starts[1:] == pytest.approx([645, 1261, 1877], abs=5)
+
+
 def test_names_may_stand_over_the_middle_of_their_columns() -> None:
     layout = decided(rows(4), labels([*STANDARD, ["II"]], x=LEFT + 220))
     assert grid(layout)[:3] == STANDARD

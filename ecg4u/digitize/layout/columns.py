@@ -247,7 +247,7 @@ def boundaries(
     known = own or off_nominal < SAME_LENGTH
     if known or pitch is None or abs(pitch / usual - 1) > PITCH_TOLERANCE:
         return edges
-    return _at_names(edges, rows, labels, usual, px_per_mm)
+    return _at_names(edges, rows, labels, (usual, pitch), px_per_mm)
 
 
 def _start(
@@ -310,12 +310,17 @@ def ruled_evidence(
 
 
 def _at_names(
-    edges: Array, rows: Sequence[RowPath], labels: Sequence[Label], width: float, px_per_mm: float
+    edges: Array,
+    rows: Sequence[RowPath],
+    labels: Sequence[Label],
+    widths: Sequence[float],
+    px_per_mm: float,
 ) -> Array:
-    """Columns as wide as usual that begin shortly before their names, where most rows break off.
+    """Columns of one of ``widths`` that begin shortly before their names, where rows break off.
 
-    For rows that are no 10 s long though their names stand at the usual distance: a pulse half in
-    the picture, or unread, or a page cut off at the right tell nothing of where columns begin.
+    For rows that are no 10 s long though their names stand at about the usual distance: a pulse
+    half in the picture, or unread, or a page cut off at the right tell nothing of where columns
+    begin. Edges that fit the names stay if rows break off there as clearly.
     """
     inner = edges[1:-1]
     at = np.array([label.box[0] for label in labels if label.probability > SURE])
@@ -323,18 +328,30 @@ def _at_names(
     column = np.abs(apart).argmin(axis=1)
     off = apart[np.arange(len(at)), column]
     beside = np.abs(off) < MOST_OFF_MM
-    as_wide = abs((edges[1] - edges[0]) / width - 1) < SAME_LENGTH
-    if beside.sum() < MIN_NAMES or (as_wide and abs(np.median(off[beside])) < NAMES_OFF_MM):
+    if beside.sum() < MIN_NAMES:
         return edges
-    names = float(np.median(at[beside] - width * (column[beside] + 1)))
     breaks = np.mean([_breaks(row, px_per_mm) for row in rows], axis=0)
+
+    def broken(starts: Array, width: float) -> Array:
+        columns = starts[:, None] + width * np.arange(1, len(edges) - 1)
+        where = np.clip(np.round(columns).astype(int), 0, len(breaks) - 1)
+        return np.asarray(breaks[where].mean(axis=1))
+
+    now = float(broken(edges[:1], edges[1] - edges[0])[0])
     low, high = (int(mm * px_per_mm) for mm in NAME_OFFSET_MM)
-    starts = names - np.arange(low, high + 1)
-    columns = starts[:, None] + width * np.arange(1, len(edges) - 1)
-    found = breaks[np.clip(np.round(columns).astype(int), 0, len(breaks) - 1)].mean(axis=1)
-    best = found > found.max() - 1e-9
-    usual = names - USUAL_NAME_OFFSET_MM * px_per_mm
-    start = float(np.median(starts[best])) if found.max() > MIN_BREAK else usual
+    found = []
+    for width in widths:
+        names = float(np.median(at[beside] - width * (column[beside] + 1)))
+        starts = names - np.arange(low, high + 1)
+        each = broken(starts, width)
+        place = float(np.median(starts[each > each.max() - 1e-9]))
+        usual = names - USUAL_NAME_OFFSET_MM * px_per_mm
+        found.append((float(each.max()), place if each.max() > MIN_BREAK else usual, width))
+    best, start, width = max(found, key=lambda one: one[0])
+    as_wide = abs((edges[1] - edges[0]) / widths[0] - 1) < SAME_LENGTH
+    fit = as_wide and abs(np.median(off[beside])) < NAMES_OFF_MM
+    if fit and now > best - MIN_BREAK:
+        return edges
     return np.asarray(start + width * np.arange(len(edges)), dtype=np.float64)
 
 
