@@ -124,7 +124,7 @@ OF_THE_TWELVE = np.array([1e-6 * (name in LEADS) for name in NAMES])
 STRIP_ODDS = np.array([STRIP_PRIOR.get(name, STRIP_RARE) for name in NAMES])
 """Log odds of each of `NAMES` as a rhythm strip."""
 SURE_SCORE = math.log((SURE + PARAMS.misread) / (PARAMS.misread * 2))
-"""Score of a label that is read with the probability `SURE`."""
+"""Score of a name that is right with the probability `SURE`."""
 
 
 @dataclass(frozen=True)

@@ -342,7 +342,7 @@ def _at_names(
     found = []
     for width in widths:
         names = float(np.median(at[beside] - width * (column[beside] + 1)))
-        starts = names - np.arange(low, high + 1)
+        starts = np.asarray(names - np.arange(low, high + 1), dtype=np.float64)
         each = broken(starts, width)
         place = float(np.median(starts[each > each.max() - 1e-9]))
         usual = names - USUAL_NAME_OFFSET_MM * px_per_mm

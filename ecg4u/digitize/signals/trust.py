@@ -1,4 +1,4 @@
-"""How likely each lead was read badly: a logistic model of what can be measured without the truth.
+"""How likely each lead was read badly: a sum of curves over what can be measured without the truth.
 
 Learned by ``training.train_trust`` from drawn pages, where the truth is known: a lead counts as
 misread if its signal-to-noise ratio is below `MISREAD_DB`.
@@ -63,8 +63,6 @@ POOLED = tuple(OF_ONE.index(name.removesuffix(", of the page")) for name in OF_P
 EDGE_S, TURN_MV, TURNS_S = 0.06, 0.05, 0.2
 BEAT_S = 0.12
 """A beat is looked at so far around its steepest place."""
-FARTHEST = 3.0
-"""Standard deviations from the usual beyond which a measure tells no more."""
 MOST_WAVES = 8
 SHORTEST_S = 0.3
 TINY = 1e-4
@@ -189,16 +187,25 @@ def misread(measures: Floats) -> Floats:
 
     A lead of which hardly anything was found is misread for certain.
     """
-    middle, spread, weights, bias = _model()
-    z = np.clip(np.nan_to_num((measures - middle) / spread), -FARTHEST, FARTHEST)
-    odds = 1.0 / (1.0 + np.exp(-(z @ weights + bias)))
-    return np.where(np.isfinite(measures[:, 0]), odds, 1.0)
+    curves, bias = _model()
+    odds = np.full(len(measures), bias)
+    for values, curve in zip(measures.T, curves, strict=True):
+        odds += along(values, *curve)
+    return np.where(np.isfinite(measures[:, 0]), 1.0 / (1.0 + np.exp(-odds)), 1.0)
+
+
+def along(values: Floats, knots: Floats, heights: Floats) -> Floats:
+    """A curve (n,) at values: straight between knots, level beyond; NaN is as the middle knot."""
+    known = np.where(np.isfinite(values), values, np.median(knots))
+    return np.asarray(np.interp(known, knots, heights), np.float64)
 
 
 @lru_cache(maxsize=1)
-def _model() -> tuple[Floats, Floats, Floats, float]:
+def _model() -> tuple[list[tuple[Floats, Floats]], float]:
     given = json.loads(WEIGHTS.read_text())
     of = {row["measure"]: row for row in given["measures"]}
-    columns = [[of[name][key] for name in MEASURES] for key in ("middle", "spread", "weight")]
-    middle, spread, weights = (np.array(column, np.float64) for column in columns)
-    return middle, spread, weights, float(given["bias"])
+    curves = [
+        (np.array(of[name]["knots"], np.float64), np.array(of[name]["log_odds"], np.float64))
+        for name in MEASURES
+    ]
+    return curves, float(given["bias"])

@@ -51,8 +51,8 @@ class Params:
     letter_mm: tuple[float, float] = (1.0, 6.0)
     """Heights of ink taken for letters; pages are drawn with capitals of 1.6 to 4.2 mm for training
     (`training.looks`), and a quarter turn or a blur makes them differ more."""
-    word_mm: float = 11.0
-    """Greatest width of a name: "aVR" in letters of 5 mm."""
+    word_mm: float = 16.0
+    """Greatest width of a name: "aVR" in letters of 5 mm, "Lead aVR" in letters of 2.5 mm."""
     joined_gap: float = 0.55
     """Letters of a word stand nearer than so many heights ..."""
     joined_overlap: float = 0.45
