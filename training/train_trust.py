@@ -138,7 +138,11 @@ def fitted(measures: Floats, misread: npt.NDArray[np.bool_]) -> Curves:
     # A step for each knot but the first: it counts for what lies beyond, wholly or in part.
     steps = [
         np.stack(
-            [along(column, at, 1.0 * (np.arange(len(at)) >= k)) for k in range(1, len(at))], axis=1
+            [
+                along(column, at, (np.arange(len(at)) >= k).astype(np.float64))
+                for k in range(1, len(at))
+            ],
+            axis=1,
         )
         if len(at) > 1
         else np.zeros((len(column), 0))
