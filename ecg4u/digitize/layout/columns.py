@@ -113,8 +113,9 @@ RULED_ODDS = 3.0
 """Log odds against a rhythm strip that separators part as they part the rows above it; by eye."""
 BREAK_SIDE_MM = 0.6
 FULL_BREAK_MM = 1.0
-MIN_BREAK = 0.5
-"""Least share of `FULL_BREAK_MM` by which a row's level jumps over `BREAK_SIDE_MM` at a break."""
+MIN_BREAK, CLEARER_BREAK = 0.5, 0.25
+"""Least share of `FULL_BREAK_MM` by which a row's level jumps over `BREAK_SIDE_MM` at a break, and
+by how much more rows must break off at another width than the usual one."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -316,7 +317,8 @@ def _at_names(
     widths: Sequence[float],
     px_per_mm: float,
 ) -> Array:
-    """Columns of one of ``widths`` that begin shortly before their names, where rows break off.
+    """Columns of one of ``widths``, the usual one first, that begin shortly before their names,
+    where rows break off.
 
     For rows that are no 10 s long though their names stand at about the usual distance: a pulse
     half in the picture, or unread, or a page cut off at the right tell nothing of where columns
@@ -347,7 +349,8 @@ def _at_names(
         place = float(np.median(starts[each > each.max() - 1e-9]))
         usual = names - USUAL_NAME_OFFSET_MM * px_per_mm
         found.append((float(each.max()), place if each.max() > MIN_BREAK else usual, width))
-    best, start, width = max(found, key=lambda one: one[0])
+    clearest = max(found, key=lambda one: one[0])
+    best, start, width = clearest if clearest[0] > found[0][0] + CLEARER_BREAK else found[0]
     as_wide = abs((edges[1] - edges[0]) / widths[0] - 1) < SAME_LENGTH
     fit = as_wide and abs(np.median(off[beside])) < NAMES_OFF_MM
     if fit and now > best - MIN_BREAK:
