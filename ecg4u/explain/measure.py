@@ -273,9 +273,9 @@ def _lead_boundaries(median: MedianBeat, lead: int) -> dict[str, float]:
         return out
     ventricle = min(own, key=lambda w: abs((w.onset + w.offset) / 2 - centre))
     out["QRS on"], out["QRS off"] = ventricle.onset, ventricle.offset
-    before = [w for w in qrs if w.offset < ventricle.onset - 20]
-    earliest = before[-1].offset if before else -1.0
-    atrium = [w for w in p if earliest < w.onset and w.offset <= ventricle.onset + 10]
+    before = [w.offset for w in qrs if w.offset < ventricle.onset - 20]
+    atrium = [w for w in p if w.offset <= ventricle.onset + 10]
+    atrium = [w for w in atrium if not before or w.onset > before[-1]]
     if atrium:
         last = atrium[-1]
         out["P on"], out["P off"] = last.onset, last.offset

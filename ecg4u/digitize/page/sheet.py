@@ -17,13 +17,12 @@ PAPER_COLOUR = 14.0
 
 
 def largest_part(mask: npt.NDArray[np.uint8], within: npt.NDArray[np.uint8]) -> Mask:
-    """The connected part of a mask that holds most of ``within``, its holes filled."""
+    """The connected part of a mask that holds most of ``within``, a part of it; holes filled."""
     from scipy.ndimage import binary_fill_holes
     from skimage.measure import label
 
     labels = label(mask, connectivity=1)
     counts = np.bincount(labels[within > 0], minlength=2)
-    counts[0] = 0
     return np.asarray(binary_fill_holes(labels == counts.argmax()))
 
 

@@ -123,7 +123,7 @@ def _flat_ink(mask: npt.NDArray[np.uint8], px_per_mm: float) -> npt.NDArray[np.u
     wide[0] = False
     kept = mask * wide[label].astype(np.uint8)
     tall = cv2.morphologyEx(kept, cv2.MORPH_OPEN, np.ones((int(1.6 * px_per_mm), 1), np.uint8))
-    return kept & (1 - tall)
+    return kept & ~tall
 
 
 def find_rows(trace: FloatArray, px_per_mm: float) -> Array:
@@ -315,12 +315,11 @@ def _own_ink(trace: FloatArray, shares: list[tuple[FloatArray, int]]) -> list[Fl
     height, width = trace.shape
     low = height // row_network.HALVED
     total = np.full((low, shares[0][0].shape[1]), DOUBT, np.float32)
-    for share, top in shares:
-        y0, y1 = max(top, 0), min(top + len(share), low)
+    bands = [(max(top, 0), min(top + len(share), low)) for share, top in shares]
+    for (share, top), (y0, y1) in zip(shares, bands, strict=True):
         total[y0:y1] += share[y0 - top : y1 - top]
     found = []
-    for share, top in shares:
-        y0, y1 = max(top, 0), min(top + len(share), low)
+    for (share, top), (y0, y1) in zip(shares, bands, strict=True):
         inner = share[y0 - top : y1 - top]
         sure = cv2.dilate(inner, np.ones((3, 3), np.uint8))
         sure = np.clip((sure - OWN[0]) / (OWN[1] - OWN[0]), 0.0, 1.0)
@@ -522,7 +521,7 @@ def _bridged(ink: FloatArray, px_per_mm: float) -> FloatArray:
 
     mask = (ink > INK_LEVEL).astype(np.uint8)
     gap = np.ones((3, int(BRIDGED_MM * px_per_mm) | 1), np.uint8)
-    filled = cv2.morphologyEx(mask, cv2.MORPH_CLOSE, gap) & (1 - mask)
+    filled = cv2.morphologyEx(mask, cv2.MORPH_CLOSE, gap) & ~mask
     upright = np.ones((int(LINE_MM * TRACK_PX_PER_MM), 1), np.uint8)
     tall = cv2.dilate(cv2.morphologyEx(filled, cv2.MORPH_OPEN, upright), np.ones((3, 3), np.uint8))
     return np.asarray(np.where(filled > tall, np.maximum(ink, BRIDGE), ink), np.float32)
