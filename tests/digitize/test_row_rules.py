@@ -65,6 +65,20 @@ def test_pieces_of_more_than_6_mm_make_a_row(piece_mm: int, rows: int) -> None:
     assert len(find_rows(lines(*pieces), PX)) == rows
 
 
+def test_ink_more_than_3_mm_off_makes_a_short_row_no_longer() -> None:
+    for below in (165, 35):
+        found = find_rows(lines((100, 40, 170), (below, 40, 860)), PX)
+        assert found == pytest.approx([below], abs=2)
+
+
+def test_a_comb_of_upright_strokes_is_no_row() -> None:
+    """Marks of millimetres and bar codes, however fine their strokes are."""
+    ink = lines((250, 40, 860))
+    for x in range(40, 860, 10):
+        ink[100:120, x : x + 2] = 1.0
+    assert find_rows(ink, PX) == pytest.approx([250], abs=2)
+
+
 def test_an_empty_page_has_no_row() -> None:
     assert len(find_rows(np.zeros((400, WIDTH), np.float32), PX)) == 0
 
@@ -74,6 +88,12 @@ def test_a_row_is_at_least_half_as_long_as_the_longest(share: float, rows: int) 
     heights = [200.0 * (k + 1) - beats() for k in range(3)]
     ink = page(heights, 800, [(40, 860), (40, 860), (40, 40 + round(820 * share))])
     assert len(rows_of(ink)) == rows
+
+
+def test_a_stretch_less_than_half_as_long_as_a_row_does_not_shorten_it() -> None:
+    ink = page([200.0 - beats(), 400.0 - beats()], 600, [(40, 860), (40, 410)])
+    (row,) = rows_of(ink)
+    assert row.extent == pytest.approx((40, 859), abs=4)
 
 
 @pytest.mark.parametrize(("height_px", "rows"), [(16.0, 3), (5.0, 2)])
@@ -172,6 +192,19 @@ def test_a_speck_at_a_trace_is_no_ink_that_was_missed() -> None:
     assert not row.unexplained.any()
 
 
+@pytest.mark.parametrize(("off_px", "followed"), [(10, False), (25, True)])
+def test_a_stroke_within_a_millimetre_of_writing_is_no_wave(off_px: int, followed: bool) -> None:
+    """What of a letter was taken for a trace stands beside what was taken for writing."""
+    ink = page([200.0 - beats()], 400)
+    stroke = np.array([[519, 192], [525, 110], [531, 192]], np.int32)
+    cv2.polylines(ink, [stroke], False, 1.0, 4, cv2.LINE_AA)
+    blank, text = np.zeros_like(ink), np.zeros_like(ink)
+    for x in (525 - off_px, 525 + off_px):
+        text[108:192, x - 2 : x + 2] = 1.0
+    (row,) = trace_rows(InkMap(ink, text, blank, blank), PX)
+    assert (row.centre[510:540].min() < 120) == followed
+
+
 def test_ink_away_from_a_trace_is_none_of_its_business() -> None:
     ink = page([200.0 - beats(60.0)], 400)
     ink[260:300, 520:524] = 1.0
@@ -204,6 +237,14 @@ def test_a_small_blot_on_a_row_is_taken_out() -> None:
     assert np.abs(found - clean)[560:700].max() < 2
 
 
+@pytest.mark.parametrize(("side_px", "blot"), [(15, False), (21, True)])
+def test_a_blot_is_broader_than_1_8_mm(side_px: int, blot: bool) -> None:
+    ink = page([200.0 - beats(), 400.0 - beats()], 600)
+    first, top = 525 - side_px // 2, 200 - side_px // 2
+    ink[top : top + side_px, first : first + side_px] = 1.0
+    assert np.isnan(rows_of(ink)[0].centre[520:530]).all() == blot
+
+
 def test_a_bold_pen_is_no_blot() -> None:
     y = 200.0 - beats()
     ink = np.zeros((400, WIDTH), np.float32)
@@ -217,10 +258,11 @@ def test_a_bold_pen_is_no_blot() -> None:
     assert np.nanmedian(row.bottom - row.top) == pytest.approx(10, abs=2)
 
 
-def test_two_paths_along_one_trace_are_one_row() -> None:
-    """A rule beside a row may lead a second path onto it for most of its length."""
+@pytest.mark.parametrize(("rule", "end"), [(300, 420), (100, 360)])
+def test_two_paths_along_one_trace_are_one_row(rule: int, end: int) -> None:
+    """A rule below or above a row may lead a second path onto it for most of its length."""
     ink = page([200.0 - beats()], 500)
-    ink[298:302, 40:420] = 1.0
+    ink[rule - 2 : rule + 2, 40:end] = 1.0
     found = rows_of(ink)
     assert [abs(row.baseline - 200) < 12 for row in found] == [True]
 

@@ -87,6 +87,17 @@ def test_a_short_gap_is_bridged_with_little_confidence(gap_px: int, bridged: boo
     assert found.confidence[middle] == pytest.approx(0.3 if bridged else 0.0, abs=0.05)
 
 
+def test_before_the_first_ink_and_after_the_last_nothing_is_known() -> None:
+    """However little is missing: a QRS complex may hide there."""
+    fine = np.full(FINE * WIDTH, LEVEL)
+    fine[: FINE * 5] = fine[-FINE * 5 :] = np.nan
+    found = measured(path(fine))
+    known = np.flatnonzero(np.isfinite(found.signal))
+    assert known.tolist() == list(range(known[0], known[-1] + 1))
+    assert (known[0], known[-1]) == (10, 2488)
+    assert (found.confidence[:10] == 0).all()
+
+
 def test_a_separator_at_the_end_of_a_lead_is_no_signal_and_one_amid_it_may_be() -> None:
     fine = np.full(FINE * WIDTH, LEVEL)
     marked = np.zeros(WIDTH, bool)
@@ -98,8 +109,11 @@ def test_a_separator_at_the_end_of_a_lead_is_no_signal_and_one_amid_it_may_be() 
     assert np.nanmax(found[1150:1250]) > 0.2
 
 
+@pytest.mark.parametrize("column_s", [1.25, 2.5, 5.0])
 @pytest.mark.parametrize(("seen", "all_of_them"), [((0, 1), True), ((0,), False)])
-def test_separators_seen_at_most_columns_stand_at_all(seen: tuple, all_of_them: bool) -> None:
+def test_separators_seen_at_most_columns_stand_at_all(
+    seen: tuple, all_of_them: bool, column_s: float
+) -> None:
     edge = 625
     rows = []
     for row in range(3):
@@ -107,7 +121,7 @@ def test_separators_seen_at_most_columns_stand_at_all(seen: tuple, all_of_them: 
         marked[edge : edge + 4] = row in seen
         rows.append(path(marked=marked))
     segments = tuple(
-        RowSegment("I", row, float(edge * k), float(edge * (k + 1)), 2.5 * k, "label", 0.9)
+        RowSegment("I", row, float(edge * k), float(edge * (k + 1)), column_s * k, "label", 0.9)
         for row in range(3)
         for k in range(2)
     )
