@@ -280,6 +280,18 @@ def test_its_table_and_its_line_show_each_class(classifier: Classifier, normal: 
         said["tachycardia"]
 
 
+def test_in_a_notebook_each_class_stands_with_what_speaks_against_it() -> None:
+    rows = (
+        ClassResult("Normal", 0.125, 0.5, False, 0.9, 0.9),
+        ClassResult("AF", 0.875, 0.25, True, 0.9, 0.9),
+    )
+    found = Classification(rows, "uncertain", ("a <doubt>",), "m", warnings=("a warning",))
+    page = found._repr_html_()
+    for cells in (("Normal", "0.125", "0.500", ""), ("AF", "0.875", "0.250", "found")):
+        assert "".join(f"<td>{cell}</td>" for cell in cells) in page
+    assert page.index("a &lt;doubt&gt;") < page.index("a warning")
+
+
 def test_more_windows_than_are_read_at_a_time_are_read_in_order(
     classifier: Classifier, records: Records
 ) -> None:
