@@ -147,6 +147,7 @@ EQUIVALENT = {
     "columns - u * FINE": "the disc is the same on either side",
     "minlength=5": "the largest count is the same however many are counted",
     "BATCH = ": "how many windows are worked on at once changes the speed alone",
+    "np.where(found, first, 0)": "where no ink is found the edges are unknown in the end",
     "rr_ms = ": "both entropies are the same whatever the unit",
 }
 """Drawn mutants that no test can tell from the code, by a piece of their line, and why. Only those
