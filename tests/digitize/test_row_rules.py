@@ -245,6 +245,15 @@ def test_a_blot_is_broader_than_1_8_mm(side_px: int, blot: bool) -> None:
     assert np.isnan(rows_of(ink)[0].centre[520:530]).all() == blot
 
 
+@pytest.mark.parametrize("grey", [0.3, 0.5])
+def test_a_row_climbs_the_strokes_of_a_narrow_peak_not_the_grey_between(grey: float) -> None:
+    y = 200.0 - beats(100.0, 4.0)
+    heights = np.arange(400)[:, None]
+    between = np.where((heights > y) & (heights < 196), grey, 0.0)
+    (row,) = rows_of(np.maximum(page([y], 400), between).astype(np.float32))
+    assert np.abs(row.y - y)[60:840].mean() < 3.5
+
+
 def test_a_bold_pen_is_no_blot() -> None:
     y = 200.0 - beats()
     ink = np.zeros((400, WIDTH), np.float32)

@@ -52,6 +52,20 @@ def test_ink_at_the_very_edge_of_the_page_ends_there() -> None:
     assert (low, high) == pytest.approx((56 - 0.3 / 0.8, 59.0))
 
 
+def test_the_strength_of_ink_is_at_most_1_at_a_sharp_end_too() -> None:
+    page = np.zeros((HEIGHT, WIDTH), np.float32)
+    page[20:24, 3:] = 1.0
+    strength = FineInk(page).edges(np.full(WIDTH, 22.0), 0).strength
+    assert np.nanmax(strength) == 1.0
+
+
+def test_ink_is_not_looked_for_off_the_page_nor_at_its_other_end() -> None:
+    assert edges_at(ink(r58_59=1.0), 58.0, 5)[:2] == pytest.approx([57.5, 59.0])
+    assert edges_at(ink(r0_1=1.0), 1.0, 5)[:2] == pytest.approx([0.0, 1.5])
+    assert np.isnan(edges_at(ink(r57_59=1.0), 1.0, 5)[0])
+    assert np.isnan(edges_at(ink(r0_2=1.0), 58.0, 5)[0])
+
+
 @pytest.mark.parametrize(
     ("y", "snap", "top"),
     [(26, 5, None), (26, 6, 19.5), (13, 6, None), (13, 7, 19.5), (20, 0, 19.5)],
@@ -122,6 +136,12 @@ def test_the_pen_is_the_tenth_that_is_thinnest_but_not_far_under_the_commonest()
     assert pen_of((4.0, 0.04), (6.0, 0.5), (9.0, 0.2), (14.0, 0.26)) == pytest.approx(6.0)
 
 
+def test_of_a_few_columns_too_the_commonest_thickness_is_found() -> None:
+    thickness = np.array([14.0, 6.0, 9.0, 6.0, 11.0, 6.0, 8.0])
+    zero = np.zeros(7)
+    assert pen_width(Edges(zero, thickness, zero + 1), PX) == pytest.approx(6.0)
+
+
 def test_steep_strokes_may_say_that_the_pen_is_finer() -> None:
     assert pen_of((6.0, 1.0), stroke=4.0) == pytest.approx(4.0)
     assert pen_of((6.0, 1.0), stroke=9.0) == pytest.approx(6.0)
@@ -181,17 +201,18 @@ SHAPES = {
     "a narrow S wave": [bump(40, -25, 1.5)],
     "R and S": [bump(38, 25, 2.0), bump(45, -25, 2.0)],
     "Q and R": [bump(33, -12, 2.5), bump(41, 30, 2.5)],
+    "narrow Q, R and S": [bump(34, -10, 1.5), bump(40, 28, 1.5), bump(46, -12, 1.5)],
     "two close R waves": [bump(33, 20, 2.0), bump(47, 16, 2.0)],
     "a slope": [lambda x: 0.8 * (x - 40)],
 }
 
 
-@pytest.mark.parametrize("shape", SHAPES)
-def test_the_curve_comes_back_from_the_edges_of_its_stroke(shape: str) -> None:
+def off_by(parts: list[Callable[[np.ndarray], np.ndarray]]) -> np.ndarray:
+    """How far (px) the curve found lies from one drawn with a pen of 6 px, its start hidden."""
     pen, n = 6.0, 80 * FINE
     x = fine_columns(80)
     wide = np.arange(-60, FINE * 140) / FINE
-    truth = 60.0 - sum((part(wide) for part in SHAPES[shape]), np.zeros(len(wide)))
+    truth = 60.0 - sum((part(wide) for part in parts), np.zeros(len(wide)))
     offset = np.linspace(-pen / 2, pen / 2, 61)
     sag = np.sqrt((pen / 2) ** 2 - offset**2)[:, None]
     moved = np.array([np.interp(x + o, wide, truth) for o in offset])
@@ -200,6 +221,17 @@ def test_the_curve_comes_back_from_the_edges_of_its_stroke(shape: str) -> None:
     found = centre_line(top, bottom, pen)
     assert np.isnan(found[:9]).all()
     inside = slice(9 + 4 * FINE, n - 4 * FINE)
-    off = np.abs(found - np.interp(x, wide, truth))[inside]
+    return np.abs(found - np.interp(x, wide, truth))[inside]
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_the_curve_comes_back_from_the_edges_of_its_stroke(shape: str) -> None:
+    off = off_by(SHAPES[shape])
     assert off.max() < 0.7
     assert off.mean() < 0.08
+
+
+def test_a_notch_that_the_pen_nearly_fills_is_seen_between_its_two_tips() -> None:
+    off = off_by([bump(36, 20, 1.5), bump(44, 28, 1.5)])
+    assert off.max() < 6
+    assert off.mean() < 0.2
