@@ -630,9 +630,8 @@ def _steepness(row: RowPath, px_per_mm: float) -> Array:
     """Where a row is steep, over `STEP_MM`, each column at most as steep as its usual beat."""
     slope = np.abs(np.diff(np.nan_to_num(row.centre, nan=row.baseline), prepend=row.baseline))
     slope[~np.isfinite(row.centre)] = 0.0
-    width = int(STEP_MM * px_per_mm)
-    smooth = np.convolve(slope, np.ones(width) / width, mode="same")
-    return np.minimum(smooth, np.percentile(smooth, 95))
+    around = np.convolve(slope, np.ones(int(STEP_MM * px_per_mm)), mode="same")
+    return np.minimum(around, np.percentile(around, 95))
 
 
 def _measure(

@@ -235,10 +235,9 @@ def _gap_length(known_x: Array, at: Array) -> Array:
 
 
 def _activity(signal: Array, fs: float) -> Array:
-    """Steepness of a signal smoothed over 60 ms; QRS complexes stand out. NaN counts as 0."""
+    """Steepness of a signal summed over 60 ms; QRS complexes stand out. NaN counts as 0."""
     slope = np.abs(np.diff(np.nan_to_num(signal), prepend=0.0, append=0.0))
-    width = max(1, int(0.06 * fs))
-    return np.convolve(slope, np.ones(width) / width, mode="same")
+    return np.convolve(slope, np.ones(max(1, int(0.06 * fs))), mode="same")
 
 
 def in_time(layout: Layout, parts: Sequence[SegmentSignal], fs: float = DEFAULT_FS_HZ) -> Layout:
