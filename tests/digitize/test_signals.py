@@ -68,6 +68,13 @@ def test_a_pulses_strokes_are_no_signal_and_its_foot_is_0_mv() -> None:
     assert found.confidence[800] <= 0.3 < found.confidence[400]
 
 
+def test_waves_a_third_of_a_millimetre_broad_keep_most_of_their_height() -> None:
+    """Smoothing is for edges: a pacemaker's spike or a notch is not flattened."""
+    x = fine_columns(WIDTH)
+    found = measured(path(LEVEL - 50.0 * np.exp(-0.5 * ((x - 600) / 1.5) ** 2))).signal
+    assert np.nanmax(found) == pytest.approx(0.5, abs=0.05)
+
+
 def test_the_unevenness_of_edges_is_smoothed_and_tips_keep_their_height() -> None:
     rng = np.random.default_rng(0)
     x = fine_columns(WIDTH)
@@ -189,6 +196,19 @@ def test_columns_of_small_beats_go_on_in_time_too() -> None:
     t = np.arange(5000) / 500
     small = 0.05 * np.exp(-0.5 * ((t[:, None] - times) / 0.012) ** 2).sum(axis=1)
     assert starts_of(small) == [0.0, 5.0, 0.0]
+
+
+def test_a_strip_that_begins_before_its_columns_is_of_their_time() -> None:
+    times = np.array([0.4, 1.3, 1.9, 3.0, 3.7, 4.6, 5.2, 6.4, 7.0, 8.1, 8.7, 9.6])
+    t = np.arange(5000) / 500
+    beats = np.exp(-0.5 * ((t[:, None] - times) / 0.012) ** 2).sum(axis=1)
+    parts = [
+        part("I", 2.0, beats[500:2500]),
+        part("V1", 6.0, beats[2500:]),
+        part("II", 1.0, beats, rhythm=True),
+    ]
+    layout = Layout("1x2+1", tuple(p.segment for p in parts), 1.0)
+    assert in_time(layout, parts) == layout
 
 
 def test_a_rhythm_as_regular_as_its_columns_leaves_them_in_their_order() -> None:
@@ -338,6 +358,24 @@ def test_separators_are_believed_where_they_are_seen_oftener_than_by_chance(
     assert bool(last[898:902].all()) == parted
 
 
+@pytest.mark.parametrize(("seen", "parted"), [(3, True), (2, False)])
+def test_separators_in_three_of_seven_rows_stand_in_all(seen: int, parted: bool) -> None:
+    """What else is taken for one is rare here; in two rows it may still be chance."""
+    rows = []
+    for row in range(7):
+        marked = np.zeros(WIDTH, bool)
+        marked[623:627] = row < seen
+        rows.append(path(marked=marked))
+    segments = tuple(
+        RowSegment("I", row, 625.0 * k, 625.0 * (k + 1), 5.0 * k, "label", 0.9)
+        for row in range(7)
+        for k in range(2)
+    )
+    last = mark_separators(rows, Layout("7x2", segments, 1.0), PX)[6].marked
+    assert last is not None
+    assert bool(last[623:627].all()) == parted
+
+
 def replace_start(found: RowSegment, start_s: float) -> RowSegment:
     return RowSegment(found.lead, found.row, found.x0, found.x1, start_s, "label", 0.9)
 
@@ -373,10 +411,14 @@ def test_a_separator_is_looked_for_near_a_columns_edge(shift: int, seen: bool) -
     assert np.flatnonzero(third).tolist() == list(range(EDGE + shift - 3, EDGE + shift + 7))
 
 
-def test_of_two_strokes_the_one_nearer_to_the_edge_is_the_separator() -> None:
-    third = third_row([-11, 2], 3)
+@pytest.mark.parametrize(("further", "nearer"), [(-11, 2), (-5, 0)])
+def test_of_two_strokes_the_one_nearer_to_the_edge_is_the_separator(
+    further: int, nearer: int
+) -> None:
+    third = third_row([further, nearer], 3)
     assert third is not None
-    assert np.flatnonzero(third).tolist() == list(range(EDGE - 1, EDGE + 8))
+    first = EDGE + nearer - 3
+    assert np.flatnonzero(third).tolist() == list(range(first, first + 9))
 
 
 @pytest.mark.parametrize(("leap_px", "kept"), [(36, True), (46, False)])
