@@ -58,6 +58,13 @@ def test_the_commonest_level_lies_in_the_middle_of_a_wandering_row(tall: float) 
     assert zero_level(path(np.repeat(y, FINE)[: FINE * WIDTH]), None) == pytest.approx(LEVEL, abs=1)
 
 
+@pytest.mark.parametrize("side", [-1.0, 1.0])
+def test_a_second_level_beside_the_commonest_does_not_shift_it(side: float) -> None:
+    """As between T and P waves and between P waves and complexes."""
+    y = np.concatenate([LEVEL + np.linspace(-1, 1, 600), np.full(300, LEVEL + 5.5 * side)])
+    assert zero_level(path(np.repeat(y, FINE)), None) == pytest.approx(LEVEL, abs=0.1)
+
+
 def test_a_pulses_strokes_are_no_signal_and_its_foot_is_0_mv() -> None:
     fine = np.full(FINE * WIDTH, LEVEL)
     for stroke in (400, 450):

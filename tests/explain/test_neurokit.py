@@ -6,6 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from made_hearts import as_3x4, train
 
 from ecg4u.explain import explain, measure_features
@@ -90,6 +92,13 @@ def test_agreement_is_f1_within_75_ms() -> None:
     twice = np.array([100, 480, 510, 900])  # two of theirs near one of ours: one agrees
     assert agreement(ours, twice) == pytest.approx(6 / 7)
     assert agreement(twice.astype(float), ours.astype(int)) == pytest.approx(6 / 7)
+
+
+@given(st.lists(st.integers(200, 900), min_size=1, max_size=12), st.integers(0, 37))
+def test_the_same_beats_agree_and_those_of_another_time_do_not(rr: list[int], off: int) -> None:
+    r = np.cumsum(rr)
+    assert agreement(r.astype(float), r + off) == 1.0
+    assert agreement(r.astype(float), r + 100) == 0.0
 
 
 def test_beats_are_compared_at_their_time_where_the_lead_begins_late(sinus: ECGRecord) -> None:
