@@ -112,6 +112,11 @@ def test_names_in_cabreras_order_tell_how_wide_the_columns_are() -> None:
     assert grid(layout)[1] == ["I", "aVF", "V2", "V5"]
 
 
+def test_names_in_the_middle_of_rows_are_those_of_a_later_column() -> None:
+    read = [label(name, LEFT + 2 * COLUMN_PX + 60, k) for k, name in enumerate(("V1", "V2", "V3"))]
+    assert [line[0] for line in grid(decided(rows(3), read))] == ["I", "II", "III"]
+
+
 def test_columns_narrower_than_usual_are_told_by_their_gaps_and_names() -> None:
     ink = [(40, 641), (649, 1257), (1265, 1873), (1881, 2380)]
     names = [

@@ -184,7 +184,12 @@ def _standard(geometry: _Geometry, order: Sequence[str], first_row: int = 0) -> 
 
 
 def _label_offset(labels: Sequence[Label], edges: Array, px_per_mm: float) -> float:
-    """How far (px) into their columns names stand on pages that print them over the middle."""
+    """How far (px) into their columns names stand on pages that print them over the middle.
+
+    Over the middle of a row of one lead none stand: such names are those of a later column.
+    """
+    if len(edges) <= 2:
+        return 0.0
     before, after = PARAMS.before_mm * px_per_mm, PARAMS.after_mm * px_per_mm
     at = np.array([label.box[0] for label in labels if label.probability > SURE])
     offsets = (at - edges[0] + before) % (edges[1] - edges[0]) - before
