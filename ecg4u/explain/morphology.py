@@ -75,7 +75,12 @@ def qrs_shape(beat: FloatArray, onset: float, offset: float) -> QRSShape | None:
     waves = _positive_waves(turns, up, floor) or _first_r(smooth, down)
     r = waves[0] if waves else None
     second = waves[1] if len(waves) > 1 else None
-    q = next((t for t in down if r is None or t.time_ms < r.time_ms), None)
+    # Without an r the whole complex is a QS, as deep as its deepest place: a notch ends none.
+    q = (
+        next((t for t in down if t.time_ms < r.time_ms), None)
+        if r
+        else min(down, key=lambda t: t.mv, default=None)
+    )
     s = min(
         (t for t in down if r is not None and t.time_ms > r.time_ms),
         key=lambda t: t.mv,

@@ -160,3 +160,14 @@ def test_a_small_r_before_a_deep_s_is_no_q_wave(first_r: float, q: bool) -> None
     if not q:
         assert shape.s is not None
         assert shape.s.mv == pytest.approx(-5.2, abs=0.1)
+
+
+def test_a_qs_is_as_deep_as_its_deepest_place() -> None:
+    beat = np.zeros(100)
+    beat[40:52] = -0.35 * np.hanning(12)
+    beat[48:72] -= 1.1 * np.hanning(24)
+    shape = qrs_shape(beat, 39.0, 73.0)
+    assert shape is not None
+    assert shape.q is not None
+    assert shape.r is None
+    assert shape.q.mv == pytest.approx(beat.min(), abs=0.1)
