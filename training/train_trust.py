@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +23,15 @@ from ecg4u import __version__
 from ecg4u.digitize import digitize_page
 from ecg4u.digitize.restore import signals_of
 from ecg4u.digitize.signals.agreement import faults
-from ecg4u.digitize.signals.trust import MEASURES, MISREAD_DB, WEIGHTS, along, measures_of
+from ecg4u.digitize.signals.trust import (
+    MEASURES,
+    MISREAD_DB,
+    WEIGHTS,
+    Curve,
+    along,
+    chance,
+    measures_of,
+)
 from ecg4u.errors import ECG4UError
 from ecg4u.io import Page
 from ecg4u.paper.camera import Photo, photograph, random_camera
@@ -114,23 +121,8 @@ def collected(
     )
 
 
-@dataclass(frozen=True, eq=False)
-class Curves:
-    """Knots of each measure's curve and the log odds there, and the bias."""
-
-    knots: list[Floats]
-    log_odds: list[Floats]
-    bias: float
-
-    def chance(self, measures: Floats) -> Floats:
-        """Probability (n,) that each lead was misread."""
-        columns = zip(measures.T, self.knots, self.log_odds, strict=True)
-        odds = self.bias + np.sum([along(*column) for column in columns], axis=0)
-        return np.asarray(1.0 / (1.0 + np.exp(-odds)))
-
-
-def fitted(measures: Floats, misread: npt.NDArray[np.bool_]) -> Curves:
-    """Curves over the measures whose sum tells misread leads from others."""
+def fitted(measures: Floats, misread: npt.NDArray[np.bool_]) -> tuple[list[Curve], float]:
+    """Curves over the measures whose sum tells misread leads from others, and the bias."""
     from sklearn.linear_model import LogisticRegression
 
     ends = np.linspace(OUTERMOST, 1 - OUTERMOST, KNOTS)
@@ -152,18 +144,18 @@ def fitted(measures: Floats, misread: npt.NDArray[np.bool_]) -> Curves:
     model.fit(np.hstack(steps), misread)
     parts = np.split(model.coef_[0], np.cumsum([step.shape[1] for step in steps])[:-1])
     heights = [np.concatenate([[0.0], np.cumsum(part)]) for part in parts]
-    return Curves(knots, heights, float(model.intercept_[0]))
+    return list(zip(knots, heights, strict=True)), float(model.intercept_[0])
 
 
 def out_of_fold(
     measures: Floats, misread: npt.NDArray[np.bool_], page: npt.NDArray[np.int64]
 ) -> Floats:
     """Probability (n,) of each lead by models that did not see its page."""
-    chance = np.zeros(len(misread))
+    found = np.zeros(len(misread))
     for fold in range(FOLDS):
         held = page % FOLDS == fold
-        chance[held] = fitted(measures[~held], misread[~held]).chance(measures[held])
-    return chance
+        found[held] = chance(measures[held], *fitted(measures[~held], misread[~held]))
+    return found
 
 
 def _of_faulty_pages(
@@ -204,9 +196,9 @@ def main() -> None:
     seen = np.isfinite(measures[:, 0]) & ~_of_faulty_pages(ratio < MISREAD_DB, page)
     measures, ratio, page = measures[seen], ratio[seen], page[seen]
     misread = ratio < MISREAD_DB
-    chance = out_of_fold(measures, misread, page)
-    surest = np.argsort(chance)[: round(GOOD_SHARE * len(chance))]
-    curves = fitted(measures, misread)
+    unseen = out_of_fold(measures, misread, page)
+    surest = np.argsort(unseen)[: round(GOOD_SHARE * len(unseen))]
+    curves, bias = fitted(measures, misread)
     card = {
         "what": "curves of ecg4u.digitize.signals.trust",
         "command": f"python -m training.train_trust RECORDS --pages {options.pages} "
@@ -216,12 +208,12 @@ def main() -> None:
         "pages": int(len(np.unique(page))),
         "leads": len(misread),
         "misread": round(float(misread.mean()), 4),
-        "auroc_out_of_fold": round(float(roc_auc_score(misread, chance)), 4),
+        "auroc_out_of_fold": round(float(roc_auc_score(misread, unseen)), 4),
         "misread_among_the_surest_85_percent": round(float(misread[surest].mean()), 4),
-        "bias": float(f"{curves.bias:.5g}"),
+        "bias": float(f"{bias:.5g}"),
         "measures": [
             {"measure": name, "knots": _rounded(at), "log_odds": _rounded(heights)}
-            for name, at, heights in zip(MEASURES, curves.knots, curves.log_odds, strict=True)
+            for name, (at, heights) in zip(MEASURES, curves, strict=True)
         ],
     }
     options.out.write_text(json.dumps(card, indent=1) + "\n")

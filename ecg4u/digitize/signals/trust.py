@@ -182,16 +182,24 @@ def _beats(signal: Floats, fs: float) -> tuple[float, float]:
     return float(sizes.min() / sizes.max()), float(alike.min())
 
 
+Curve = tuple[Floats, Floats]
+"""Knots of a measure, and the log odds there."""
+
+
 def misread(measures: Floats) -> Floats:
     """Probability (n,) that each lead was read worse than `MISREAD_DB`; a measure of NaN is usual.
 
     A lead of which hardly anything was found is misread for certain.
     """
-    curves, bias = _model()
+    return np.where(np.isfinite(measures[:, 0]), chance(measures, *_model()), 1.0)
+
+
+def chance(measures: Floats, curves: Sequence[Curve], bias: float) -> Floats:
+    """Probability (n,) by the sum of a curve over each measure (n, `MEASURES`) and a bias."""
     odds = np.full(len(measures), bias)
     for values, curve in zip(measures.T, curves, strict=True):
         odds += along(values, *curve)
-    return np.where(np.isfinite(measures[:, 0]), 1.0 / (1.0 + np.exp(-odds)), 1.0)
+    return np.asarray(1.0 / (1.0 + np.exp(-odds)))
 
 
 def along(values: Floats, knots: Floats, heights: Floats) -> Floats:
@@ -201,7 +209,7 @@ def along(values: Floats, knots: Floats, heights: Floats) -> Floats:
 
 
 @lru_cache(maxsize=1)
-def _model() -> tuple[list[tuple[Floats, Floats]], float]:
+def _model() -> tuple[list[Curve], float]:
     given = json.loads(WEIGHTS.read_text())
     of = {row["measure"]: row for row in given["measures"]}
     curves = [
