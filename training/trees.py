@@ -1,6 +1,7 @@
 """Boost the trees: `python -m training.trees --data data.h5 --run runs/t`.
 
-One booster a class, by scikit-learn's histogram method, over `ecg4u.model.measures` of each
+One booster for each of the nine classes and of `training.labels.FINDINGS`, by scikit-learn's
+histogram method, over `ecg4u.model.measures` of each
 training window with full leads and as ``--views`` random pages show it. Several ``--held-out``
 share the measuring, and leave ``RUN-0``, ``RUN-1`` ... for the folds beside ``RUN`` for ``none``,
 each in the form that `training.train` leaves, for `training.export`. Takes minutes on one core.
@@ -27,6 +28,7 @@ from ecg4u.record import CLASSES
 from training.augment import Augmentation, augment, centred, loosened
 from training.dataset import LABELS, Data, load
 from training.folds import all_checked, held, parse
+from training.labels import FINDINGS
 from training.physiology import Physiology, changed
 from training.train import LARGE_SOURCES, MITDB_WEIGHT, VALIDATION_LAYOUTS, save_run, scores
 
@@ -59,13 +61,18 @@ class Settings:
     held_out: str = "valid"
 
 
+OUTPUTS = (*CLASSES, *FINDINGS)
+"""What the trees answer, in their order."""
+
+
 def measured(data: Data, settings: Settings) -> Iterator[tuple[Floats, Floats]]:
-    """(windows, measures) and (windows, 9): full leads, then random pages.
+    """(windows, measures) and (windows, `OUTPUTS`): full leads, then random pages.
 
     Of every window of train and valid, in the order of `learned`.
     """
     windows = learned(data)
-    labels = data.labels(settings.labels)
+    columns = [data.auxiliary_names.index(name) for name in FINDINGS]
+    labels = np.concatenate([data.labels(settings.labels), data.auxiliary[:, columns]], axis=1)
     share = settings.physiology
     made = Physiology(share, share, share)
     rng = np.random.default_rng([settings.seed, 3])
@@ -101,10 +108,10 @@ def boosted(data: Data, values: Floats, labels: Floats, settings: Settings) -> T
     weight = np.where(np.isin(source, LARGE_SOURCES), 1.0, settings.small_sources)
     weight = np.where(source == "MIT-BIH", MITDB_WEIGHT, weight)
     config = TreesConfig(
-        outputs=len(CLASSES), trees=settings.trees, nodes=2 * settings.leaves - 1, depth=DEPTH
+        outputs=len(OUTPUTS), trees=settings.trees, nodes=2 * settings.leaves - 1, depth=DEPTH
     )
     network = Trees(config)
-    for column, name in enumerate(CLASSES):
+    for column, name in enumerate(OUTPUTS):
         truth = labels[:, column]
         known = np.isfinite(truth) & training
         if not 0 < truth[known].sum() < known.sum():
@@ -182,7 +189,7 @@ def main(data: Path, run: Path, threads: int, parts: tuple[str, ...], **options:
         network = boosted(part, values, labels, own).eval()
         entry = {"epoch": settings.trees, **scores(network, part, CLASSES)}
         entry["seconds"] = round(time.monotonic() - started, 1)
-        save_run(run_of(run, held_out), asdict(own), network, CLASSES, [entry])
+        save_run(run_of(run, held_out), asdict(own), network, OUTPUTS, [entry])
         shown = {name: entry[name]["macro"] for name in VALIDATION_LAYOUTS if name in entry}
         print(held_out, json.dumps(shown), file=sys.stderr, flush=True)
 
