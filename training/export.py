@@ -16,7 +16,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +24,9 @@ import click
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor, nn
 
 from ecg4u.model.classifier import CARD_NAME
-from ecg4u.model.networks import Network, answers, build
 from ecg4u.model.prepare import MODEL_FS_HZ, WINDOW_S
-from ecg4u.model.trees import Trees
 from ecg4u.record import CLASSES
 from training.calibrate import (
     Calibration,
@@ -43,8 +40,8 @@ from training.dataset import Data, load
 from training.evaluate import LAYOUTS, Predictions, predict
 from training.folds import folds_of, held, parse
 from training.groups import REPEATS, by_group, macro_with_interval
-from training.kept import unseen
 from training.labels import believed
+from training.members import Member, Panel, member, picked, write_members
 from training.metrics import Floats, auroc, average_precision, bootstrap, calibration_error, f1
 from training.train import LARGE_SOURCES
 
@@ -65,61 +62,6 @@ OPERATING_POINTS_ON = {
     "valid": "validation split, full leads, thresholds set on the same split",
     "out of fold": "train and valid out of fold, full leads, thresholds set on the same scores",
 }
-
-
-class Panel(nn.Module):
-    """Members that answer some of ``names`` each: the mean of those that answer a name."""
-
-    def __init__(self, members: Sequence[Member], names: tuple[str, ...]) -> None:
-        super().__init__()
-        self.members = nn.ModuleList([one.network for one in members])
-        self.columns = [[names.index(name) for name in one.names] for one in members]
-        self.outputs = len(names)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(n, 24, t) -> (n, names); NaN for a name that no member answers."""
-        total, count = torch.zeros(len(x), self.outputs), torch.zeros(self.outputs)
-        for said, columns in zip(answers(self.members, x), self.columns, strict=True):
-            total[:, columns] += said[:, : len(columns)].cpu()
-            count[columns] += 1
-        return total / count
-
-
-@dataclass(frozen=True)
-class Member:
-    """A trained network with what it answers and how it came about."""
-
-    network: Network
-    names: tuple[str, ...]
-    about: dict[str, Any]
-
-
-def member(run: Path) -> Member:
-    """A run's best averaged weights, in float16 as they ship, without its auxiliary heads."""
-    about = json.loads((run / "run.json").read_text())
-    best = torch.load(run / "best.pt", map_location="cpu", weights_only=True)
-    state, about["epoch"] = best["average"], best["epoch"]
-    names = tuple(about["classes"])
-    for key in {"head.weight", "head.bias"} & state.keys():
-        state[key] = state[key][: len(names)]
-    half = {k: v.half().float() if v.is_floating_point() else v for k, v in state.items()}
-    network = build({**about["config"], "outputs": len(names)})
-    network.load_state_dict(half)
-    return Member(network.eval(), names, about)
-
-
-def picked(one: Member, names: tuple[str, ...]) -> Member:
-    """The member with only those of its answers that are in ``names``."""
-    columns = [i for i, name in enumerate(one.names) if name in names]
-    if len(columns) == len(one.names):
-        return one
-    state = {
-        key: value[columns] if key.startswith("head.") or isinstance(one.network, Trees) else value
-        for key, value in one.network.state_dict().items()
-    }
-    network = build({**asdict(one.network.config), "outputs": len(columns)})
-    network.load_state_dict(state)
-    return Member(network.eval(), tuple(one.names[i] for i in columns), one.about)
 
 
 def truth_of(data: Data, names: tuple[str, ...]) -> npt.NDArray[np.float32]:
@@ -243,16 +185,12 @@ def validated(
     layouts: Sequence[str] = tuple(LAYOUTS),
 ) -> dict[str, Predictions]:
     """What the members say together of a split, in each layout."""
-    panel = Panel(members, names).eval()
+    panel = Panel(members).eval()
     return {layout: predict(panel, data, split, layout, classes=names) for layout in layouts}
 
 
-def out_of_fold(
-    data: Data, runs: Sequence[Path], kept: Sequence[Member], names: tuple[str, ...]
-) -> dict[str, Predictions]:
+def out_of_fold(data: Data, runs: Sequence[Path], names: tuple[str, ...]) -> dict[str, Predictions]:
     """What runs that have not seen it say of each recording of train and valid, in each layout.
-
-    ``kept`` networks were trained elsewhere: they count where `unseen` says so.
 
     Raises
     ------
@@ -263,42 +201,18 @@ def out_of_fold(
     for run in runs:
         one = member(run)
         panels.setdefault(one.about["settings"].get("held_out", "valid"), []).append(one)
-    fresh = np.zeros(len(data.split), dtype=bool)
-    for one in kept:
-        fresh |= unseen(data, one.about["settings"])
     found = []
     for fold, members in panels.items():
-        part = held(data, fold)
-        for new, panel in ((True, [*members, *kept]), (False, members)):
-            rows = (part.split == "valid") & (fresh == new)
-            if rows.any():
-                split = np.where(rows, "valid", np.where(part.split == "valid", "", part.split))
-                found.append(validated(replace(part, split=split), panel, "valid", names))
-                print(f"{fold}: {rows.sum()} recordings", file=sys.stderr, flush=True)
+        found.append(validated(held(data, fold), members, "valid", names))
+        print(
+            f"{fold}: {len(found[-1]['full'].recordings)} recordings", file=sys.stderr, flush=True
+        )
     joined = {layout: _joined([each[layout] for each in found]) for layout in LAYOUTS}
     parts = [parse(fold) for fold in panels]
     expected = np.flatnonzero(folds_of(data, 2) >= 0)
     if None in parts or not np.array_equal(joined["full"].recordings, expected):
         raise click.UsageError("--fold needs runs for every fold of one set, such as 0/4 to 3/4")
     return joined
-
-
-def judged_by(data: Data, kept: Sequence[Member]) -> npt.NDArray[np.bool_]:
-    """(recordings,) those that calibrate the classes: all, or with a kept network those that it has
-    not seen, and the small sources, of which the others alone speak."""
-    rows = ~np.isin(data.source, LARGE_SOURCES)
-    for one in kept:
-        rows |= unseen(data, one.about["settings"])
-    return rows if kept else np.ones(len(rows), dtype=bool)
-
-
-def only(found: Mapping[str, Predictions], rows: npt.NDArray[np.bool_]) -> dict[str, Predictions]:
-    """The predictions of some recordings."""
-    keep = {layout: rows[each.recordings] for layout, each in found.items()}
-    return {
-        layout: Predictions(each.recordings[keep[layout]], each.logits[keep[layout]])
-        for layout, each in found.items()
-    }
 
 
 def _joined(parts: list[Predictions]) -> Predictions:
@@ -337,35 +251,6 @@ def code_version() -> str:
         ).stdout.strip()
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
-
-
-def write_members(members: Sequence[Member], out: Path) -> list[Any]:
-    """One float16 safetensors file a network; returns their entries for the card."""
-    from safetensors.torch import save_file
-
-    entries = []
-    for index, one in enumerate(members):
-        path = out / f"classifier-{index}.safetensors"
-        state = {
-            k: v.half().contiguous() if v.is_floating_point() else v.contiguous()
-            for k, v in one.network.state_dict().items()
-        }
-        save_file(state, path)
-        path.chmod(0o644)
-        about = one.about
-        entries.append(
-            {
-                "file": path.name,
-                "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
-                "config": asdict(one.network.config),
-                "answers": list(one.names),
-                "settings": about["settings"],
-                "epoch": about["epoch"],
-                "epochs_trained": len(about["history"]),
-                "seconds": round(sum(entry["seconds"] for entry in about["history"])),
-            }
-        )
-    return entries
 
 
 def measured(
@@ -414,14 +299,13 @@ def main(
     """Combine RUNS, calibrate, and write weights with their card."""
     data = load(source)
     members = [member(run) for run in runs]
-    answered = dict.fromkeys(name for one in members for name in one.names)
-    names = (*(n for n in answered if n in CLASSES), *(n for n in answered if n not in CLASSES))
-    kept = [one for one in members if one.about["settings"].get("unseen")]
+    names = members[0].names
+    if any(one.names != names for one in members):
+        raise click.UsageError("RUNS must answer the same classes and findings, in the same order")
     if folds:
-        known, judged = "out of fold", out_of_fold(data, folds, kept, names)
+        known, judged = "out of fold", out_of_fold(data, folds, names)
     else:
         known, judged = "valid", validated(data, members, "valid", names)
-    own = only(judged, judged_by(data, kept)) if folds else judged
     fits: dict[str, Fit] = {}
     findings: dict[str, Any] = {}
     for column, name in enumerate(names):
@@ -431,13 +315,13 @@ def main(
             findings[name] = ships(label, full.logits[:, column])
             if not findings[name]["ships"]:
                 continue
-        fits[name] = fit(data, own if name in CLASSES else judged, name, column)
+        fits[name] = fit(data, judged, name, column)
     classes = tuple(name for name in fits if name in CLASSES)
     shipped = tuple(name for name in fits if name not in CLASSES)
     out.mkdir(parents=True, exist_ok=True)
     entries = write_members([picked(one, classes + shipped) for one in members], out)
     digest = hashlib.sha256("".join(e["sha256"] for e in entries).encode()).hexdigest()[:8]
-    views: dict[str, Mapping[str, Predictions]] = {known: own}
+    views: dict[str, Mapping[str, Predictions]] = {known: judged}
     if final:
         views["test"] = validated(data, members, "test", names)
     metrics, stated, groups = measured(data, views, fits, names)

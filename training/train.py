@@ -30,6 +30,8 @@ from training.augment import FULL, Augmentation, augment, loosened, mixed
 from training.dataset import LABELS, Data, class_columns, load, sampling_weights
 from training.evaluate import aurocs, macro, predict
 from training.folds import checked, held
+from training.labels import FINDINGS
+from training.members import Member, member, picked
 from training.peer import PeerConfig, ResNet34
 from training.physiology import Physiology, changed
 from training.steps import save
@@ -39,6 +41,8 @@ GRADIENT_LIMIT = 2.0
 MITDB_WEIGHT = 0.3
 LARGE_SOURCES = ("PTB-XL", "MIT-BIH")
 VALIDATE_EVERY = 2
+TAUGHT = 1.0
+"""What a teacher's answers count beside the labels (Hinton et al. 2015)."""
 LINES_PER_EPOCH = 4
 """Of progress, where stderr is a file: so that it is never silent for minutes."""
 VALIDATION_LAYOUTS = ("full", "3x4+1")
@@ -71,6 +75,7 @@ class Settings:
     dropout: float = 0.2
     seed: int = 0
     precision: str = "fp32"
+    teacher: str | None = None
     held_out: str = "valid"
     validate_every: int = VALIDATE_EVERY
 
@@ -122,15 +127,24 @@ def network_for(settings: Settings, outputs: int) -> Network | ResNet34:
 class Trainer:
     """One run: network, its moving average, optimizer and schedule, and where they are saved."""
 
-    def __init__(self, settings: Settings, data: Data, run: Path, device: str) -> None:
+    def __init__(
+        self, settings: Settings, data: Data, run: Path, device: str, teacher: Member | None = None
+    ) -> None:
         torch.manual_seed(settings.seed)
         self.settings, self.data, self.run, self.device = settings, data, run, device
         columns = class_columns(settings.only)
         self.classes = tuple(CLASSES[c] for c in columns)
         main = data.labels(settings.labels)[:, columns]
-        extra = data.auxiliary if settings.auxiliary_weight and not settings.only else None
-        self.main = main
-        self.targets = main if extra is None else np.concatenate([main, extra], axis=1)
+        self.main = self.targets = main
+        self.answers = names = self.classes
+        if settings.auxiliary_weight and not settings.only:
+            rest = [name for name in data.auxiliary_names if name not in FINDINGS]
+            self.answers = (*self.classes, *FINDINGS)
+            names = (*self.answers, *rest)
+            extra = [data.auxiliary_names.index(name) for name in (*FINDINGS, *rest)]
+            self.targets = np.concatenate([main, data.auxiliary[:, extra]], axis=1)
+        self.teacher = teacher and picked(teacher, names)
+        self.taught = [names.index(name) for name in self.teacher.names] if self.teacher else []
         self.network = network_for(settings, self.targets.shape[1]).to(device)
         self.average = copy.deepcopy(self.network).eval()
         self.optimizer = torch.optim.AdamW(
@@ -187,11 +201,19 @@ class Trainer:
             share = self.settings.physiology
             leads, masks, y = changed(leads, masks, y, rng, Physiology(share, share, share / 2))
         x = augment(leads, masks, rng, self.augmentation)
+        if self.teacher:
+            with torch.no_grad():
+                y = torch.cat([y, torch.sigmoid(self.teacher.network(x))], dim=1)
         if self.settings.mixup and rng.random() < self.augmentation.mixup:
             x, y = mixed(x, y, rng)
+        y, told = y[:, : self.targets.shape[1]], y[:, self.targets.shape[1] :]
         with torch.autocast(self.device, torch.bfloat16, enabled=self.settings.precision == "bf16"):
             logits = self.network(x)
-        loss = masked_loss(logits.float(), y, len(self.classes), self.settings.auxiliary_weight)
+        logits = logits.float()
+        loss = masked_loss(logits, y, len(self.classes), self.settings.auxiliary_weight)
+        if self.teacher:
+            own = logits[:, self.taught]
+            loss = loss + TAUGHT * nn.functional.binary_cross_entropy_with_logits(own, told)
         self.optimizer.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(self.network.parameters(), GRADIENT_LIMIT)
@@ -238,7 +260,7 @@ class Trainer:
         }
         save(state, self.run / "checkpoint.pt")
         settings = asdict(self.settings)
-        _write_about(self.run, settings, self.network, self.classes, self.history)
+        _write_about(self.run, settings, self.network, self.answers, self.history)
 
     def resume(self) -> None:
         """Go on from the run's checkpoint, if it has one."""
@@ -329,6 +351,12 @@ def _bar(epoch: int, epochs: int, step: int, steps: int) -> None:
 @click.option("--learning-rate", default=4e-3)
 @click.option("--network", type=click.Choice(["residual", "resnet34"]), default="residual")
 @click.option("--labels", type=click.Choice(LABELS), default="targets")
+@click.option(
+    "--teacher",
+    type=click.Path(path_type=Path, exists=True),
+    help="A run, such as training.trees leaves, whose answers are learned beside the labels; with "
+    "the same fold held out.",
+)
 @click.option("--mitdb/--no-mitdb", default=True)
 @click.option("--mixup/--no-mixup", default=True)
 @click.option("--physiology", default=0.0, help="Share of early beats made; and of long PR.")
@@ -352,15 +380,16 @@ def _bar(epoch: int, epochs: int, step: int, steps: int) -> None:
 @click.option("--resume/--restart", default=False)
 def main(
     data: Path, run: Path, device: str, threads: int, memory: bool, resume: bool, blocks: str,
-    **options: Any,
+    teacher: Path | None, **options: Any,
 ) -> None:  # fmt: skip
     """Train on the file of training.prepare_data; leaves run.json, checkpoint and curves."""
     if threads:
         torch.set_num_threads(threads)
     counts = tuple(int(count) for count in blocks.split(","))
-    settings = Settings(data=data.name, blocks=counts, **options)
+    taught_by = teacher.name if teacher else None
+    settings = Settings(data=data.name, blocks=counts, teacher=taught_by, **options)
     parts = held(load(data, stream=not memory), settings.held_out)
-    trainer = Trainer(settings, parts, run, device)
+    trainer = Trainer(settings, parts, run, device, member(teacher) if teacher else None)
     if resume:
         trainer.resume()
     trainer.fit()

@@ -9,21 +9,18 @@ from typing import Any
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from ecg4u.model.additive import Additive, AdditiveConfig
 from ecg4u.model.beats import Beats, lay_over
 from ecg4u.model.measures import OfMeasures, measures_of
 from ecg4u.model.network import ECGNet, NetworkConfig
 from ecg4u.model.trees import Trees, TreesConfig
 
-Network = ECGNet | Trees | Additive
+Network = ECGNet | Trees
 
 
 def build(values: dict[str, Any]) -> Network:
     """The network of a configuration as the card holds it; ``kind`` is residual if not said."""
     if values.get("kind") == "trees":
         return Trees(TreesConfig(**values))
-    if values.get("kind") == "additive":
-        return Additive(AdditiveConfig(**values))
     blocks = tuple(values.get("blocks", NetworkConfig.blocks))
     return ECGNet(NetworkConfig(**{**values, "blocks": blocks}))
 
