@@ -250,7 +250,7 @@ def read(
     if isinstance(loaded, ECGRecord):
         if options.sidecar is not None:
             raise UsageError(
-                "A sidecar belongs to a page, and this is a record of signals.",
+                "A sidecar belongs to a page, but this is a signal record.",
                 stage="read",
                 hint="Give the page that the sidecar was made from.",
             )

@@ -78,7 +78,7 @@ class ReadOptions:
             check_number(f"The {what}", value, f"Give {unit}, or leave it out.")
             if not low <= value <= high:
                 raise UsageError(
-                    f"The {what} must lie in {low:g} to {high:g} {unit}, not {value:g}.",
+                    f"The {what} must be from {low:g} to {high:g} {unit}, not {value:g}.",
                     stage="digitize",
                     hint="Leave it out to have it read from the page.",
                 )
@@ -90,7 +90,7 @@ class ReadOptions:
             check_number("age", self.age, "Give years, or leave it out if not known.")
         if self.age is not None and not 0 <= self.age <= OLDEST_YEARS:
             raise UsageError(
-                f"age must lie in 0 to {OLDEST_YEARS} years.", hint="Leave it out if not known."
+                f"age must be from 0 to {OLDEST_YEARS} years.", hint="Leave it out if not known."
             )
 
 

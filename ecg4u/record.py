@@ -128,7 +128,7 @@ class ECGRecord:
         if self.sex not in (None, "F", "M"):
             raise _invalid("sex must be F or M", "Leave it out if not known.")
         if self.age is not None and not 0 <= self.age <= OLDEST_YEARS:
-            raise _invalid(f"age must lie in 0 to {OLDEST_YEARS} years")
+            raise _invalid(f"age must be from 0 to {OLDEST_YEARS} years")
         signal.setflags(write=False)
         object.__setattr__(self, "p_signal", signal)
         if self.confidence is not None:
@@ -136,7 +136,7 @@ class ECGRecord:
             if confidence.shape != signal.shape:
                 raise _invalid("confidence must have the shape of p_signal")
             if ((confidence < 0) | (confidence > 1)).any():
-                raise _invalid("confidence must lie in 0 to 1")
+                raise _invalid("confidence must be from 0 to 1")
             confidence.setflags(write=False)
             object.__setattr__(self, "confidence", confidence)
 
@@ -276,10 +276,10 @@ def check_rate_and_length(fs: float, n_samples: int) -> None:
     """Raise InvalidRecordError where no ECG is sampled so, or it is too long to be held."""
     check_number("fs", fs, "Give Hz.")
     if not MIN_FS_HZ <= fs <= MAX_FS_HZ:
-        raise _invalid(f"fs must lie in {MIN_FS_HZ:g} to {MAX_FS_HZ:g} Hz, got {fs:g}")
+        raise _invalid(f"fs must be from {MIN_FS_HZ:g} to {MAX_FS_HZ:g} Hz, got {fs:g}")
     if n_samples > MAX_SAMPLES or n_samples > MAX_DURATION_S * fs:
         raise _invalid(
-            f"a record holds at most {MAX_SAMPLES:,} samples a lead and {MAX_DURATION_S:,.0f} s",
+            f"a record holds at most {MAX_SAMPLES:,} samples per lead and {MAX_DURATION_S:,.0f} s",
             "Cut out the ECG of interest.",
         )
 

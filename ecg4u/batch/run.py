@@ -22,9 +22,9 @@ from ecg4u.io import sha256_of
 from ecg4u.io.atomic import TEMPORARY_PREFIX, StorageError, output_error
 
 _MESSAGES = {
-    "crash": "The page crashed the process that worked on it",
+    "crash": "The page crashed the process that was reading it",
     "exception": "An internal error",
-    "memory": "The page needs more memory than a worker may take",
+    "memory": "The page needs more memory than a worker may use",
     "timeout": "The page took too long",
 }
 _HINTS = {
@@ -96,7 +96,7 @@ def run_batch(
         raise UsageError(
             "The output folder already holds a run.",
             stage="batch",
-            hint="Add --resume to go on with it, or choose another folder.",
+            hint="Add --resume to continue it, or choose another folder.",
         )
     found = look_through(sources, out, deidentify=options.deidentify)
     items = found.items

@@ -386,7 +386,7 @@ def _open_pdf(data: bytes):  # type: ignore[no-untyped-def]
 
 def _pdf_pages(data: bytes, dpi: float, only: int | None) -> Iterator[Page]:
     if not (math.isfinite(dpi) and 20.0 <= dpi <= 2400.0):
-        raise unreadable("The resolution for a PDF must lie in 20 to 2400 dpi.", "Use 300.")
+        raise unreadable("The resolution for a PDF must be from 20 to 2400 dpi.", "Use 300.")
     with _typed("PDF"):
         digest = hashlib.sha256(data).hexdigest()
         with opening():

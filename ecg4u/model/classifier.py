@@ -395,7 +395,9 @@ def _read_card(folder: Path) -> dict[str, Any]:
     card: dict[str, Any] = json.loads(text)
     if not set(card["classes"]) <= set(CLASSES):
         raise UnreadableInputError(
-            "The card names unknown classes.", stage="model", hint="Use weights of this version."
+            "The card names unknown classes.",
+            stage="model",
+            hint="Use weights made for this version of ecg4u.",
         )
     return card
 
@@ -410,7 +412,7 @@ def _hint_of(folder: Path) -> str:
     if folder == WEIGHTS:
         return "Reinstall ecg4u."
     if (folder / "run.json").exists():
-        return "This is a training run: python -m training.export makes a classifier of it."
+        return "This is a training run: python -m training.export turns it into a classifier."
     return f"Give a folder that holds {CARD_NAME}, as python -m training.export writes it."
 
 

@@ -209,8 +209,8 @@ def _reasons(why: Explanation | None) -> list[tuple[str, str, Markup]]:
     if why is None:
         return []
     asked = (
-        "The criteria change where a measured value crosses its limit. The network was asked again "
-        "with the tracing edited as described and everything else left as it is."
+        "A criterion changes when a measured value crosses its limit. The network was asked again "
+        "with the tracing edited as described and everything else left unchanged."
     )
     changes = sections.contrasts(why.contrasts)
     return [

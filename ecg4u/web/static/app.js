@@ -40,7 +40,7 @@ async function follow() {
   if (!answer || answer.status === 404) {
     $("trouble-heading").textContent = t("This result is no longer kept");
     $("trouble-message").textContent = t("Results are deleted after a while.");
-    $("trouble-hint").textContent = t("Read the page once more.");
+    $("trouble-hint").textContent = t("Read the page again.");
     $("retry").hidden = true;
     show("trouble");
     return undefined;
@@ -123,7 +123,7 @@ async function choose(file) {
 /* What will make the page hard to read, while another photo is still easy to take. */
 function flaws() {
   const { width, height } = state.bitmap;
-  if (Math.max(width, height) < LEAST_PX) return [t("This picture is small: a photo or scan with more pixels is read better.")];
+  if (Math.max(width, height) < LEAST_PX) return [t("This picture is small: a photo or scan with more pixels gives better results.")];
   const found = [];
   const light = brightness(turned(CHECK_PX));
   if (mean(light.values) < DARK) found.push(t("This picture is dark: take it again with more light."));
