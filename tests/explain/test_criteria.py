@@ -372,7 +372,9 @@ def test_normal_beside_a_finding_is_a_contradiction_and_not_one_more_finding():
     text = reading(features(), AF=0.9, Normal=0.6)
     assert "Likely according to the network: atrial fibrillation (90 %)." in text
     assert "also rates this ECG as normal (60 %), which contradicts the findings above" in text
-    assert "Network, likely: a normal ECG (60 %)." in reading(features(), Normal=0.6)
+    assert "Likely according to the network: a normal ECG (60 %)." in reading(
+        features(), Normal=0.6
+    )
 
 
 def test_early_beats_are_told_even_where_regularity_is_unknown():
