@@ -301,7 +301,7 @@ function progress(stage, ahead = 0) {
     if (i === at) item.setAttribute("aria-current", "step");
     else item.removeAttribute("aria-current");
   });
-  const before = ahead === 1 ? t("one page comes first") : t("{} pages come first", ahead);
+  const before = ahead === 1 ? t("one page ahead") : t("{} pages ahead", ahead);
   const words = at < 0 ? "" : `${items[at].textContent}${ahead ? `: ${before}` : ""}`;
   if ($("said").textContent !== words) $("said").textContent = words;
 }
@@ -332,7 +332,7 @@ async function read(send, after) {
     if (!state.ids.includes(state.id)) state.ids.push(state.id);
     await present();
   } catch (trouble) {
-    $("trouble-message").textContent = trouble.message || t("Something went wrong on this page.");
+    $("trouble-message").textContent = trouble.message || t("Something went wrong.");
     $("trouble-hint").textContent = trouble.hint || "";
     $("trouble-heading").textContent = after === "fix" ? t("This correction did not work") : t("This could not be read");
     $("retry").hidden = false;
