@@ -72,7 +72,7 @@ class InvalidRecordError(UnreadableInputError, ValueError):
 
 
 class NotAnECGError(ECG4UError):
-    """The file is readable but shows no ECG that can be digitized, or the record is no ECG."""
+    """The file is readable but shows no ECG that can be digitized, or the record is not an ECG."""
 
     exit_code = 4
     code = "not_an_ecg"

@@ -149,7 +149,7 @@ def as_data(texts: Iterable[str]) -> list[dict[str, Any]]:
     ]
 
 
-SCALE_REMEDY = "Give `--gain` or `--speed`, or correct it in the sidecar."
+SCALE_REMEDY = "Give `--gain` or `--speed`, or correct the scale in the sidecar."
 NAMES_REMEDY = "Compare with the page; correct names with `ecg4u fix` or in the sidecar."
 CUTS_REMEDY = "Compare with the overlay; correct starts or the layout with `ecg4u fix`."
 PICTURE_REMEDY = "Take a better picture: flat, sharp, the whole page in view."
@@ -177,7 +177,7 @@ KINDS: Mapping[str, Kind] = {
         "The calibration pulses differ in height from row to row: gains may be mixed. {gain:g} "
         "mm/mV was used for all leads.",
         "gain",
-        "Rows may be printed at different gains, and one was used for all.",
+        "Rows may be printed at different gains, but one was used for all.",
         SCALE_REMEDY,
     ),
     "pulse_not_used": Kind(
@@ -187,19 +187,19 @@ KINDS: Mapping[str, Kind] = {
         "Leave out `--gain` to have it read from the page.",
     ),
     "printed_gain_not_given": Kind(
-        "The page prints {value:g} mm/mV; the {used:g} given was used instead.",
+        "The page states {value:g} mm/mV; the {used:g} given was used instead.",
         "gain",
         "The given gain contradicts the printed one.",
         "Leave out `--gain` to have it read from the page.",
     ),
     "printed_gain_not_pulse": Kind(
-        "The page prints {value:g} mm/mV; its calibration pulse shows {used:g}, which was used.",
+        "The page states {value:g} mm/mV; its calibration pulse shows {used:g}, which was used.",
         "gain",
         "The calibration pulse and the printed gain disagree.",
         SCALE_REMEDY,
     ),
     "printed_speed_not_given": Kind(
-        "The page prints {value:g} mm/s; the {used:g} given was used instead.",
+        "The page states {value:g} mm/s; the {used:g} given was used instead.",
         "speed",
         "The given paper speed contradicts the printed one.",
         "Leave out `--speed` to have it read from the page.",
@@ -231,7 +231,7 @@ KINDS: Mapping[str, Kind] = {
         SCALE_REMEDY,
     ),
     "chest_gain_printed": Kind(
-        "The page prints {gain:g} mm/mV for the chest leads; this was used for V1 to V6.",
+        "The page states {gain:g} mm/mV for the chest leads; this was used for V1 to V6.",
         "gain",
         "Limb and chest leads are printed at different gains.",
         "Check the chest leads' amplitudes.",
@@ -313,7 +313,7 @@ KINDS: Mapping[str, Kind] = {
         CUTS_REMEDY,
     ),
     "names_off_columns": Kind(
-        "The lead names stand {distance_mm:.0f} mm from where the columns were cut: the ends of "
+        "The lead names are {distance_mm:.0f} mm from where the columns were cut: the ends of "
         "leads may belong to their neighbours.",
         "columns",
         "The columns may be cut in the wrong places.",
@@ -384,7 +384,7 @@ KINDS: Mapping[str, Kind] = {
     "avr_inverted": Kind(
         "aVR is printed inverted (-aVR); the record holds aVR.",
         "layout",
-        "The page prints -aVR, as many do in Cabrera's order.",
+        "The page shows -aVR, as many pages in Cabrera's order do.",
         "None needed: in the record aVR has its usual sign.",
         "note",
     ),
@@ -475,7 +475,7 @@ KINDS: Mapping[str, Kind] = {
         "note",
     ),
     "corners_given": Kind(
-        "The page was rectified from the corners that were given.",
+        "The page was flattened using the given corners.",
         "corners",
         "A person moved the corners of the page.",
         "None needed.",
@@ -504,7 +504,7 @@ KINDS: Mapping[str, Kind] = {
         "Assumed, not read: {what}.",
         "record",
         "The record's file, or the page it was read from, does not state these values.",
-        "Correct the file where they are wrong.",
+        "Correct the file if they are wrong.",
     ),
     "too_little_signal": Kind(
         "Too little signal: the longest lead lasts {seconds:.1f} s.",

@@ -13,14 +13,14 @@ classes and some other findings that a reader checks against the tracing and the
 **Not a medical device**, and not for diagnosis, triage or any decision about a patient."""
 
 LIMITS = """\
-- Only the nine classes and the other findings listed above are looked for. If nothing is found, the
-  ECG need not be normal: WPW, long QT, ventricular and supraventricular tachycardia, flutter, and
-  second- and third-degree block are not looked for (PTB-XL's flutter counts as "not AF"), nor are
-  the findings that did not ship.
+- Only the nine classes and the other findings listed above are looked for. An ECG in which nothing
+  is found may still be abnormal: WPW, long QT, ventricular and supraventricular tachycardia,
+  flutter, and second- and third-degree block are not looked for (PTB-XL's flutter counts as "not
+  AF"), nor are the findings that did not ship.
 - **The nine classes mean what they mean in ICBEB-2018**: RBBB includes incomplete block (PTB-XL's
   own CRBBB does not: "as the sources state" above), Normal excludes any other of the nine (it is
   called only if no other class is; the figures of Normal above are those of its threshold alone),
-  STD and STE are whatever ST deviation is seen, whatever its cause.
+  STD and STE count any ST deviation that is seen, whatever its cause.
 - STD and STE are partly judged against the program's own measurements: of the PTB-XL recordings
   whose labels state a cause, 160 count as STD and 159 as STE because the full recording shows it,
   and others count as unknown (`training/labels.py`). Figures "as the sources state" are free of

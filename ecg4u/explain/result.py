@@ -59,7 +59,7 @@ class Beat:
 
     @property
     def width_ms(self) -> float:
-        """QRS width of this beat in ms."""
+        """QRS duration of this beat in ms."""
         return 1000 * (self.offset_s - self.onset_s)
 
 
@@ -216,7 +216,7 @@ class Contrast:
     """A change to the ECG, and whether it would reverse the verdict of criteria or network.
 
     If the network was asked again with an edited tracing, ``before`` and ``after`` are its
-    probabilities and ``turns`` says whether they lie on either side of the threshold.
+    probabilities and ``turns`` says whether they are on opposite sides of the threshold.
     """
 
     class_name: str

@@ -69,12 +69,12 @@ def render(
     analysis : Analysis
         Whatever parts it has are shown: a record alone gives the twelve signals.
     title : str, optional
-        Heading of the report. Never taken from the page.
+        Heading of the report; it is never taken from the page.
     page_image : bool
-        Whether the image of the page, which may show a name, is held in the report.
+        Whether the report includes the picture of the page, which may show a name.
     language : str
-        One of `ecg4u.texts.LANGUAGES`, of headings, labels and classes; findings and reasons are
-        in English.
+        Language of headings, labels and classes, one of `ecg4u.texts.LANGUAGES`; findings and
+        reasons stay in English.
 
     Returns
     -------

@@ -50,7 +50,7 @@ class Redrawn(_Strict):
 
 
 class Correction(_Strict):
-    """What the user knows better than the program about the page.
+    """What the user knows about the page better than the program.
 
     Segments are those of ``/v1/ecg/{identifier}/page``.
     """
