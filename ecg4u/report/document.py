@@ -272,7 +272,11 @@ def _figure(analysis: Analysis, why: Explanation | None) -> Markup:
         },
     )
     cut = analysis.record.duration_s > paper.shown_s + 0.5
-    note = f"The first {paper.shown_s:.0f} s of {analysis.record.duration_s:.0f} s. " if cut else ""
+    note = (
+        f"The first {paper.shown_s:.0f} s of {analysis.record.duration_s:.0f} s are shown. "
+        if cut
+        else ""
+    )
     return tag(
         "section",
         tag("h2", "Twelve leads", attrs={"id": "figure-heading"}),

@@ -60,7 +60,7 @@ class Correction(_Strict):
     names: dict[SegmentId, Lead | None] = Field(
         default_factory=dict,
         max_length=MAX_SEGMENTS,
-        description="The right lead of a segment; null leaves it out",
+        description="The correct lead of a segment; null leaves it out",
     )
     start_s: dict[SegmentId, Annotated[float, Field(ge=0, le=120, strict=True)]] = Field(
         default_factory=dict, max_length=MAX_SEGMENTS, description="When a segment begins"

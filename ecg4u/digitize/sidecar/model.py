@@ -76,7 +76,7 @@ class Sidecar(PageContent):
         Parameters
         ----------
         names
-            From the id of a segment (``"2.3"``) or a lead's present name to its right name;
+            From the id of a segment (``"2.3"``) or a lead's present name to its correct name;
             None leaves the segment out. Two leads may be swapped in one call.
         gain
             mm/mV of all leads, or of ``{"limb": ..., "chest": ...}`` (either or both).
