@@ -285,9 +285,9 @@ def _refuse_turned(rectified: RectifiedPage, clock: _Clock, options: ReadOptions
     except (NotAnECGError, PoorQualityError):
         raise _no_trace() from None
     raise PoorQualityError(
-        "The page lies on its side, and no lead names tell which end is the top.",
+        "The page lies on its side, and no lead names show which end is up.",
         stage="labels",
-        hint="Turn the image upright and give it again.",
+        hint="Turn the image upright and try again.",
     )
 
 
@@ -420,7 +420,7 @@ def _no_trace() -> NotAnECGError:
     return NotAnECGError(
         "No ECG trace was found on this page.",
         stage="rows",
-        hint="Give an image of a 12-lead ECG on grid paper, the traces in view.",
+        hint="Give an image of a 12-lead ECG on grid paper with the traces in view.",
     )
 
 

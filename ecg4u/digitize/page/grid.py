@@ -70,7 +70,7 @@ OTHER_COMB, COMB_WEIGHT = -3.0, 2.0
 """Log odds of a comb that the spectrum does not show best, and of each log power it lacks."""
 SAME_SIZE = 0.01
 HINT = (
-    "Give a sharp picture of the whole ECG page in which the grid can be seen, or the resolution "
+    "Give a sharp picture of the whole ECG page with the grid visible, or the resolution "
     "of the picture (dpi) if the paper has no grid."
 )
 HOPELESS = -12.0
