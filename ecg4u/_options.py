@@ -111,7 +111,7 @@ def limit_options(command: Callable[..., Any]) -> Callable[..., Any]:
             type=FiniteRange(0.01, MAX_TIMEOUT_S),
             default=TIMEOUT_S,
             show_default=True,
-            help="Processor time limit for one input, in seconds (ten times as long by the clock).",
+            help="CPU time limit for one input, in seconds (in wall-clock time ten times that).",
         ),
     ):
         command = option(command)

@@ -42,7 +42,7 @@ NOTICE = (
 
 @dataclass(frozen=True, eq=False)
 class Analysis:
-    """Everything that was found out about one ECG; what was not asked for is None."""
+    """Everything found out about one ECG; what was not asked for is None."""
 
     record: ECGRecord
     digitization: Digitization | None = None
@@ -93,7 +93,7 @@ class Analysis:
     def to_dict(self) -> dict[str, Any]:
         """Plain values that JSON can hold: no NaN, no arrays, no text of the page.
 
-        Timings are left out and numbers rounded, so that a rerun says the same.
+        Timings are left out and numbers rounded, so that a rerun gives the same result.
         """
         return _plain(
             {
@@ -123,7 +123,7 @@ class Analysis:
 
 
 def check_analysis(value: object) -> None:
-    """Raise WrongTypeError where ``value``, of which something is to be made, holds no record."""
+    """Raise WrongTypeError if ``value`` is not an `Analysis` with a record."""
     if not hasattr(value, "record"):
         raise wrong("analysis", "an ecg4u.Analysis", value, "Give what ecg4u.analyse returns.")
 
@@ -143,7 +143,7 @@ def _plain(value: Any) -> Any:
 
 
 def versions() -> dict[str, str]:
-    """Version of this package, of Python and of what the numbers depend on."""
+    """Versions of this package, of Python and of the packages that the numbers depend on."""
     import platform
     from importlib.metadata import version
 
@@ -184,11 +184,11 @@ def analyse(
         An `ECGRecord`, the path of a record file, or a page: path or bytes of an image or PDF, a
         `Page`, a PIL image or an array of pixels.
     classifier
-        The network to ask, for instance one's own; by default the package's.
+        The classifier to use, for instance your own; by default the shipped one.
     progress
         Called with the name of each stage as it begins.
     so_far
-        Called with what is known once the page is read, and again once it is classified.
+        Called with the partial result once the page is read, and again once it is classified.
     page, classify, explain, classes, neurokit, gain_mm_per_mv, speed_mm_per_s, dpi, sidecar, age, \
     sex, seed
         See `ecg4u.options.ReadOptions`.
@@ -196,7 +196,7 @@ def analyse(
     Raises
     ------
     ECG4UError
-        A typed error where the input cannot be read, is no ECG, or is too poor.
+        If the input cannot be read, is not an ECG, or is too poor.
     """
     if classes is not None:
         check_names("classes", classes)
@@ -225,7 +225,7 @@ def read(
     progress: Callable[[str], None] | None = None,
     so_far: Callable[[Analysis], None] | None = None,
 ) -> Analysis:
-    """As `analyse`, with its options as one."""
+    """Like `analyse`, with the options in one object."""
     from ecg4u.sources import load
 
     if classifier is not None and not hasattr(classifier, "classify"):
@@ -250,7 +250,7 @@ def read(
     if isinstance(loaded, ECGRecord):
         if options.sidecar is not None:
             raise UsageError(
-                "A sidecar belongs to a page, and this is a record of signals.",
+                "A sidecar belongs to a page, but this is a signal record.",
                 stage="read",
                 hint="Give the page that the sidecar was made from.",
             )

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Entry:
-    """What became of one input: an analysis, or the code and the message of an error.
+    """The outcome of one input: an analysis, or the code and message of an error.
 
     ``grade`` is that of the page; the analysis itself holds no page (``digitization`` is None), so
     that thousands fit into memory.
@@ -66,7 +66,7 @@ class Entry:
 class Cohort(Sequence[Entry]):
     """The entries of `analyse_many`, in the order of its paths.
 
-    ``own_output`` counts files in its folders that ecg4u had written itself; they are no inputs.
+    ``own_output`` counts files in its folders that ecg4u itself wrote; they are not inputs.
     """
 
     entries: tuple[Entry, ...]
@@ -92,7 +92,7 @@ class Cohort(Sequence[Entry]):
 
     @property
     def failures(self) -> tuple[Entry, ...]:
-        """Inputs that gave no analysis."""
+        """Inputs that could not be analysed."""
         return tuple(entry for entry in self.entries if entry.analysis is None)
 
     @property
@@ -116,7 +116,7 @@ class Cohort(Sequence[Entry]):
         )
 
     def features_table(self) -> pd.DataFrame:
-        """Every feature of every ECG in one row each, as `Explanation.to_dataframe` gives it."""
+        """One row per feature of each ECG, as in `Explanation.to_dataframe`."""
         import pandas as pd
 
         parts = [
@@ -129,13 +129,13 @@ class Cohort(Sequence[Entry]):
     def to_shap(self, class_name: str) -> shap.Explanation:
         """Lead attributions of all ECGs attributed for a class, for ``shap.plots.beeswarm``.
 
-        ``values`` (ECGs, 12): a lead that is not shown moved nothing and counts 0; ``data`` the
-        seconds of each lead that are shown.
+        ``values`` is (ECGs, 12), with 0 for a lead that is not shown; ``data`` holds the seconds
+        of each lead that are shown.
 
         Raises
         ------
         UsageError
-            If none was attributed: give ``classes`` to `analyse_many`.
+            If no ECG was attributed: pass ``classes`` to `analyse_many`.
         """
         import numpy as np
 
@@ -203,29 +203,29 @@ def analyse_many(
     Parameters
     ----------
     paths
-        Files and folders, or one of these; folders are searched to any depth. Of a file with
-        several pages the first is read (`ecg4u batch` reads all).
+        Files and folders, or a single one; folders are searched to any depth. If a file has
+        several pages, only the first is read (`ecg4u batch` reads all).
     workers
-        Processes. More than one needs ``pip install pebble``, and isolates each file: a
-        crash or a file that never ends costs only itself. A script must then call this below
+        Processes. More than one needs ``pip install pebble`` and isolates each file, so that a
+        file that crashes or hangs does not affect the others. A script must then call this below
         ``if __name__ == "__main__":``.
     classify, explain, neurokit, seed
         As for `ecg4u.analyse`.
     classes
-        Classes whose log-odds are attributed, for `Cohort.to_shap`; each takes seconds an ECG, so
-        by default none.
+        Classes whose log-odds are attributed, for `Cohort.to_shap`; each takes seconds per ECG,
+        so by default there are none.
     timeout_s
-        Seconds of computing after which a file is given up (ten times as many by the clock).
+        CPU seconds after which a file is abandoned (ten times as many in wall-clock time).
     progress
-        True for a bar on stderr, or a function called with (done, all).
+        True for a counter on stderr, or a function called with (done, total).
 
     Raises
     ------
     UsageError
         If ``workers`` is less than 1, a class does not exist or a folder holds no page and no
-        record. Errors of single files are never raised: they stand in their entries.
+        record. Errors in single files are never raised: the entries hold them.
     WrongTypeError
-        If ``paths`` are none, or ``workers`` is no whole number.
+        If ``paths`` are not paths, or ``workers`` is not a whole number.
     """
     from ecg4u.batch.executors import Executor, PoolExecutor, SerialExecutor, WorkerLimits
 

@@ -196,8 +196,8 @@ def compare_records(reference: ECGRecord, estimate: ECGRecord) -> dict[str, Lead
     """Score every lead of ``estimate`` against ``reference``, at the rate of the reference.
 
     A page shows a quarter of most leads: each is scored from the first to the last second that
-    ``estimate`` has of it, where gaps count. None for a lead that the reference does not show; a
-    lead that the estimate lacks is scored over the whole reference, as 0 dB.
+    ``estimate`` shows of it, and gaps in between count. None for a lead that the reference does not
+    show; a lead that the estimate lacks is scored over the whole reference, as 0 dB.
     """
     scores: dict[str, LeadScore | None] = {}
     for name in reference.sig_name:

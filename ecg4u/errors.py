@@ -57,7 +57,7 @@ class UsageError(ECG4UError):
 
 
 class WrongTypeError(UsageError, TypeError):
-    """An argument of a kind from which nothing can be taken, e.g. words for a number."""
+    """An argument of the wrong type, e.g. text instead of a number."""
 
 
 class UnreadableInputError(ECG4UError):
@@ -68,11 +68,11 @@ class UnreadableInputError(ECG4UError):
 
 
 class InvalidRecordError(UnreadableInputError, ValueError):
-    """Samples, a sampling rate or an age that no ECG has."""
+    """Samples, a sampling rate or an age that no ECG can have."""
 
 
 class NotAnECGError(ECG4UError):
-    """The file is readable but shows no ECG that can be digitized, or the record is no ECG."""
+    """The file is readable but shows no ECG that can be digitized, or the record is not an ECG."""
 
     exit_code = 4
     code = "not_an_ecg"
@@ -86,7 +86,7 @@ class PoorQualityError(ECG4UError):
 
 
 class SidecarError(ECG4UError):
-    """A sidecar (the page's findings, perhaps edited) that is broken or of another page."""
+    """A sidecar (what was found on a page, perhaps edited) is damaged or of another page."""
 
     exit_code = 3
     code = "bad_sidecar"
@@ -100,7 +100,7 @@ class OutputError(ECG4UError):
 
 
 class MissingDependencyError(ECG4UError):
-    """An optional package is needed for this and is not installed."""
+    """An optional package that is needed for this is not installed."""
 
     exit_code = 6
     code = "missing_dependency"

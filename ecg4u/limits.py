@@ -204,16 +204,16 @@ def _exit_code(child: int, limits: Limits) -> int:
         raise took_too_long(limits, by_clock=False)
     if opened_too_long(code):
         raise UnreadableInputError(
-            f"Opening the input took longer than {OPENING_CPU_S:g} s of processor time.",
+            f"Opening the input took longer than {OPENING_CPU_S:g} s of CPU time.",
             stage="limits",
             hint="If the file is not damaged, export it as an image at 300 dpi.",
         )
     if -code in (signal.SIGINT, signal.SIGTERM):
         raise KeyboardInterrupt
     raise UnreadableInputError(
-        f"The input crashed the process that worked on it ({signal_name(-code)}).",
+        f"The input crashed the process that was reading it ({signal_name(-code)}).",
         stage="limits",
-        hint="The file is damaged, or it needs more than --memory.",
+        hint="The file is damaged, or needs more memory than --memory allows.",
     )
 
 
@@ -245,15 +245,15 @@ def took_too_long(limits: Limits, *, by_clock: bool = True) -> UnreadableInputEr
     return UnreadableInputError(
         f"The input took longer than {time_limit(limits, by_clock=by_clock)}.",
         stage="limits",
-        hint="If the file is not damaged, allow more with --timeout.",
+        hint="If the file is not damaged, allow more time with --timeout.",
     )
 
 
 def time_limit(limits: Limits, *, by_clock: bool) -> str:
     """The limit that was reached, in words."""
     if by_clock:
-        return f"{limits.clock_s:g} s by the clock"
-    return f"{limits.timeout_s:g} s of processor time"
+        return f"{limits.clock_s:g} s of wall-clock time"
+    return f"{limits.timeout_s:g} s of CPU time"
 
 
 def computed_too_long(exit_code: int | None) -> bool:

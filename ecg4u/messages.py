@@ -20,7 +20,7 @@ Severity: TypeAlias = Literal["note", "warning", "refusal"]
 """Good to know; something may be wrong; the signal cannot be read as an ECG."""
 Parameter: TypeAlias = str | float | list[str]
 _WORD = re.compile("[a-z]+")
-_OF_PARAMETERS = "cabrera simultaneous limb chest what is called fits as not x mV mm"
+_OF_PARAMETERS = "cabrera simultaneous limb chest what is called fits as labelled not x mV mm"
 """Words that stand in a parameter and in no sentence."""
 LARGEST = 1e9
 """No parameter that ecg4u writes is as large."""
@@ -149,13 +149,13 @@ def as_data(texts: Iterable[str]) -> list[dict[str, Any]]:
     ]
 
 
-SCALE_REMEDY = "Give `--gain` or `--speed`, or correct it in the sidecar."
+SCALE_REMEDY = "Give `--gain` or `--speed`, or correct the scale in the sidecar."
 NAMES_REMEDY = "Compare with the page; correct names with `ecg4u fix` or in the sidecar."
 CUTS_REMEDY = "Compare with the overlay; correct starts or the layout with `ecg4u fix`."
 PICTURE_REMEDY = "Take a better picture: flat, sharp, the whole page in view."
 SIGNAL_REMEDY = "Check the tracing and, if it was read from a page, the overlay."
 TRACE_REMEDY = "Compare with the overlay; redraw it with `ecg4u fix`."
-CONFLICT_REMEDY = "Read the tracing: the criteria's numbers say where to look."
+CONFLICT_REMEDY = "Read the tracing: the numbers beside the criteria show where to look."
 
 KINDS: Mapping[str, Kind] = {
     "pulse_scale": Kind(
@@ -163,45 +163,45 @@ KINDS: Mapping[str, Kind] = {
         "to about {percent:.1f} %), assuming that they are 1 mV high and 0.2 s long.",
         "pulses",
         "No grid was found; the calibration pulses gave the scale.",
-        "Give `--dpi` where the resolution of the scan is known.",
+        "Give `--dpi` if the resolution of the scan is known.",
     ),
     "pulse_scale_by_height": Kind(
         "No grid was found: the scale comes from the calibration pulses of {rows} rows (accurate "
         "to about {percent:.1f} %), assuming that they are 1 mV high and that the picture is not "
         "stretched.",
         "pulses",
-        "No grid was found; the height alone of the calibration pulses gave the scale.",
-        "Give `--dpi` where the resolution of the scan is known.",
+        "No grid was found; the height of the calibration pulses alone gave the scale.",
+        "Give `--dpi` if the resolution of the scan is known.",
     ),
     "pulses_differ": Kind(
         "The calibration pulses differ in height from row to row: gains may be mixed. {gain:g} "
         "mm/mV was used for all leads.",
         "gain",
-        "Rows may be printed at different gains, and one was used for all.",
+        "Rows may be printed at different gains, but one was used for all.",
         SCALE_REMEDY,
     ),
     "pulse_not_used": Kind(
         "The calibration pulse shows {value:g} mm/mV; the {used:g} given was used instead.",
         "gain",
-        "The gain that was given contradicts the calibration pulse.",
+        "The given gain contradicts the calibration pulse.",
         "Leave out `--gain` to have it read from the page.",
     ),
     "printed_gain_not_given": Kind(
-        "The page prints {value:g} mm/mV; the {used:g} given was used instead.",
+        "The page states {value:g} mm/mV; the {used:g} given was used instead.",
         "gain",
-        "The gain that was given contradicts the print.",
+        "The given gain contradicts the printed one.",
         "Leave out `--gain` to have it read from the page.",
     ),
     "printed_gain_not_pulse": Kind(
-        "The page prints {value:g} mm/mV; its calibration pulse shows {used:g}, which was used.",
+        "The page states {value:g} mm/mV; its calibration pulse shows {used:g}, which was used.",
         "gain",
-        "Calibration pulse and print disagree on the gain.",
+        "The calibration pulse and the printed gain disagree.",
         SCALE_REMEDY,
     ),
     "printed_speed_not_given": Kind(
-        "The page prints {value:g} mm/s; the {used:g} given was used instead.",
+        "The page states {value:g} mm/s; the {used:g} given was used instead.",
         "speed",
-        "The paper speed that was given contradicts the print.",
+        "The given paper speed contradicts the printed one.",
         "Leave out `--speed` to have it read from the page.",
     ),
     "gain_assumed": Kind(
@@ -217,8 +217,8 @@ KINDS: Mapping[str, Kind] = {
         SCALE_REMEDY,
     ),
     "speed_from_rows": Kind(
-        "No printed paper speed was found: {speed:g} mm/s was inferred from the length and the "
-        "beats of the rows.",
+        "No printed paper speed was found: {speed:g} mm/s was inferred from the length of the "
+        "rows and the beats in them.",
         "speed",
         "The paper speed was inferred.",
         SCALE_REMEDY,
@@ -231,7 +231,7 @@ KINDS: Mapping[str, Kind] = {
         SCALE_REMEDY,
     ),
     "chest_gain_printed": Kind(
-        "The page prints {gain:g} mm/mV for the chest leads; this was used for V1 to V6.",
+        "The page states {gain:g} mm/mV for the chest leads; this was used for V1 to V6.",
         "gain",
         "Limb and chest leads are printed at different gains.",
         "Check the chest leads' amplitudes.",
@@ -246,8 +246,8 @@ KINDS: Mapping[str, Kind] = {
         "note",
     ),
     "scale_uncertain": Kind(
-        "The scale is uncertain (probability {probability:.0%}): the grid, the length of the rows "
-        "and the calibration pulses disagree about the size of a millimetre.",
+        "The scale is uncertain ({probability:.0%} likely to be right): the grid, the length of "
+        "the rows and the calibration pulses disagree about the size of a millimetre.",
         "scale",
         "Amplitudes and intervals may be wrong by the same factor.",
         SCALE_REMEDY,
@@ -255,7 +255,7 @@ KINDS: Mapping[str, Kind] = {
     "grid_oblong": Kind(
         "The grid squares look oblong: the grid, and with it the scale, may have been misread.",
         "scale",
-        "What was taken for the grid does not look much like one.",
+        "What was taken for the grid does not look like a regular grid.",
         PICTURE_REMEDY,
     ),
     "grid_faint": Kind(
@@ -265,36 +265,37 @@ KINDS: Mapping[str, Kind] = {
         PICTURE_REMEDY,
     ),
     "pulse_rows_unusual": Kind(
-        "By the calibration pulses, the rows last {seconds:.1f} s instead of the usual 10 s.",
+        "Judging by the calibration pulses, the rows last {seconds:.1f} s instead of the usual "
+        "10 s.",
         "scale",
-        "By the scale of the calibration pulses, the rows are unusually long or short.",
+        "At the scale of the calibration pulses, the rows are unusually long or short.",
         SCALE_REMEDY,
     ),
     "speed_uncertain": Kind(
-        "The paper speed is uncertain: it was not read, and rows, pulses and beats make {speed:g} "
-        "mm/s likeliest, with a probability of only {probability:.0%}.",
+        "The paper speed is uncertain: it was not read; rows, pulses and beats make {speed:g} "
+        "mm/s the most likely, with a probability of only {probability:.0%}.",
         "scale",
-        "The paper speed was assumed or inferred, and another is not much less likely.",
+        "The paper speed was assumed or inferred, and another is almost as likely.",
         SCALE_REMEDY,
     ),
     "gain_from_cut_pulses": Kind(
-        "The unusual gain of {gain:g} mm/mV was read from calibration pulses that the edge of the "
-        "picture cuts.",
+        "The unusual gain of {gain:g} mm/mV was read from calibration pulses cut off by the edge "
+        "of the picture.",
         "gain",
-        "An unusual gain rests on pulses that are seen in part.",
+        "An unusual gain rests on pulses that are only partly visible.",
         SCALE_REMEDY,
     ),
     "gain_uncertain": Kind(
         "The gain is uncertain: nothing on the page states it, and QRS complexes {height_mm:.0f} "
         "mm high are unusual at {gain:g} mm/mV.",
         "gain",
-        "The gain was assumed, and another is not much less likely.",
+        "The gain was assumed, and another is almost as likely.",
         SCALE_REMEDY,
     ),
     "origin_left_out": Kind(
         "what the record's file says of its origin was left out",
         "record",
-        "De-identified: the record does not say where it came from.",
+        "De-identified: the record no longer says where it came from.",
         "None needed.",
         "note",
     ),
@@ -302,7 +303,7 @@ KINDS: Mapping[str, Kind] = {
         "The columns last {seconds:.1f} s each instead of the usual 2.5 s: the scale or the paper "
         "speed may be wrong.",
         "columns",
-        "The columns last unusually long or short by the scale that was found.",
+        "At the scale that was found, the columns are unusually long or short.",
         SCALE_REMEDY,
     ),
     "columns_with_pulses": Kind(
@@ -312,7 +313,7 @@ KINDS: Mapping[str, Kind] = {
         CUTS_REMEDY,
     ),
     "names_off_columns": Kind(
-        "The lead names stand {distance_mm:.0f} mm from where the columns were cut: the ends of "
+        "The lead names are {distance_mm:.0f} mm from where the columns were cut: the ends of "
         "leads may belong to their neighbours.",
         "columns",
         "The columns may be cut in the wrong places.",
@@ -332,10 +333,10 @@ KINDS: Mapping[str, Kind] = {
         "note",
     ),
     "only_row_unnamed": Kind(
-        "The name of the only row was not read: it was stored as {lead}. Correct it if it is "
-        "another lead.",
+        "The page has only one row, and its name was not read: it was stored as {lead}. Correct "
+        "the name if it is another lead.",
         "names",
-        "The page shows one row without a name that could be read.",
+        "The page has a single row, whose name could not be read.",
         NAMES_REMEDY,
     ),
     "name_unexpected": Kind(
@@ -354,14 +355,14 @@ KINDS: Mapping[str, Kind] = {
     "traces_unnamed": Kind(
         "{count} traces could not be named and were left out: check the names of the others.",
         "names",
-        "Rows or columns were found in which no lead name was read, on a page that shows no usual "
-        "arrangement of twelve leads.",
+        "The page shows no usual arrangement of twelve leads, and some rows or columns have no "
+        "readable name.",
         NAMES_REMEDY,
     ),
     "few_names_read": Kind(
         "Only {count} lead names could be read; the others follow from the usual order.",
         "names",
-        "Most lead names were inferred from their places.",
+        "Most lead names were inferred from their positions.",
         NAMES_REMEDY,
     ),
     "order_by_signals": Kind(
@@ -383,7 +384,7 @@ KINDS: Mapping[str, Kind] = {
     "avr_inverted": Kind(
         "aVR is printed inverted (-aVR); the record holds aVR.",
         "layout",
-        "The page prints -aVR, as many do in Cabrera's order.",
+        "The page shows -aVR, as many pages in Cabrera's order do.",
         "None needed: in the record aVR has its usual sign.",
         "note",
     ),
@@ -391,7 +392,7 @@ KINDS: Mapping[str, Kind] = {
         "The rhythm strip is labelled {read}, but its signal repeats {lead}: it was taken as "
         "{lead}.",
         "layout",
-        "The signal of the rhythm strip contradicts its name.",
+        "The signal of the rhythm strip does not match its name.",
         NAMES_REMEDY,
     ),
     "strip_after_columns": Kind(
@@ -405,14 +406,14 @@ KINDS: Mapping[str, Kind] = {
     "strip_like": Kind(
         "The rhythm strip labelled {lead} looks like {like}.",
         "names",
-        "The signal of the rhythm strip contradicts its name.",
+        "The signal of the rhythm strip does not match its name.",
         NAMES_REMEDY,
     ),
     "limb_names_swapped": Kind(
         "Limb lead labels appear swapped ({which}): as labelled, the leads contradict Einthoven's "
         "law.",
         "names",
-        "With these labels exchanged, the limb leads would satisfy Einthoven's law far better.",
+        "With these labels swapped, the limb leads would satisfy Einthoven's law far better.",
         NAMES_REMEDY,
     ),
     "arm_electrodes_swapped": Kind(
@@ -474,7 +475,7 @@ KINDS: Mapping[str, Kind] = {
         "note",
     ),
     "corners_given": Kind(
-        "The page was rectified from the corners that were given.",
+        "The page was flattened using the given corners.",
         "corners",
         "A person moved the corners of the page.",
         "None needed.",
@@ -503,7 +504,7 @@ KINDS: Mapping[str, Kind] = {
         "Assumed, not read: {what}.",
         "record",
         "The record's file, or the page it was read from, does not state these values.",
-        "Correct the file where they are wrong.",
+        "Correct the file if they are wrong.",
     ),
     "too_little_signal": Kind(
         "Too little signal: the longest lead lasts {seconds:.1f} s.",
@@ -522,14 +523,14 @@ KINDS: Mapping[str, Kind] = {
     "span_impossible": Kind(
         "The leads span {millivolts:.0f} mV, more than any ECG: the gain must be wrong.",
         "gain",
-        "The amplitudes are beyond any ECG.",
+        "The amplitudes exceed those of any ECG.",
         SCALE_REMEDY,
         "refusal",
     ),
     "no_qrs": Kind(
         "No QRS complexes stand out: noise, or not an ECG.",
         "signal",
-        "Nothing in the signal stands out by its steepness as a QRS complex does.",
+        "Nothing in the signal is steep enough to stand out as a QRS complex.",
         SIGNAL_REMEDY,
         "refusal",
     ),
@@ -557,7 +558,7 @@ KINDS: Mapping[str, Kind] = {
     "few_leads": Kind(
         "Only {count} of 12 leads are shown.",
         "signal",
-        "The network's performance was measured with all twelve leads.",
+        "The network's performance was measured on all twelve leads.",
         SIGNAL_REMEDY,
     ),
     "leads_flat": Kind("Flat: {leads}.", "signal", "These leads hold no signal.", SIGNAL_REMEDY),
@@ -565,7 +566,7 @@ KINDS: Mapping[str, Kind] = {
         "The limb leads contradict Einthoven's law (II is not I + III): leads may be swapped, "
         "mislabelled or misread.",
         "names",
-        "I, II and III cannot have been recorded from one heart at one time.",
+        "I, II and III cannot have been recorded from one heart at the same time.",
         NAMES_REMEDY,
     ),
     "goldberger_contradicted": Kind(
@@ -608,7 +609,7 @@ KINDS: Mapping[str, Kind] = {
     "page_columns_uncertain": Kind(
         "Where the leads begin on the page is uncertain.",
         "columns",
-        "It is in doubt where the page that the record was read from is to be cut into leads.",
+        "It is uncertain where one lead ends and the next begins on the page.",
         CUTS_REMEDY,
     ),
     "close_call": Kind(
@@ -626,7 +627,7 @@ KINDS: Mapping[str, Kind] = {
     "trace_doubtful": Kind(
         "mean confidence {confidence:.2f}",
         "trace",
-        "Reason for a lead's grade: its samples may not be those of the trace.",
+        "Reason for a lead's grade: its samples may not follow the trace.",
         TRACE_REMEDY,
     ),
     "trace_collides": Kind(
@@ -644,8 +645,8 @@ KINDS: Mapping[str, Kind] = {
     "trace_misread": Kind(
         "{probability:.0%} likely to have been misread",
         "trace",
-        "Reason for a lead's grade: its shape, its ink and its page are like those of drawn leads "
-        "that were read at less than 12 dB.",
+        "Reason for a lead's grade: its shape, its ink and its page resemble those of leads on "
+        "drawn pages that were read at less than 12 dB.",
         TRACE_REMEDY,
     ),
     "qrs_cut_short": Kind(
@@ -676,7 +677,7 @@ KINDS: Mapping[str, Kind] = {
     "leads_disagree": Kind(
         "the leads contradict each other or the usual pattern",
         "grade",
-        "Reason for a page's grade: names, electrodes or signals do not fit each other.",
+        "Reason for a page's grade: names, electrodes or signals do not match.",
         NAMES_REMEDY,
     ),
     "page_uncertain": Kind(
@@ -688,14 +689,14 @@ KINDS: Mapping[str, Kind] = {
     "only_by_network": Kind(
         "{class_name:Class}: found by the network, not by the measurements ({reason}).",
         "class",
-        "The network finds a class whose published criteria are not met.",
+        "The network finds a class, but its published criteria are not met.",
         CONFLICT_REMEDY,
     ),
     "only_by_criteria": Kind(
         "{class_name:Class}: measured criteria met ({reason}), but the network gives only "
         "{probability:percent} (threshold {threshold:percent}){reservation}.",
         "class",
-        "The published criteria of a class are met, and the network does not find it.",
+        "The published criteria of a class are met, but the network does not find it.",
         CONFLICT_REMEDY,
     ),
     "normal_beside_others": Kind(
@@ -705,10 +706,10 @@ KINDS: Mapping[str, Kind] = {
         CONFLICT_REMEDY,
     ),
     "beats_differ": Kind(
-        "NeuroKit2 finds other beats ({count:.0f} in one lead; {percent:.0f} % agreement with "
+        "NeuroKit2 finds different beats ({count:.0f} in one lead; {percent:.0f} % agreement with "
         "those used here): check the beats on the trace.",
         "beats",
-        "Two detectors of beats disagree.",
+        "Two beat detectors disagree.",
         SIGNAL_REMEDY,
     ),
 }

@@ -29,25 +29,25 @@ class ReadOptions:
     """How one ECG is read; what is not known is None.
 
     page : which page of a file with several, from 1
-    gain_mm_per_mv, speed_mm_per_s : what is printed on the page, where the user knows it; None to
-        find out or assume
+    gain_mm_per_mv, speed_mm_per_s : what is printed on the page, if known; None to read, infer or
+        assume it
     dpi : resolution of the picture, for pages on which no grid can be found; without it, the
-        calibration pulses of such a page tell its scale, if they do so for certain
+        scale of such a page comes from its calibration pulses, if they leave no doubt
     sidecar : what an earlier reading of this page found (`Digitization.basis`, its values or the
-        path of its file), perhaps corrected: the work goes on from there
+        path of its file), perhaps corrected: processing continues there
     age, sex : years and ``"F"`` or ``"M"``: limits of ST elevation and of QTc depend on them; they
-        overrule what a record file says
+        override what a record file states
     classify, explain : what to do beyond the signals; ``explain`` needs ``classify``
-    classes : whose log-odds are explained by Shapley values; by default those found
-    neurokit : whether NeuroKit2's features are measured beside ours
-    seed : of the Shapley estimates
+    classes : those whose log-odds are attributed by Shapley values; by default those found
+    neurokit : whether NeuroKit2's features are measured as well
+    seed : seed of the Shapley estimates
 
     Raises
     ------
     UsageError
-        A gain, speed or resolution that no page has, or an age or sex that no patient has.
+        If a gain, speed or resolution is impossible for a page, or an age or sex for a patient.
     WrongTypeError
-        (A UsageError and a TypeError.) What is no number where one is needed, or no list of names.
+        (Also a TypeError.) If a value is not a number, or not a list of names, where one is needed.
     """
 
     page: int = 1
@@ -78,7 +78,7 @@ class ReadOptions:
             check_number(f"The {what}", value, f"Give {unit}, or leave it out.")
             if not low <= value <= high:
                 raise UsageError(
-                    f"The {what} must lie in {low:g} to {high:g} {unit}, not {value:g}.",
+                    f"The {what} must be from {low:g} to {high:g} {unit}, not {value:g}.",
                     stage="digitize",
                     hint="Leave it out to have it read from the page.",
                 )
@@ -90,7 +90,7 @@ class ReadOptions:
             check_number("age", self.age, "Give years, or leave it out if not known.")
         if self.age is not None and not 0 <= self.age <= OLDEST_YEARS:
             raise UsageError(
-                f"age must lie in 0 to {OLDEST_YEARS} years.", hint="Leave it out if not known."
+                f"age must be from 0 to {OLDEST_YEARS} years.", hint="Leave it out if not known."
             )
 
 

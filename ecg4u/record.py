@@ -61,7 +61,7 @@ EINTHOVEN: Mapping[str, Mapping[str, float]] = MappingProxyType(
 
 @dataclass(frozen=True)
 class Provenance:
-    """Where a record comes from; holds no text of the page and no name of a person.
+    """Where a record comes from; contains no text from the page and no person's name.
 
     ``kind`` is ``"digitized"`` (read from a page), ``"digital"`` (a signal file) or ``"array"``.
     ``inferred`` names what was assumed rather than read, e.g. ``"paper speed 25 mm/s"``.
@@ -90,14 +90,14 @@ class ECGRecord:
     age, sex
         Years and ``"F"`` / ``"M"`` where known; some criteria depend on them.
     warnings : tuple of str
-        What the reader of a page warned of; empty for a digital record.
+        Warnings from reading the page; empty for a digital record.
 
     Raises
     ------
     InvalidRecordError
-        (A ValueError, too.) If shapes and names do not fit together, or a value is none that an
-        ECG can have: ``fs`` outside 10 to 100,000 Hz, infinite samples or any beyond 10 V, more
-        than 2,000,000 samples a lead or 4,000 s, confidence outside 0 to 1, age outside 0 to 130.
+        (Also a ValueError.) If shapes and names do not match, or a value is impossible for an
+        ECG: ``fs`` outside 10 to 100,000 Hz, infinite samples or any beyond 10 V, more
+        than 2,000,000 samples per lead or 4,000 s, confidence outside 0 to 1, age outside 0 to 130.
     """
 
     p_signal: FloatArray
@@ -128,7 +128,7 @@ class ECGRecord:
         if self.sex not in (None, "F", "M"):
             raise _invalid("sex must be F or M", "Leave it out if not known.")
         if self.age is not None and not 0 <= self.age <= OLDEST_YEARS:
-            raise _invalid(f"age must lie in 0 to {OLDEST_YEARS} years")
+            raise _invalid(f"age must be from 0 to {OLDEST_YEARS} years")
         signal.setflags(write=False)
         object.__setattr__(self, "p_signal", signal)
         if self.confidence is not None:
@@ -136,7 +136,7 @@ class ECGRecord:
             if confidence.shape != signal.shape:
                 raise _invalid("confidence must have the shape of p_signal")
             if ((confidence < 0) | (confidence > 1)).any():
-                raise _invalid("confidence must lie in 0 to 1")
+                raise _invalid("confidence must be from 0 to 1")
             confidence.setflags(write=False)
             object.__setattr__(self, "confidence", confidence)
 
@@ -177,7 +177,7 @@ class ECGRecord:
     def lead(self, name: str) -> FloatArray:
         """The samples of one lead of `LEADS`, (n_samples,) in mV, NaN where not shown.
 
-        Raises InvalidRecordError, a ValueError, for another name.
+        Raises InvalidRecordError, a ValueError, for any other name.
         """
         if name not in LEADS:
             raise InvalidRecordError(
@@ -202,9 +202,9 @@ class ECGRecord:
     ) -> Axes:
         """Draw ``leads`` (all by default) on ECG paper at 25 mm/s and 10 mm/mV with matplotlib.
 
-        One row per lead, in the order of time, so that what a page does not show stays blank.
+        One row per lead along the time axis, so that what a page does not show stays blank.
         ``length_s`` seconds are drawn from ``start_s``. Returns the axes; ``ax.figure.savefig``
-        saves them, true to size.
+        saves the figure at true size.
         """
         from ecg4u.notebook import plot_record
 
@@ -216,21 +216,21 @@ class ECGRecord:
 
     @classmethod
     def from_dataframe(cls, frame: pd.DataFrame, fs: float | None = None) -> ECGRecord:
-        """A record of the columns named as leads, in mV; other columns are left out.
+        """A record from the columns named after leads, in mV; other columns are ignored.
 
         Without ``fs`` (Hz) the index must be the time in seconds, named ``time_s``.
 
         Raises
         ------
         ValueError
-            If no column is a lead, or the sampling frequency is not known.
+            If no column is a lead, or the sampling frequency is unknown.
         """
         if not hasattr(frame, "columns"):
             raise wrong("frame", "a pandas DataFrame", frame, "Its columns are the leads.")
         return cls.from_leads(*exchange.leads_of_dataframe(frame, fs, LEADS))
 
     def to_neurokit(self) -> tuple[pd.DataFrame, float]:
-        """The samples as NeuroKit2's readers give them: a table of leads in mV, and Hz.
+        """The samples in the form of NeuroKit2's readers: a table of leads in mV, and fs in Hz.
 
         >>> frame, fs = record.to_neurokit()                         # doctest: +SKIP
         >>> nk.ecg_process(frame["II"].dropna(), sampling_rate=fs)   # doctest: +SKIP
@@ -239,7 +239,7 @@ class ECGRecord:
 
     @classmethod
     def from_neurokit(cls, frame: pd.DataFrame, sampling_rate: float) -> ECGRecord:
-        """A record of a NeuroKit2 table of leads in mV, as ``ecg_simulate("multileads")`` gives."""
+        """A record from a table of leads in mV such as NeuroKit2's ``ecg_simulate`` returns."""
         return cls.from_dataframe(frame, sampling_rate)
 
     def to_wfdb(self, name: str = "ecg4u") -> Any:
@@ -253,7 +253,7 @@ class ECGRecord:
         Raises
         ------
         ValueError
-            If it has no physical signal, no lead, or a lead that is not in volts.
+            If it has no physical signal, none of the twelve leads, or a lead that is not in volts.
         """
         if not hasattr(record, "p_signal"):
             raise wrong("record", "a wfdb.Record", record, "ecg4u.read_record reads a file.")
@@ -273,13 +273,13 @@ class ECGRecord:
 
 
 def check_rate_and_length(fs: float, n_samples: int) -> None:
-    """Raise InvalidRecordError where no ECG is sampled so, or it is too long to be held."""
+    """Raise InvalidRecordError if no ECG is sampled at this rate, or it is too long."""
     check_number("fs", fs, "Give Hz.")
     if not MIN_FS_HZ <= fs <= MAX_FS_HZ:
-        raise _invalid(f"fs must lie in {MIN_FS_HZ:g} to {MAX_FS_HZ:g} Hz, got {fs:g}")
+        raise _invalid(f"fs must be from {MIN_FS_HZ:g} to {MAX_FS_HZ:g} Hz, got {fs:g}")
     if n_samples > MAX_SAMPLES or n_samples > MAX_DURATION_S * fs:
         raise _invalid(
-            f"a record holds at most {MAX_SAMPLES:,} samples a lead and {MAX_DURATION_S:,.0f} s",
+            f"a record holds at most {MAX_SAMPLES:,} samples per lead and {MAX_DURATION_S:,.0f} s",
             "Cut out the ECG of interest.",
         )
 

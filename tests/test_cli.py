@@ -230,7 +230,7 @@ def test_a_port_in_use_is_said_with_a_remedy() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         done = _ecg4u("serve", "--port", str(taken.getsockname()[1]))
     assert done.returncode == 2
-    assert "cannot be listened on" in done.stderr
+    assert "Cannot listen on" in done.stderr
     assert "http://" not in done.stderr
 
 
@@ -241,7 +241,7 @@ def test_beyond_this_machine_is_listened_on_only_with_a_token_or_when_told() -> 
         told = [_ecg4u(*beyond, *more) for more in (("--insecure",), ("--token", "x" * 32))]
     assert "Set a token" in refused.stderr
     for done in told:  # it came as far as the port, which is in use
-        assert "cannot be listened on" in done.stderr
+        assert "Cannot listen on" in done.stderr
 
 
 def test_several_inputs_are_answered_one_by_one_and_a_bad_one_harms_no_other(

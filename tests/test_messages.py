@@ -148,5 +148,5 @@ def test_flat_leads_are_named_by_the_message() -> None:
 
 def test_own_words_and_others() -> None:
     assert all(in_own_words(kind.words) for kind in KINDS.values())
-    assert in_own_words("what is called aVL fits as aVR; V4R")
+    assert in_own_words("the lead labelled aVL fits as aVR; V4R")
     assert not any(map(in_own_words, ("John Doe", "J\u00f8hn", "\u5f20", "I of Doe")))

@@ -8,39 +8,41 @@ from ecg4u.record import CLASSES
 from training.folds import HELD_OUT
 
 INTENDED_USE = """\
-Research and teaching: a second look at 12-lead ECGs, on paper or digital, whose nine answers a
-reader checks against the tracing and the measured features, and some other findings. **Not a
-medical device**, not for diagnosis, triage or any decision about a patient."""
+Research and teaching: a second opinion on 12-lead ECGs, on paper or digital, with answers for nine
+classes and some other findings that a reader checks against the tracing and the measured features.
+**Not a medical device**, and not for diagnosis, triage or any decision about a patient."""
 
 LIMITS = """\
-- Nine classes and the other findings listed above, no more. Nothing found does not mean a normal
-  ECG: WPW, long QT, ventricular and supraventricular tachycardia, flutter, second- and third-degree
-  block are not looked for (PTB-XL's flutter counts as "not AF"), nor what did not ship.
-- **The nine classes mean what they mean in ICBEB-2018**: RBBB counts incomplete block (PTB-XL's
+- Only the nine classes and the other findings listed above are looked for. An ECG in which nothing
+  is found may still be abnormal: WPW, long QT, ventricular and supraventricular tachycardia,
+  flutter, and second- and third-degree block are not looked for (PTB-XL's flutter counts as "not
+  AF"), nor are the findings that did not ship.
+- **The nine classes mean what they mean in ICBEB-2018**: RBBB includes incomplete block (PTB-XL's
   own CRBBB does not: "as the sources state" above), Normal excludes any other of the nine (it is
-  called only where no other is; the figures of Normal above are those of its threshold alone),
-  STD and STE are what is seen, whatever its cause.
-- STD and STE are partly judged against the program's own measuring: of PTB-XL's recordings that
-  state a cause, 160 count as STD and 159 as STE because the full recording shows it, and others are
-  not known (`training/labels.py`). Figures "as the sources state" are free of that, and noisy, for
-  PTB-XL's cardiologists often wrote the cause and not the finding. STE was stated 15 times only:
-  its figures mean little, and a negative answer nothing.
-- Nineteen in twenty training recordings are PTB-XL: one maker's devices, one German region, adults,
-  1989 to 1996. Elsewhere expect less; see the table by source, which is small.
-- Some PTB-XL recordings have no patient named, so that two of one patient may have been on both
-  sides of a comparison. 1,170 have lead sizes known to about 20 % only.
-- Labels are wrong here and there. Two recordings show the other bundle branch block than their
+  called only if no other class is; the figures of Normal above are those of its threshold alone),
+  STD and STE count any ST deviation that is seen, whatever its cause.
+- STD and STE are partly judged against the program's own measurements: of the PTB-XL recordings
+  whose labels state a cause, 160 count as STD and 159 as STE because the full recording shows it,
+  and others count as unknown (`training/labels.py`). Figures "as the sources state" are free of
+  this but noisy, because PTB-XL's cardiologists often wrote the cause and not the finding. STE was
+  stated only 15 times: its figures mean little, and a negative answer means nothing.
+- Nineteen in twenty training recordings are from PTB-XL: devices of one manufacturer, one German
+  region, adults, 1989 to 1996. Expect less elsewhere; see the table by source, whose numbers are
+  small.
+- Some PTB-XL recordings name no patient, so recordings of one patient may have been on both sides
+  of a comparison. In 1,170 recordings the sizes of the leads are known only to about 20 %.
+- Some labels are wrong. Two recordings show the opposite bundle branch block to the one on their
   label (LUDB 116, PTB-XL 00287): calibration and thresholds leave those labels out, the figures
-  do not. The test split was not looked through.
+  do not. The labels of the test split were not checked.
 {thresholds}
-- A 3x4 page shows each lead for 2.5 s: a single premature beat may fall where the lead is not
-  shown, and rhythm rests on the strip alone.
-- Long records are read in 10-s windows: AF, PAC and PVC take the highest window (so a long record
-  is more easily positive), the others the mean.
-- "unreadable" is decided by signal checks (amplitude, QRS contrast, rate, beats that look alike),
-  "uncertain" also by Einthoven's and Goldberger's relations, by leads that point the wrong way, by
-  fewer than ten leads, by an unusual amplitude and by a probability near its threshold.
-  A sawtooth or even spikes in all leads pass as beats, and so may leads in the wrong order whose
+- A 3x4 page shows each lead for 2.5 s: a single premature beat may fall where a lead is not
+  shown, and the rhythm can be judged only on the rhythm strip.
+- Long records are read in 10-s windows: AF, PAC and PVC take the highest value of all windows (so a
+  long record is more easily positive), the others the mean.
+- "unreadable" is decided by signal checks (amplitude, QRS contrast, rate, similarity of the beats),
+  "uncertain" also by Einthoven's and Goldberger's relations, leads that point the wrong way, fewer
+  than ten leads, an unusual amplitude, or a probability near its threshold.
+  A sawtooth or regular spikes in all leads pass as beats, and so may leads in the wrong order whose
   shapes happen to fit."""
 
 _VALIDATED = """\
@@ -50,20 +52,20 @@ _OUT_OF_FOLD = """\
 - Calibration, thresholds and operating points come from recordings of train and valid, each scored
   by members that had not seen its patient (the runs with `--held-out I/K` above); the members that
   ship learned from all of them, with their settings and epochs fixed before.{kept} The calibration
-  counts PTB-XL and the small sources as the validation split mixes them. The operating points are
+  weighs PTB-XL and the small sources as in the validation split. The operating points are
   on the scores that set the thresholds; the test figures are not."""
 _KEPT = """ The network was kept
   from earlier weights ({kept_from}); it had not seen the files {unseen}:
   the classes are judged on these, and on the small sources by the trees alone."""
 _RECALIBRATED = """\
-- The members learned from 3,884 recordings with the sources' own labels and, RBBB for one, know
-  only complete block; calibration and thresholds of {refitted} come from {unseen}
-  in ICBEB-2018's meaning, the others from the earlier out-of-fold scores. All operating points are
-  on these recordings, PTB-XL's alone; those of refitted classes on the scores that set the
-  thresholds. The sum of curves learned ICBEB-2018's meaning from all of train and valid; it speaks
-  with the others of {answered} and alone of the other findings. All figures but those of the
-  test split have it out of fold: learned from three of four folds of patients, judged on the
-  fourth."""
+- The members learned from 3,884 recordings with the sources' own labels, so that for RBBB they know
+  only complete block. Calibration and thresholds of {refitted} come from {unseen}
+  with the classes as ICBEB-2018 means them, the others from the earlier out-of-fold scores. All
+  operating points are on these recordings, which are all from PTB-XL; those of refitted classes are
+  on the scores that set the thresholds. The sum of curves learned the classes as ICBEB-2018 means
+  them from all of train and valid; it votes with the others on {answered} and
+  alone decides the other findings. In all figures except those of the test split it is out of fold:
+  trained on three of four folds of patients, tested on the fourth."""
 _NAMED = {
     "unseen": "recordings that no member has learned from, the curves out of fold",
     "out of fold": "train and valid out of fold",
@@ -103,8 +105,8 @@ def in_words(card: dict[str, Any]) -> str:
         "|---|" + "---|" * len(CLASSES),
         *(_positives_row(data, split) for split in ("train", "valid", "test")),
         "",
-        "MIT-BIH's rows are two-lead windows of 10 s, in training only. Labels and what is left "
-        "not known: `training/labels.py`.",
+        "MIT-BIH's rows are two-lead windows of 10 s, in training only. For labels, and which of "
+        "them count as unknown, see `training/labels.py`.",
     ]
     for split, layouts in card["metrics"].items():
         lines += ["", f"## Figures, {_NAMED.get(split, f'{split} split')}"]
@@ -118,7 +120,7 @@ def in_words(card: dict[str, Any]) -> str:
         "More tables: `benchmarks/results/classify.md`.",
         "",
         "## Thresholds",
-        f"On: {card['operating_points_on']}.",
+        f"Measured on {card['operating_points_on']}.",
         "",
         *_points(card),
         "",
@@ -154,8 +156,8 @@ def _findings(card: dict[str, Any]) -> list[str]:
     lines = [
         "",
         "## Other findings, out of fold, full leads",
-        "One ships with 25 positives or more, an AUROC of .90 or more and the lower end of its "
-        "interval at .85 or more.",
+        "A finding ships if it has 25 positives or more, an AUROC of .90 or more and a lower end "
+        "of its interval of .85 or more.",
         "",
         "| finding | n | AUROC | AUPRC | ships | test: n, AUROC, F1 |",
         "|---|---|---|---|---|---|",
@@ -299,8 +301,8 @@ def _macro(table: dict[str, Any], what: str) -> str:
 def _kinds(card: dict[str, Any]) -> str:
     names = {
         "residual": "1-D residual networks",
-        "trees": "sets of boosted trees over measures of the same",
-        "additive": "sum of curves over these measures, which alone tells the other findings",
+        "trees": "sets of boosted trees over measures of the signals",
+        "additive": "sum of curves over these measures, which alone decides the other findings",
     }
     kinds = [member["config"].get("kind", "residual") for member in card["members"]]
     parts = [f"{kinds.count(kind)} {name}" for kind, name in names.items() if kind in kinds]
@@ -318,8 +320,8 @@ def _epochs(card: dict[str, Any]) -> str:
 
 def _points(card: dict[str, Any]) -> list[str]:
     lines = [
-        "What reaches the first threshold is likely (ruled in), the second one possible, what is "
-        "under both unlikely (ruled out).",
+        "A probability that reaches the first threshold is called likely (ruled in), one that "
+        "reaches only the second possible, and one below both unlikely (ruled out).",
         "",
         "| class | likely from | sensitivity | specificity | possible from | sensitivity | "
         "specificity |",

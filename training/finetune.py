@@ -96,15 +96,15 @@ def shared_out(folder: Path, patients: Path | None, seed: int, outcome: Outcome)
     outcome.unlabelled = len(found) - len(labelled)
     if len(labelled) < LEAST_RECORDINGS:
         raise UnreadableInputError(
-            f"{len(labelled)} of the folder's {len(found)} recordings have a label; "
-            f"{LEAST_RECORDINGS} are needed",
+            f"Only {len(labelled)} of the {len(found)} recordings in the folder have a label; "
+            f"{LEAST_RECORDINGS} are needed.",
             stage="data",
             hint="Labels are a header's #Dx: codes, or a REFERENCE.csv. "
             "ecg4u classify FOLDER --labels scores a folder of any size.",
         )
     if not any(names for _, names in labelled):
         raise UnreadableInputError(
-            "no recording is labelled with one of the nine classes",
+            "No recording is labelled with one of the nine classes.",
             stage="data",
             hint=f"The classes are {', '.join(CLASSES)}; SNOMED CT codes of other findings "
             "cannot be learned here.",
@@ -114,7 +114,8 @@ def shared_out(folder: Path, patients: Path | None, seed: int, outcome: Outcome)
     outcome.patients_known = bool(known)
     if known and (missing := sum(path.stem not in known for path, _ in labelled)):
         outcome.notes.append(
-            f"{missing} recordings are not in the table of patients: each counts as a patient."
+            f"{missing} recordings are not in the table of patients: each counts as a patient of "
+            "its own."
         )
     order = np.random.default_rng(seed).permutation(sorted(set(of)))
     share = {name: (i + 0.5) / len(order) for i, name in enumerate(order.tolist())}
@@ -124,9 +125,9 @@ def shared_out(folder: Path, patients: Path | None, seed: int, outcome: Outcome)
     ]
     if len({row.part for row in rows}) < len(PARTS):
         raise UnreadableInputError(
-            f"the recordings are of too few patients to hold some out ({len(order)})",
+            f"The recordings come from too few patients to hold some out ({len(order)}).",
             stage="data",
-            hint="Give recordings of more patients, or look at the table of --patients.",
+            hint="Give recordings of more patients, or check the table given with --patients.",
         )
     return rows
 
@@ -138,9 +139,9 @@ def _patients(path: Path) -> dict[str, str]:
             return {row[0].strip(): row[1].strip() for row in csv.reader(stream) if len(row) > 1}
     except (OSError, UnicodeDecodeError, csv.Error):
         raise UnreadableInputError(
-            "the table of patients cannot be read",
+            "The table of patients cannot be read.",
             stage="data",
-            hint="It is a CSV file: a recording's name and its patient on each line.",
+            hint="It must be a CSV file with a recording's name and its patient on each line.",
         ) from None
 
 
@@ -348,7 +349,7 @@ class HeldOut:
             cells = " | ".join(f"{_show(a)} → {_show(b)}" for a, b in pair)
             lines.append(f"| {one.name} | {one.positives} | {cells} |")
         changes = self._changes([one for one, _ in rows])
-        lines += ["", "Before → after; sensitivity and specificity of what is called likely."]
+        lines += ["", "Before → after; sensitivity and specificity are those of the call likely."]
         lines += [
             f"Macro {what} of the {c['classes']} classes with positives and negatives: "
             f"{c['before']:.3f} → {c['after']:.3f}, a difference of {c['difference']:+.3f} "
@@ -460,7 +461,9 @@ def finetune(
         If the folder has too little to learn from, or ``out`` cannot be written.
     """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise OutputError("the folder of --out is not empty", stage="data", hint="Name a new one.")
+        raise OutputError(
+            "The folder given with --out is not empty.", stage="data", hint="Choose a new one."
+        )
     before = Classifier(weights, device=device)
     outcome = Outcome(settings.seed)
     rows = shared_out(folder, patients, settings.seed, outcome)
@@ -475,8 +478,8 @@ def finetune(
         outcome.fitted = enough(data, "valid", LEAST_FITTED, before.classes)
         if not outcome.learned and not outcome.fitted:
             raise UnreadableInputError(
-                f"no class has {LEAST_FITTED} positives and {LEAST_FITTED} negatives among the "
-                "recordings that may be learned from",
+                f"No class has {LEAST_FITTED} positives and {LEAST_FITTED} negatives among the "
+                "recordings that are not held out.",
                 stage="data",
                 hint="Add labelled recordings of the classes you need; a quarter is held out.",
             )
@@ -499,7 +502,7 @@ def _loaded(rows: list[Labelled], source: Path, stream: bool, outcome: Outcome) 
     write(_read(rows, outcome), source)
     if not outcome.parts:
         raise UnreadableInputError(
-            "no labelled recording can be read",
+            "No labelled recording can be read.",
             stage="data",
             hint="Each needs its signals beside its header: ecg4u info FILE says what is wrong.",
         )
@@ -584,24 +587,26 @@ def _told(outcome: Outcome, card: dict[str, Any]) -> list[str]:
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="A new folder.")
 @click.option(
     "--weights", type=click.Path(path_type=Path, exists=True), default=WEIGHTS,
-    show_default="those that ship", help="What to start from.",
+    show_default="the shipped weights", help="Weights to start from.",
 )  # fmt: skip
 @click.option(
     "--patients", type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    help="CSV: a recording's name and its patient on each line.",
+    help="CSV file with a recording's name and its patient on each line.",
 )  # fmt: skip
-@click.option("--epochs", type=click.IntRange(0), default=5, help="0 calibrates only.")
+@click.option("--epochs", type=click.IntRange(0), default=5, help="With 0, only calibrate.")
 @click.option("--batch", type=click.IntRange(1), default=32)
 @click.option("--learning-rate", type=click.FloatRange(0, min_open=True), default=3e-4)
-@click.option("--seed", default=0, help="Of the split and of the training.")
+@click.option("--seed", default=0, help="Seed of the split and of training.")
 @click.option("--device", default="cpu", help="cpu, cuda or mps.")
-@click.option("--threads", default=0, help="CPU threads; 0 leaves torch's choice.")
-@click.option("--memory/--stream", default=True, help="Hold the signals, or read them as needed.")
+@click.option("--threads", default=0, help="CPU threads; 0 leaves the choice to torch.")
+@click.option(
+    "--memory/--stream", default=True, help="Hold the signals in memory, or read them as needed."
+)
 def main(
     folder: Path, out: Path, weights: Path, patients: Path | None, device: str, threads: int,
     memory: bool, **options: Any,
 ) -> None:  # fmt: skip
-    """Fit the classifier to the labelled recordings of FOLDER; a table before and after."""
+    """Fit the classifier to the labelled recordings in FOLDER; print a table before and after."""
     if threads:
         torch.set_num_threads(threads)
     settings = Settings(data=folder.name, **options)

@@ -127,12 +127,12 @@ def _say(name: str, seconds: float) -> None:
     "--keep",
     "kept",
     type=click.Path(path_type=Path, exists=True),
-    help="Keep the members of these weights and fit curves alone (see training.recalibrate).",
+    help="Keep the members of these weights and fit only the curves (see training.recalibrate).",
 )
 @click.option("--jobs", default=2, help="Runs at a time, one thread each.")
 @click.option("--final", is_flag=True, help="Also measure the test split, for the card.")
 def main(ecg: Path, work: Path, out: Path, kept: Path | None, jobs: int, final: bool) -> None:
-    """Make the shipped weights again; leaves the seconds of each step in WORK/seconds.json."""
+    """Reproduce the shipped weights; write the seconds of each step to WORK/seconds.json."""
     work.mkdir(parents=True, exist_ok=True)
     started, data = time.monotonic(), work / "ecg.h5"
     prepare = ("training.prepare_data", "--ecg", str(ecg), "--out", str(data))

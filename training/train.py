@@ -360,7 +360,7 @@ def _bar(epoch: int, epochs: int, step: int, steps: int) -> None:
 @click.option("--mitdb/--no-mitdb", default=True)
 @click.option("--mixup/--no-mixup", default=True)
 @click.option("--physiology", default=0.0, help="Share of early beats made; and of long PR.")
-@click.option("--layouts/--no-layouts", default=True, help="Augment, with pages' masks, or not.")
+@click.option("--layouts/--no-layouts", default=True, help="Whether to mask signals as pages do.")
 @click.option("--auxiliary-weight", default=0.3)
 @click.option("--rare-power", default=0.5)
 @click.option("--small-sources", default=1.0, help="How often their recordings are drawn.")
@@ -372,11 +372,13 @@ def _bar(epoch: int, epochs: int, step: int, steps: int) -> None:
 @click.option(
     "--held-out", default="valid", callback=checked, help="valid, a fold such as 0/4, or none."
 )
-@click.option("--validate-every", default=VALIDATE_EVERY, help="Epochs; the best one is kept.")
+@click.option("--validate-every", default=VALIDATE_EVERY, help="In epochs; the best epoch is kept.")
 @click.option("--device", default="cpu", help="cpu, cuda or mps.")
-@click.option("--threads", default=0, help="CPU threads; 0 leaves torch's choice.")
+@click.option("--threads", default=0, help="CPU threads; 0 leaves the choice to torch.")
 @click.option("--precision", type=click.Choice(["fp32", "bf16"]), default="fp32")
-@click.option("--memory/--stream", default=True, help="Hold the signals, or read them as needed.")
+@click.option(
+    "--memory/--stream", default=True, help="Hold the signals in memory, or read them as needed."
+)
 @click.option("--resume/--restart", default=False)
 def main(
     data: Path, run: Path, device: str, threads: int, memory: bool, resume: bool, blocks: str,

@@ -97,7 +97,7 @@ MADE = (
     click.option(
         "--explain",
         is_flag=True,
-        help="Also say what the network relied on (implies --classify; takes seconds a class).",
+        help="Also say what the network relied on (implies --classify; takes seconds per class).",
     ),
     click.option("--report", is_flag=True, help="Also write report.html for each page."),
     export_options,
@@ -152,7 +152,7 @@ def batch(
     collect: Path | None,
     as_json: bool,
 ) -> None:
-    """Digitize every page and record in folders, lists (.txt, or - for stdin) and glob patterns.
+    """Process all pages and records in folders, lists (.txt, or - for stdin) and glob patterns.
 
     OUT receives records/ (one folder per input), manifest.csv and ledger.jsonl. Inputs are
     isolated: one that crashes, hangs or runs out of memory does not affect the others. --pdf,
@@ -191,7 +191,7 @@ def batch(
         raise BatchFailuresError(
             f"{summary.n_bad} of {summary.total} inputs refused or failed.",
             stage="batch",
-            hint="manifest.csv says which and why.",
+            hint="manifest.csv lists them with the reasons.",
         )
 
 
@@ -205,7 +205,7 @@ def complete(made: Options) -> Options:
     """
     if made.thumbnails and made.deidentify:
         raise UsageError(
-            "A contact sheet shows the pages, and --deidentify keeps them out.",
+            "A contact sheet shows the pages, which --deidentify removes.",
             stage="batch",
             hint="Choose one of the two.",
         )
@@ -241,7 +241,7 @@ def require(package: str | None) -> None:
         raise MissingDependencyError(
             f"The batch needs {package}, which is not installed.",
             stage="batch",
-            hint=f"pip install {package} (or ecg4u's extra [{extra[package]}]); -j 0 needs none.",
+            hint=f"pip install {package} (or ecg4u's extra [{extra[package]}]), or use -j 0.",
         )
 
 
@@ -276,7 +276,7 @@ def show_summary(summary: Summary, out: Path, *, quiet: bool) -> None:
         rows.append(("own output", summary.own_output))
     click.echo("\n".join(f"{name:>14} {count:>8}" for name, count in rows), err=True)
     if summary.stopped:
-        click.echo("Stopped at the first error; --resume goes on.", err=True)
+        click.echo("Stopped at the first error; --resume continues.", err=True)
     show_failures(out, err=True)
     click.echo(f"Manifest: {out / 'manifest.csv'}", err=True)
 

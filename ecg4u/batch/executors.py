@@ -304,9 +304,9 @@ def _died(code: int | None, limits: Limits) -> Failure:
     if computed_too_long(code):
         return _timed_out(limits, by_clock=False)
     if opened_too_long(code):
-        return Failure("timeout", f"opening took longer than {OPENING_CPU_S:g} s of processor time")
+        return Failure("timeout", f"opening took longer than {OPENING_CPU_S:g} s of CPU time")
     if code < 0:
-        return Failure("crash", f"the worker was ended by {signal_name(-code)}")
+        return Failure("crash", f"the worker was killed by {signal_name(-code)}")
     return Failure("crash", f"the worker exited with code {code}")
 
 

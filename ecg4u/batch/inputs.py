@@ -84,7 +84,7 @@ def look_through(sources: Sequence[str], out: Path, *, deidentify: bool = False)
                 found[real] = _unique(name, keys)
         if len(found) == n_before and n_seen == 0:
             mine = len(own) - n_own
-            but = f", only {mine} that ecg4u wrote" if mine else ""
+            but = f", only {mine} that ecg4u itself wrote" if mine else ""
             raise UsageError(
                 f"No page or record was found in one of the inputs{but}.",
                 stage="batch",
@@ -107,7 +107,9 @@ def _expand(source: str, out: Path, own: set[str]) -> Iterator[tuple[str, str]]:
     elif os.path.isdir(source):
         if os.path.realpath(source) == os.path.realpath(out):
             raise UsageError(
-                "The output is the input folder.", stage="batch", hint="Choose another folder."
+                "The output folder is the input folder.",
+                stage="batch",
+                hint="Choose another folder.",
             )
         root = os.path.basename(os.path.realpath(source))
         for path in _walk(source, out, own):

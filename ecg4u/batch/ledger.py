@@ -172,7 +172,7 @@ class Ledger:
             self._write(run)
         elif begun_with != options:
             raise UsageError(
-                "This run was begun with other options.",
+                "This run was started with different options.",
                 stage="batch",
                 hint="Resume with the same options"
                 + (f" ({begun})" if (begun := as_flags(begun_with)) else "")

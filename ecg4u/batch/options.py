@@ -13,7 +13,7 @@ from ecg4u.options import FORMATS
 
 @dataclass(frozen=True)
 class Options:
-    """What is made of each input; a resumed run must have the same."""
+    """What to do with each input; a resumed run must have the same options."""
 
     format: str = "wfdb"
     classify: bool = False
@@ -55,13 +55,13 @@ def as_flags(options: object) -> str:
 
 @dataclass(frozen=True)
 class RunOptions:
-    """Which inputs a run does, and what it says of them.
+    """Which inputs a run processes, and when it stops.
 
-    resume : go on with a run that the output folder already holds, which is refused otherwise
-    retry_failed : do again what ended as failed (not what was refused for a reason)
+    resume : continue the run in the output folder; without it, a folder with a run is refused
+    retry_failed : retry inputs that failed (not those that were refused)
     shard : ``(i, n)``: only the i-th of n parts; each part has its own ledger
     corrected : folder of corrected sidecars (``*.page.json``); with ``resume``, pages whose sidecar
-        is new or other than the one they were done with are done again
+        is new or has changed are processed again
     on_error : ``"stop"`` ends the run at the first input that is refused or fails
     """
 
@@ -78,8 +78,8 @@ class RunOptions:
 class Workers(Limits):
     """How many processes work, within which limits of one input.
 
-    jobs : 0 for this process alone, None for one a core
-    scheduler : address of a Dask scheduler, ``"local"`` for one of this machine
+    jobs : 0 for this process alone, None for one per core
+    scheduler : address of a Dask scheduler, ``"local"`` for one on this machine
     """
 
     jobs: int | None = None

@@ -22,9 +22,9 @@ from ecg4u.io import sha256_of
 from ecg4u.io.atomic import TEMPORARY_PREFIX, StorageError, output_error
 
 _MESSAGES = {
-    "crash": "The page crashed the process that worked on it",
+    "crash": "The page crashed the process that was reading it",
     "exception": "An internal error",
-    "memory": "The page needs more memory than a worker may take",
+    "memory": "The page needs more memory than a worker may use",
     "timeout": "The page took too long",
 }
 _HINTS = {
@@ -37,9 +37,9 @@ _HINTS = {
 
 @dataclass(frozen=True)
 class Summary:
-    """What a run did: inputs in all, passed over because already ended, and ended now by status.
+    """What a run did: all inputs, those skipped because finished earlier, and new ones by status.
 
-    ``own_output`` counts files that ecg4u itself had left among the inputs; they are none.
+    ``own_output`` counts files among the inputs that ecg4u itself wrote; they are not inputs.
     """
 
     total: int
@@ -52,7 +52,7 @@ class Summary:
 
     @property
     def n_bad(self) -> int:
-        """Inputs that this run could not do."""
+        """Inputs that this run refused or failed to process."""
         return self.refused + self.failed
 
 
@@ -66,20 +66,20 @@ def run_batch(
     which: RunOptions | None = None,
     ready: Callable[[Item], bool] | None = None,
 ) -> Summary:
-    """Run ``task`` over every input that the ledger does not already list as ended.
+    """Run ``task`` on every input that the ledger does not already list as finished.
 
     Parameters
     ----------
     sources
         Folders, lists, patterns, files: see `ecg4u.batch.inputs.look_through`.
     executor
-        Makes the executor; given the path of the file that its workers must lock.
+        Makes the executor; called with the path of the file that its workers must lock.
     task
         `ecg4u.batch.task.PageTask`, or anything that returns a report like it.
     options
         What ``task`` makes of each input.
     which
-        Which inputs are done; by default all, in a new output folder.
+        Which inputs to process; by default all, in a new output folder.
     ready
         Whether an input may be read yet; by default all.
 
@@ -96,7 +96,7 @@ def run_batch(
         raise UsageError(
             "The output folder already holds a run.",
             stage="batch",
-            hint="Add --resume to go on with it, or choose another folder.",
+            hint="Add --resume to continue it, or choose another folder.",
         )
     found = look_through(sources, out, deidentify=options.deidentify)
     items = found.items

@@ -212,7 +212,9 @@ def _unchanged(given: Given) -> bytes:
     data = read_bytes(given.path, max_bytes=MAX_BYTES)
     if sha256_of(data) != given.sha256:
         raise SidecarError(
-            "The sidecar was changed during the run.", stage="batch", hint="Run it with --resume."
+            "The sidecar was changed during the run.",
+            stage="batch",
+            hint="Run the batch again with --resume.",
         )
     return data
 

@@ -76,7 +76,7 @@ def watch(
     seen: frozenset[tuple[str, int, int]] = frozenset()
     if not (once or which.quiet):
         sheet = out / "contact-sheet.html"
-        click.echo(f"Watching {folder}; results in {sheet}; Ctrl-C stops.", err=True)
+        click.echo(f"Watching {folder}; results in {sheet}; stop with Ctrl-C.", err=True)
     while True:
         ready, arriving = _settled(folder, out, settle)
         if ready and ready != seen:
@@ -86,7 +86,7 @@ def watch(
         if once:
             if arriving and not which.quiet:
                 click.echo(
-                    f"{arriving} changed within the last {settle:g} s, left unread: run it again, "
+                    f"Changed within the last {settle:g} s and not read: {arriving}. Run it again, "
                     "or give --settle 0.",
                     err=True,
                 )
@@ -141,6 +141,6 @@ def _tell(summary: Summary, out: Path, *, as_json: bool, quiet: bool) -> None:
     if new and as_json:
         click.echo(json.dumps(asdict(summary)))
     if new and not quiet:
-        click.echo(f"{new} read, {summary.n_bad} of them refused or failed.", err=True)
+        click.echo(f"{new} processed, {summary.n_bad} of them refused or failed.", err=True)
         if summary.n_bad:
             show_failures(out, err=True)

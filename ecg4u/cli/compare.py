@@ -45,11 +45,13 @@ def compare(
     """Score each DIGITIZED (a record, or a page) against ORIGINAL, lead by lead.
 
     The SNR is that of the PhysioNet Challenge 2024: after the best shift in time (at most 0.5 s)
-    and voltage (at most 1 mV), multiplied by the share of the stretch shown that is covered.
+    and voltage (at most 1 mV), multiplied by the fraction of the shown stretch that was digitized.
     """
     files = expanded(digitized)
     if len(files) > 1 and overlay is not None:
-        raise UsageError("Several comparisons cannot be drawn in one file.", hint="One at a time.")
+        raise UsageError(
+            "Several comparisons cannot be drawn in one file.", hint="Compare one at a time."
+        )
     check_kept([original, *files], [overlay])
 
     def one(source: Path) -> None:

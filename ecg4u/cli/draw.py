@@ -82,7 +82,7 @@ def draw(
         raise UsageError(
             "Several records cannot be drawn in one file.",
             stage="output",
-            hint="Give -o a folder, with a slash at its end.",
+            hint="Give -o a folder, ending in a slash.",
         )
     check_names(files)
 

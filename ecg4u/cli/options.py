@@ -170,7 +170,7 @@ def check_names(files: Sequence[Path]) -> None:
                 f"Two inputs are called {printable(file.stem)}; one's results would overwrite the "
                 "other's.",
                 stage="output",
-                hint="Give each an -o of its own, or use ecg4u batch.",
+                hint="Give each its own -o, or use ecg4u batch.",
             )
         seen.add(file.stem)
 

@@ -70,7 +70,7 @@ def digitize(
         raise UsageError(
             "Several pages cannot be written to one file.",
             stage="output",
-            hint="Give -o a folder (with a slash at its end) and leave out --overlay.",
+            hint="Give -o a folder (ending in a slash) and leave out --overlay.",
         )
     if out is not None:
         check_names(files)

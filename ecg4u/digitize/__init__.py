@@ -35,12 +35,12 @@ def digitize(
     page : int
         Which page of a file with several, from 1.
     gain_mm_per_mv, speed_mm_per_s : float or None
-        What is printed on the page, where you know it; None to find out or assume.
+        What is printed on the page, if you know it; None to read, infer or assume it.
     dpi : float or None
-        Resolution of the picture, for pages on which no grid can be found; without it, the
-        calibration pulses of such a page tell its scale, if they do so for certain.
+        Resolution of the picture, for pages on which no grid can be found; without it, the scale
+        of such a page comes from its calibration pulses, if they leave no doubt.
     sidecar : Sidecar, its values, the path of its file, or None
-        What an earlier reading of this page found, perhaps corrected: the work goes on from there.
+        What an earlier reading of this page found, perhaps corrected: processing continues there.
 
     Returns
     -------
@@ -75,7 +75,7 @@ def digitize_page(
     dpi: float | None = None,
     sidecar: SidecarSource | None = None,
 ) -> Digitization:
-    """As `digitize`, with what each stage found: layout, labels, calibration, traces, grade."""
+    """Like `digitize`, but with all that was found: layout, labels, calibration, traces, grade."""
     from ecg4u.digitize import pipeline
     from ecg4u.io import as_page
     from ecg4u.options import ReadOptions

@@ -140,8 +140,7 @@ def by_pulses(
         if settled is not None:
             return settled
     raise PoorQualityError(
-        "The page has no grid, and its calibration pulses fit no scale that is printed, given or "
-        "usual.",
+        "The page has no grid, and its calibration pulses match no printed, given or usual scale.",
         stage="grid",
         hint=HINT,
     )
@@ -410,8 +409,8 @@ def length_doubts(scale: PulseScale, layout: Layout, speed_px_per_s: float) -> t
         return ()
     if not (scale.stated and scale.width_used):
         raise PoorQualityError(
-            "The page has no grid, and by its calibration pulses its rows would not last the "
-            "usual 10 s: the scale is uncertain.",
+            "The page has no grid, and judging by its calibration pulses its rows would not last "
+            "the usual 10 s: the scale is uncertain.",
             stage="grid",
             hint=HINT,
         )

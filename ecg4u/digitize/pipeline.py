@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import NoReturn
 
 import numpy as np
+from scipy.special import expit
 
 from ecg4u.cores import together
 from ecg4u.digitize.gridless import calibrated, length_doubts, lengthened, row_stretch
@@ -26,7 +27,7 @@ from ecg4u.digitize.rows.by_column import rows_by_column
 from ecg4u.digitize.rows.trace import RowPath, trace_rows
 from ecg4u.digitize.scale.beats import Beats, beats_of
 from ecg4u.digitize.scale.calibration import calibrate, with_chest_gain
-from ecg4u.digitize.scale.decision import Shown, decide_scale
+from ecg4u.digitize.scale.decision import Shown, Verdict, decide_scale
 from ecg4u.digitize.scale.pulses import (
     Pulse,
     cut_pulses,
@@ -50,7 +51,7 @@ from ecg4u.digitize.text.label_search import search_labels
 from ecg4u.digitize.text.names import read_labels
 from ecg4u.digitize.text.printed import PrintedScale, read_printed_scale
 from ecg4u.digitize.types import Calibration, InkMap, Label, Layout
-from ecg4u.errors import NotAnECGError, PoorQualityError
+from ecg4u.errors import ECG4UError, NotAnECGError, PoorQualityError
 from ecg4u.io import Page
 from ecg4u.options import NOTHING_KNOWN, ReadOptions
 from ecg4u.record import Doubtful
@@ -63,6 +64,8 @@ SURE_LABEL = 0.6
 WELL_EXPLAINED = 10.0
 """Log odds of an arrangement below which others are looked for; where names are read they are
 above 20 (ten pages of several makers)."""
+WORTH_READING = -3.0
+"""Log odds of another scale of the grid from which a page that is refused is read by it."""
 ROW_EXPLAINED = 2.0
 """Log odds in favour of a reading for each row of ink that another leaves unexplained."""
 
@@ -169,13 +172,44 @@ def _read(
     options: ReadOptions,
     corners: Sequence[Corner] = (),
 ) -> tuple[RectifiedPage, Sequence[Label], Sidecar]:
-    """Every stage from the picture to measured pieces of leads."""
+    """Every stage from the picture to measured pieces of leads.
+
+    A page that nothing is read of is tried as its grid's next likely scales.
+    """
     with clock.stage("rectify"):
         rectified = rectified_within(page, corners) if corners else rectify(page, options)
-    pulse_scale = rectified.grid.pulse
+    left = [rival for rival in rectified.rivals if rival.log_odds > WORTH_READING]
+    first: ECG4UError | None = None
+    for rival in (None, *left):
+        decided: Verdict | None = None
+        try:
+            if rival is None:
+                found, decided = _scaled(page, rectified, clock, options, bool(corners))
+            else:
+                with clock.stage("rectify"):
+                    again = rectified_again(page, rectified, rival.reading, options)
+                found, decided = _scaled(page, replace(again, rivals=()), clock, options)
+                decided = Verdict(None, float(expit(rival.log_odds)))
+            return _measured(page, found, decided, clock, options)
+        except (NotAnECGError, PoorQualityError) as refused:
+            first = first or refused
+            if decided is not None and not decided.doubts:
+                break
+    assert first is not None
+    raise first
+
+
+def _scaled(
+    page: Page,
+    rectified: RectifiedPage,
+    clock: _Clock,
+    options: ReadOptions,
+    as_given: bool = False,
+) -> tuple[_Looked, Verdict]:
+    """What stands on a page, which way up and at which of its scales; ``as_given`` asks neither."""
     with clock.stage("labels"):
-        if corners or pulse_scale is not None:
-            labels = read_labels(rectified)
+        if as_given or rectified.grid.pulse is not None:
+            labels: Sequence[Label] = read_labels(rectified)
         else:
             rectified, labels = read_upright(page, rectified, options)
             if seems_on_its_side(rectified, labels):
@@ -189,9 +223,19 @@ def _read(
         with clock.stage("labels"):
             labels = read_labels(rectified)
         found = _looked(rectified, labels, clock)
+    return found, decided
+
+
+def _measured(
+    page: Page, found: _Looked, decided: Verdict, clock: _Clock, options: ReadOptions
+) -> tuple[RectifiedPage, Sequence[Label], Sidecar]:
+    """The arrangement of what was seen, and its measured pieces of leads."""
+    rectified, labels = found.rectified, found.labels
+    pulse_scale = rectified.grid.pulse
     scale_doubts = decided.doubts or grid_doubts(rectified.grid)
     sure = rectified.grid.confidence * decided.probability
     rectified = replace(rectified, grid=replace(rectified.grid, confidence=sure))
+    found = replace(found, rectified=rectified)
     arranged = _arranged(found, clock, options)
     if arranged.open_questions:
         other = _by_column(found, arranged.layout, clock)
@@ -241,9 +285,9 @@ def _refuse_turned(rectified: RectifiedPage, clock: _Clock, options: ReadOptions
     except (NotAnECGError, PoorQualityError):
         raise _no_trace() from None
     raise PoorQualityError(
-        "The page lies on its side, and no lead names tell which end is the top.",
+        "The page lies on its side, and no lead names show which end is up.",
         stage="labels",
-        hint="Turn the image upright and give it again.",
+        hint="Turn the image upright and try again.",
     )
 
 
@@ -376,7 +420,7 @@ def _no_trace() -> NotAnECGError:
     return NotAnECGError(
         "No ECG trace was found on this page.",
         stage="rows",
-        hint="Give an image of a 12-lead ECG on grid paper, the traces in view.",
+        hint="Give an image of a 12-lead ECG on grid paper with the traces in view.",
     )
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Digitization:
-    """A digitized page, with everything that is needed to check it by eye."""
+    """A digitized page, with everything needed to check it by eye."""
 
     page: Page
     rectified: RectifiedPage

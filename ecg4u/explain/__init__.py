@@ -47,9 +47,9 @@ __all__ = [
 
 
 def measure_features(record: ECGRecord, *, neurokit: bool = False) -> Features:
-    """Beats, intervals, axes, ST levels and shapes of ``record``; unknown ones say why.
+    """Beats, intervals, axes, ST levels and shapes of ``record``; unknown ones give a reason.
 
-    With ``neurokit`` NeuroKit2's features stand beside ours; importing it takes a few seconds.
+    With ``neurokit``, NeuroKit2's features are added; importing it takes a few seconds.
     """
     from ecg4u.explain.features import features
     from ecg4u.explain.measure import measure_record
@@ -77,28 +77,28 @@ def explain(
     neurokit: bool = False,
     seed: int = 0,
 ) -> Explanation:
-    """Measure an ECG, hold it against the criteria, and say what moved the network.
+    """Measure an ECG, compare it with published criteria, and say what the network relied on.
 
     Parameters
     ----------
     source : `ECGRecord`, path of a record file, or a page as `ecg4u.digitize` takes it
         Of any length, with NaN wherever nothing is known.
     classification : Classification or None
-        What the network said of the same ECG. Without it the ECG is classified first, unless
-        ``classes`` says what is wanted. A signal that it calls unreadable, or that the same checks
-        do, is not measured: the reading says why.
+        The network's answer for the same ECG. If None, the ECG is classified first, unless
+        ``classes`` is given. A signal that fails the classifier's checks (``"unreadable"``) is not
+        measured: the reading says why.
     page : int
         Which page of a file with several, from 1.
     classes : sequence of str or None
         Classes whose log-odds are attributed; by default the positive ones. With ``classes=()``
-        the explanation consists of measurements and criteria only.
+        the explanation contains measurements and criteria only.
     classifier : Classifier or None
-        The network to ask; by default the package's own.
+        The classifier to use; by default the shipped one.
     neurokit : bool
-        Whether to measure NeuroKit2's features, too (``nk_...`` in the table), and to say where it
-        finds other beats. Its import takes a few seconds.
+        Whether to measure NeuroKit2's features as well (``nk_...`` in the table), and to report
+        where it finds different beats. Importing it takes a few seconds.
     seed : int
-        Of the permutations that estimate the Shapley values.
+        Seed of the permutations that estimate the Shapley values.
 
     Raises
     ------
@@ -107,7 +107,7 @@ def explain(
     ECG4UError
         If the ECG cannot be read.
     WrongTypeError
-        If ``source`` is nothing that could be an ECG.
+        If ``source`` is of a type that cannot hold an ECG.
     """
     from dataclasses import replace
 

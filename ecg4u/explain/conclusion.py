@@ -73,18 +73,18 @@ def _opinion(classification: Classification, agreed: set[str]) -> Iterator[Sente
         yield Sentence("Conclusion", "The network gives no answer for this ECG.")
     elif likely:
         names = listed([f"{CLASS_TITLES[r.name]} ({percent(r.probability)})" for r in likely])
-        yield Sentence("Conclusion", f"Network, likely: {names}.")
+        yield Sentence("Conclusion", f"Likely according to the network: {names}.")
     elif not found:
-        yield Sentence("Conclusion", "Network: none of its nine classes.")
+        yield Sentence("Conclusion", "The network finds none of its nine classes.")
     possible = [r for r in found if r.probability < LIKELY]
     for rows, text in (
         (
             [r for r in possible if r.name in agreed],
-            "Network, possible, with measured criteria met: {}.",
+            "Possible according to the network, with measured criteria met: {}.",
         ),
         (
             [r for r in possible if r.name not in agreed],
-            "Network, possible (under 50 %, so more likely absent): {}.",
+            "Possible according to the network (under 50 %, so more likely absent): {}.",
         ),
     ):
         names = listed(
@@ -100,7 +100,7 @@ def _opinion(classification: Classification, agreed: set[str]) -> Iterator[Sente
         yield Sentence(
             "Conclusion",
             f"The network also rates this ECG as normal ({percent(normal.probability)}), which "
-            "contradicts this.",
+            "contradicts the findings above.",
         )
 
 
@@ -128,7 +128,7 @@ WAVES_IN_WORDS = {
 def _in_words(label: str) -> str:
     if label in WAVES_IN_WORDS:
         return WAVES_IN_WORDS[label][0]
-    return f"the {label}" if label.startswith("beat at") else label
+    return f"the {label}" if " at " in label else label
 
 
 def _named(attribution: Attribution) -> list[int]:
@@ -176,7 +176,7 @@ def _why(
     verdicts = {"met": "agree", "not met": "disagree", "cannot tell": "are indeterminate"}
     yield Sentence(
         "Conclusion",
-        f"{class_title(class_name)}: the network relied {' and '.join(parts)} "
-        f"(log-odds); the measured criteria {verdicts[decides.outcome]} ({decides.numbers}).",
+        f"{class_title(class_name)}: the network relied {', and '.join(parts)} "
+        f"(in log-odds); the measured criteria {verdicts[decides.outcome]} ({decides.numbers}).",
         tuple(evidence),
     )

@@ -48,8 +48,7 @@ TRIALS: Mapping[str, tuple[Trial, ...]] = {
     "LBBB": (Trial("the QRS narrowed to 95 ms (same shape)", edits.narrow_qrs),),
     "RBBB": (Trial("the QRS narrowed to 95 ms (same shape)", edits.narrow_qrs),),
     "PAC": (Trial("the premature beats replaced by regular beats", edits.without("PAC")),),
-    "PVC": (Trial("the ventricular beats replaced by regular beats",
-                  edits.without("PVC")),),
+    "PVC": (Trial("the PVCs replaced by regular beats", edits.without("PVC")),),
     "STD": (Trial("the ST segments moved to baseline", edits.level_st),),
     "STE": (Trial("the ST segments moved to baseline", edits.level_st),),
 }  # fmt: skip
@@ -182,12 +181,12 @@ def _told(trial: Trial, opinion: ClassResult, whole: float, odds: float, limit: 
         f"{_percent(whole)} (threshold {_percent(limit)})"
     )
     if odds < limit <= whole and whole - odds < LITTLE:
-        return f"{head}: it would fall below the threshold, but by a very small change."
+        return f"{head}: it would fall below the threshold, but the change is very small."
     if odds < limit <= whole:
         return f"{head}: the answer would change."
     if whole - odds < UNMOVED * max(whole - limit, 0.5):
         return f"{head}: the network does not rely on this."
-    return f"{head}: lower, but the answer would not change."
+    return f"{head}: less likely, but the answer would not change."
 
 
 def _percent(odds: float) -> str:

@@ -295,7 +295,7 @@ def _ectopics(kind: Literal["PAC", "PVC"]) -> Rule:
             return Finding("not met", f"none among {len(features.beats)} beats", places.strip())
         texts = [
             f"at {b.r_s:.2f} s: QRS {b.width_ms:.0f} ms"
-            + (f", RR {100 * b.early:.0f} % of the usual" if b.early is not None else "")
+            + (f", RR {100 * b.early:.0f} % of usual" if b.early is not None else "")
             for b in beats[:4]
         ]
         more = f"; and {len(beats) - 4} more" if len(beats) > 4 else ""
@@ -642,11 +642,11 @@ def _evaluate_class(
             outcome = "cannot tell"
             note = "secondary to right bundle branch block in V1 to V3"
     elif name == "I-AVB" and outcome == "cannot tell" and decided.get("AF") == "met":
-        outcome, note = "not met", "no PR without P waves"
+        outcome, note = "not met", "no PR interval without P waves"
     if name == "Normal":
         others = [c for c, value in decided.items() if value == "met"]
         if others:
-            own = "all its own criteria are met" if outcome == "met" else note
+            own = "its own criteria are all met" if outcome == "met" else note
             outcome, note = "not met", f"excluded by {', '.join(others)}; {own}"
     seen = tuple(dict.fromkeys(e for f in findings for e in f.evidence))[:6]
     rows.append(
@@ -672,7 +672,7 @@ def _exclude(rows: list[CriterionResult], features: Features) -> list[CriterionR
         where = "positive" if loser == "LBBB" else "negative"
         note = f"excluded: terminal QRS {where} in V1, {late:+.2f} mV"
     else:
-        note = "patterns of both bundle branch blocks, which exclude each other; V1 is inconclusive"
+        note = "patterns of LBBB and RBBB, which exclude each other; V1 is inconclusive"
 
     def guarded(row: CriterionResult) -> CriterionResult:
         if not (row.decides and row.class_name in ("LBBB", "RBBB")):

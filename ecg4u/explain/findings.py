@@ -221,7 +221,9 @@ def _wide_tachycardia(case: _Case) -> Iterator[MeasuredFinding]:
         return
     likely = case.surely_wide and not case.p_before_qrs
     if case.p_before_qrs:
-        note = "P waves seem to precede the QRS: sinus tachycardia with bundle branch block fits"
+        note = (
+            "P waves seem to precede the QRS: possibly sinus tachycardia with bundle branch block"
+        )
     elif case.rhythm == "irregular":
         note = "atrial fibrillation with aberrant conduction or pre-excitation, or polymorphic VT"
     else:
@@ -231,7 +233,9 @@ def _wide_tachycardia(case: _Case) -> Iterator[MeasuredFinding]:
         "urgent",
         f"Wide-complex tachycardia, {rate:.0f} per minute",
         f"QRS {describe(case.features.globals['qrs'])}, {case.rhythm}, "
-        + ("P waves before the QRS" if case.p_before_qrs else "no P wave marked before the QRS"),
+        + (
+            "P waves before the QRS" if case.p_before_qrs else "no P wave identified before the QRS"
+        ),
         "likely" if likely else "possible",
         note,
         case.places.strip(),
@@ -259,7 +263,7 @@ def _escape_rhythm(case: _Case) -> Iterator[MeasuredFinding]:
         f"QRS {describe(case.features.globals['qrs'])}, beat-to-beat correlation before the QRS "
         f"{case.value('p_correlation') or 0.0:.2f}",
         "possible",
-        "complete AV block or another escape rhythm: look for P waves marching through",
+        "complete AV block or another cause of an escape rhythm: look for P waves marching through",
         case.places.strip(),
     )
 
@@ -277,8 +281,8 @@ def _extreme_rate(case: _Case) -> Iterator[MeasuredFinding]:
             "likely",
             ""
             if case.p_before_qrs
-            else "no P wave marked before the QRS: supraventricular tachycardia, atrial flutter "
-            "or fibrillation",
+            else "no P wave identified before the QRS: supraventricular tachycardia, atrial "
+            "flutter or atrial fibrillation",
             case.places.strip(),
         )
     if round(rate) < VERY_SLOW:
@@ -384,7 +388,7 @@ def _wide_qrs(case: _Case) -> Iterator[MeasuredFinding]:
     yield MeasuredFinding(
         "qrs_wide",
         "other",
-        "Wide QRS of indeterminate shape",
+        "Wide QRS of indeterminate morphology",
         describe(case.features.globals["qrs"]),
         "likely" if case.surely_wide else "possible",
         "intraventricular conduction delay, pacing or pre-excitation",
@@ -419,7 +423,7 @@ def _q_waves(case: _Case) -> Iterator[MeasuredFinding]:
         f"Pathological Q waves in {leads_in_words(leads)}{walls(leads)}",
         q_waves_in_words(case.features, found),
         "possible" if case.wide else "likely",
-        "infarction of unknown age",
+        "infarction, age undetermined",
         case.places.waves(leads[:4], "QRS on", "QRS off", pad_s=0.02),
     )
 

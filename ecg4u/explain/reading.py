@@ -150,7 +150,7 @@ def _p_waves(features: Features, places: Places) -> Iterator[Sentence]:
     if correlation < POOR_P:
         yield Sentence(
             "Rhythm",
-            "P waves uncertain: the signal before the QRS complexes is poorly reproducible "
+            "P waves uncertain: the signal before the QRS complexes varies from beat to beat "
             f"(beat-to-beat correlation {correlation:.2f}, P-wave score {score.value:.2f}).",
             seen or places.strip(),
         )
@@ -222,9 +222,9 @@ def _ectopic(features: Features, places: Places) -> Iterator[Sentence]:
         first = beats[0]
         details = [f"{'first one: ' if len(beats) > 1 else ''}QRS {first.width_ms:.0f} ms"]
         if first.early is not None:
-            details.append(f"coupling {100 * first.early:.0f} % of the usual RR")
+            details.append(f"coupling interval {100 * first.early:.0f} % of the usual RR")
         if first.pause is not None:
-            details.append(f"following RR {100 * first.pause:.0f} %")
+            details.append(f"next RR {100 * first.pause:.0f} %")
         number = f"{len(beats)} premature {word} beat{'s' if len(beats) > 1 else ''}"
         yield Sentence(
             "Rhythm",
@@ -350,13 +350,13 @@ def _q_waves(
     found = q_waves(features)
     leads = list(found)
     if leads:
-        doubt = "infarction of unknown age"
+        doubt = "infarction, age undetermined"
         if delayed:
-            doubt = "infarction, or the effect of pacing or delayed conduction"
+            doubt = "infarction, or an effect of pacing or conduction delay"
         where = f"in {leads_in_words(leads)} ({q_waves_in_words(features, found)})"
         yield Sentence(
             "QRS",
-            f"Q waves {where} tell nothing of an infarction in {unjudged}."
+            f"Q waves {where} are not diagnostic of infarction in {unjudged}."
             if unjudged
             else f"Pathological Q waves {where}: {doubt} (outside the nine classes).",
             places.waves(leads[:4], "QRS on", "QRS off", pad_s=0.02),
@@ -382,7 +382,7 @@ def _st_t(
         yield Sentence(
             "ST-T",
             "No ST elevation or depression beyond the limits in two contiguous leads; largest "
-            f"ST level at J + 60 ms {levels[largest]:+.2f} mV in {largest}{at_j}.",
+            f"ST deviation at J + 60 ms {levels[largest]:+.2f} mV in {largest}{at_j}.",
             places.wave(largest, "QRS off", "T off"),
         )
     left = decision(criteria, "LBBB").outcome == "met"
@@ -413,7 +413,7 @@ def _against_wide(criteria: tuple[CriterionResult, ...]) -> str:
     wide = criterion(criteria, "LBBB", "qrs_duration").outcome == "met"
     if not wide or decision(criteria, "RBBB").outcome == "met":
         return ""
-    return "; a wide QRS (pacing, conduction delay) itself shifts ST against the QRS"
+    return "; a wide QRS (pacing, conduction delay) itself causes discordant ST shifts"
 
 
 def _t_waves(features: Features, places: Places, *, against_qrs: bool) -> Iterator[Sentence]:

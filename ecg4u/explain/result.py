@@ -59,7 +59,7 @@ class Beat:
 
     @property
     def width_ms(self) -> float:
-        """QRS width of this beat in ms."""
+        """QRS duration of this beat in ms."""
         return 1000 * (self.offset_s - self.onset_s)
 
 
@@ -101,7 +101,7 @@ class Features:
 
 @dataclass(frozen=True)
 class Margin:
-    """A measured value beside the limit that it is held against."""
+    """A measured value and the limit with which it is compared."""
 
     what: str
     value: float
@@ -115,8 +115,8 @@ class Margin:
 class CriterionResult:
     """A published criterion and what the measured numbers say about it.
 
-    ``code`` is stable, ``name`` is how it is called. ``decides`` marks the one result of each class
-    that sums its criteria up; a class is met when all its ``required`` criteria are.
+    ``code`` is stable, ``name`` is for reading. ``decides`` marks the one result of each class
+    that sums up its criteria; a class is met when all its ``required`` criteria are.
     ``undecided_by`` says why a measured value decides nothing.
     """
 
@@ -136,7 +136,7 @@ class CriterionResult:
 
 @dataclass(frozen=True)
 class Player:
-    """A stretch of the record that is kept or hidden as one."""
+    """A part of the record that is shown or hidden as a whole."""
 
     label: str
     lead: str | None
@@ -151,7 +151,7 @@ class Attribution:
     ``base_value`` is the log-odds with every player hidden (or replaced by the record's usual
     beat, as ``baseline`` says), ``total`` with all shown;
     ``additivity_error`` is |base_value + sum(values) - total|. ``agreement``, over leads, is the
-    rank correlation with the values against a second baseline: leads left out shown as flat lines.
+    rank correlation with the values for a second baseline, in which hidden leads are flat lines.
     """
 
     class_name: str
@@ -186,7 +186,7 @@ class Attribution:
 
 @dataclass(frozen=True)
 class Sentence:
-    """One sentence of the reading and the places on the trace that it speaks of."""
+    """One sentence of the reading and the places on the trace that it refers to."""
 
     section: Section
     text: str
@@ -198,7 +198,8 @@ class MeasuredFinding:
     """Something the measurements show, with its numbers, whatever the network says.
 
     ``code`` is stable; ``level`` is ``"urgent"`` for what a reader must see first and ``"other"``
-    for findings outside the nine classes. ``note`` says what else it may be, or what casts doubt.
+    for findings outside the nine classes. ``note`` says what else it may be, or what makes it
+    doubtful.
     """
 
     code: str
@@ -212,10 +213,10 @@ class MeasuredFinding:
 
 @dataclass(frozen=True)
 class Contrast:
-    """A change that would turn the verdict of the criteria or of the network, or would not.
+    """A change to the ECG, and whether it would reverse the verdict of criteria or network.
 
-    Where the network was asked again with an edited tracing, ``before`` and ``after`` are its
-    probabilities and ``turns`` says whether it crossed its threshold.
+    If the network was asked again with an edited tracing, ``before`` and ``after`` are its
+    probabilities and ``turns`` says whether they are on opposite sides of the threshold.
     """
 
     class_name: str
@@ -229,9 +230,9 @@ class Contrast:
 
 @dataclass(frozen=True)
 class Explanation:
-    """Why: measurements, criteria, attributions, and a reading that joins them.
+    """Why: measurements, criteria, attributions, and a reading that brings them together.
 
-    Printed, it is the reading.
+    ``print`` shows the reading.
     """
 
     features: Features
@@ -245,7 +246,7 @@ class Explanation:
     warnings: tuple[str, ...] = ()
 
     def attribution(self, class_name: str, kind: PlayerKind = "leads") -> Attribution:
-        """The attribution of one class over one kind of players, others left out being hidden.
+        """The attribution of one class over one kind of player, with hidden players as baseline.
 
         Raises
         ------
@@ -265,7 +266,7 @@ class Explanation:
         return self.attribution(class_name, kind).to_shap()
 
     def to_dataframe(self) -> pd.DataFrame:
-        """Every feature in one row: key, lead, name, value, unit, uncertainty, reason, definition.
+        """One row per feature: key, lead, name, value, unit, uncertainty, reason, definition.
 
         ``lead`` is None for features of the whole ECG; ``uncertainty`` is one standard deviation;
         ``reason`` says why a value is missing.

@@ -258,7 +258,7 @@ def _normal_or_none(
         else:
             met = criteria is not None and criteria.outcome == "met"
             parts = ["measured criteria of a normal ECG met" if met else "", f"normal: {network}"]
-            title = "None of the findings looked for was found"
+            title = "None of the abnormalities checked for was found"
             yield Line("none", title, "", "; ".join(filter(None, parts)))
 
 
@@ -278,7 +278,7 @@ def page_doubt(page: Digitization | None) -> str:
         reasons.append(f"gain assumed to be {page.calibration.gain_mm_per_mv:g} mm/mV")
     if not reasons:
         return ""
-    return f"read with reservations, so check the numbers too: {'; '.join(reasons)}"
+    return f"read with reservations ({'; '.join(reasons)}), so check the numbers too"
 
 
 def _graded(reason: Message) -> str:

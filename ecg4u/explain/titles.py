@@ -51,7 +51,7 @@ FEATURES: Mapping[str, str] = {
 }
 
 NOTES: Mapping[str, str] = {
-    "p_probability": "low where a P wave has no clear borders",
+    "p_probability": "low if the P waves have no clear onset and end",
     "p_presence": "from correlation (most weight), delineation and RR regularity",
 }
 """What a reader must know to understand a value that another one seems to contradict."""

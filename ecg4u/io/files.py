@@ -144,7 +144,7 @@ def from_os_error(error: OSError) -> UnreadableInputError:
     if error.errno == errno.EISDIR:
         return _directory()
     if error.errno in (errno.EACCES, errno.EPERM):
-        return unreadable("The file may not be read.", "Check its permissions.")
+        return unreadable("You have no permission to read the file.", "Check its permissions.")
     if error.errno == errno.ELOOP:
         return unreadable("The file is a link that leads to itself.", "Give the file itself.")
     reason = os.strerror(error.errno) if error.errno else "input/output error"

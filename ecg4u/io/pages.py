@@ -71,7 +71,7 @@ class Page:
     image : (H, W, 3) uint8
         RGB, turned as EXIF says, transparency over white. Read-only.
     sha256 : str
-        Of the whole file's bytes, in hex.
+        Hash of the whole file, in hex.
     number : int
         This page, from 1.
     n_pages : int
@@ -79,8 +79,8 @@ class Page:
     format : str
         ``"PNG"``, ``"JPEG"``, ``"TIFF"``, ``"BMP"``, ``"WEBP"``, ``"HEIC"`` or ``"PDF"``.
     dpi : float or None
-        Pixels per inch as the file states it (for a PDF: as it was rendered). None where the file
-        says nothing, states different values for x and y, or only a program's default (72, 96).
+        Pixels per inch as stated in the file (for a PDF: as rendered). None if the file states
+        nothing, different values for x and y, or only a program's default (72, 96).
     """
 
     image: Pixels
@@ -386,7 +386,7 @@ def _open_pdf(data: bytes):  # type: ignore[no-untyped-def]
 
 def _pdf_pages(data: bytes, dpi: float, only: int | None) -> Iterator[Page]:
     if not (math.isfinite(dpi) and 20.0 <= dpi <= 2400.0):
-        raise unreadable("The resolution for a PDF must lie in 20 to 2400 dpi.", "Use 300.")
+        raise unreadable("The resolution for a PDF must be from 20 to 2400 dpi.", "Use 300.")
     with _typed("PDF"):
         digest = hashlib.sha256(data).hexdigest()
         with opening():

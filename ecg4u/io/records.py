@@ -26,10 +26,10 @@ _MAX_FILE_BYTES = 2_000_000_000
 
 @reading()
 def read_record(path: str | Path, *, fs: float | None = None, name: str | None = None) -> ECGRecord:
-    """Read a signal file of any known format, told by its content.
+    """Read a signal file of any known format, recognized by its content.
 
-    Leads are recognised by the field's usual synonyms, units turned into mV, the sampling rate
-    kept; what had to be assumed stands in ``provenance.inferred``.
+    Leads are recognized by their usual synonyms, units are converted to mV, and the sampling rate
+    is kept; ``provenance.inferred`` lists what had to be assumed.
 
     Parameters
     ----------
@@ -38,7 +38,7 @@ def read_record(path: str | Path, *, fs: float | None = None, name: str | None =
     fs
         Hz, for files that do not state it (CSV without a time column, bare HDF5 arrays).
     name
-        Which recording of an HDF5 file that holds several.
+        Which recording to read from an HDF5 file that holds several.
 
     Raises
     ------
@@ -77,11 +77,11 @@ def write_record(
 ) -> tuple[Path, ...]:
     """Write ``record`` at ``path`` (the suffix is added if missing); returns the files written.
 
-    Without ``format`` the suffix decides, and a path that has none of those known becomes WFDB.
+    Without ``format`` the suffix decides; a path without a known suffix becomes WFDB.
     Each file appears whole or not at all, and the same record gives the same bytes. HDF5 keeps
     everything; WFDB and DICOM keep samples (1 uV), gaps and provenance; EDF samples, gaps and the
-    start of the source's hash; CSV samples (0.1 uV) and gaps. For WFDB the name is reduced to what
-    that format allows.
+    start of the source's hash; CSV samples (0.1 uV) and gaps. For WFDB the name is reduced to the
+    characters that the format allows.
 
     Raises
     ------
@@ -109,7 +109,7 @@ def record_paths(path: str | Path, format: str = "wfdb") -> tuple[Path, ...]:
 
 @reading()
 def is_record_file(path: str | Path) -> bool:
-    """Whether ``path`` looks like a signal file rather than a page, from a few of its bytes."""
+    """Whether ``path`` looks like a signal file rather than a page, judging by a few bytes."""
     check_source(path)
     return _format_of(Path(path)) is not None
 

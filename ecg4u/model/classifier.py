@@ -49,7 +49,7 @@ Call = Literal["likely", "possible", "unlikely"]
 
 @dataclass(frozen=True)
 class OperatingPoint:
-    """A probability, with the sensitivity and specificity measured of all that reach it."""
+    """A threshold probability, with the sensitivity and specificity measured at it."""
 
     threshold: float
     sensitivity: float
@@ -61,13 +61,13 @@ class ClassResult:
     """One class or other finding, judged on its own: several can be present.
 
     ``probability`` is calibrated on recordings that the networks had not learned from (the card
-    says which), where the sensitivities and specificities were measured as well. ``positive`` means
-    that it reaches ``threshold``, the point that rules in (``sensitivity``, ``specificity``);
-    ``rule_out`` is the lower point that most recordings with the finding reach.
+    says which); the sensitivities and specificities were measured on the same ones. ``positive``
+    means that it reaches ``threshold``, the point that rules in (``sensitivity``,
+    ``specificity``); ``rule_out`` is the lower point that most recordings with the finding reach.
 
     ``call`` says both at once: "likely" (``positive``), "possible" (reaches ``rule_out`` only) or
-    "unlikely"; None where the signal cannot be read. Beside another class that is positive, Normal
-    is not, whatever its probability.
+    "unlikely"; None if the signal cannot be read. Normal is never positive together with another
+    class, whatever its probability.
     """
 
     name: str
@@ -89,15 +89,15 @@ class ClassResult:
 
 @dataclass(frozen=True)
 class Classification:
-    """The nine classes in the order of `CLASSES`, and whether they may be believed.
+    """The nine classes in the order of `CLASSES`, and whether they can be relied on.
 
-    ``verdict`` is ``"unreadable"`` where the signal cannot be classified (flat, noise, too short;
-    then no class is positive and the probabilities mean nothing), ``"uncertain"`` where something
-    speaks against relying on the classes, else ``"ok"``; ``reasons`` says why. ``warnings`` are
-    those of the page, where one was given. ``classification["AF"]`` is the result of one class.
+    ``verdict`` is ``"unreadable"`` if the signal cannot be classified (flat, noise, too short;
+    then no class is positive and the probabilities mean nothing), ``"uncertain"`` if there are
+    reasons not to rely on the classes, otherwise ``"ok"``; ``reasons`` lists them. ``warnings``
+    are those of the page, if there was one. ``classification["AF"]`` is the result of one class.
 
-    ``other_findings`` are those beyond the nine that the weights can tell well enough, in the
-    card's order; a finding that is not among them was not looked for.
+    ``other_findings`` are those beyond the nine classes that the weights detect well enough, in
+    the order of the card; a finding that is not among them was not looked for.
     """
 
     results: tuple[ClassResult, ...]
@@ -136,7 +136,7 @@ class Classification:
 
     @property
     def nothing_found(self) -> bool:
-        """Whether it can be read, and no class but Normal and no other finding is positive."""
+        """Whether it can be read and nothing is positive, except perhaps Normal."""
         found = [*self.positive, *self.positive_findings]
         return self.verdict != "unreadable" and all(result.name == NORMAL for result in found)
 
@@ -176,7 +176,7 @@ class Classification:
 
 
 class Classifier:
-    """Loads the networks once; then classifies any number of records.
+    """Loads the networks once and then classifies any number of records.
 
     Parameters
     ----------
@@ -235,7 +235,7 @@ class Classifier:
         return self.classify_batch([record])[0]
 
     def classify_batch(self, records: Sequence[ECGRecord]) -> list[Classification]:
-        """Classify several records together, faster than one by one."""
+        """Classify several records together, which is faster than one by one."""
         records = list(records)
         inputs = [prepare(record) for record in records]
         if not inputs:
@@ -341,7 +341,7 @@ class Classifier:
 def normal_alone(results: tuple[ClassResult, ...]) -> tuple[ClassResult, ...]:
     """The nine classes: beside another that reaches its threshold, Normal is at most possible.
 
-    ICBEB-2018 calls only that Normal which has none of the other eight.
+    ICBEB-2018 labels a recording Normal only if it has none of the other eight.
     """
     if not any(result.positive for result in results if result.name != NORMAL):
         return results
@@ -355,18 +355,18 @@ def normal_alone(results: tuple[ClassResult, ...]) -> tuple[ClassResult, ...]:
 
 @lru_cache(maxsize=1)
 def default_classifier() -> Classifier:
-    """The shipped classifier, loaded once in a process."""
+    """The shipped classifier, loaded once per process."""
     return Classifier()
 
 
 @lru_cache(maxsize=4)
 def loaded(folder: Path) -> Classifier:
-    """The classifier of a folder, loaded once in a process, however many records it reads."""
+    """The classifier of a folder, loaded once per process, however many records it reads."""
     return Classifier(folder)
 
 
 def classify(source: ECGSource, *, page: int = 1) -> Classification:
-    """Nine classes of an ECG with the shipped weights; a page is digitized first.
+    """Classify an ECG into the nine classes with the shipped weights; a page is digitized first.
 
     Parameters
     ----------
@@ -377,7 +377,7 @@ def classify(source: ECGSource, *, page: int = 1) -> Classification:
     Raises
     ------
     ECG4UError
-        A typed error where the input cannot be read, is no ECG, or is too poor.
+        If the input cannot be read, is not an ECG, or is too poor.
     WrongTypeError
         If ``source`` is none of these.
     """
@@ -395,7 +395,9 @@ def _read_card(folder: Path) -> dict[str, Any]:
     card: dict[str, Any] = json.loads(text)
     if not set(card["classes"]) <= set(CLASSES):
         raise UnreadableInputError(
-            "The card names unknown classes.", stage="model", hint="Use weights of this version."
+            "The card names unknown classes.",
+            stage="model",
+            hint="Use weights made for this version of ecg4u.",
         )
     return card
 
@@ -410,7 +412,7 @@ def _hint_of(folder: Path) -> str:
     if folder == WEIGHTS:
         return "Reinstall ecg4u."
     if (folder / "run.json").exists():
-        return "This is a training run: python -m training.export makes a classifier of it."
+        return "This is a training run: python -m training.export turns it into a classifier."
     return f"Give a folder that holds {CARD_NAME}, as python -m training.export writes it."
 
 

@@ -96,7 +96,7 @@ class FolderFigures:
             [
                 *lines,
                 "",
-                "likely, possible: sensitivity / specificity of calling what is at least that.",
+                "likely, possible: sensitivity / specificity if at least that call is positive.",
                 f"{self.recordings} recordings; {self.refused} could not be read, "
                 f"{self.unlabelled} have no label.",
             ]
@@ -131,7 +131,7 @@ def figures(folder: Path, classifier: Classifier) -> FolderFigures:
     said += classifier.classify_batch(chunk)
     if not labels:
         raise UnreadableInputError(
-            "No recording of the folder has a label.",
+            "No recording in the folder has a label.",
             stage="read",
             hint="Labels are a header's #Dx: codes, or a REFERENCE.csv.",
         )
@@ -186,7 +186,7 @@ def _rows(text: str) -> Iterator[list[str]]:
         raise UnreadableInputError(
             "A REFERENCE.csv cannot be read.",
             stage="read",
-            hint="It holds a recording's name and its classes, from 1, on each line.",
+            hint="Each line must hold a recording's name and the numbers of its classes (from 1).",
         ) from None
 
 

@@ -69,12 +69,12 @@ def render(
     analysis : Analysis
         Whatever parts it has are shown: a record alone gives the twelve signals.
     title : str, optional
-        Heading of the report. Never taken from the page.
+        Heading of the report; it is never taken from the page.
     page_image : bool
-        Whether the image of the page, which may show a name, is held in the report.
+        Whether the report includes the picture of the page, which may show a name.
     language : str
-        One of `ecg4u.texts.LANGUAGES`, of headings, labels and classes; findings and reasons are
-        in English.
+        Language of headings, labels and classes, one of `ecg4u.texts.LANGUAGES`; findings and
+        reasons stay in English.
 
     Returns
     -------
@@ -209,8 +209,8 @@ def _reasons(why: Explanation | None) -> list[tuple[str, str, Markup]]:
     if why is None:
         return []
     asked = (
-        "The criteria change where a measured value crosses its limit. The network was asked again "
-        "with the tracing edited as described and everything else left as it is."
+        "A criterion changes when a measured value crosses its limit. The network was asked again "
+        "with the tracing edited as described and everything else left unchanged."
     )
     changes = sections.contrasts(why.contrasts)
     return [
@@ -272,7 +272,11 @@ def _figure(analysis: Analysis, why: Explanation | None) -> Markup:
         },
     )
     cut = analysis.record.duration_s > paper.shown_s + 0.5
-    note = f"The first {paper.shown_s:.0f} s of {analysis.record.duration_s:.0f} s. " if cut else ""
+    note = (
+        f"The first {paper.shown_s:.0f} s of {analysis.record.duration_s:.0f} s are shown. "
+        if cut
+        else ""
+    )
     return tag(
         "section",
         tag("h2", "Twelve leads", attrs={"id": "figure-heading"}),

@@ -24,8 +24,8 @@ FILES = {
 def export(analysis: Analysis, kinds: Sequence[str]) -> dict[str, bytes]:
     """The content of each file of the ``kinds`` (keys of `FILES`), by its name.
 
-    ``report.pdf`` is one page A4; ``signals.dcm`` and ``report.dcm`` are the waveform and that page
-    in one study; ``fhir.json`` see `ecg4u.report.fhir`. None holds the picture of the page. The
+    ``report.pdf`` is one A4 page; ``signals.dcm`` and ``report.dcm`` are the waveform and that page
+    in one study; for ``fhir.json`` see `ecg4u.report.fhir`. None shows the picture of the page. The
     same analysis gives the same bytes.
 
     Raises
@@ -33,7 +33,7 @@ def export(analysis: Analysis, kinds: Sequence[str]) -> dict[str, bytes]:
     MissingDependencyError
         For DICOM without pydicom.
     UsageError
-        For a kind that there is not, or where ``analysis`` is none.
+        For an unknown kind, or if ``analysis`` is not an `Analysis`.
     """
     check(kinds)
     check_analysis(analysis)
@@ -57,7 +57,7 @@ def export(analysis: Analysis, kinds: Sequence[str]) -> dict[str, bytes]:
 
 
 def check(kinds: Sequence[str]) -> None:
-    """Raise a typed error, before any work is done, where an export cannot be made."""
+    """Raise a typed error, before any work is done, if an export cannot be made."""
     unknown = [repr(kind) for kind in kinds if kind not in FILES]
     if isinstance(kinds, str) or unknown:
         raise UsageError(

@@ -61,5 +61,5 @@ def write(
 
 
 def result_json(analysis: Analysis) -> str:
-    """``result.json`` as text; NaN never stands in it."""
+    """``result.json`` as text; it never contains NaN."""
     return json.dumps(analysis.to_dict(), indent=1, ensure_ascii=False, allow_nan=False) + "\n"

@@ -13,14 +13,14 @@ SECTIONS = ("Rate", "Rhythm", "Axis", "Intervals", "QRS", "ST-T", "Conclusion")
 
 SCALE_SOURCES = {
     "pulse": "read from the calibration pulse",
-    "text": "read from the page's print",
-    "layout": "from the page's layout",
+    "text": "printed on the page",
+    "layout": "inferred from the page's layout",
     "user": "given by the user",
     "assumed": "assumed: not found on the page",
 }
 
 GRID_SOURCES = {
-    "grid": "measured from the paper's grid",
+    "grid": "measured from the grid",
     "pulse": "from the calibration pulses: the paper shows no grid",
     "dpi": "from the file's resolution",
     "none": "not found",

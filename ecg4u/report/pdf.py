@@ -69,7 +69,7 @@ def _words(ax: Axes, analysis: Analysis, title: str) -> float:
     ]
     if len(lines) > MAX_LINES:
         more = len(lines) - MAX_LINES + 1
-        lines = [*lines[: MAX_LINES - 1], ("doubt", f"{more} further lines: see the full report.")]
+        lines = [*lines[: MAX_LINES - 1], ("doubt", f"{more} more lines: see the full report.")]
     for kind, text in lines:
         y += LINE_MM
         bold = kind in ("urgent", "class", "normal", "unreadable")

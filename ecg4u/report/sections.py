@@ -27,7 +27,7 @@ KINDS = {
     "waves": "By wave",
     "beats": "By beat",
     "windows": "By time",
-    "blocks": "By lead and time, the strongest",
+    "blocks": "By lead and time (strongest only)",
 }
 
 
@@ -151,8 +151,8 @@ def classes(opinion: Classification) -> Markup:
                 "Each class is judged on its own; several can be present. The vertical line marks "
                 "the threshold. Sensitivity and specificity were measured at the threshold on "
                 "recordings not used for training; “none found” there means that no "
-                "recording with this finding reached the threshold: a low probability then rules "
-                "nothing out.",
+                "recording with this finding reached the threshold, so a low probability does not "
+                "rule it out.",
                 cls="quiet",
             ),
         ]
@@ -283,7 +283,9 @@ def _account(views: Sequence[Attribution]) -> Markup:
     """Base value, what the parts add, the whole: once where all kinds of player share them."""
     lines: dict[str, list[str]] = {}
     for view in views:
-        least = "nothing shown" if view.baseline == "hidden" else "every beat the usual one"
+        least = (
+            "nothing shown" if view.baseline == "hidden" else "every beat replaced by the usual one"
+        )
         line = (
             f"{view.base_value:+.2f} with {least}, {view.total:+.2f} with the whole ECG, a "
             f"difference of {view.total - view.base_value:+.2f}"

@@ -46,8 +46,8 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
     status: {"description": text}
     for status, text in {
         400: "Malformed request",
-        401: "A token is needed",
-        404: "No such result (any more)",
+        401: "A token is required",
+        404: "There is no such result, or it has been deleted",
         408: "The upload was too slow",
         413: "The file is too large",
         415: "Not a picture or PDF",
@@ -68,9 +68,12 @@ STATIC = {
 KEPT = ("page", "explain", "dpi", "age", "sex", "exports")
 """Options of the first reading that hold for a corrected one; the rest is in the sidecar."""
 EXPORTED = {
-    "report.pdf": ("application/pdf", "The report on one page A4"),
+    "report.pdf": ("application/pdf", "The report on one A4 page"),
     "signals.dcm": ("application/dicom", "12-Lead ECG Waveform Storage"),
-    "report.dcm": ("application/dicom", "That page as Encapsulated PDF Storage, in one study"),
+    "report.dcm": (
+        "application/dicom",
+        "The one-page report as Encapsulated PDF Storage, in the same study",
+    ),
     "fhir.json": ("application/fhir+json", "A Bundle of DiagnosticReport and Observations, R4"),
 }
 """Files of `ecg4u.report.exports`; they are there where the upload's options asked for them."""
@@ -114,7 +117,7 @@ def create_app(
     app = FastAPI(
         title="ecg4u",
         version=__version__,
-        description="Paper ECGs to signals, classes and reasons. Not a medical device.",
+        description="From paper ECGs to signals, classes and reasons. Not a medical device.",
         docs_url=None,
         redoc_url=None,
         lifespan=lifespan,
@@ -155,7 +158,7 @@ def _add_problems(app: FastAPI) -> None:
         if error.status_code == 405:
             headers["Allow"] = ", ".join(_methods_at(app, request))
         words = {404: "There is nothing here.", 405: "This method is not allowed here."}
-        message = words.get(error.status_code, "The request cannot be read.")
+        message = words.get(error.status_code, "The request could not be read.")
         problem = Problem(error.status_code, "http", message, "See /openapi.json.")
         return JSONResponse(problem.to_dict(), error.status_code, headers=headers)
 
@@ -175,7 +178,7 @@ def _methods_at(app: FastAPI, request: Request) -> list[str]:
 
 def _add_page(app: FastAPI) -> None:
     @app.head("/", include_in_schema=False)
-    @app.get("/", summary="The page to a browser, the status to everyone else")
+    @app.get("/", summary="The web page for browsers, the status for other clients")
     async def root(request: Request) -> Response:
         if "text/html" not in request.headers.get("accept", ""):
             return JSONResponse({"data": "Api running"}, headers={"Vary": "Accept"})
@@ -225,7 +228,7 @@ def _add_state(app: FastAPI, queue: Jobs, metrics: Metrics) -> None:
     async def health() -> dict[str, str]:
         return {"status": "ok"}
 
-    @app.get("/ready", summary="Whether the workers are warm", responses={503: PROBLEMS[503]})
+    @app.get("/ready", summary="Whether the workers are ready", responses={503: PROBLEMS[503]})
     async def ready() -> JSONResponse:
         if queue.ready:
             return JSONResponse({"status": "ready"})
@@ -242,7 +245,11 @@ def _add_state(app: FastAPI, queue: Jobs, metrics: Metrics) -> None:
 
 
 def _add_uploads(app: FastAPI, queue: Jobs, limits: Settings) -> None:
-    @app.post("/predict", responses=PROBLEMS, summary="Classes, in the format of the first ECG4U")
+    @app.post(
+        "/predict",
+        responses=PROBLEMS,
+        summary="Classes, in the format of the original ECG4U service",
+    )
     async def predict(request: Request, image: Upload) -> JSONResponse:
         data = await _read(image, limits)
         job = queue.submit(data, AnalysisOptions().to_work(), _client(request))
@@ -251,7 +258,7 @@ def _add_uploads(app: FastAPI, queue: Jobs, limits: Settings) -> None:
 
     @app.post(
         "/v1/ecg",
-        responses={**PROBLEMS, 202: {"description": "Taken in; ask at Location"}},
+        responses={**PROBLEMS, 202: {"description": "Accepted; poll the URL in Location"}},
         summary="The whole result.json of a page",
     )
     async def upload(
@@ -267,7 +274,7 @@ def _add_uploads(app: FastAPI, queue: Jobs, limits: Settings) -> None:
 
     @app.post(
         "/v1/ecg/{identifier}/correct",
-        responses={**PROBLEMS, 202: {"description": "Taken in; ask at Location"}},
+        responses={**PROBLEMS, 202: {"description": "Accepted; poll the URL in Location"}},
         summary="Read the page again with the user's corrections",
     )
     async def correct(
@@ -297,7 +304,7 @@ def _add_results(app: FastAPI, queue: Jobs) -> None:
         "/v1/ecg/{identifier}",
         status_code=204,
         responses=PROBLEMS,
-        summary="Delete page and result now",
+        summary="Delete the page and its result now",
     )
     async def delete(identifier: str) -> Response:
         queue.forget(identifier)

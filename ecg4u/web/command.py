@@ -113,7 +113,7 @@ def serve(
 
     if host not in LOOPBACK and not token and not insecure:
         raise UsageError(
-            "Anyone who reaches this address could use the service.",
+            "Anyone who can reach this address could use the service.",
             stage="serve",
             hint="Set a token (ECG4U_TOKEN), or pass --insecure if the network itself is closed.",
         )
@@ -170,7 +170,7 @@ def listen(host: str, port: int) -> socket.socket:
         return socket.create_server((host, port), family=family, backlog=BACKLOG)
     except OSError as error:
         raise UsageError(
-            f"{host}:{port} cannot be listened on: {error.strerror}.",
+            f"Cannot listen on {host}:{port}: {error.strerror}.",
             stage="serve",
-            hint="Choose another --port or --host, or stop what is listening there.",
+            hint="Choose another --port or --host, or stop the program that is listening there.",
         ) from None

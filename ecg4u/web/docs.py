@@ -15,9 +15,9 @@ STYLE = (
     "h2{font-size:1.05rem;margin:.5rem 0}ul{margin:.3rem 0}"
 )
 DOCS_POLICY = f"default-src 'none'; base-uri 'none'; style-src {csp_hash(STYLE)}"
-EXAMPLE = """curl -F image=@page.jpg http://localhost:8000/v1/ecg
+EXAMPLE = """curl -F image=@page.jpg http://localhost:8080/v1/ecg
 curl -F image=@page.jpg -F 'options={"age": 61, "sex": "F"}' \\
-     'http://localhost:8000/v1/ecg?wait=false'"""
+     'http://localhost:8080/v1/ecg?wait=false'"""
 
 
 def docs_page(schema: Mapping[str, Any]) -> str:

@@ -302,6 +302,6 @@ def _busy(retry_after_s: int) -> Problem:
         503,
         "busy",
         "Too many pages are waiting.",
-        f"Send it again in {retry_after_s} s.",
+        f"Send the page again in {retry_after_s} s.",
         retry_after_s=retry_after_s,
     )

@@ -40,17 +40,17 @@ class Redrawn(_Strict):
     segment: SegmentId
     points: Annotated[list[Point | None], Field(min_length=2, max_length=MAX_POINTS)] | None = (
         Field(
-            description="Px of the page's image; null in the list is a gap, null instead of the "
-            "list blanks"
+            description="Pixels of the page's image; null in the list leaves a gap, null instead "
+            "of the list blanks the span"
         )
     )
     x: Point | None = Field(
-        default=None, description="The span that is replaced; from first to last point if not given"
+        default=None, description="The span that is replaced; by default from first to last point"
     )
 
 
 class Correction(_Strict):
-    """What is printed on the page, where the user knows it better than the machine.
+    """What the user knows about the page better than the program.
 
     Segments are those of ``/v1/ecg/{identifier}/page``.
     """
@@ -60,13 +60,13 @@ class Correction(_Strict):
     names: dict[SegmentId, Lead | None] = Field(
         default_factory=dict,
         max_length=MAX_SEGMENTS,
-        description="The right lead of a segment; null leaves it out",
+        description="The correct lead of a segment; null leaves it out",
     )
     start_s: dict[SegmentId, Annotated[float, Field(ge=0, le=120, strict=True)]] = Field(
         default_factory=dict, max_length=MAX_SEGMENTS, description="When a segment begins"
     )
     layout: Annotated[str, Field(max_length=40)] | None = Field(
-        default=None, description="e.g. 3x4+1; the rows are cut and named by it"
+        default=None, description="e.g. 3x4+1; decides how the rows are cut and named"
     )
     corners: tuple[Point, Point, Point, Point] | None = Field(
         default=None,
@@ -100,19 +100,21 @@ class AnalysisOptions(_Strict):
         default=None, description="Resolution of a scan, for paper without a grid"
     )
     age: Age | None = Field(
-        default=None, description="Years, if known: a limit of ST elevation depends on it"
+        default=None, description="Years, if known: one limit of ST elevation depends on it"
     )
     sex: Sex | None = Field(
         default=None, description="If known: limits of ST elevation and QTc depend on it"
     )
     page: int = Field(default=1, ge=1, le=1000, strict=True, description="Which page of a PDF")
     explain: bool = Field(
-        default=True, strict=True, description="False: classes without reasons, which is faster"
+        default=True,
+        strict=True,
+        description="False gives classes without reasons, which is faster",
     )
     exports: list[Export] = Field(
         default_factory=list,
         max_length=3,
-        description="What is made beside the report: report.pdf, signals.dcm and report.dcm, "
+        description="Files to make besides the report: report.pdf, signals.dcm and report.dcm, "
         "fhir.json",
     )
 
@@ -144,5 +146,5 @@ def _invalid(kind: type[BaseModel], error: ValidationError) -> Problem:
     elif name:
         message, how = "There is no such option.", f"Known: {', '.join(kind.model_fields)}. "
     else:
-        message, how = "The options are no JSON object.", ""
+        message, how = "The options are not a JSON object.", ""
     return Problem(422, "usage", message, f"{how}See AnalysisOptions in /openapi.json.")

@@ -58,7 +58,7 @@ INTERNAL = Problem(
 TOO_SLOW = Problem(
     422,
     "too_slow",
-    "The page took longer than the time limit and was given up.",
+    "The page took longer than the time limit and was abandoned.",
     "Crop the picture to the ECG, or send it at a lower resolution.",
 )
 TOO_MUCH_MEMORY = Problem(
@@ -70,7 +70,7 @@ TOO_MUCH_MEMORY = Problem(
 CRASHED = Problem(
     422,
     "crashed",
-    "The page crashed the process that worked on it.",
+    "The page crashed the process that was reading it.",
     "Try again; if it happens again, photograph or export the page again.",
 )
 UNKNOWN_ID = Problem(
@@ -82,8 +82,8 @@ UNKNOWN_ID = Problem(
 NO_TOKEN = Problem(
     401,
     "no_token",
-    "This service needs a token.",
-    "Ask whoever runs it; send it as a bearer token.",
+    "This service requires a token.",
+    "Ask whoever runs the service for one, and send it as a bearer token.",
 )
 TOO_LARGE = Problem(
     413, "too_large", "The file is larger than this service accepts.", "Crop or shrink the picture."

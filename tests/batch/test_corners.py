@@ -161,7 +161,7 @@ def test_what_may_not_be_read_is_named(tmp_path: Path, monkeypatch: pytest.Monke
     entries = read_entries(tmp_path / "out")
     for key in ("in/locked.png", "in/ward"):
         assert entries[key]["pages"][0]["code"] == "unreadable_input"
-        assert "may not be read" in entries[key]["pages"][0]["message"]
+        assert "no permission to read" in entries[key]["pages"][0]["message"]
 
 
 def test_pipes_and_folders_with_a_page_s_name(tmp_path: Path) -> None:

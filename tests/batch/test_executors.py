@@ -77,8 +77,8 @@ def test_which_limit_of_time_was_reached_is_said(
         (outcome,) = EXECUTORS[name](WorkerLimits(seconds)).run(misbehave, [word])
         assert outcome.failure is not None
         said[word] = outcome.failure.detail
-    assert said["hang"] == "took longer than 0.5 s of processor time"
-    assert said["sleep"] == "took longer than 0.5 s by the clock"
+    assert said["hang"] == "took longer than 0.5 s of CPU time"
+    assert said["sleep"] == "took longer than 0.5 s of wall-clock time"
 
 
 def test_each_item_and_each_page_of_it_has_time_of_its_own(

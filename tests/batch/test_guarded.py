@@ -81,7 +81,7 @@ def test_what_a_ledger_says_moves_no_cursor(
 @pytest.mark.parametrize("options", [[], None, "x", {"format": "csv"}, {"format": 1, "exports": 5}])
 def test_options_of_the_wrong_shape_are_other_ones(options: Any, tmp_path: Path) -> None:
     (tmp_path / "ledger.jsonl").write_text(json.dumps({"type": "run", "options": options}) + "\n")
-    with pytest.raises(UsageError, match="other options"):
+    with pytest.raises(UsageError, match="different options"):
         Ledger(tmp_path / "ledger.jsonl", {"format": "wfdb"})
 
 

@@ -163,7 +163,7 @@ def test_records_that_were_collected_are_no_input_and_are_counted(archive: Path)
     assert "archive/c/manifest.csv" in keys([archive])
     (archive / "c/ledger-1-of-2.jsonl").touch()
     assert "archive/c/manifest.csv" not in keys([archive])
-    with pytest.raises(UsageError, match="only 1 that ecg4u wrote"):
+    with pytest.raises(UsageError, match="only 1 that ecg4u itself wrote"):
         keys([archive / "c/a*.h5"])
 
 

@@ -44,11 +44,13 @@ def test_only_what_is_new_and_whole_is_read(
     folder.mkdir()
     assert look(folder, out) == ""
     Image.new("RGB", (8, 8)).save(folder / "a.png")
-    assert look(folder, out, settle=3600).startswith("1 changed within the last 3600 s")
+    assert look(folder, out, settle=3600).startswith(
+        "Changed within the last 3600 s and not read: 1."
+    )
     assert not out.exists()
-    assert "1 read, 0 of them" in look(folder, out)
+    assert "1 processed, 0 of them" in look(folder, out)
     assert [entry["status"] for entry in read_entries(out).values()] == ["done"]
     assert (out / "contact-sheet.html").exists()
     assert look(folder, out) == ""
     Image.new("RGB", (8, 8)).save(folder / "blank.png")
-    assert "1 read, 1 of them refused or failed" in look(folder, out)
+    assert "1 processed, 1 of them refused or failed" in look(folder, out)

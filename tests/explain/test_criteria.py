@@ -329,7 +329,10 @@ def test_a_value_too_near_to_its_limit_is_borderline_in_words_too():
 def test_a_class_under_a_half_that_the_measurements_find_is_not_called_absent():
     raised = {"j": 0.3, "st60": 0.3, "t": 0.4}
     text = reading(features({x: raised for x in ("II", "aVF")}), STE=0.12)
-    assert "possible, with measured criteria met: ST elevation (12 %, threshold 10 %" in text
+    assert (
+        "Possible according to the network, with measured criteria met: ST elevation (12 %, "
+        "threshold 10 %" in text
+    )
     assert "more likely absent" not in text
 
 
@@ -349,8 +352,8 @@ def test_q_waves_of_left_bundle_branch_block_are_said_to_tell_nothing():
     assert decide(found)["LBBB"] == "met"
     text = reading(found)
     assert (
-        "Q waves in III and aVF (III QS -0.40 mV, aVF QS -0.40 mV) tell nothing of an infarction "
-        "in left bundle branch block." in text
+        "Q waves in III and aVF (III QS -0.40 mV, aVF QS -0.40 mV) are not diagnostic of "
+        "infarction in left bundle branch block." in text
     )
     assert "Pathological" not in text
     assert "not normal because of QRS 150" not in text
@@ -358,17 +361,20 @@ def test_q_waves_of_left_bundle_branch_block_are_said_to_tell_nothing():
 
 def test_a_class_under_a_half_is_called_possible_and_not_found():
     text = reading(features(), STD=0.2, AF=0.8)
-    assert "Network, likely: atrial fibrillation (80 %)." in text
+    assert "Likely according to the network: atrial fibrillation (80 %)." in text
     assert (
-        "possible (under 50 %, so more likely absent): ST depression (20 %, threshold 10 %)" in text
+        "Possible according to the network (under 50 %, so more likely absent): ST depression "
+        "(20 %, threshold 10 %)" in text
     )
 
 
 def test_normal_beside_a_finding_is_a_contradiction_and_not_one_more_finding():
     text = reading(features(), AF=0.9, Normal=0.6)
-    assert "Network, likely: atrial fibrillation (90 %)." in text
-    assert "also rates this ECG as normal (60 %), which contradicts" in text
-    assert "Network, likely: a normal ECG (60 %)." in reading(features(), Normal=0.6)
+    assert "Likely according to the network: atrial fibrillation (90 %)." in text
+    assert "also rates this ECG as normal (60 %), which contradicts the findings above" in text
+    assert "Likely according to the network: a normal ECG (60 %)." in reading(
+        features(), Normal=0.6
+    )
 
 
 def test_early_beats_are_told_even_where_regularity_is_unknown():
@@ -475,7 +481,9 @@ def test_only_what_stands_out_is_named_and_waves_rather_than_beats():
         shares("beats", beat_at_1=0.6, beat_at_2=0.5),
     )
     text = reading(features(BLOCK, qrs=150.0), views, RBBB=0.9)
-    assert "relied most on V1 (+4.7) and on the QRS complexes (+4.0) and the T waves (+1.2)" in text
+    assert (
+        "relied most on V1 (+4.7), and on the QRS complexes (+4.0) and the T waves (+1.2)" in text
+    )
     assert "beat at" not in text
 
 
@@ -515,6 +523,6 @@ def test_a_class_that_the_network_hardly_ever_sees_is_told_so_where_it_is_possib
     ste = ClassResult("STE", 0.06, 0.03, True, sensitivity, 0.9)
     opinion = Classification((ste,), "ok", (), "made up")
     sentences = read(found, evaluate(found, Patient(), places), (), opinion, places)
-    text = next(s.text for s in sentences if "possible" in s.text)
+    text = next(s.text for s in sentences if "Possible" in s.text)
     assert ("the network found" in text) == bool(said)
     assert said in text

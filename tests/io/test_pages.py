@@ -338,7 +338,7 @@ def test_no_permission(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         raise PermissionError(13, "no", "secret-name.png")
 
     monkeypatch.setattr("ecg4u.io.files.os.open", refuse)
-    with pytest.raises(UnreadableInputError, match="may not be read") as caught:
+    with pytest.raises(UnreadableInputError, match="no permission to read") as caught:
         read_pages(tmp_path / "page.png")
     assert "secret" not in str(caught.value)
 

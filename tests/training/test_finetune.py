@@ -105,7 +105,11 @@ def test_few_labels_calibrate_only_and_fewer_are_refused(
 
 @pytest.mark.parametrize(
     ("codes", "count", "words"),
-    [(AF, 12, "12 of the folder's 12"), ("10370003", 48, "nine classes"), (AF, 48, "no class has")],
+    [
+        (AF, 12, "12 of the 12 recordings"),
+        ("10370003", 48, "nine classes"),
+        (AF, 48, "No class has"),
+    ],
 )
 def test_too_little_is_a_typed_error_with_a_remedy(
     codes: str, count: int, words: str, tmp_path: Path

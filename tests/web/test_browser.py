@@ -274,7 +274,7 @@ def test_the_scripts_speak_the_pages_language(browser: Chromium, address: str) -
     try:
         browser.go(address)
         assert browser.run("document.querySelector('h1').textContent") == "Ein EKG auf Papier lesen"
-        said = browser.run("t('{} pages come first', 3)")
+        said = browser.run("t('{} pages ahead', 3)")
         assert said == "3 Seiten sind vorher dran"
         assert browser.run("document.documentElement.scrollWidth <= innerWidth")
     finally:

@@ -339,8 +339,8 @@ def test_one_address_keeps_a_worker_free_for_others() -> None:
     [
         ('{"age": "DOE"}', "The option age is invalid.", "Input should be a valid number. "),
         ('{"DOE": 1}', "There is no such option.", "Known: "),
-        ("DOE", "The options are no JSON object.", "See AnalysisOptions"),
-        ("[]", "The options are no JSON object.", "See AnalysisOptions"),
+        ("DOE", "The options are not a JSON object.", "See AnalysisOptions"),
+        ("[]", "The options are not a JSON object.", "See AnalysisOptions"),
     ],
 )
 def test_a_wrong_option_is_named_and_nothing_of_it_repeated(

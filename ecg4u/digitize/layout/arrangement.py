@@ -475,7 +475,7 @@ def _explained(
     if len(paths) == 1 and known_scale and (best is None or not _read_names(best[2], best[3])):
         return _unnamed_row(spans[0])
     if best is None:
-        return Layout("unknown", (), 0.0, ("The arrangement of the leads was not recognised.",))
+        return Layout("unknown", (), 0.0, ("The arrangement of the leads was not recognized.",))
     value, geometry, names, scores, edges = best
     if _guessed(geometry, names, scores, edges, px_per_mm, speed_mm_per_s):
         return Layout(geometry.name, (), 0.0, ("The names of the leads could not be read.",))

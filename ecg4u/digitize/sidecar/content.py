@@ -130,7 +130,7 @@ class PageContent:
             raise SidecarError(
                 "The sidecar was written for another page.",
                 stage=STAGE,
-                hint="Give the very file (and page number) that it was made from.",
+                hint="Give the exact file (and page number) it was made from.",
             )
 
 

@@ -19,7 +19,7 @@ from ecg4u.digitize.sidecar.content import PageContent, Redraw
 
 @dataclass(frozen=True, eq=False)
 class Sidecar(PageContent):
-    """All that was found on one page, its way to and from JSON, and corrections by hand."""
+    """Everything found on one page, to and from JSON, with corrections by hand."""
 
     @classmethod
     def of(cls, source: Sidecar | Mapping[str, Any] | str | bytes | Path) -> Sidecar:
@@ -38,7 +38,7 @@ class Sidecar(PageContent):
         Raises
         ------
         SidecarError
-            If it is no sidecar, of a newer schema, or says what cannot be.
+            If it is not a sidecar, has a newer schema, or holds impossible values.
         """
         return cls.from_dict(form.parse(source))
 
@@ -52,7 +52,7 @@ class Sidecar(PageContent):
         return form.write(self)
 
     def to_json(self) -> str:
-        """The text of the file that ``ecg4u digitize`` leaves beside the signals."""
+        """The text of the file that ``ecg4u digitize`` writes beside the signals."""
         return form.dump(self.to_dict())
 
     @property
@@ -76,7 +76,7 @@ class Sidecar(PageContent):
         Parameters
         ----------
         names
-            From the id of a segment (``"2.3"``) or a lead's present name to its right name;
+            From the id of a segment (``"2.3"``) or a lead's present name to its correct name;
             None leaves the segment out. Two leads may be swapped in one call.
         gain
             mm/mV of all leads, or of ``{"limb": ..., "chest": ...}`` (either or both).
@@ -84,12 +84,12 @@ class Sidecar(PageContent):
             mm/s.
         corners
             Four source px (x, y): top left, top right, bottom right, bottom left of the upright
-            page. The page is rectified and read anew from them.
+            page. The page is flattened and read again from them.
         start_s
             Second at which a segment (id or lead) begins.
         layout
-            Name of the layout (`ecg4u.paper.LAYOUTS`) the page has; its rows are cut and named
-            by it.
+            Name of the page's layout (`ecg4u.paper.LAYOUTS`), which decides how its rows are cut
+            and named.
         redraw
             ``{"segment": id or lead, "points": [[x, y], ..., None, ...] or None, "x": [x0, x1]}``
             in source px; see `Redraw`.

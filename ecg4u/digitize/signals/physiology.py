@@ -219,7 +219,7 @@ def misnamed_limb_leads(beats: Mapping[str, Floats]) -> tuple[str, ...]:
         return ()
     order = [traces[i] for i in orders[best]]
     moved = [(name, trace) for name, trace in zip(names, order, strict=True) if name != trace]
-    which = ", ".join(f"what is called {trace} fits as {name}" for name, trace in moved)
+    which = ", ".join(f"the lead labelled {trace} fits as {name}" for name, trace in moved)
     return (message("limb_names_swapped", which=which),)
 
 

@@ -136,7 +136,7 @@ def check_einthoven(signal: Array) -> tuple[str, ...]:
     broken = {k: v for k, v in einthoven_residuals(signal).items() if v > limit}
     if not broken:
         return ()
-    which = ", ".join(f"{name} {residual:.2f} mV" for name, residual in broken.items())
+    which = ", ".join(f"{name} by {residual:.2f} mV" for name, residual in broken.items())
     return (message("limb_leads_contradict", which=which),)
 
 

@@ -40,7 +40,7 @@ async function follow() {
   if (!answer || answer.status === 404) {
     $("trouble-heading").textContent = t("This result is no longer kept");
     $("trouble-message").textContent = t("Results are deleted after a while.");
-    $("trouble-hint").textContent = t("Read the page once more.");
+    $("trouble-hint").textContent = t("Read the page again.");
     $("retry").hidden = true;
     show("trouble");
     return undefined;
@@ -123,7 +123,7 @@ async function choose(file) {
 /* What will make the page hard to read, while another photo is still easy to take. */
 function flaws() {
   const { width, height } = state.bitmap;
-  if (Math.max(width, height) < LEAST_PX) return [t("This picture is small: a photo or scan with more pixels is read better.")];
+  if (Math.max(width, height) < LEAST_PX) return [t("This picture is small: a photo or scan with more pixels gives better results.")];
   const found = [];
   const light = brightness(turned(CHECK_PX));
   if (mean(light.values) < DARK) found.push(t("This picture is dark: take it again with more light."));
@@ -301,7 +301,7 @@ function progress(stage, ahead = 0) {
     if (i === at) item.setAttribute("aria-current", "step");
     else item.removeAttribute("aria-current");
   });
-  const before = ahead === 1 ? t("one page comes first") : t("{} pages come first", ahead);
+  const before = ahead === 1 ? t("one page ahead") : t("{} pages ahead", ahead);
   const words = at < 0 ? "" : `${items[at].textContent}${ahead ? `: ${before}` : ""}`;
   if ($("said").textContent !== words) $("said").textContent = words;
 }
@@ -332,7 +332,7 @@ async function read(send, after) {
     if (!state.ids.includes(state.id)) state.ids.push(state.id);
     await present();
   } catch (trouble) {
-    $("trouble-message").textContent = trouble.message || t("Something went wrong on this page.");
+    $("trouble-message").textContent = trouble.message || t("Something went wrong.");
     $("trouble-hint").textContent = trouble.hint || "";
     $("trouble-heading").textContent = after === "fix" ? t("This correction did not work") : t("This could not be read");
     $("retry").hidden = false;
