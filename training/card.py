@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from ecg4u.record import CLASSES
-from training.folds import HELD_OUT
+from training.folds import run_of
+
+TREES = "trees"
 
 INTENDED_USE = """\
 Research and teaching: a second opinion on 12-lead ECGs, on paper or digital, with answers for nine
@@ -51,25 +54,10 @@ _VALIDATED = """\
 _OUT_OF_FOLD = """\
 - Calibration, thresholds and operating points come from recordings of train and valid, each scored
   by members that had not seen its patient (the runs with `--held-out I/K` above); the members that
-  ship learned from all of them, with their settings and epochs fixed before.{kept} The calibration
+  ship learned from all of them, with their settings and epochs fixed before. The calibration
   weighs PTB-XL and the small sources as in the validation split. The operating points are
   on the scores that set the thresholds; the test figures are not."""
-_KEPT = """ The network was kept
-  from earlier weights ({kept_from}); it had not seen the files {unseen}:
-  the classes are judged on these, and on the small sources by the trees alone."""
-_RECALIBRATED = """\
-- The members learned from 3,884 recordings with the sources' own labels, so that for RBBB they know
-  only complete block. Calibration and thresholds of {refitted} come from {unseen}
-  with the classes as ICBEB-2018 means them, the others from the earlier out-of-fold scores. All
-  operating points are on these recordings, which are all from PTB-XL; those of refitted classes are
-  on the scores that set the thresholds. The sum of curves learned the classes as ICBEB-2018 means
-  them from all of train and valid; it votes with the others on {answered} and
-  alone decides the other findings. In all figures except those of the test split it is out of fold:
-  trained on three of four folds of patients, tested on the fourth."""
-_NAMED = {
-    "unseen": "recordings that no member has learned from, the curves out of fold",
-    "out of fold": "train and valid out of fold",
-}
+_NAMED = {"out of fold": "train and valid out of fold"}
 
 
 def in_words(card: dict[str, Any]) -> str:
@@ -81,7 +69,7 @@ def in_words(card: dict[str, Any]) -> str:
         "",
         f"{_kinds(card)} whose logits are averaged, nine sigmoid outputs, 12 leads and 12 masks "
         f"at {card['fs_hz']:g} Hz over {card['window_s']:g} s. Code version "
-        f"{card.get('trained_at', card['code_version'])}, torch {card['torch']}, data file sha256 "
+        f"{card['code_version']}, torch {card['torch']}, data file sha256 "
         f"`{card['data_sha256'][:16]}`. {_epochs(card)} Made by",
         "",
         "```",
@@ -132,21 +120,7 @@ def in_words(card: dict[str, Any]) -> str:
 
 def _judged(card: dict[str, Any]) -> str:
     """What the thresholds rest on."""
-    if "recalibrated_from" in card:
-        unseen = card["operating_points_on"].split(", which")[0]
-        answered = [n for n in CLASSES if n in card["members"][-1]["answers"]]
-        return _RECALIBRATED.format(
-            refitted=", ".join(card["refitted"]), unseen=unseen, answered=", ".join(answered)
-        )
-    if not card.get("folds"):
-        return _VALIDATED
-    kept = ""
-    for one in card["members"]:
-        if "unseen" in one["settings"]:
-            kept = _KEPT.format(
-                kept_from=one["settings"]["kept_from"], unseen=", ".join(one["settings"]["unseen"])
-            )
-    return _OUT_OF_FOLD.format(kept=kept)
+    return _OUT_OF_FOLD if card.get("folds") else _VALIDATED
 
 
 def _findings(card: dict[str, Any]) -> list[str]:
@@ -175,67 +149,50 @@ def _findings(card: dict[str, Any]) -> list[str]:
 
 
 def commands(card: dict[str, Any]) -> list[str]:
-    """The commands that made the weights, in their order."""
-    if "made_before" in card:
-        beside = card["members"][-1]
-        all_held = " ".join(f"--held-out {held}" for held in HELD_OUT)
-        return [
-            "# the members that stay",
-            *card["made_before"],
-            f"# curves for some classes and other findings, code version {card['code_version']}",
-            _command("runs/curves", beside).replace("--held-out none", all_held),
-            f"python -m training.recalibrate --weights {card['recalibrated_from']} --data "
-            "cache/ecg.h5 --beside runs/curves --out ecg4u/model/weights --final",
-        ]
-    runs = [f"runs/{index}" for index in range(len(card["members"]))]
-    lines = [_command(run, m) for run, m in zip(runs, card["members"], strict=True)]
-    names: dict[str, str] = {}
-    for fold in card.get("folds", ()):
-        command = _command("RUN", fold)
-        names.setdefault(command, f"runs/f{len(names)}")
-    lines += [command.replace("--run RUN", f"--run {run}") for command, run in names.items()]
-    folds = [f"--fold {names[_command('RUN', fold)]} " for fold in card.get("folds", ())]
+    """The commands that made the weights, in their order: trees first, which teach networks."""
+    trained = [*card.get("folds", ()), *card["members"]]
+    of_kind: dict[tuple[str, str], int] = {}
+    lines: dict[str, list[str]] = {TREES: [], "network": []}
+    runs = []
+    for entry in trained:
+        settings = entry["settings"]
+        kind = TREES if settings.get("network") == TREES else "network"
+        held = settings.get("held_out", "valid")
+        number = of_kind[kind, held] = of_kind.get((kind, held), -1) + 1
+        given = Path(f"runs/{kind}{number or ''}")
+        runs.append(run_of(given, held))
+        lines[kind].append(_command(given if kind == TREES else runs[-1], entry))
+    folds, shipped = runs[: -len(card["members"])], runs[-len(card["members"]) :]
+    joined = " ".join(map(str, (*shipped, *(f"--fold {run}" for run in folds))))
     return [
-        *lines,
-        f"python -m training.export {' '.join(runs)} {''.join(folds)}"
-        "--data cache/ecg.h5 --out ecg4u/model/weights --final",
+        *lines[TREES],
+        *lines["network"],
+        f"python -m training.export {joined} --data cache/ecg.h5 --out ecg4u/model/weights --final",
     ]
 
 
-def _command(run: str, member: dict[str, Any]) -> str:
+def _command(run: Path, member: dict[str, Any]) -> str:
     s = member["settings"]
-    if "kept_from" in s:
-        return (
-            f"python -m training.kept --weights {s['kept_from']} --member {s['kept']} --run {run}"
-        )
     held = s.get("held_out", "valid")
     held_out = f"--held-out {held} " if held != "valid" else ""
-    if s.get("network") == "trees":
+    if s.get("network") == TREES:
         return (
             f"python -m training.trees --data cache/ecg.h5 --run {run} --labels "
             f"{s['labels']} --trees {s['trees']} --leaves {s['leaves']} --views {s['views']} "
             f"--learning-rate {s['learning_rate']:g} --small-sources {s['small_sources']:g} "
             f"--physiology {s['physiology']:g} --seed {s['seed']} {held_out}--threads 1"
         )
-    if s.get("network") == "additive":
-        return (
-            f"python -m training.additive --data cache/ecg.h5 --run {run} --labels {s['labels']} "
-            f"--knots {s['knots']} --views {s['views']} --penalty {s['penalty']:g} "
-            f"--steps {s['steps']} --small-sources {s['small_sources']:g} "
-            f"--physiology {s['physiology']:g} --emphasis {s['emphasis']:g} "
-            f"{''.join(f'--class {name} ' for name in s.get('classes', ()))}"
-            f"--seed {s['seed']} {held_out}--threads 1"
-        )
     blocks = ",".join(str(b) for b in s["blocks"])
     kind = s.get("network", "residual")
     shape = f"--width {s['width']} --blocks {blocks} " if kind == "residual" else ""
+    teacher = f"--teacher {run_of(Path('runs') / TREES, held)} " if s.get("teacher") else ""
     physiology = f"--physiology {s['physiology']:g} " if s.get("physiology") else ""
     small = s.get("small_sources", 1)
     sources = f"--small-sources {small:g} " if small != 1 else ""
     often = s.get("validate_every", 2)
     every = f"--validate-every {often} " if often != 2 else ""
     return (
-        f"python -m training.train --data cache/ecg.h5 --run {run} "
+        f"python -m training.train --data cache/ecg.h5 --run {run} {teacher}"
         f"--network {kind} {shape}--labels {s['labels']} "
         f"--epochs {s['epochs']} --stop-after {member['epochs_trained']} --seed {s['seed']} "
         f"--learning-rate {s['learning_rate']:g} --dropout {s['dropout']} "
@@ -302,7 +259,6 @@ def _kinds(card: dict[str, Any]) -> str:
     names = {
         "residual": "1-D residual networks",
         "trees": "sets of boosted trees over measures of the signals",
-        "additive": "sum of curves over these measures, which alone decides the other findings",
     }
     kinds = [member["config"].get("kind", "residual") for member in card["members"]]
     parts = [f"{kinds.count(kind)} {name}" for kind, name in names.items() if kind in kinds]
@@ -310,7 +266,7 @@ def _kinds(card: dict[str, Any]) -> str:
 
 
 def _epochs(card: dict[str, Any]) -> str:
-    networks = [m for m in card["members"] if m["config"].get("kind") not in ("trees", "additive")]
+    networks = [m for m in card["members"] if m["config"].get("kind") != TREES]
     epochs = ", ".join(str(member["epoch"]) for member in networks)
     if all(m["settings"].get("held_out") == "none" for m in networks):
         return f"Each network is its run's averaged weights at the last epoch ({epochs})."

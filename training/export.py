@@ -178,18 +178,16 @@ def as_in_validation(data: Data, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.
 
 
 def validated(
-    data: Data,
-    members: Sequence[Member],
-    split: str,
-    names: tuple[str, ...],
-    layouts: Sequence[str] = tuple(LAYOUTS),
+    data: Data, members: Sequence[Member], split: str, layouts: Sequence[str] = tuple(LAYOUTS)
 ) -> dict[str, Predictions]:
     """What the members say together of a split, in each layout."""
-    panel = Panel(members).eval()
+    panel, names = Panel(members).eval(), members[0].names
     return {layout: predict(panel, data, split, layout, classes=names) for layout in layouts}
 
 
-def out_of_fold(data: Data, runs: Sequence[Path], names: tuple[str, ...]) -> dict[str, Predictions]:
+def out_of_fold(
+    data: Data, runs: Sequence[Path], layouts: Sequence[str] = tuple(LAYOUTS)
+) -> dict[str, Predictions]:
     """What runs that have not seen it say of each recording of train and valid, in each layout.
 
     Raises
@@ -203,14 +201,13 @@ def out_of_fold(data: Data, runs: Sequence[Path], names: tuple[str, ...]) -> dic
         panels.setdefault(one.about["settings"].get("held_out", "valid"), []).append(one)
     found = []
     for fold, members in panels.items():
-        found.append(validated(held(data, fold), members, "valid", names))
-        print(
-            f"{fold}: {len(found[-1]['full'].recordings)} recordings", file=sys.stderr, flush=True
-        )
-    joined = {layout: _joined([each[layout] for each in found]) for layout in LAYOUTS}
+        part = held(data, fold)
+        found.append(validated(part, members, "valid", layouts))
+        print(f"{fold}: {(part.split == 'valid').sum()} recordings", file=sys.stderr, flush=True)
+    joined = {layout: _joined([each[layout] for each in found]) for layout in layouts}
     parts = [parse(fold) for fold in panels]
     expected = np.flatnonzero(folds_of(data, 2) >= 0)
-    if None in parts or not np.array_equal(joined["full"].recordings, expected):
+    if None in parts or not np.array_equal(joined[layouts[0]].recordings, expected):
         raise click.UsageError("--fold needs runs for every fold of one set, such as 0/4 to 3/4")
     return joined
 
@@ -303,9 +300,9 @@ def main(
     if any(one.names != names for one in members):
         raise click.UsageError("RUNS must answer the same classes and findings, in the same order")
     if folds:
-        known, judged = "out of fold", out_of_fold(data, folds, names)
+        known, judged = "out of fold", out_of_fold(data, folds)
     else:
-        known, judged = "valid", validated(data, members, "valid", names)
+        known, judged = "valid", validated(data, members, "valid")
     fits: dict[str, Fit] = {}
     findings: dict[str, Any] = {}
     for column, name in enumerate(names):
@@ -323,7 +320,7 @@ def main(
     digest = hashlib.sha256("".join(e["sha256"] for e in entries).encode()).hexdigest()[:8]
     views: dict[str, Mapping[str, Predictions]] = {known: judged}
     if final:
-        views["test"] = validated(data, members, "test", names)
+        views["test"] = validated(data, members, "test")
     metrics, stated, groups = measured(data, views, fits, names)
     if final:
         full = views["test"]["full"]

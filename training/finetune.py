@@ -274,7 +274,7 @@ def put_networks(
         network.load_state_dict(
             {k: v.float() if v.is_floating_point() else v for k, v in state.items()}
         )
-        answers = tuple(entry.get("answers", card["classes"]))
+        answers = (*card["classes"], *card.get("findings", ()))
         network = tuned(network, answers, data, learned, settings, device)
         save_file(
             {

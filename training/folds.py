@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import zlib
 from dataclasses import replace
+from pathlib import Path
 
 import click
 import numpy as np
@@ -90,3 +91,9 @@ def held(data: Data, held_out: str) -> Data:
         fold, folds = which
         split = np.where(folds_of(data, folds) == fold, "valid", split)
     return replace(data, split=split.astype(data.split.dtype))
+
+
+def run_of(run: Path, held_out: str) -> Path:
+    """The folder of the run with a fold held out: ``run-0`` for ``0/4``, else ``run`` itself."""
+    fold = parse(held_out)
+    return run if fold is None else run.with_name(f"{run.name}-{fold[0]}")

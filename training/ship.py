@@ -1,12 +1,10 @@
 """From raw HDF5 to shipped weights: `python -m training.ship --ecg DIR --work DIR --out DIR`.
 
-Prepares the data, trains the recipe's members on train and valid together and once more with each
-fold held out, and exports them with what the folds say (`training.export --fold`). With ``--keep``
-the members of earlier weights stay, curves are fitted beside them, and what these answer is
-calibrated anew (`training.recalibrate`). Each step is the
-command that its log begins with, on one thread, so that the weights do not depend on ``--jobs``. A
-step that has ended is not repeated, but for the export: after a kill the same command goes on with
-the next one.
+Prepares the data, boosts the trees and trains the network that learns from them, on train and valid
+together and once more with each fold held out, and exports both with what the folds say
+(`training.export --fold`). Each step is the command that its log begins with, on one thread, so
+that the weights do not depend on ``--jobs``. A step that has ended is not repeated, but for the
+export: after a kill the same command goes on with the next one.
 """
 
 from __future__ import annotations
@@ -19,28 +17,18 @@ import sys
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import click
 
-from training.folds import HELD_OUT
-from training.trees import run_of
+from training.folds import HELD_OUT, run_of
 
+TREES = "training.trees --labels targets --seed 0 --threads 1"
 NETWORK = (
-    "training.train --labels targets --epochs 30 --stop-after 16 --validate-every 100 --threads 1"
+    "training.train --labels targets --epochs 40 --stop-after 22 --validate-every 100 --threads 1 "
+    "--resume"
 )
-OF_MEASURES = {
-    "trees-targets": "training.trees --labels targets --seed 0 --threads 1",
-    "trees-stated": "training.trees --labels stated --seed 1 --threads 1",
-    "additive": "training.additive --labels targets --seed 0 --threads 1",
-}
-BESIDE_KEPT = {
-    "additive": "training.additive --labels targets --class RBBB --class STD --class STE "
-    "--emphasis 3 --seed 0 --threads 1",
-}
-"""Each fits its four folds and the run that ships in one go. Beside kept members, curves for the
-classes whose meaning in ICBEB-2018 those have not learned (`training/ABLATION.md`)."""
 TIMES = "seconds.json"
 
 
@@ -79,25 +67,24 @@ class Step:
         return seconds
 
 
-def trainings(
-    data: Path, work: Path, kept: Path | None
-) -> tuple[list[Step], list[Path], list[Path]]:
-    """The steps, the runs that ship, and the runs that calibrate them."""
-    steps: list[Step] = []
-    shipped: list[Path] = []
-    folds: list[Path] = []
-    for seed, held in enumerate(() if kept else HELD_OUT):
-        run = run_of(work / "network", held)
-        (shipped if held == "none" else folds).append(run)
-        given = ("--data", data, "--run", run, "--held-out", held, "--seed", seed)
-        steps.append(Step(run.name, (*NETWORK.split(), *map(str, given))))
-    for name, command in (BESIDE_KEPT if kept else OF_MEASURES).items():
-        shipped.append(work / name)
-        parts = [part for held in HELD_OUT for part in ("--held-out", held)]
-        options = ("--data", str(data), "--run", str(work / name), *parts)
-        steps.append(Step(name, (*command.split(), *options)))
-        folds += [run_of(work / name, held) for held in HELD_OUT[:-1]]
-    return steps, shipped, folds
+def trainings(data: Path, work: Path) -> tuple[list[Step], list[Step]]:
+    """The steps that boost trees, and those that train networks and need the trees' runs."""
+    trees, networks = [], []
+    for seed, held in enumerate(HELD_OUT):
+        taught, run = run_of(work / "trees", held), run_of(work / "network", held)
+        own = ("--data", str(data), "--held-out", held)
+        trees.append(Step(taught.name, (*TREES.split(), *own, "--run", str(work / "trees"))))
+        learns = ("--run", str(run), "--teacher", str(taught), "--seed", str(seed))
+        networks.append(Step(run.name, (*NETWORK.split(), *own, *learns)))
+    return trees, networks
+
+
+def exporting(data: Path, work: Path, out: Path) -> Step:
+    """The step that joins the runs, judged by those with a fold held out."""
+    kinds = (work / "network", work / "trees")
+    folds = [part for kind in kinds for h in HELD_OUT[:-1] for part in ("--fold", run_of(kind, h))]
+    last = ("training.export", *kinds, *folds, "--data", data, "--out", out)
+    return Step("export", tuple(map(str, last)))
 
 
 def run_all(steps: Sequence[Step], work: Path, jobs: int) -> dict[str, float]:
@@ -123,30 +110,21 @@ def _say(name: str, seconds: float) -> None:
 @click.option("--ecg", type=click.Path(path_type=Path, exists=True), required=True)
 @click.option("--work", type=click.Path(path_type=Path), required=True, help="Data, runs, logs.")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="For the weights.")
-@click.option(
-    "--keep",
-    "kept",
-    type=click.Path(path_type=Path, exists=True),
-    help="Keep the members of these weights and fit only the curves (see training.recalibrate).",
-)
 @click.option("--jobs", default=2, help="Runs at a time, one thread each.")
 @click.option("--final", is_flag=True, help="Also measure the test split, for the card.")
-def main(ecg: Path, work: Path, out: Path, kept: Path | None, jobs: int, final: bool) -> None:
+def main(ecg: Path, work: Path, out: Path, jobs: int, final: bool) -> None:
     """Reproduce the shipped weights; write the seconds of each step to WORK/seconds.json."""
     work.mkdir(parents=True, exist_ok=True)
     started, data = time.monotonic(), work / "ecg.h5"
     prepare = ("training.prepare_data", "--ecg", str(ecg), "--out", str(data))
     seconds = run_all([Step("prepare", prepare)], work, 1)
-    steps, shipped, folds = trainings(data, work, kept)
-    seconds |= run_all(steps, work, jobs)
-    if kept:
-        last = ["training.recalibrate", "--weights", kept, "--beside", shipped[0]]
-    else:
-        last = ["training.export", *shipped]
-        last += [part for run in folds for part in ("--fold", run)]
-    last += ["--data", data, "--out", out, *(["--final"] if final else [])]
-    (work / "export.done").unlink(missing_ok=True)
-    seconds |= run_all([Step("export", tuple(map(str, last)))], work, 1)
+    for steps in trainings(data, work):
+        seconds |= run_all(steps, work, jobs)
+    last = exporting(data, work, out)
+    if final:
+        last = replace(last, command=(*last.command, "--final"))
+    (work / f"{last.name}.done").unlink(missing_ok=True)
+    seconds |= run_all([last], work, 1)
     seconds["in all"] = time.monotonic() - started
     _say("in all", seconds["in all"])
     (work / TIMES).write_text(json.dumps(seconds, indent=1) + "\n", encoding="utf-8")

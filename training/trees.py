@@ -27,7 +27,7 @@ from ecg4u.model.trees import Trees, TreesConfig
 from ecg4u.record import CLASSES
 from training.augment import Augmentation, augment, centred, loosened
 from training.dataset import LABELS, Data, load
-from training.folds import all_checked, held, parse
+from training.folds import all_checked, held, run_of
 from training.labels import FINDINGS
 from training.physiology import Physiology, changed
 from training.train import LARGE_SOURCES, MITDB_WEIGHT, VALIDATION_LAYOUTS, save_run, scores
@@ -192,12 +192,6 @@ def main(data: Path, run: Path, threads: int, parts: tuple[str, ...], **options:
         save_run(run_of(run, held_out), asdict(own), network, OUTPUTS, [entry])
         shown = {name: entry[name]["macro"] for name in VALIDATION_LAYOUTS if name in entry}
         print(held_out, json.dumps(shown), file=sys.stderr, flush=True)
-
-
-def run_of(run: Path, held_out: str) -> Path:
-    """The folder of the run with a fold held out: ``run-0`` for ``0/4``, else ``run`` itself."""
-    fold = parse(held_out)
-    return run if fold is None else run.with_name(f"{run.name}-{fold[0]}")
 
 
 if __name__ == "__main__":

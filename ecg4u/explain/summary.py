@@ -50,9 +50,12 @@ MEASURED_TOO = {
     "pathological Q wave": {"q_waves"},
 }
 """Other findings of the network, and the lines that tell the same."""
-UNJUDGED = ("anterior infarction", "inferior infarction", "left anterior fascicular block")
+UNJUDGED = (
+    *("anterior infarction", "inferior infarction", "lateral infarction"),
+    *("left anterior fascicular block", "left posterior fascicular block"),
+)
 """Other findings that a ventricle with another order of activation cannot show: infarctions by
-`ecg4u.explain.findings.no_q_wave_in`; left anterior fascicular block has a QRS under 120 ms
+`ecg4u.explain.findings.no_q_wave_in`; fascicular blocks have a QRS under 120 ms
 (AHA/ACCF/HRS 2009, JACC 53:976)."""
 PACED = "pacemaker"
 GRADED = {"missing": "not found", "poor": "poorly read", "fair": "read with some doubt"}

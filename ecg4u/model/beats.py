@@ -17,7 +17,7 @@ BEFORE, AFTER = 40, 56
 """Samples (100 Hz) of a beat before and from its R peak on."""
 REFRACTORY, SMOOTHING, PEAK_LEVEL = 20, 7, 0.35
 """Samples to either side in which a peak is the highest, and over which slopes are averaged; least
-height of a peak. The trees and curves were trained on beats found so."""
+height of a peak. The trees were trained on beats found so."""
 P_WINDOW, QRS_WINDOW, T_WINDOW = slice(12, 33), slice(32, 50), slice(52, 86)
 """Samples of the cut beat in which each wave lies at usual intervals."""
 EPSILON = 1e-4

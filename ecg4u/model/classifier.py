@@ -210,17 +210,11 @@ class Classifier:
         self.outputs = (*self.classes, *self.findings)
         self.device = device
         self._members = _load(folder, self.card["members"], device)
-        self._columns = [self._answered(entry) for entry in self.card["members"]]
         calibration = [self.card["calibration"][name] for name in self.outputs]
         self._scale = np.array([c["scale"] for c in calibration])
         self._bias = np.array([c["bias"] for c in calibration])
         self._thresholds = {name: float(self.card["thresholds"][name]) for name in self.outputs}
         self._points = {name: self.card["operating_points"][name] for name in self.outputs}
-
-    def _answered(self, entry: Mapping[str, Any]) -> list[int]:
-        """The columns of `outputs` that a member of the card answers, in its own order."""
-        names = entry.get("answers", self.outputs[: entry["config"].get("outputs")])
-        return [self.outputs.index(name) for name in names]
 
     def classify(self, record: ECGRecord) -> Classification:
         """Classify one record of any length and rate (at least 80 Hz).
@@ -243,7 +237,7 @@ class Classifier:
         windows = [model_input.windows() for model_input in inputs]
         ends = np.cumsum([len(w) for w in windows])
         logits, alike = self._read(np.concatenate(windows))
-        odds = np.nanmean(logits, axis=0) * self._scale + self._bias
+        odds = logits.mean(axis=0) * self._scale + self._bias
         parts = np.split(odds, ends[:-1]), np.split(alike, ends[:-1])
         return [
             self._answer(part, check(model_input, likeness), page_doubts(record))
@@ -255,19 +249,18 @@ class Classifier:
 
         For a record of one window, ``1 / (1 + exp(-log_odds))`` is the probability shown.
         """
-        return np.nanmean(self.member_log_odds(inputs), axis=0)
+        return self.member_log_odds(inputs).mean(axis=0)
 
     def member_log_odds(
         self, inputs: npt.NDArray[np.floating] | torch.Tensor
     ) -> npt.NDArray[np.float64]:
-        """(n, 24, t) -> (members, n, classes): `log_odds` of each; NaN where it does not answer."""
+        """(n, 24, t) -> (members, n, classes): `log_odds` of each member."""
         return (self._read(inputs)[0] * self._scale + self._bias)[..., : len(self.classes)]
 
     def _read(
         self, inputs: npt.NDArray[np.floating] | torch.Tensor
     ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float32]]:
-        """(n, 24, t) -> (members, n, outputs) logits, NaN where a member does not answer, and the
-        (n,) `ecg4u.model.beats.likeness`."""
+        """(n, 24, t) -> (members, n, outputs) logits, and (n,) `ecg4u.model.beats.likeness`."""
         import torch
 
         from ecg4u.model.beats import lay_over, likeness
@@ -281,10 +274,8 @@ class Classifier:
                 beats = lay_over(here)
                 alike.append(likeness(beats).cpu().numpy())
                 chunks.append([y.cpu().numpy() for y in answers(self._members, here, beats)])
-        logits = np.full((len(self._members), len(x), len(self.outputs)), np.nan)
-        for member, parts in enumerate(zip(*chunks, strict=True)):
-            logits[member][:, self._columns[member]] = np.concatenate(parts)
-        return logits, np.concatenate(alike)
+        logits = np.stack([np.concatenate(parts) for parts in zip(*chunks, strict=True)])
+        return logits.astype(np.float64), np.concatenate(alike)
 
     def _answer(
         self, windows: npt.NDArray[np.float64], found: SignalCheck, of_page: tuple[str, ...]

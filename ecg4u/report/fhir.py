@@ -60,6 +60,9 @@ FINDINGS: Mapping[str, tuple[str, str]] = {
     "incomplete RBBB": ("713426002", "Incomplete right bundle branch block"),
     "complete RBBB": ("713427006", "Complete right bundle branch block"),
     "left anterior fascicular block": ("445118002", "Left anterior fascicular block"),
+    "left posterior fascicular block": ("445211001", "Left posterior fascicular block"),
+    "low voltage": ("251146004", "Low QRS voltages"),
+    "T wave inversion": ("59931005", "Inverted T wave"),
     "left ventricular hypertrophy": ("164873001", "Left ventricular hypertrophy"),
 }
 NAMESPACE = uuid.UUID("6ab8b1e2-6d0f-4c49-9a0e-1f3a4f1f9f10")

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import Any
-
 import numpy as np
 
-from benchmarks.icbeb import SOURCE, settings_of, table, without
+from benchmarks.icbeb import SOURCE, table
 from ecg4u.record import CLASSES
 from training.dataset import Data
 from training.evaluate import Predictions
-from training.train import Settings
 
 
 def made(splits: list[str], sources: list[str]) -> Data:
@@ -26,26 +22,6 @@ def made(splits: list[str], sources: list[str]) -> Data:
         reference=flags, targets=flags, auxiliary=np.zeros((n, 0), np.float32),
         auxiliary_names=(), statements=text, sized=np.ones(n, bool), file=text,
     )  # fmt: skip
-
-
-def test_each_recording_of_train_and_valid_is_held_out_once_and_no_other() -> None:
-    splits = ["train", "valid", "train", "test"] * 4
-    sources = [SOURCE] * 8 + ["PTB-XL"] * 8
-    data = made(splits, sources)
-    parts = [without(data, fold, 2) for fold in range(2)]
-    held = np.sum([part.split == "valid" for part in parts], axis=0)
-    own = (data.source == SOURCE) & (data.split != "test")
-    np.testing.assert_array_equal(held, own)
-    for part in parts:
-        learned = (part.split == "train") | (part.split == "valid")
-        np.testing.assert_array_equal(learned, data.split != "test")
-
-
-def test_settings_of_a_card_are_the_recipes_but_for_what_is_changed() -> None:
-    card: dict[str, Any] = {"settings": {"data": "a.h5", "blocks": [1, 2], "precision": "bf16",
-                                         "unseen": ["b.h5"]}}  # fmt: skip
-    found = settings_of(card, Settings, precision="fp32")
-    assert found == replace(Settings("a.h5"), blocks=(1, 2))
 
 
 def test_the_mean_is_over_classes_with_a_positive() -> None:

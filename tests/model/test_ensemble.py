@@ -30,19 +30,8 @@ def test_every_member_counts_alike(classifier: Classifier, normal: ECGRecord) ->
     assert len(members) == len(classifier.card["members"]) > 1
     for one in range(len(members)):
         for other in range(one):
-            assert np.nanmax(np.abs(members[one] - members[other])) > 0.1
-    np.testing.assert_allclose(classifier.log_odds(windows), np.nanmean(members, axis=0))
-
-
-def test_a_member_counts_for_what_it_answers_alone(
-    classifier: Classifier, normal: ECGRecord
-) -> None:
-    """The curves speak of three classes: the mean of the others is over fewer members."""
-    members = classifier.member_log_odds(prepare(normal).windows())
-    answered = np.isfinite(members).all(axis=1)
-    assert answered[:-1].all()
-    told = {name for name, known in zip(classifier.classes, answered[-1], strict=True) if known}
-    assert told == {"RBBB", "STD", "STE"}
+            assert np.max(np.abs(members[one] - members[other])) > 0.1
+    np.testing.assert_allclose(classifier.log_odds(windows), members.mean(axis=0))
 
 
 def test_the_cards_calibration_is_applied(

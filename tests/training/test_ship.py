@@ -1,14 +1,14 @@
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
 
-from training.additive import main as fit
-from training.folds import FOLDS, HELD_OUT
-from training.ship import BESIDE_KEPT, OF_MEASURES, Step, run_all, trainings
+from training.export import main as export
+from training.folds import HELD_OUT, run_of
+from training.ship import Step, exporting, run_all, trainings
 from training.train import main as train
 from training.trees import main as boost
-from training.trees import run_of
 
 
 def writes(name: str, folder: Path) -> Step:
@@ -42,28 +42,25 @@ def test_a_step_that_fails_says_where_its_log_is(tmp_path: Path) -> None:
     assert not (tmp_path / "broken.done").exists()
 
 
-@pytest.mark.parametrize("keeps", [False, True])
-def test_each_fold_is_held_out_once_and_one_run_ships(keeps: bool, tmp_path: Path) -> None:
-    kept = tmp_path if keeps else None
-    steps, shipped, folds = trainings(tmp_path / "data.h5", tmp_path, kept)
-    trees = len(BESIDE_KEPT if keeps else OF_MEASURES)
-    assert len(shipped) == trees + (not keeps)
-    assert len(folds) == (trees + (not keeps)) * FOLDS
-    made = []
-    for step in steps:
-        command = {
-            "training.train": train,
-            "training.trees": boost,
-            "training.additive": fit,
-        }
-        context = command[step.command[0]].make_context(
-            step.name, [*step.command[1:]], resilient_parsing=True
-        )
-        run, parts = context.params["run"], context.params.get("parts")
-        if parts is not None:
-            assert parts == HELD_OUT
-            made += [run_of(run, part) for part in parts]
-        else:
-            made.append(run)
-            assert (context.params.get("held_out", "none") == "none") == (run in shipped)
-    assert sorted(made) == sorted([*shipped, *folds])
+def test_each_fold_is_held_out_once_and_taught_by_the_trees_of_its_own(tmp_path: Path) -> None:
+    trees, networks = trainings(tmp_path / "data.h5", tmp_path)
+    for held in HELD_OUT:
+        run_of(tmp_path / "trees", held).mkdir()
+        run_of(tmp_path / "network", held).mkdir()
+    assert len(trees) == len(networks) == len(HELD_OUT)
+    command = {"training.train": train, "training.trees": boost, "training.export": export}
+
+    def options(step: Step) -> dict[str, Any]:
+        made = command[step.command[0]]
+        return made.make_context(step.name, [*step.command[1:]], resilient_parsing=True).params
+
+    boosted = {
+        run_of(given["run"], part): part for given in map(options, trees) for part in given["parts"]
+    }
+    learned = {given["run"]: given for given in map(options, networks)}
+    for given in learned.values():
+        assert boosted[given["teacher"]] == given["held_out"]
+    last = options(exporting(tmp_path / "data.h5", tmp_path, tmp_path / "out"))
+    assert set(last["runs"]) | set(last["folds"]) == set(boosted) | set(learned)
+    assert all(run.name in ("trees", "network") for run in last["runs"])
+    assert sum(given["held_out"] == "none" for given in learned.values()) == 1

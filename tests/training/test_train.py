@@ -1,6 +1,5 @@
 import json
 import shutil
-from dataclasses import replace
 from pathlib import Path
 
 import h5py
@@ -10,7 +9,6 @@ import torch
 from click.testing import CliRunner
 
 from ecg4u.model.trees import Trees, TreesConfig
-from training.additive import main as fit_curves
 from training.dataset import load, sampling_weights
 from training.export import main as export
 from training.labels import AUXILIARY
@@ -206,8 +204,27 @@ def test_folds_calibrate_what_has_learned_from_all(data: Path, tmp_path: Path) -
     assert card["metrics"]["out of fold"]["full"]["recordings"] == 48
     words = (out / "CARD.md").read_text()
     assert "train and valid out of fold" in words
-    assert "--fold runs/f0 --fold runs/f1 --data" in words
+    assert "--fold runs/trees-0 --fold runs/trees-1 --data" in words
     assert words.count("--held-out") == 3 + 1
+
+
+def test_a_network_learns_from_its_teacher_what_no_label_tells(data: Path, tmp_path: Path) -> None:
+    """Nothing but the teacher says here which of the beats, the slow or the fast, are AF."""
+    taught, run = tmp_path / "trees", tmp_path / "network"
+    options = ["--data", str(data), "--run", str(taught), "--trees", "20", "--views", "0"]
+    result = CliRunner().invoke(boost, [*options, "--learning-rate", "0.3"])
+    assert result.exit_code == 0, result.output
+    silent = tmp_path / "silent.h5"
+    shutil.copy(data, silent)
+    with h5py.File(silent, "r+") as file:
+        file["targets"][:] = np.nan
+    options = ["--data", str(silent), "--run", str(run), "--teacher", str(taught), "--epochs", "25"]
+    options += ["--batch", "8", "--width", "8", "--no-mixup", "--no-layouts"]
+    result = CliRunner().invoke(train, [*options, "--validate-every", "25"])
+    assert result.exit_code == 0, result.output
+    about = json.loads((run / "run.json").read_text())
+    assert about["settings"]["teacher"] == "trees"
+    assert about["history"][-1]["full"]["AF"] > 0.9
 
 
 def test_findings_ship_only_if_they_are_told_well_enough(
@@ -226,8 +243,18 @@ def test_findings_ship_only_if_they_are_told_well_enough(
         file["auxiliary"][:, names.index("low voltage")] = np.arange(48) // 2 % 2
         file["auxiliary"][:, names.index("pacemaker")] = fast * (np.arange(48) < 10)
     held = [part for fold in ("0/2", "1/2", "none") for part in ("--held-out", fold)]
-    options = ["--data", str(marked), "--run", str(tmp_path / "a"), "--views", "0", *held]
-    result = CliRunner().invoke(fit_curves, options)
+    options = [
+        "--data",
+        str(marked),
+        "--run",
+        str(tmp_path / "a"),
+        "--views",
+        "0",
+        "--trees",
+        "40",
+        *held,
+    ]
+    result = CliRunner().invoke(boost, options)
     assert result.exit_code == 0, result.output
     monkeypatch.setattr("training.export.LEAST_POSITIVES", 20)
     out, run = tmp_path / "weights", str(tmp_path / "a")
@@ -239,7 +266,7 @@ def test_findings_ship_only_if_they_are_told_well_enough(
     assert card["findings"] == ["sinus tachycardia"]
     assert not card["finding_metrics"]["pacemaker"]["ships"]
     assert card["members"][0]["config"]["outputs"] == 9 + 1
-    assert "python -m training.additive" in (out / "CARD.md").read_text()
+    assert "python -m training.trees" in (out / "CARD.md").read_text()
     shipped = Classifier(out)
     leads = beat_train(np.random.default_rng(1), True).T.astype(np.float64)
     answer = shipped.classify(ECGRecord(leads, 100.0))
@@ -247,74 +274,6 @@ def test_findings_ship_only_if_they_are_told_well_enough(
     assert answer.other_findings[0].call == "likely"
     slow = beat_train(np.random.default_rng(1), False).T.astype(np.float64)
     assert not shipped.classify(ECGRecord(slow, 100.0)).other_findings[0].positive
-
-
-def test_a_kept_member_speaks_where_it_has_not_learned(data: Path, tmp_path: Path) -> None:
-    from training.dataset import load as load_data
-    from training.export import judged_by, member
-    from training.kept import main as keep
-
-    run, out = tmp_path / "run", tmp_path / "weights"
-    trained(data, run)
-    options = [str(run), "--data", str(data), "--out", str(out)]
-    assert CliRunner().invoke(export, options).exit_code == 0
-    given = ["--weights", str(out), "--run", str(tmp_path / "kept"), "--unseen", "new.h5"]
-    result = CliRunner().invoke(keep, given)
-    assert result.exit_code == 0, result.output
-    parts = load_data(data)
-    parts.source[3] = "LUDB"
-    files = np.where(np.arange(48) < 2, "new.h5", "old.h5")
-    mixed = replace(parts, file=files)
-    kept = member(tmp_path / "kept")
-    assert same(kept.network.state_dict(), member(run).network.state_dict())
-    assert np.flatnonzero(judged_by(mixed, [kept])).tolist() == [0, 1, 3]
-    assert judged_by(mixed, []).all()
-
-
-def test_curves_beside_kept_members_are_calibrated_out_of_fold(data: Path, tmp_path: Path) -> None:
-    """Fast beats are called RBBB here, which the network has not learned, and the curves have."""
-    from ecg4u.model import Classifier
-    from training.folds import HELD_OUT
-    from training.kept import UNSEEN
-    from training.recalibrate import main as recalibrate
-
-    old, new, run = tmp_path / "old", tmp_path / "new", tmp_path / "curves"
-    trained(data, tmp_path / "net")
-    options = [str(tmp_path / "net"), "--data", str(data), "--out", str(old)]
-    assert CliRunner().invoke(export, options).exit_code == 0
-    marked = tmp_path / "marked.h5"
-    shutil.copy(data, marked)
-    with h5py.File(marked, "r+") as file:
-        file["targets"][:, 4] = file["reference"][:, 1]
-        file["file"][:24] = UNSEEN[0]
-        file["split"][40:] = "test"
-    held = [part for fold in HELD_OUT for part in ("--held-out", fold)]
-    options = ["--data", str(marked), "--run", str(run), "--class", "RBBB", "--views", "0", *held]
-    result = CliRunner().invoke(fit_curves, options)
-    assert result.exit_code == 0, result.output
-    given = ["--data", str(marked), "--beside", str(run)]
-    result = CliRunner().invoke(
-        recalibrate, ["--weights", str(old), "--out", str(new), *given, "--final"]
-    )
-    assert result.exit_code == 0, result.output
-    before, card = (json.loads((one / "classifier.json").read_text()) for one in (old, new))
-    assert card["refitted"] == ["RBBB"]
-    assert card["members"][1]["answers"] == ["RBBB"]
-    for name in ("thresholds", "calibration"):
-        assert card[name]["AF"] == before[name]["AF"]
-    seen = card["metrics"]["unseen"]["full"]
-    assert seen["recordings"] == 24
-    assert seen["classes"]["RBBB"]["auroc"] == 1
-    assert "training.recalibrate" in (new / "CARD.md").read_text()
-    x = torch.cat(load(data).batch(np.arange(4)), dim=1)
-    one, other = (Classifier(folder).log_odds(x) for folder in (old, new))
-    np.testing.assert_allclose(np.delete(one, 4, 1), np.delete(other, 4, 1), atol=1e-5)
-    assert (other[[1, 3], 4] > other[[0, 2], 4] + 1).all()
-    again = ["--weights", str(new), "--out", str(tmp_path / "again"), *given]
-    assert CliRunner().invoke(recalibrate, again).exit_code == 0
-    repeated = json.loads((tmp_path / "again" / "classifier.json").read_text())
-    assert [m["sha256"] for m in repeated["members"]] == [m["sha256"] for m in card["members"]]
-    assert repeated["calibration"] == card["calibration"]
 
 
 def test_ruling_out_keeps_most_positives_and_ruling_in_is_stricter() -> None:
