@@ -338,16 +338,14 @@ def _read_again(
 
 
 def find_ink(rectified: RectifiedPage, labels: Sequence[Label] = ()) -> InkMap:
-    """Ink map of a rectified page, by the trace network where its weights are installed.
+    """Ink map of a rectified page, by rules and the trace network together.
 
-    Small pieces of ink in the boxes of ``labels`` are text.
+    What lies in the boxes of surely read ``labels`` is text.
     """
     from ecg4u.digitize.rows import ink, network
 
     boxes = [label.box for label in labels if label.probability > SURE_LABEL]
     page = rectified.image, rectified.px_per_mm, rectified.valid
-    if not network.available():
-        return _inside(ink.classical_ink(*page, boxes), rectified)
     seen, strokes = together(lambda: network.ink(rectified.image), lambda: ink.stroke_ink(*page))
     return _inside(ink.joined_ink(strokes, seen, boxes), rectified)
 

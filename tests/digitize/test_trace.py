@@ -163,7 +163,6 @@ def test_rows_that_meet_are_followed_each_in_its_own_ink(monkeypatch: pytest.Mon
             part[:, 150:160] *= 0.1  # hardly anybody's, but then its own
         return [(np.clip(part, 0, 1), top) for part, top in zip(parts, tops, strict=True)]
 
-    monkeypatch.setattr(row_network, "available", lambda: True)
     monkeypatch.setattr(row_network, "own_share", known)
     blank = np.zeros_like(ink)
     look = np.zeros((7, *shape), np.float32)
@@ -229,7 +228,6 @@ def test_a_row_keeps_its_ends_where_the_row_network_sees_none_of_it(
         return [(np.clip(2 * share, 0, 1), 0) for share in shares]
 
     whole = found_rows(ink)
-    monkeypatch.setattr(row_network, "available", lambda: True)
     monkeypatch.setattr(row_network, "own_share", inner)
     blank = np.zeros_like(ink)
     look = np.zeros((7, len(ink) // 2, WIDTH // 2), np.float32)
