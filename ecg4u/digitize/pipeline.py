@@ -175,7 +175,7 @@ def _read(
     pulse_scale = rectified.grid.pulse
     with clock.stage("labels"):
         if corners or pulse_scale is not None:
-            labels = read_labels(rectified)
+            labels = read_labels(rectified.print)
         else:
             rectified, labels = read_upright(page, rectified, options)
             if seems_on_its_side(rectified, labels):
@@ -187,7 +187,7 @@ def _read(
         with clock.stage("rectify"):
             rectified = rectified_again(page, rectified, decided.rival.reading, options)
         with clock.stage("labels"):
-            labels = read_labels(rectified)
+            labels = read_labels(rectified.print)
         found = _looked(rectified, labels, clock)
     scale_doubts = decided.doubts or grid_doubts(rectified.grid)
     sure = rectified.grid.confidence * decided.probability

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ecg4u.explain.signals import FS_HZ, resample, runs
+from ecg4u.explain.signals import FS_HZ, resample
 from ecg4u.explain.wavenet import WAVE_FS_HZ, build, lead_inputs
+from ecg4u.runs import runs_of
 
 WEIGHTS = Path(__file__).parent / "weights" / "waves.safetensors"
 CHUNK = 4096
@@ -91,7 +92,8 @@ def find_waves(
     """Stretches of a probability curve above ``threshold``, edges interpolated between samples."""
     curve = np.where(np.isfinite(probability), probability, 0.0)
     found = []
-    for start, end in runs(curve >= threshold):
+    for run in runs_of(curve >= threshold):
+        start, end = run.start, run.stop
         onset, offset = float(start), float(end - 1)
         if start > 0:
             before = curve[start - 1]

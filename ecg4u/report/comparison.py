@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from ecg4u.report.figure import MM_PER_MV, MM_PER_S, runs
+from ecg4u.report.figure import MM_PER_MV, MM_PER_S
 from ecg4u.report.markup import Markup, number, tag
+from ecg4u.runs import runs_of
 
 if TYPE_CHECKING:
     from ecg4u.compare import LeadScore
@@ -74,6 +75,6 @@ def _line(values: npt.NDArray[np.float64], fs: float) -> str:
     y = HALF_MM - np.clip(values * MM_PER_MV, -HALF_MM, HALF_MM)
     x = np.arange(len(values)) / fs * MM_PER_S
     return "".join(
-        "M" + "L".join(f"{number(x[i])} {number(y[i])}" for i in run)
-        for run in runs(np.isfinite(y))
+        "M" + "L".join(f"{number(a)} {number(b)}" for a, b in zip(x[run], y[run], strict=True))
+        for run in runs_of(np.isfinite(y))
     )
