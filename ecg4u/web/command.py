@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import socket
+from typing import TYPE_CHECKING
 
 import click
 
 from ecg4u._options import FiniteRange, limit_options, quiet_option
 from ecg4u.errors import MissingDependencyError, UsageError
+
+if TYPE_CHECKING:
+    from ecg4u.web.jobs import Jobs
+    from ecg4u.web.settings import Settings
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 """A page on another site cannot reach a service here under a name of its own making."""
@@ -118,16 +123,9 @@ def serve(
             hint="Set a token (ECG4U_TOKEN), or pass --insecure if the network itself is closed.",
         )
 
-    try:
-        from ecg4u.web.app import create_app
-        from ecg4u.web.server import Server, configuration
-        from ecg4u.web.settings import Settings
-    except ImportError:
-        raise MissingDependencyError(
-            "The service needs FastAPI, uvicorn, python-multipart and pebble.",
-            stage="serve",
-            hint="pip install fastapi pebble python-multipart uvicorn (or ecg4u's extra [serve])",
-        ) from None
+    check_packages("The service")
+    from ecg4u.web.settings import Settings
+
     settings = Settings(
         workers=workers,
         waiting=waiting,
@@ -152,7 +150,29 @@ def serve(
     listener = listen(host, port)
     if not quiet:
         click.echo(f"ecg4u: http://{host}:{listener.getsockname()[1]}", err=True)
-    app = create_app(settings)
+    answer(listener, settings, host, port)
+
+
+def check_packages(what: str) -> None:
+    """Raise a `MissingDependencyError` where ``what`` lacks a package."""
+    try:
+        from ecg4u.web import app, server  # noqa: F401
+    except ImportError:
+        raise MissingDependencyError(
+            f"{what} needs FastAPI, uvicorn, python-multipart and pebble.",
+            stage="serve",
+            hint="pip install fastapi pebble python-multipart uvicorn (or ecg4u's extra [serve])",
+        ) from None
+
+
+def answer(
+    listener: socket.socket, settings: Settings, host: str, port: int, jobs: Jobs | None = None
+) -> None:
+    """Serve until the process is told to end."""
+    from ecg4u.web.app import create_app
+    from ecg4u.web.server import Server, configuration
+
+    app = create_app(settings, jobs=jobs)
     config = configuration(app, settings, host=host, port=port)
     Server(config, app.state.drain).run(sockets=[listener])
 

@@ -11,7 +11,7 @@ from PIL import Image
 
 from ecg4u.batch import task
 from ecg4u.batch.inputs import Item
-from ecg4u.batch.ledger import read_entries
+from ecg4u.batch.ledger import Entries
 from ecg4u.batch.watch import watch
 
 
@@ -47,7 +47,7 @@ def test_only_what_is_new_and_whole_is_read(
     assert look(folder, out, settle=3600).startswith("1 changed within the last 3600 s")
     assert not out.exists()
     assert "1 read, 0 of them" in look(folder, out)
-    assert [entry["status"] for entry in read_entries(out).values()] == ["done"]
+    assert [entry["status"] for entry in Entries(out).values()] == ["done"]
     assert (out / "contact-sheet.html").exists()
     assert look(folder, out) == ""
     Image.new("RGB", (8, 8)).save(folder / "blank.png")
