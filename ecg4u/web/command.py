@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import socket
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
 
-from ecg4u._options import FiniteRange, limit_options, quiet_option
+from ecg4u._options import FiniteRange, gathered, limit_options, quiet_option
 from ecg4u.errors import MissingDependencyError, UsageError
+from ecg4u.web.settings import Settings
 
 if TYPE_CHECKING:
     from ecg4u.web.jobs import Jobs
-    from ecg4u.web.settings import Settings
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 """A page on another site cannot reach a service here under a name of its own making."""
@@ -50,6 +51,8 @@ BACKLOG = 2048
 @limit_options
 @click.option(
     "--max-upload-mb",
+    "max_upload_bytes",
+    callback=lambda _context, _option, megabytes: megabytes * 1_000_000,
     default=25,
     show_default=True,
     type=click.IntRange(1, 300),
@@ -57,6 +60,8 @@ BACKLOG = 2048
 )
 @click.option(
     "--keep-minutes",
+    "keep_s",
+    callback=lambda _context, _option, minutes: 60 * minutes,
     default=15.0,
     show_default=True,
     type=FiniteRange(0.1, 10_000),
@@ -64,6 +69,7 @@ BACKLOG = 2048
 )
 @click.option(
     "--rate",
+    "uploads_per_minute",
     default=60,
     show_default=True,
     type=click.IntRange(1),
@@ -83,7 +89,13 @@ BACKLOG = 2048
     is_flag=True,
     help="Trust X-Forwarded-For from a proxy on this machine, so that limits apply to its clients.",
 )
-@click.option("--cors", multiple=True, metavar="ORIGIN", help="Origin allowed to call the API.")
+@click.option(
+    "--cors",
+    "cors_origins",
+    multiple=True,
+    metavar="ORIGIN",
+    help="Origin allowed to call the API.",
+)
 @click.option(
     "--log-format",
     type=click.Choice(["text", "json"]),
@@ -92,23 +104,9 @@ BACKLOG = 2048
     help="json: one object per line.",
 )
 @quiet_option
+@gathered(Settings, "settings")
 def serve(
-    host: str,
-    port: int,
-    workers: int,
-    per_client: int | None,
-    waiting: int,
-    timeout_s: float,
-    memory_mb: int,
-    max_upload_mb: int,
-    keep_minutes: float,
-    rate: int,
-    token: str | None,
-    insecure: bool,
-    behind_proxy: bool,
-    cors: tuple[str, ...],
-    log_format: str,
-    quiet: bool,
+    settings: Settings, host: str, port: int, insecure: bool, log_format: str, quiet: bool
 ) -> None:
     """Serve the web page and the API on this machine, or on the network with --host 0.0.0.0.
 
@@ -116,7 +114,7 @@ def serve(
     """
     import logging
 
-    if host not in LOOPBACK and not token and not insecure:
+    if host not in LOOPBACK and not settings.token and not insecure:
         raise UsageError(
             "Anyone who reaches this address could use the service.",
             stage="serve",
@@ -124,20 +122,9 @@ def serve(
         )
 
     check_packages("The service")
-    from ecg4u.web.settings import Settings
-
-    settings = Settings(
-        workers=workers,
-        waiting=waiting,
-        per_client=max(1, workers - 1) if per_client is None else per_client,
-        timeout_s=timeout_s,
-        memory_mb=memory_mb,
-        max_upload_bytes=max_upload_mb * 1_000_000,
-        keep_s=60 * keep_minutes,
-        uploads_per_minute=rate,
-        behind_proxy=behind_proxy,
-        token=token,
-        cors_origins=cors,
+    settings = replace(
+        settings,
+        per_client=settings.per_client or max(1, settings.workers - 1),
         hosts=LOOPBACK if host in LOOPBACK else (),
     )
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(message)s")
