@@ -83,7 +83,13 @@ class Wave:
 
     onset: float
     offset: float
-    peak_probability: float
+
+
+def over_leads(probability: FloatArray, wave: int) -> FloatArray:
+    """The probability (n,) of a wave, the mean of the leads (n, 12, 3) that are known."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        known = np.isfinite(probability[:, :, wave])
+        return np.where(known, probability[:, :, wave], 0).sum(axis=1) / known.sum(axis=1)
 
 
 def find_waves(
@@ -102,5 +108,5 @@ def find_waves(
             after = curve[end]
             offset += float((curve[end - 1] - threshold) / max(curve[end - 1] - after, 1e-9))
         if offset - onset >= min_length:
-            found.append(Wave(onset, offset, float(curve[start:end].max())))
+            found.append(Wave(onset, offset))
     return found
