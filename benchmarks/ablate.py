@@ -25,6 +25,7 @@ from unittest.mock import patch
 import numpy as np
 
 from benchmarks.baseline import column_median, naive, printed_on
+from benchmarks.classical import classical_ink
 from benchmarks.digitize import group_of, jobs_of
 from benchmarks.measure import resample, score_lead
 from ecg4u.digitize import pipeline, restore
@@ -33,7 +34,7 @@ from ecg4u.digitize.page.sheet import warp_image
 from ecg4u.digitize.page.warp import apply_homography, fit_homography
 from ecg4u.digitize.rectify import rectify
 from ecg4u.digitize.result import Digitization
-from ecg4u.digitize.rows import network, stroke, trace
+from ecg4u.digitize.rows import stroke, trace
 from ecg4u.errors import ECG4UError
 from ecg4u.io import Page, read_page
 from ecg4u.record import LEADS
@@ -59,7 +60,7 @@ def globally(page: Page, *_options: Any) -> RectifiedPage:
 VARIANTS: dict[str, tuple[Swap, ...]] = {
     WHOLE: (),
     "one homography, no local warp": ((pipeline, "rectify", globally),),
-    "classical ink, no network": ((network, "available", lambda: False),),
+    "classical ink, no network": ((pipeline, "find_ink", classical_ink),),
     "each row followed alone": (
         (trace, "_together", lambda small, _, alone, __: (alone, np.zeros((len(alone), 1, 1)))),
         (trace, "explain_spikes", lambda _, __, paths, *___: paths),
@@ -107,7 +108,7 @@ def swapped(swaps: tuple[Swap, ...], kept: Kept) -> Iterator[None]:
     """The pipeline with some functions replaced, and its first stages run once a page."""
     flat = globally if any(new is globally for _, _, new in swaps) else pipeline.rectify
     early = [name for _, name, _ in swaps if name not in LATE]
-    ink = "/".join(name for name in early if name in ("rectify", "available"))
+    ink = "/".join(name for name in early if name in ("rectify", "find_ink"))
     with ExitStack() as stack:
         for owner, name, new in swaps:
             stack.enter_context(patch.object(owner, name, new))

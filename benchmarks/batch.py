@@ -35,7 +35,7 @@ import numpy as np
 
 from ecg4u.batch import Item, Options, PageTask, PoolExecutor, RunOptions, Summary, run_batch
 from ecg4u.batch.executors import WorkerLimits
-from ecg4u.batch.ledger import read_entries
+from ecg4u.batch.ledger import Entries
 from ecg4u.io import write_record
 from ecg4u.record import ECGRecord
 
@@ -184,7 +184,7 @@ def measure_speed(sources: list[str], n_pages: int, workers: int) -> Speed:
             task=PageTask(str(out), CLASSIFY),
             options=CLASSIFY,
         )
-        entries = list(read_entries(out).values())
+        entries = list(Entries(out).values())
     return Speed(
         workers,
         len(entries),
@@ -274,7 +274,7 @@ def faults(records: Path, n_inputs: int, pages_among: int, timeout: float) -> No
         began = time.monotonic()
         summary = run_faults(source, out, timeout)
         seconds = time.monotonic() - began
-        found = {key: entry["pages"][0]["code"] for key, entry in read_entries(out).items()}
+        found = {key: entry["pages"][0]["code"] for key, entry in Entries(out).items()}
     wrong = {key: code for key, code in found.items() if code != expected_code(key)}
     counts = ", ".join(f"{kinds.count(kind)} {kind}" for kind in sorted(set(kinds)))
     keep(
@@ -342,7 +342,7 @@ def kills(records: Path, n_pages: int, n_kills: int, longest: float) -> None:
             wait_early_or_late(process, out, chance, longest)
             n_alive += process.poll() is None
             kill_one_way(process, chance)
-        n_before = len(read_entries(out))
+        n_before = len(Entries(out))
         start(source, out).wait()
         keep("kills", kill_lines(whole, out, n_pages, n_alive, n_before))
 

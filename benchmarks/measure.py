@@ -5,14 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from ecg4u.compare import (
-    LeadScore,
-    kaggle_db,
-    kaggle_ratio,
-    moved,
-    resample,
-    score_lead,
-)
+from ecg4u.compare import LeadScore, moved, resample, score_lead
 from ecg4u.digitize.rows.beats import MIN_RR_S, find_beats, steepness
 
 __all__ = [
@@ -25,6 +18,7 @@ __all__ = [
     "score_lead",
 ]
 
+KAGGLE_CAP = 384.0
 MM_PER_S = 25.0
 QRS_REACH_S = 0.08
 """A QRS complex, from its steepest place to either side; bundle branch blocks take 160 ms."""
@@ -32,6 +26,18 @@ LEAST_QRS_MV = 0.15
 """Lower ones are not counted: a tenth of them is less than a pen's width."""
 LEAST_READ = 0.5
 """Share of a complex's samples that must have been read."""
+
+
+def kaggle_ratio(scores: list[LeadScore]) -> float:
+    """Signal over noise of one page, capped, from its leads' scores."""
+    signal = sum(score.kaggle_signal for score in scores)
+    noise = sum(score.kaggle_noise for score in scores)
+    return float(min(signal / noise, KAGGLE_CAP)) if noise > 0 else KAGGLE_CAP
+
+
+def kaggle_db(ratios: list[float]) -> float:
+    """The Kaggle score of several pages: 10 log10 of the mean of their capped ratios."""
+    return float(10 * np.log10(np.mean(ratios))) if ratios else float("nan")
 
 
 def qrs_ratios(

@@ -26,7 +26,6 @@ Array = npt.NDArray[np.float64]
 MAX_SHIFT_S = 0.5
 MAX_OFFSET_MV = 1.0
 KAGGLE_MAX_SHIFT_S = 0.2
-KAGGLE_CAP = 384.0
 SNR_CEILING_DB = 100.0
 
 
@@ -167,18 +166,6 @@ def score_lead(reference: Array, estimate: Array, fs: float) -> LeadScore | None
         kaggle_signal,
         k_noise,
     )
-
-
-def kaggle_ratio(scores: list[LeadScore]) -> float:
-    """Signal over noise of one page, capped, from its leads' scores."""
-    signal = sum(score.kaggle_signal for score in scores)
-    noise = sum(score.kaggle_noise for score in scores)
-    return float(min(signal / noise, KAGGLE_CAP)) if noise > 0 else KAGGLE_CAP
-
-
-def kaggle_db(ratios: list[float]) -> float:
-    """The Kaggle score of several pages: 10 log10 of the mean of their capped ratios."""
-    return float(10 * np.log10(np.mean(ratios))) if ratios else float("nan")
 
 
 def _within(reference: Array, estimate: Array) -> Array:

@@ -22,7 +22,7 @@ import httpx
 import numpy as np
 import pytest
 
-from ecg4u.batch.ledger import read_entries
+from ecg4u.batch.ledger import Entries
 from ecg4u.io import write_record
 from ecg4u.limits import Limits
 from ecg4u.record import ECGRecord
@@ -115,7 +115,7 @@ def test_in_a_batch(files: dict[str, list[Path]], tmp_path: Path) -> None:
     assert len(rows) > 300
     assert not [row for row in rows if row["code"] == "internal"]
     assert not [cell for row in rows for cell in row.values() if cell[:1] in tuple("=+-@")]
-    ends = [entry["cpu_s"] for entry in read_entries(out).values() if entry.get("cpu_s")]
+    ends = [entry["cpu_s"] for entry in Entries(out).values() if entry.get("cpu_s")]
     tell("batch", memory_mb, ends, "of computing, of those whose worker lived on")
 
 

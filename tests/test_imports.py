@@ -23,6 +23,7 @@ ROOMS = (
     "notebook",
     "exchange",
     "record",
+    "runs",
     "words",
     "messages",
     "texts",

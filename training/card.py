@@ -130,8 +130,8 @@ def _findings(card: dict[str, Any]) -> list[str]:
     lines = [
         "",
         "## Other findings, out of fold, full leads",
-        "A finding ships if it has 25 positives or more, an AUROC of .90 or more with a lower end of "
-        "its interval of .85 or more, and an AUPRC of .30 or more.",
+        "A finding ships if it has 25 positives or more, an AUROC of .90 or more (with an interval "
+        "that begins at .85 or above) and an AUPRC of .30 or more.",
         "",
         "| finding | n | AUROC | AUPRC | ships | test: n, AUROC, F1 |",
         "|---|---|---|---|---|---|",

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from ecg4u.batch.ledger import read_entries
+from ecg4u.batch.ledger import Entries
 from ecg4u.errors import ECG4UError
 from ecg4u.io import read_record
 from ecg4u.io.atomic import TEMPORARY_PREFIX, output_error
@@ -56,7 +56,7 @@ def collect(out: Path, path: Path) -> int:
 def _done_pages(out: Path) -> list[tuple[str, Path]]:
     """Name and folder of every page that was done, in order of input."""
     found = []
-    entries = read_entries(out)
+    entries = Entries(out)
     for entry in entries.values():
         folder, pages = entry["folder"], entry["pages"]
         for page in pages:

@@ -305,10 +305,10 @@ def show_status(out: Path, collect_to: Path | None, *, as_json: bool) -> None:
 
 def show_failures(out: Path, *, err: bool) -> None:
     """The first inputs that were refused or failed, with the reason."""
-    from ecg4u.batch.ledger import read_entries
+    from ecg4u.batch.ledger import Entries
     from ecg4u.words import printable
 
-    bad = [e for e in read_entries(out).values() if e["status"] != "done"]
+    bad = [e for e in Entries(out).values() if e["status"] != "done"]
     for entry in sorted(bad, key=lambda e: str(e["key"]))[:_SHOWN_FAILURES]:
         page = next(page for page in entry["pages"] if page["status"] == entry["status"])
         said = printable(f"{entry['key']}: {page.get('message', '')}")

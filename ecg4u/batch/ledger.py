@@ -106,11 +106,6 @@ class Entries(Mapping[str, dict[str, Any]]):
         return len(self._places)
 
 
-def read_entries(out: Path) -> Entries:
-    """The last entry of each input, over all ledgers of ``out``."""
-    return Entries(out)
-
-
 def read_options(path: Path) -> dict[str, Any] | None:
     """The options with which the ledger was begun; None if there is no ledger."""
     _, first = next(_lines(path), (0, None)) if path.is_file() else (0, None)

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from ecg4u.batch.ledger import read_entries
+from ecg4u.batch.ledger import Entries
 from ecg4u.io import write_atomically
 from ecg4u.record import CLASSES
 
@@ -70,7 +70,7 @@ def write_manifest(out: Path) -> list[Path]:
     writer = csv.DictWriter(lines, COLUMNS)
     writer.writeheader()
     parquet = _Parquet()
-    for row in rows(read_entries(out)):
+    for row in rows(Entries(out)):
         writer.writerow({column: _cell(value) for column, value in row.items()})
         parquet.add(row)
         if row["folder"] and (out / row["folder"] / "signals.hea").exists():
@@ -101,13 +101,22 @@ def _cell(value: Any) -> Any:
 def typed(column: str, value: Any) -> Any:
     """The value if it has its column's type, else None: whoever wrote the ledger may have written
     anything, and Parquet refuses the whole table."""
+    fits = {
+        "float64": isinstance(value, int | float) and abs(value) < 1e300,
+        "int64": isinstance(value, int) and abs(value) < 2**63,
+        "bool": isinstance(value, bool),
+        "string": isinstance(value, str),
+    }
+    return value if fits[_type(column)] else None
+
+
+def _type(column: str) -> str:
+    """A column's type as pyarrow calls it."""
     if column in _NUMBERS:
-        return value if isinstance(value, int | float) and abs(value) < 1e300 else None
+        return "float64"
     if column in ("page", "warnings"):
-        return value if isinstance(value, int) and abs(value) < 2**63 else None
-    if column == "urgent" or column.startswith("positive_"):
-        return value if isinstance(value, bool) else None
-    return value if isinstance(value, str) else None
+        return "int64"
+    return "bool" if column == "urgent" or column.startswith("positive_") else "string"
 
 
 class _Parquet:
@@ -123,7 +132,7 @@ class _Parquet:
         except ImportError:
             return
         self._arrow = pa
-        self._schema = pa.schema([(column, _type(pa, column)) for column in COLUMNS])
+        self._schema = pa.schema([(column, pa.type_for_alias(_type(column))) for column in COLUMNS])
         self._writer = pyarrow.parquet.ParquetWriter(self._buffer, self._schema)
 
     def add(self, row: dict[str, Any]) -> None:
@@ -143,13 +152,3 @@ class _Parquet:
     def _flush(self) -> None:
         self._writer.write_table(self._arrow.Table.from_pylist(self._rows, schema=self._schema))
         self._rows = []
-
-
-def _type(pa: Any, column: str) -> Any:
-    if column in _NUMBERS:
-        return pa.float64()
-    if column in ("page", "warnings"):
-        return pa.int64()
-    if column == "urgent" or column.startswith("positive_"):
-        return pa.bool_()
-    return pa.string()

@@ -12,7 +12,7 @@ from typing import Any
 
 from ecg4u.batch.executors import Executor, Failure, Outcome
 from ecg4u.batch.inputs import Item, in_shard, look_through
-from ecg4u.batch.ledger import STATUSES, Ledger, ledger_name, ledger_paths, read_entries
+from ecg4u.batch.ledger import STATUSES, Entries, Ledger, ledger_name, ledger_paths
 from ecg4u.batch.manifest import write_manifest
 from ecg4u.batch.options import Options, RunOptions
 from ecg4u.batch.progress import Progress
@@ -108,7 +108,7 @@ def run_batch(
     with Ledger(path, options.to_dict(), which.shard) as ledger:
         if which.shard is None:  # else another shard may be writing one
             _clear_temporaries(out)
-        ended: Mapping[str, dict[str, Any]] = read_entries(out) if which.resume else {}
+        ended: Mapping[str, dict[str, Any]] = Entries(out) if which.resume else {}
         again = which.retry_failed
         todo = [item for item in items if not _has_ended(item, ended, out, again, given)]
         progress = Progress(len(todo), quiet=which.quiet, verbose=which.verbose)
@@ -141,7 +141,7 @@ def status_of(out: str | Path) -> dict[str, int]:
             "The folder holds no batch run.", stage="batch", hint="Give the folder passed as -o."
         )
     counts = {"done": 0, "refused": 0, "failed": 0}
-    for entry in read_entries(Path(out)).values():
+    for entry in Entries(Path(out)).values():
         counts[entry["status"]] += 1
     return counts
 
@@ -172,7 +172,8 @@ def _work(
             seconds = time.monotonic() - started.pop(outcome.item.key)
             entry = _entry(outcome, seconds)
             if entry.pop("stops_run", False):
-                raise StorageError(**_storage_words(entry))
+                page = entry["pages"][0]
+                raise StorageError(page["message"], stage="batch", hint=page["hint"])
             if entry["status"] != "done" and outcome.failure is not None:
                 _clear(out / outcome.item.folder)
             ledger.append(entry)
@@ -206,11 +207,6 @@ def _failed(failure: Failure | None) -> dict[str, str]:
     code = {"exception": "internal"}.get(kind, kind)
     message = f"{_MESSAGES[kind]}: {detail}."
     return {"status": "failed", "code": code, "message": message, "hint": _HINTS[kind]}
-
-
-def _storage_words(entry: dict[str, Any]) -> dict[str, str]:
-    page = entry["pages"][0]
-    return {"message": page["message"], "stage": "batch", "hint": page["hint"]}
 
 
 def _has_ended(

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import io
 import shlex
+from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ecg4u.analysis import NOTICE
-from ecg4u.batch.ledger import read_entries
+from ecg4u.batch.ledger import Entries
 from ecg4u.batch.manifest import rows
 from ecg4u.io import write_atomically
-from ecg4u.report.markup import Markup, join, tag
+from ecg4u.report.markup import Markup, join, page, tag
 from ecg4u.words import SIGNAL
 
 if TYPE_CHECKING:
@@ -20,46 +21,6 @@ if TYPE_CHECKING:
 SHEET_NAME = "contact-sheet.html"
 THUMBNAIL_NAME = "thumbnail.webp"
 THUMBNAIL_PX = 480
-STYLE = """
-:root { color-scheme: light dark }
-body { font: 15px/1.4 system-ui, sans-serif; margin: 1rem }
-h1 { font-size: 1.4rem }
-table { border-collapse: collapse; width: 100% }
-th, td { text-align: left; vertical-align: top; padding: .4rem .6rem }
-tr { border-bottom: 1px solid #8885 }
-th button { font: inherit; font-weight: 600; background: none; border: 0; color: inherit }
-img { width: 240px; height: auto; display: block; background: #fff }
-.look { font-weight: 650; color: #b34d00 }
-code { display: block; font-weight: 400; overflow-wrap: anywhere; user-select: all; cursor: copy }
-small { color: #767069; display: block }
-td span { display: block }
-label { display: inline-flex; gap: .4rem; min-height: 2.75rem; align-items: center }
-@media (max-width: 45rem) {
-  tbody, tr, td { display: block }
-  tr[hidden], td:empty { display: none }
-  thead tr { display: flex; flex-wrap: wrap }
-  th { padding: .2rem .4rem }
-  td { padding: .15rem 0; overflow-wrap: anywhere }
-  tr { padding: .6rem 0 }
-  img { width: 100%; max-width: 480px }
-}
-"""
-SCRIPT = """
-"use strict";
-const body = document.querySelector("tbody");
-document.querySelectorAll("th button").forEach((button, column) => {
-  let turn = 1;
-  button.addEventListener("click", () => {
-    const key = (row) => row.cells[column].dataset.key || row.cells[column].textContent;
-    const order = new Intl.Collator("en", { numeric: true });
-    body.append(...[...body.rows].sort((a, b) => turn * order.compare(key(a), key(b))));
-    turn = -turn;
-  });
-});
-document.querySelector("input").addEventListener("change", (event) => {
-  for (const row of body.rows) row.hidden = event.target.checked && !row.dataset.look;
-});
-"""
 
 
 def thumbnail(analysis: Analysis) -> bytes | None:
@@ -79,23 +40,20 @@ def thumbnail(analysis: Analysis) -> bytes | None:
 
 def write_sheet(out: Path) -> Path:
     """Write ``contact-sheet.html``: a row per page, those that need a look first."""
-    pages = sorted(rows(read_entries(out)), key=lambda row: (-urgency(row)[0], row["input"]))
+    pages = sorted(rows(Entries(out)), key=lambda row: (-urgency(row)[0], row["input"]))
     looked = sum(urgency(row)[0] > 0 for row in pages)
     heads = ("Page", "Input", "Look", "Grade", "Findings", "Warnings")
     head = tag("tr", *(tag("th", tag("button", text, attrs={"type": "button"})) for text in heads))
     table = tag("table", tag("thead", head), tag("tbody", *(_row(out, row) for row in pages)))
     title = f"{len(pages)} page{'' if len(pages) == 1 else 's'}, {looked} to look at"
     only = tag("label", tag("input", attrs={"type": "checkbox"}), "Only those to look at")
-    document = tag(
-        "html",
-        tag("head", tag("meta", attrs={"charset": "utf-8"}), tag("title", title),
-            tag("meta", attrs={"name": "viewport", "content": "width=device-width"}),
-            Markup(f"<style>{STYLE}</style>")),
-        tag("body", tag("main", tag("h1", title), tag("small", NOTICE), only, table),
-            Markup(f"<script>{SCRIPT}</script>")),
-        attrs={"lang": "en"},
-    )  # fmt: skip
-    return write_atomically(out / SHEET_NAME, f"<!doctype html>\n{document}\n")
+    style, script = (
+        (resources.files("ecg4u.batch") / name).read_text(encoding="utf-8")
+        for name in ("sheet.css", "sheet.js")
+    )
+    main = tag("main", tag("h1", title), tag("small", NOTICE), only, table)
+    document = page(title, style, main, Markup(f"<script>{script}</script>"))
+    return write_atomically(out / SHEET_NAME, document)
 
 
 def urgency(row: dict[str, Any]) -> tuple[int, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -91,15 +92,14 @@ def _table(scores: dict[str, LeadScore | None]) -> None:
     known = [score for score in scores.values() if score is not None]
     for name, score in scores.items():
         if score is not None:
-            click.echo(f"{name:5s} " + "  ".join(_cells(score)))
-    mean = {key: sum(getattr(s, key) for s in known) / len(known) for _, key, _ in COLUMNS}
-    cells = [f"{_value(mean[key], key):{form}}".rjust(9) for _, key, form in COLUMNS]
-    click.echo("mean  " + "  ".join(cells))
+            _line(name, [score])
+    _line("mean", known)
 
 
-def _cells(score: LeadScore) -> list[str]:
-    return [f"{_value(getattr(score, key), key):{form}}".rjust(9) for _, key, form in COLUMNS]
-
-
-def _value(value: float, key: str) -> float:
-    return 1000 * value if key == "shift_s" else value
+def _line(name: str, scores: Sequence[LeadScore]) -> None:
+    """One line of the table: the mean of ``scores``."""
+    cells = []
+    for _, key, form in COLUMNS:
+        value = sum(getattr(score, key) for score in scores) / len(scores)
+        cells.append(f"{1000 * value if key == 'shift_s' else value:{form}}".rjust(9))
+    click.echo(f"{name:5s} " + "  ".join(cells))

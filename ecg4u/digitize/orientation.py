@@ -38,18 +38,18 @@ def read_upright(
     A page is turned only where another side up shows clearly more names than it does as it is. It
     is then rectified anew from the turned picture, so that it reads as if given upright.
     """
-    labels = read_labels(rectified)
+    labels = read_labels(rectified.print)
     if evidence(labels) >= PLAINLY_UPRIGHT:
         return rectified, labels
     best, most = 0, evidence(labels) + _printed(rectified)
     for k in (2, 1, 3):
         turned = quarter_turn(rectified, k)
-        found = evidence(read_labels(turned)) + _printed(turned)
+        found = evidence(read_labels(turned.print)) + _printed(turned)
         if found >= max(FEWEST, most + (CLEARLY_MORE if best == 0 else 1)):
             best, most = k, found
     if best:
         upright = rectify_turned(page, best, options)
-        return upright, read_labels(upright)
+        return upright, read_labels(upright.print)
     return rectified, labels
 
 

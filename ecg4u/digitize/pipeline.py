@@ -209,7 +209,7 @@ def _scaled(
     """What stands on a page, which way up and at which of its scales; ``as_given`` asks neither."""
     with clock.stage("labels"):
         if as_given or rectified.grid.pulse is not None:
-            labels: Sequence[Label] = read_labels(rectified)
+            labels: Sequence[Label] = read_labels(rectified.print)
         else:
             rectified, labels = read_upright(page, rectified, options)
             if seems_on_its_side(rectified, labels):
@@ -221,7 +221,7 @@ def _scaled(
         with clock.stage("rectify"):
             rectified = rectified_again(page, rectified, decided.rival.reading, options)
         with clock.stage("labels"):
-            labels = read_labels(rectified)
+            labels = read_labels(rectified.print)
         found = _looked(rectified, labels, clock)
     return found, decided
 
@@ -382,16 +382,14 @@ def _read_again(
 
 
 def find_ink(rectified: RectifiedPage, labels: Sequence[Label] = ()) -> InkMap:
-    """Ink map of a rectified page, by the trace network where its weights are installed.
+    """Ink map of a rectified page, by rules and the trace network together.
 
-    Small pieces of ink in the boxes of ``labels`` are text.
+    What lies in the boxes of surely read ``labels`` is text.
     """
     from ecg4u.digitize.rows import ink, network
 
     boxes = [label.box for label in labels if label.probability > SURE_LABEL]
     page = rectified.image, rectified.px_per_mm, rectified.valid
-    if not network.available():
-        return _inside(ink.classical_ink(*page, boxes), rectified)
     seen, strokes = together(lambda: network.ink(rectified.image), lambda: ink.stroke_ink(*page))
     return _inside(ink.joined_ink(strokes, seen, boxes), rectified)
 

@@ -176,7 +176,6 @@ def restored(
     sidecar: Sidecar,
     *,
     labels: Sequence[Label] = (),
-    timings_s: Mapping[str, float] | None = None,
 ) -> Digitization:
     """The digitization that a sidecar describes: signals, grades, warnings.
 
@@ -245,10 +244,9 @@ def restored(
         record,
         grade,
         texts,
-        timings_s or {},
-        sidecar,
-        reasons,
-        doubtful,
+        basis=sidecar,
+        grade_reasons=reasons,
+        doubtful=doubtful,
     )
 
 

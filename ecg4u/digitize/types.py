@@ -108,11 +108,6 @@ class Layout:
                 starts[second] = min(segment.x0, starts.get(second, segment.x0))
         return tuple(sorted(starts.values()))
 
-    @property
-    def n_rows(self) -> int:
-        """Number of rows on the page."""
-        return 1 + max((segment.row for segment in self.segments), default=-1)
-
 
 USUAL_GAIN_MM_PER_MV, USUAL_SPEED_MM_PER_S = 10.0, 25.0
 

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ecg4u.explain.signals import FS_HZ
-from ecg4u.explain.waves import find_waves
+from ecg4u.explain.waves import find_waves, over_leads
 
 MIN_QRS_S = 0.03
 """Shorter marks are spikes: half of what the narrowest complexes last."""
@@ -66,19 +66,13 @@ class QRSList:
 
 def find_beats(signal: FloatArray, probability: FloatArray) -> QRSList:
     """The QRS complexes of (n, 12) mV at 500 Hz, given the waves' probabilities (n, 12, 3)."""
-    with np.errstate(invalid="ignore", divide="ignore"):
-        known = np.isfinite(probability[:, :, 1])
-        together = np.where(known, probability[:, :, 1], 0).sum(axis=1) / known.sum(axis=1)
-    found = [
-        (w.onset, w.offset)
-        for w in find_waves(together, threshold=0.4, min_length=MIN_QRS_S * FS_HZ)
-    ]
+    together = over_leads(probability, 1)
     kept: list[tuple[float, float]] = []
-    for onset, offset in found:
-        if kept and onset - kept[-1][0] < MIN_RR_S * FS_HZ:
-            kept[-1] = (kept[-1][0], max(offset, kept[-1][1]))
+    for wave in find_waves(together, threshold=0.4, min_length=MIN_QRS_S * FS_HZ):
+        if kept and wave.onset - kept[-1][0] < MIN_RR_S * FS_HZ:
+            kept[-1] = (kept[-1][0], max(wave.offset, kept[-1][1]))
         else:
-            kept.append((onset, offset))
+            kept.append((wave.onset, wave.offset))
     if not kept:
         empty = np.zeros(0)
         return QRSList(empty, empty, empty, empty, np.zeros(0, dtype=bool))
@@ -275,10 +269,7 @@ def _to_usual(alike: FloatArray, usual: BoolArray) -> FloatArray:
     others = alike[:, usual].copy()
     own = np.flatnonzero(usual)
     others[own, np.arange(len(own))] = np.nan
-    some = np.isfinite(others).any(axis=1)
-    result = np.full(len(alike), np.nan)
-    result[some] = np.nanmedian(others[some], axis=1)
-    return result
+    return _nanmedian(others.T)
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,8 +14,9 @@ import numpy.typing as npt
 
 from ecg4u.explain.beats import MedianBeat
 from ecg4u.explain.result import Beat, BeatKind, Features
-from ecg4u.explain.signals import FS_HZ, runs
+from ecg4u.explain.signals import FS_HZ
 from ecg4u.record import LEADS
+from ecg4u.runs import runs_of
 
 NORMAL_PR_MS, NARROW_QRS_MS, P_S = 160.0, 95.0, 0.1
 """PR, QRS and P of a heart at rest, amid the normal ranges: what an edit makes of another."""
@@ -161,8 +162,8 @@ def without(kind: BeatKind) -> Edit:
             return None
         signal = subject.signal.copy()
         whole = _Spliced(signal, subject.median, float(np.median(subject.features.rr_s)))
-        for first, end in runs(early):
-            whole.instead_of(beats, first, end)
+        for run in runs_of(early):
+            whole.instead_of(beats, run.start, run.stop)
         return np.where(np.isfinite(subject.signal), signal, np.nan)
 
     return edit
@@ -190,8 +191,8 @@ def as_usual(subject: Subject) -> FloatArray:
         whole.in_place(beats[at].r_s, around[at], around[at + 1])
         if around[at + 1] > LONG_GAP * usual:
             whole.between(beats[at].r_s, beats[at].r_s + around[at + 1])
-    for first, end in runs(~regular):
-        whole.instead_of(beats, first, end)
+    for run in runs_of(~regular):
+        whole.instead_of(beats, run.start, run.stop)
     keep = np.isfinite(subject.signal) & known[None]
     return np.where(keep, signal, subject.signal)
 

@@ -21,7 +21,7 @@ from ecg4u.explain.beats import (
 from ecg4u.explain.limits import WIDE_QRS_MS
 from ecg4u.explain.result import Beat
 from ecg4u.explain.signals import FS_HZ
-from ecg4u.explain.waves import Wave, find_waves
+from ecg4u.explain.waves import Wave, find_waves, over_leads
 from ecg4u.record import LEADS
 
 if TYPE_CHECKING:
@@ -114,10 +114,7 @@ def searched_back(signal: FloatArray, probability: FloatArray) -> FloatArray:
         if b - a < 0.25 * FS_HZ:
             continue
         again = wave_probabilities(signal[a:b])
-        with np.errstate(invalid="ignore"):
-            known = np.isfinite(again[:, :, 1])
-            together = np.where(known, again[:, :, 1], 0).sum(axis=1) / known.sum(axis=1)
-        found = find_waves(together, threshold=0.5, min_length=0.04 * FS_HZ)
+        found = find_waves(over_leads(again, 1), threshold=0.5, min_length=0.04 * FS_HZ)
         edges = np.array([(w.onset, w.offset) for w in found]).reshape(-1, 2)
         if steepness(energy[a:b], edges[:, 0], edges[:, 1]).max(initial=0) >= floor:
             out = out.copy() if out is probability else out

@@ -22,6 +22,7 @@ from ecg4u.explain.signals import FS_HZ
 from ecg4u.explain.titles import FEATURES as FEATURE_TITLES
 from ecg4u.messages import Message, message
 from ecg4u.record import LEADS
+from ecg4u.runs import runs_of
 
 LEAST_S = 5.0
 """In less NeuroKit2's detector has too few beats to set its threshold by."""
@@ -59,11 +60,9 @@ def longest_stretch(signal: FloatArray) -> tuple[int, slice] | None:
     """The lead that shows most without a gap, II where others show as much; None if too short."""
     best: tuple[int, int, slice] | None = None
     for column in sorted(range(signal.shape[1]), key=lambda c: LEADS[c] != "II"):
-        known = np.concatenate([[False], np.isfinite(signal[:, column]), [False]])
-        edges = np.flatnonzero(np.diff(known.astype(np.int8)))
-        for start, stop in edges.reshape(-1, 2):
-            if best is None or stop - start > best[0]:
-                best = int(stop - start), column, slice(int(start), int(stop))
+        for run in runs_of(np.isfinite(signal[:, column])):
+            if best is None or run.stop - run.start > best[0]:
+                best = run.stop - run.start, column, run
     if best is None or best[0] < LEAST_S * FS_HZ:
         return None
     return best[1], best[2]

@@ -45,9 +45,3 @@ def at_500_hz(record: ECGRecord) -> FloatArray:
     """The record's signal (n, 12) in mV at 500 Hz; infinite values count as unknown."""
     signal = np.where(np.isfinite(record.p_signal), record.p_signal, np.nan)
     return resample(signal, record.fs, FS_HZ)
-
-
-def runs(mask: npt.NDArray[np.bool_]) -> list[tuple[int, int]]:
-    """Start and end (exclusive) of each unbroken run of True."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], mask, [False]]).astype(np.int8)))
-    return list(zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True))

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ecg4u.explain.signals import FS_HZ, resample, runs
+from ecg4u.explain.signals import FS_HZ, resample
 from ecg4u.explain.wavenet import WAVE_FS_HZ, build, lead_inputs
+from ecg4u.runs import runs_of
 
 WEIGHTS = Path(__file__).parent / "weights" / "waves.safetensors"
 CHUNK = 4096
@@ -82,7 +83,13 @@ class Wave:
 
     onset: float
     offset: float
-    peak_probability: float
+
+
+def over_leads(probability: FloatArray, wave: int) -> FloatArray:
+    """The probability (n,) of a wave, the mean of the leads (n, 12, 3) that are known."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        known = np.isfinite(probability[:, :, wave])
+        return np.where(known, probability[:, :, wave], 0).sum(axis=1) / known.sum(axis=1)
 
 
 def find_waves(
@@ -91,7 +98,8 @@ def find_waves(
     """Stretches of a probability curve above ``threshold``, edges interpolated between samples."""
     curve = np.where(np.isfinite(probability), probability, 0.0)
     found = []
-    for start, end in runs(curve >= threshold):
+    for run in runs_of(curve >= threshold):
+        start, end = run.start, run.stop
         onset, offset = float(start), float(end - 1)
         if start > 0:
             before = curve[start - 1]
@@ -100,5 +108,5 @@ def find_waves(
             after = curve[end]
             offset += float((curve[end - 1] - threshold) / max(curve[end - 1] - after, 1e-9))
         if offset - onset >= min_length:
-            found.append(Wave(onset, offset, float(curve[start:end].max())))
+            found.append(Wave(onset, offset))
     return found

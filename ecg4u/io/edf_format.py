@@ -20,6 +20,7 @@ from ecg4u.io.files import STAGE, read_bytes
 from ecg4u.io.leads import Channel, assemble, check_sample_count
 from ecg4u.io.wfdb_format import quantize
 from ecg4u.record import LEADS, ECGRecord
+from ecg4u.runs import runs_of
 
 MAGIC = b"0       "
 BDF_MAGIC = b"\xffBIOSEMI"
@@ -116,10 +117,8 @@ def _equipment(record: ECGRecord) -> str:
 def _annotations(record: ECGRecord, annotation: Any) -> Iterator[Any]:
     yield annotation(0.0, None, f"ecg4u samples: {record.n_samples}")
     for lead, column in zip(LEADS, record.p_signal.T, strict=True):
-        missing = np.concatenate([[False], ~np.isfinite(column), [False]])
-        edges = np.flatnonzero(np.diff(missing))
-        for first, last in zip(edges[::2], edges[1::2], strict=True):
-            onset, duration = first / record.fs, (last - first) / record.fs
+        for gap in runs_of(~np.isfinite(column)):
+            onset, duration = gap.start / record.fs, (gap.stop - gap.start) / record.fs
             yield annotation(round(onset, 9), round(duration, 9), f"ecg4u not shown: {lead}")
 
 

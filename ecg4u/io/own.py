@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import struct
-import sys
 import zlib
 from pathlib import Path
 
-from ecg4u.errors import ECG4UError
-from ecg4u.io.files import open_regular
+from ecg4u.io.files import read_head
 
 _MARK = b"Software\0ecg4u overlay"
 COLLECTED = "ecg4u-records-1"
@@ -37,9 +35,9 @@ def is_own_output(path: str | Path) -> bool:
     and its signals, many records in one HDF5 file, or the manifest of a batch."""
     path = Path(path)
     if path.suffix.lower() == ".png":
-        return _MARK in _head(path, _HEAD)
+        return _MARK in read_head(path, _HEAD)
     if path.suffix.lower() in (".h5", ".hdf5"):
-        head = _head(path, _H5_HEAD)
+        head = read_head(path, _H5_HEAD)
         if any(schema in head for schema in _SCHEMAS):
             return True
     if path.with_suffix(SIDECAR_SUFFIX).exists():
@@ -48,14 +46,6 @@ def is_own_output(path: str | Path) -> bool:
         return any(path.parent.glob("ledger*.jsonl"))
     beside = {"signals": "report.html", "report": "result.json"}.get(path.stem)
     return beside is not None and (path.parent / beside).exists()
-
-
-def _head(path: Path, size: int) -> bytes:
-    try:
-        with open_regular(path, max_bytes=sys.maxsize) as file:
-            return file.read(size)
-    except ECG4UError:
-        return b""
 
 
 def _is_picture(path: Path) -> bool:

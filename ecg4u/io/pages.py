@@ -460,12 +460,8 @@ def _checked_count(n_pages: int) -> int:
     if n_pages < 1:
         raise unreadable("The file has no pages.", "Export it again.")
     if n_pages > MAX_PAGES:
-        raise _too_many_pages()
+        raise unreadable(f"The file has more than {MAX_PAGES} pages.", "Split it.")
     return n_pages
-
-
-def _too_many_pages() -> ECG4UError:
-    return unreadable(f"The file has more than {MAX_PAGES} pages.", "Split it.")
 
 
 def _too_large(most: int = MAX_PIXELS) -> ECG4UError:

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ecg4u.paper.style import Colour, PageStyle
+from ecg4u.runs import runs_of
 
 Pixels = npt.NDArray[np.uint8]
 Points = npt.NDArray[np.float64]
@@ -130,6 +131,4 @@ class Pen:
 
 def runs(xy: Points) -> list[Points]:
     """The stretches of a polyline without NaN."""
-    known = np.isfinite(xy).all(axis=1)
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], known, [False]])))
-    return [xy[a:b] for a, b in zip(edges[::2], edges[1::2], strict=True)]
+    return [xy[run] for run in runs_of(np.asarray(np.isfinite(xy).all(axis=1)))]

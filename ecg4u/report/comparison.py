@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from ecg4u.report.figure import MM_PER_MV, MM_PER_S, runs
-from ecg4u.report.markup import Markup, number, tag
+from ecg4u.report.figure import MM_PER_MV, MM_PER_S
+from ecg4u.report.markup import Markup, number, page, tag
+from ecg4u.runs import runs_of
 
 if TYPE_CHECKING:
     from ecg4u.compare import LeadScore
@@ -42,16 +43,13 @@ def comparison_html(
         read = moved(read, round(score.shift_s * reference.fs), len(original)) + score.offset_mv
         head = f"{name}: {score.snr_db:.1f} dB, r {score.r:.3f}, RMSE {score.rmse_mv:.3f} mV"
         parts += [tag("h2", head), _pair(original, read, reference.fs, name)]
-    body = tag(
+    main = tag(
         "main",
         tag("h1", "Original and digitized record"),
         tag("p", tag("span", "original", cls="ka"), ", ", tag("span", "digitized", cls="kb")),
         *parts,
     )
-    head = tag("head", tag("meta", attrs={"charset": "utf-8"}), tag("title", "Comparison"),
-               tag("meta", attrs={"name": "viewport", "content": "width=device-width"}),
-               Markup(f"<style>{STYLE}</style>"))  # fmt: skip
-    return f"<!doctype html>\n{tag('html', head, tag('body', body), attrs={'lang': 'en'})}\n"
+    return page("Comparison", STYLE, main)
 
 
 def _pair(
@@ -74,6 +72,6 @@ def _line(values: npt.NDArray[np.float64], fs: float) -> str:
     y = HALF_MM - np.clip(values * MM_PER_MV, -HALF_MM, HALF_MM)
     x = np.arange(len(values)) / fs * MM_PER_S
     return "".join(
-        "M" + "L".join(f"{number(x[i])} {number(y[i])}" for i in run)
-        for run in runs(np.isfinite(y))
+        "M" + "L".join(f"{number(a)} {number(b)}" for a, b in zip(x[run], y[run], strict=True))
+        for run in runs_of(np.isfinite(y))
     )

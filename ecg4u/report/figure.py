@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from ecg4u.record import LEADS
 from ecg4u.report.markup import Markup, join, number, tag
+from ecg4u.runs import runs_of
 
 if TYPE_CHECKING:
     from ecg4u.digitize.result import Digitization
@@ -325,22 +326,15 @@ def trace_path(record: ECGRecord, panel: Panel) -> str:
     y = panel.baseline - np.clip(values * MM_PER_MV, -MAX_REACH_MM, MAX_REACH_MM)
     offset = _first(record, panel.strip) / record.fs - panel.strip.start_s
     x = panel.x + (np.arange(len(values)) / record.fs + offset) * MM_PER_S
-    finite = np.isfinite(y)
     parts: list[str] = []
-    for run in runs(finite):
-        keep = run[_worth_keeping(y[run])]
-        points = np.round(np.stack([x[keep], y[keep]], axis=1) * 100).astype(int)
+    for run in runs_of(np.isfinite(y)):
+        keep = _worth_keeping(y[run])
+        points = np.round(np.stack([x[run][keep], y[run][keep]], axis=1) * 100).astype(int)
         steps = np.diff(points, axis=0)
         start = f"M{number(points[0, 0] / 100)} {number(points[0, 1] / 100)}"
         tail = "".join(f"{_coordinate(dx)}{_pair(dy)}" for dx, dy in steps)
         parts.append(f"{start}l{tail.strip()}" if tail else f"{start}h.01")
     return "".join(parts)
-
-
-def runs(mask: npt.NDArray[np.bool_]) -> list[npt.NDArray[np.intp]]:
-    """The indices of each unbroken run of True."""
-    index = np.flatnonzero(mask)
-    return [run for run in np.split(index, np.flatnonzero(np.diff(index) > 1) + 1) if len(run)]
 
 
 def _worth_keeping(y: FloatArray) -> npt.NDArray[np.bool_]:

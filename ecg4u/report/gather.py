@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ecg4u.explain.titles import FEATURES, NOTES
 from ecg4u.record import LEADS
 from ecg4u.report.markup import number
 from ecg4u.report.names import GRID_SOURCES, SCALE_SOURCES
-from ecg4u.report.view import Facts, FeatureRow, LeadTable
 from ecg4u.texts import in_digits, translated
 
 if TYPE_CHECKING:
@@ -20,6 +21,31 @@ UNSHOWN = frozenset({"qrs_area", "p_area"})
 """Features of a lead that serve other features only."""
 POOR_COVERAGE = 0.02
 """A lead known over less of the record than this is reported as not read."""
+
+
+@dataclass(frozen=True)
+class FeatureRow:
+    """A measured feature ready to be shown: value and unit as text, or the reason for none."""
+
+    name: str
+    value: str
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class LeadTable:
+    """The same features of each lead: their names with units, and one row of texts a lead."""
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Small print: what was read, and by what."""
+
+    rows: tuple[tuple[str, str], ...]
+    versions: Mapping[str, str]
 
 
 def feature_rows(features: Features) -> list[FeatureRow]:

@@ -55,6 +55,18 @@ def tag(
     return Markup(f"<{name}{head}>{join(children)}</{name}>")
 
 
+def page(title: str, style: str, *body: Child) -> str:
+    """A whole HTML document, with its style sheet inside."""
+    head = tag(
+        "head",
+        tag("meta", attrs={"charset": "utf-8"}),
+        tag("title", title),
+        tag("meta", attrs={"name": "viewport", "content": "width=device-width"}),
+        Markup(f"<style>{style}</style>"),
+    )
+    return f"<!doctype html>\n{tag('html', head, tag('body', *body), attrs={'lang': 'en'})}\n"
+
+
 def _attribute(key: str, value: Attribute) -> str:
     if value is None or value is False:
         return ""

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from ecg4u.report.figure import runs
 from ecg4u.report.markup import Markup, join, number, tag
+from ecg4u.runs import runs_of
 
 if TYPE_CHECKING:
     from ecg4u.digitize.result import Digitization
@@ -75,7 +75,7 @@ def _trace(trace: Trace, scale: float, colour: str, stroke: float) -> Markup:
         "g",
         tag(
             "path",
-            attrs={"d": "".join(_line(points[run]) for run in runs(finite)), "stroke": colour},
+            attrs={"d": "".join(_line(points[run]) for run in runs_of(finite)), "stroke": colour},
         ),
         tag(
             "text",

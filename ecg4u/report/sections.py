@@ -8,9 +8,9 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from ecg4u.explain.summary import LIKELY
+from ecg4u.report.gather import Facts, FeatureRow, LeadTable
 from ecg4u.report.markup import Attribute, Markup, join, number, tag
 from ecg4u.report.names import CLASS_TITLES, DISCLAIMER, SECTIONS
-from ecg4u.report.view import Facts, FeatureRow, LeadTable
 from ecg4u.texts import SOURCE, current, in_digits
 
 if TYPE_CHECKING:

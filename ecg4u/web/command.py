@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import socket
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import click
 
-from ecg4u._options import FiniteRange, limit_options, quiet_option
+from ecg4u._options import FiniteRange, gathered, limit_options, quiet_option
 from ecg4u.errors import MissingDependencyError, UsageError
+from ecg4u.web.settings import Settings
+
+if TYPE_CHECKING:
+    from ecg4u.web.jobs import Jobs
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 """A page on another site cannot reach a service here under a name of its own making."""
@@ -45,6 +51,8 @@ BACKLOG = 2048
 @limit_options
 @click.option(
     "--max-upload-mb",
+    "max_upload_bytes",
+    callback=lambda _context, _option, megabytes: megabytes * 1_000_000,
     default=25,
     show_default=True,
     type=click.IntRange(1, 300),
@@ -52,6 +60,8 @@ BACKLOG = 2048
 )
 @click.option(
     "--keep-minutes",
+    "keep_s",
+    callback=lambda _context, _option, minutes: 60 * minutes,
     default=15.0,
     show_default=True,
     type=FiniteRange(0.1, 10_000),
@@ -59,6 +69,7 @@ BACKLOG = 2048
 )
 @click.option(
     "--rate",
+    "uploads_per_minute",
     default=60,
     show_default=True,
     type=click.IntRange(1),
@@ -78,7 +89,13 @@ BACKLOG = 2048
     is_flag=True,
     help="Trust X-Forwarded-For from a proxy on this machine, so that limits apply to its clients.",
 )
-@click.option("--cors", multiple=True, metavar="ORIGIN", help="Origin allowed to call the API.")
+@click.option(
+    "--cors",
+    "cors_origins",
+    multiple=True,
+    metavar="ORIGIN",
+    help="Origin allowed to call the API.",
+)
 @click.option(
     "--log-format",
     type=click.Choice(["text", "json"]),
@@ -87,23 +104,9 @@ BACKLOG = 2048
     help="json: one object per line.",
 )
 @quiet_option
+@gathered(Settings, "settings")
 def serve(
-    host: str,
-    port: int,
-    workers: int,
-    per_client: int | None,
-    waiting: int,
-    timeout_s: float,
-    memory_mb: int,
-    max_upload_mb: int,
-    keep_minutes: float,
-    rate: int,
-    token: str | None,
-    insecure: bool,
-    behind_proxy: bool,
-    cors: tuple[str, ...],
-    log_format: str,
-    quiet: bool,
+    settings: Settings, host: str, port: int, insecure: bool, log_format: str, quiet: bool
 ) -> None:
     """Serve the web page and the API on this machine, or on the network with --host 0.0.0.0.
 
@@ -111,35 +114,17 @@ def serve(
     """
     import logging
 
-    if host not in LOOPBACK and not token and not insecure:
+    if host not in LOOPBACK and not settings.token and not insecure:
         raise UsageError(
             "Anyone who can reach this address could use the service.",
             stage="serve",
             hint="Set a token (ECG4U_TOKEN), or pass --insecure if the network itself is closed.",
         )
 
-    try:
-        from ecg4u.web.app import create_app
-        from ecg4u.web.server import Server, configuration
-        from ecg4u.web.settings import Settings
-    except ImportError:
-        raise MissingDependencyError(
-            "The service needs FastAPI, uvicorn, python-multipart and pebble.",
-            stage="serve",
-            hint="pip install fastapi pebble python-multipart uvicorn (or ecg4u's extra [serve])",
-        ) from None
-    settings = Settings(
-        workers=workers,
-        waiting=waiting,
-        per_client=max(1, workers - 1) if per_client is None else per_client,
-        timeout_s=timeout_s,
-        memory_mb=memory_mb,
-        max_upload_bytes=max_upload_mb * 1_000_000,
-        keep_s=60 * keep_minutes,
-        uploads_per_minute=rate,
-        behind_proxy=behind_proxy,
-        token=token,
-        cors_origins=cors,
+    check_packages("The service")
+    settings = replace(
+        settings,
+        per_client=settings.per_client or max(1, settings.workers - 1),
         hosts=LOOPBACK if host in LOOPBACK else (),
     )
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(message)s")
@@ -152,7 +137,29 @@ def serve(
     listener = listen(host, port)
     if not quiet:
         click.echo(f"ecg4u: http://{host}:{listener.getsockname()[1]}", err=True)
-    app = create_app(settings)
+    answer(listener, settings, host, port)
+
+
+def check_packages(what: str) -> None:
+    """Raise a `MissingDependencyError` where ``what`` lacks a package."""
+    try:
+        from ecg4u.web import app, server  # noqa: F401
+    except ImportError:
+        raise MissingDependencyError(
+            f"{what} needs FastAPI, uvicorn, python-multipart and pebble.",
+            stage="serve",
+            hint="pip install fastapi pebble python-multipart uvicorn (or ecg4u's extra [serve])",
+        ) from None
+
+
+def answer(
+    listener: socket.socket, settings: Settings, host: str, port: int, jobs: Jobs | None = None
+) -> None:
+    """Serve until the process is told to end."""
+    from ecg4u.web.app import create_app
+    from ecg4u.web.server import Server, configuration
+
+    app = create_app(settings, jobs=jobs)
     config = configuration(app, settings, host=host, port=port)
     Server(config, app.state.drain).run(sockets=[listener])
 

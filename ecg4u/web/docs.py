@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ecg4u.report.document import csp_hash
-from ecg4u.report.markup import Markup, join, tag
+from ecg4u.report.markup import Markup, page, tag
 
 STYLE = (
     ":root{color-scheme:light dark}body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;"
@@ -28,24 +28,15 @@ def docs_page(schema: Mapping[str, Any]) -> str:
         for method, operation in methods.items()
     ]
     title = f"{schema['info']['title']} {schema['info']['version']}: HTTP interface"
-    head = join(
-        [
-            tag("meta", attrs={"charset": "utf-8"}),
-            tag("meta", attrs={"name": "viewport", "content": "width=device-width"}),
-            tag("title", title),
-            Markup(f"<style>{STYLE}</style>"),
-        ]
-    )
     machine = tag("a", "openapi.json", attrs={"href": "/openapi.json"})
-    body = tag(
+    main = tag(
         "main",
         tag("h1", title),
         tag("p", schema["info"].get("description", ""), " For machines: ", machine, "."),
         tag("pre", tag("code", EXAMPLE)),
         *parts,
     )
-    page = join([tag("head", head), tag("body", body)])
-    return "<!doctype html>\n" + tag("html", page, attrs={"lang": "en"}) + "\n"
+    return page(title, STYLE, main)
 
 
 def _operation(method: str, path: str, operation: Mapping[str, Any]) -> Markup:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ecg4u._options import limit_options
-from ecg4u.errors import MissingDependencyError, SidecarError, UsageError
+from ecg4u.errors import SidecarError, UsageError
 from ecg4u.web import worker
 
 if TYPE_CHECKING:
@@ -45,18 +45,11 @@ def fix(
     report read with --sidecar, and batch with --sidecars.
     """
     from ecg4u.digitize.sidecar.model import sidecar_path
-    from ecg4u.web.command import listen
+    from ecg4u.web.command import answer, check_packages, listen
 
-    try:
-        from ecg4u.web.app import create_app
-        from ecg4u.web.server import Server, configuration
-        from ecg4u.web.settings import Settings
-    except ImportError:
-        raise MissingDependencyError(
-            "The correction page needs FastAPI, uvicorn, python-multipart and pebble.",
-            stage="serve",
-            hint="pip install fastapi pebble python-multipart uvicorn (or ecg4u's extra [serve])",
-        ) from None
+    check_packages("The correction page")
+    from ecg4u.web.settings import Settings
+
     target = sidecar or sidecar_path(page.with_suffix(""))
     listener = listen(HOST, port)
     start = f"http://{HOST}:{listener.getsockname()[1]}/?fix#"
@@ -70,10 +63,7 @@ def fix(
     settings = Settings(
         workers=1, timeout_s=timeout_s, memory_mb=memory_mb, keep_s=KEEP_S, hosts=(HOST,)
     )
-    jobs = of_one_page(page, target, settings, announce)
-    app = create_app(settings, jobs=jobs)
-    config = configuration(app, settings, host=HOST, port=port)
-    Server(config, app.state.drain).run(sockets=[listener])
+    answer(listener, settings, HOST, port, of_one_page(page, target, settings, announce))
 
 
 def of_one_page(

@@ -59,8 +59,6 @@ class Outcome:
         return sum(len(part) for part in parts if isinstance(part, bytes))
 
 
-Analyse = Callable[..., "Analysis"]
-
 _board: Array[c_ubyte] | None = None
 
 

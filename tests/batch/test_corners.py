@@ -24,7 +24,7 @@ from ecg4u.batch import (
     run_batch,
 )
 from ecg4u.batch.executors import WorkerLimits
-from ecg4u.batch.ledger import read_entries
+from ecg4u.batch.ledger import Entries
 from ecg4u.io import write_record
 from ecg4u.limits import ENVIRONMENT
 from ecg4u.record import ECGRecord
@@ -133,7 +133,7 @@ def test_links_that_lead_nowhere_are_named(tmp_path: Path) -> None:
     (source / "up").symlink_to(source)
     (source / "twice.hea").symlink_to(source / "r0.hea")
     assert run(source, tmp_path / "out") == Summary(3, 0, 1, 2, 0)
-    entries = read_entries(tmp_path / "out")
+    entries = Entries(tmp_path / "out")
     assert "link" in entries["in/self.png"]["pages"][0]["message"]
     assert "does not exist" in entries["in/gone.png"]["pages"][0]["message"]
 
@@ -158,7 +158,7 @@ def test_what_may_not_be_read_is_named(tmp_path: Path, monkeypatch: pytest.Monke
         patch.setattr("os.open", refuse_open)
         patch.setattr("os.scandir", refuse_scan)
         assert run(source, tmp_path / "out") == Summary(3, 0, 1, 2, 0)
-    entries = read_entries(tmp_path / "out")
+    entries = Entries(tmp_path / "out")
     for key in ("in/locked.png", "in/ward"):
         assert entries[key]["pages"][0]["code"] == "unreadable_input"
         assert "no permission to read" in entries[key]["pages"][0]["message"]
@@ -169,7 +169,7 @@ def test_pipes_and_folders_with_a_page_s_name(tmp_path: Path) -> None:
     os.mkfifo(source / "pipe.png")
     (source / "folder.png").mkdir()
     assert run(source, tmp_path / "out") == Summary(2, 0, 1, 1, 0)
-    (page,) = read_entries(tmp_path / "out")["in/pipe.png"]["pages"]
+    (page,) = Entries(tmp_path / "out")["in/pipe.png"]["pages"]
     assert "regular file" in page["message"]
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from ecg4u.batch.command import show_failures
-from ecg4u.batch.ledger import Ledger, is_entry, read_entries
+from ecg4u.batch.ledger import Entries, Ledger, is_entry
 from ecg4u.batch.manifest import rows, typed, write_manifest
 from ecg4u.batch.run import status_of
 from ecg4u.errors import UsageError
@@ -56,7 +56,7 @@ def test_lines_of_the_wrong_shape_are_passed_over(change: dict[str, Any], tmp_pa
     assert is_entry(ENTRY)
     lines = [ENTRY, {**ENTRY, "key": "other", **change}]
     (tmp_path / "ledger.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    assert list(read_entries(tmp_path)) == [ENTRY["key"]]
+    assert list(Entries(tmp_path)) == [ENTRY["key"]]
     assert status_of(tmp_path) == {"done": 0, "refused": 1, "failed": 0}
 
 
@@ -127,7 +127,7 @@ def test_a_summary_says_nothing_but_its_columns(tmp_path: Path) -> None:
     summary = {"status": "done", "input": "other", "warning_texts": 5, "fs": "fast"}
     page = {**ENTRY["pages"][0], "summary": summary}
     (tmp_path / "ledger.jsonl").write_text(json.dumps({**ENTRY, "pages": [page]}) + "\n")
-    (row,) = rows(read_entries(tmp_path))
+    (row,) = rows(Entries(tmp_path))
     assert (row["status"], row["input"]) == ("refused", ENTRY["key"])
     assert row["warning_texts"] is row["fs"] is None
 

@@ -16,7 +16,7 @@ from batch_pages import beats, draw
 
 from ecg4u.batch import Options, PageTask, PoolExecutor, find_inputs
 from ecg4u.batch.executors import WorkerLimits
-from ecg4u.batch.ledger import read_entries
+from ecg4u.batch.ledger import Entries
 from ecg4u.batch.manifest import write_manifest
 from ecg4u.io import write_record
 from ecg4u.memory import peak_mb, rss_mb
@@ -98,7 +98,7 @@ def long_ledger(tmp_path: Path) -> Path:
 
 def test_a_long_ledger_is_read_by_places(long_ledger: Path) -> None:
     tracemalloc.start()
-    entries = read_entries(long_ledger)
+    entries = Entries(long_ledger)
     held, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert held < 5000 * 400

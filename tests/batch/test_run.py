@@ -19,7 +19,7 @@ from batch_jobs import CopyTask
 
 from ecg4u.batch import Item, Options, PoolExecutor, RunOptions, SerialExecutor, Summary, run_batch
 from ecg4u.batch.executors import WorkerLimits
-from ecg4u.batch.ledger import Ledger, read_entries
+from ecg4u.batch.ledger import Entries, Ledger
 from ecg4u.batch.run import status_of
 from ecg4u.errors import OutputError, UsageError
 
@@ -54,7 +54,7 @@ def tree(out: Path) -> dict[str, bytes]:
 
 
 def ends(out: Path) -> dict[str, str]:
-    return {key.split("/")[-1]: entry["status"] for key, entry in read_entries(out).items()}
+    return {key.split("/")[-1]: entry["status"] for key, entry in Entries(out).items()}
 
 
 def test_bad_inputs_among_good_ones(tmp_path: Path) -> None:

@@ -33,7 +33,7 @@ def test_those_to_look_at_come_first_and_all_text_is_escaped(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pages = [row("fine", grade="good"), row("<b>bad", status="failed", message="<i>broken")]
-    monkeypatch.setattr(sheet, "read_entries", lambda out: {})
+    monkeypatch.setattr(sheet, "Entries", lambda out: {})
     monkeypatch.setattr(sheet, "rows", lambda entries: iter(pages))
     text = sheet.write_sheet(tmp_path).read_text()
     assert "2 pages, 1 to look at" in text
@@ -52,7 +52,7 @@ def test_a_page_to_look_at_names_the_command_that_corrects_it(
         row("good.png", grade="good", folder="of-a"),
         row("record.hea", grade=None, signal="not usable"),
     ]
-    monkeypatch.setattr(sheet, "read_entries", lambda out: {})
+    monkeypatch.setattr(sheet, "Entries", lambda out: {})
     monkeypatch.setattr(sheet, "rows", lambda entries: iter(pages))
     text = sheet.write_sheet(tmp_path).read_text()
     assert "ecg4u fix &#x27;a page.png&#x27;" in text
@@ -63,7 +63,7 @@ def test_each_warning_has_a_line_of_its_own(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pages = [row("a", warning_texts="One. | Two."), row("b", warning_texts="")]
-    monkeypatch.setattr(sheet, "read_entries", lambda out: {})
+    monkeypatch.setattr(sheet, "Entries", lambda out: {})
     monkeypatch.setattr(sheet, "rows", lambda entries: iter(pages))
     text = sheet.write_sheet(tmp_path).read_text()
     assert "<td><span>One.</span><span>Two.</span></td>" in text

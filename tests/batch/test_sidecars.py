@@ -14,7 +14,7 @@ from click.testing import CliRunner
 
 from ecg4u.batch import Options, PageTask, RunOptions, SerialExecutor, Summary, run_batch
 from ecg4u.batch.command import batch
-from ecg4u.batch.ledger import read_entries
+from ecg4u.batch.ledger import Entries
 from ecg4u.digitize import Sidecar
 from ecg4u.errors import UsageError
 from ecg4u.io import read_record, sha256_of
@@ -71,7 +71,7 @@ def test_only_the_corrected_page_is_done_again(done: Path) -> None:
     after = read_record(results(done, "one") / "signals.hea").p_signal
     assert np.allclose(after, before / 2, atol=1.1e-3, equal_nan=True)
     assert {p: p.stat().st_mtime_ns for p in results(done, "two").iterdir()} == untouched
-    entry = read_entries(done / "out")["in/one.png"]
+    entry = Entries(done / "out")["in/one.png"]
     assert entry["pages"][0]["sidecar_sha256"] == sha256_of(path)
     kept = Sidecar.from_json(results(done, "one") / "signals.page.json")
     assert kept.corrections
@@ -97,7 +97,7 @@ def test_a_sidecar_that_says_nonsense_is_refused_by_itself(done: Path) -> None:
     plain["calibration"] = "high"
     path.write_text(json.dumps(plain))
     assert run(done, path.parent) == Summary(2, 1, 0, 1, 0)
-    page = read_entries(done / "out")["in/one.png"]["pages"][0]
+    page = Entries(done / "out")["in/one.png"]["pages"][0]
     assert (page["status"], page["code"]) == ("refused", "bad_sidecar")
     path.write_text(original)
     assert run(done, path.parent) == Summary(2, 1, 1, 0, 0)

@@ -11,7 +11,7 @@ from PIL import Image
 
 from ecg4u.batch import task
 from ecg4u.batch.inputs import Item
-from ecg4u.batch.ledger import read_entries
+from ecg4u.batch.ledger import Entries
 from ecg4u.batch.watch import watch
 
 
@@ -49,7 +49,7 @@ def test_only_what_is_new_and_whole_is_read(
     )
     assert not out.exists()
     assert "1 processed, 0 of them" in look(folder, out)
-    assert [entry["status"] for entry in read_entries(out).values()] == ["done"]
+    assert [entry["status"] for entry in Entries(out).values()] == ["done"]
     assert (out / "contact-sheet.html").exists()
     assert look(folder, out) == ""
     Image.new("RGB", (8, 8)).save(folder / "blank.png")

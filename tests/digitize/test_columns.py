@@ -70,7 +70,7 @@ def grid(layout: Layout) -> list[list[str]]:
     found: dict[int, list[str]] = {}
     for segment in layout.segments:
         found.setdefault(segment.row, []).append(segment.lead)
-    return [found.get(k, []) for k in range(layout.n_rows)]
+    return [found.get(k, []) for k in range(max(found) + 1)]
 
 
 def test_an_unusual_order_in_columns_is_no_row_of_one_lead() -> None:

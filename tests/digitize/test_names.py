@@ -10,8 +10,8 @@ from ecg4u.digitize.text.names import (
     NAMES,
     PARAMS,
     PX_PER_MM,
-    find_labels,
     probabilities,
+    read_labels,
     window,
 )
 from ecg4u.digitize.types import Label
@@ -66,7 +66,7 @@ def test_probabilities_sum_to_one_and_repeat() -> None:
 
 
 def labels_on(page: np.ndarray) -> list[Label]:
-    return find_labels(PrintOnPage.of(page, PX_PER_MM))
+    return list(read_labels(PrintOnPage.of(page, PX_PER_MM)))
 
 
 def test_names_are_found_where_they_stand() -> None:

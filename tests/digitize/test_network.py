@@ -11,7 +11,6 @@ from ecg4u.digitize.rows.network import (
     CHANNELS,
     OVERLAP_PX,
     TILE_PX,
-    available,
     ink,
     normalise,
 )
@@ -19,8 +18,6 @@ from ecg4u.paper.draw import DrawnPage, draw_page
 from ecg4u.paper.layouts import LAYOUTS
 from ecg4u.paper.style import PageStyle
 from ecg4u.record import ECGRecord
-
-trained = pytest.mark.skipif(not available(), reason="the trace network's weights do not ship yet")
 
 RECALL, PRECISION = 0.8, 0.6
 
@@ -35,7 +32,6 @@ def drawn() -> DrawnPage:
     return draw_page(ECGRecord(signal), LAYOUTS["3x4+1"], PageStyle(px_per_mm=10.0))
 
 
-@trained
 def test_the_trace_is_found_on_a_clean_page(drawn: DrawnPage) -> None:
     found = ink(drawn.image).trace > 0.5
     there = drawn.trace > 127
@@ -44,7 +40,6 @@ def test_the_trace_is_found_on_a_clean_page(drawn: DrawnPage) -> None:
     assert both / found.sum() > PRECISION
 
 
-@trained
 def test_shapes_range_and_repetition(drawn: DrawnPage) -> None:
     image = drawn.image[:301, :517]
     first, second = ink(image), ink(image)
@@ -56,7 +51,6 @@ def test_shapes_range_and_repetition(drawn: DrawnPage) -> None:
         assert np.array_equal(values, getattr(second, channel))
 
 
-@trained
 def test_tiles_leave_no_seam(drawn: DrawnPage) -> None:
     page = drawn.image[500:800, : 2 * TILE_PX - OVERLAP_PX]  # two tiles, which meet in the middle
     seam = page.shape[1] // 2
@@ -75,7 +69,6 @@ def test_each_pixel_gets_the_answer_about_itself_however_long_the_page(
         assert (network.answer_of(seen) == seen[0]).all()
 
 
-@trained
 def test_blank_paper_has_no_ink() -> None:
     assert ink(np.full((320, 320, 3), 230, np.uint8)).trace.max() < 0.5
 

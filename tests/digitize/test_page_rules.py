@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from test_trace import PITCH, PX, WIDTH, page, traced
+from test_trace import PX, page
 
 from ecg4u.digitize.layout.arrangement import find_layout
 from ecg4u.digitize.page.sheet import cropped, largest_part, paper_mask, warp_image
@@ -104,19 +104,6 @@ def test_a_narrow_gap_that_the_path_leaps_over_is_a_lost_stroke_and_a_level_one_
     level = np.where(np.isnan(top), np.nan, 98.0)
     gap = filled_strokes(Edges(level, level + pen, np.ones(len(top))), np.full(40, 100.0), pen)
     assert np.array_equal(np.isnan(gap.top), np.isnan(level))
-
-
-@pytest.mark.parametrize(("at", "n_rows"), [(4.5, 4), (5.0, 5)])
-def test_what_keeps_no_time_is_a_row_only_where_one_is_due(at: float, n_rows: int) -> None:
-    """Writing below the rows is none; a fast broad rhythm in the next row's place is one."""
-    ink, _ = page(rows=4)
-    x = np.arange(WIDTH)
-    wild = np.random.default_rng(3).normal(0, 1, WIDTH)
-    y = PITCH * at + 25 * np.convolve(wild, np.ones(15) / 4, mode="same")
-    low = np.vstack([ink, np.zeros((PITCH, WIDTH), np.float32)])
-    points = np.round(np.column_stack([x, y])[60:-60] * 16).astype(np.int32)
-    cv2.polylines(low, [points], False, 1.0, 4, cv2.LINE_AA, 4)
-    assert len(traced(low)) == n_rows
 
 
 def paths(rows: int = 3) -> list[RowPath]:

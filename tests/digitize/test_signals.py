@@ -241,7 +241,7 @@ def test_columns_that_repeat_the_same_seconds_may_begin_a_little_off(slip: int) 
 def test_a_lead_shown_twice_is_averaged_where_both_agree() -> None:
     wave = np.sin(np.arange(1000) / 30)
     signal, confidence = assemble(
-        [part("II", 0.0, wave + 0.02), part("II", 0.0, wave - 0.02, rhythm=True)]
+        [part("II", 0.0, wave + 0.02), part("II", 0.0, wave - 0.02, rhythm=True)], Calibration()
     )
     assert signal.shape == (1000, 12)
     assert np.ptp(signal[:, 1] - wave) < 1e-9
@@ -253,9 +253,9 @@ def test_of_two_copies_that_differ_the_surer_is_kept() -> None:
     wave, other = np.sin(np.arange(1000) / 30), np.cos(np.arange(1000) / 11)
     sure, doubtful = part("II", 0.0, wave), part("II", 0.0, other, rhythm=True)
     doubtful.confidence[:] = 0.5
-    assert assemble([sure, doubtful])[0][:, 1] == pytest.approx(wave)
+    assert assemble([sure, doubtful], Calibration())[0][:, 1] == pytest.approx(wave)
     doubtful.confidence[:] = 0.9
-    assert assemble([sure, doubtful])[0][:, 1] == pytest.approx(other)
+    assert assemble([sure, doubtful], Calibration())[0][:, 1] == pytest.approx(other)
 
 
 def test_beside_ink_that_no_trace_explains_hardly_any_confidence_is_left() -> None:
@@ -294,15 +294,14 @@ def test_a_chest_lead_of_another_gain_and_an_inverted_lead() -> None:
     assert segment_signal(path(fine), down, None, half, PX).signal[1060] == pytest.approx(-0.5)
 
 
-@pytest.mark.parametrize(("fs", "n"), [(500.0, 2000), (250.0, 1000)])
-def test_a_segment_lasts_from_its_left_to_its_right_end(fs: float, n: int) -> None:
+def test_a_segment_lasts_from_its_left_to_its_right_end() -> None:
     x = fine_columns(WIDTH)
     found = segment_signal(
-        path(LEVEL - 0.1 * x), segment(x0=100.4, x1=1100.4), None, CALIBRATION, PX, fs
+        path(LEVEL - 0.1 * x), segment(x0=100.4, x1=1100.4), None, CALIBRATION, PX
     )
-    assert len(found.signal) == len(found.confidence) == n
+    assert len(found.signal) == len(found.confidence) == 2000
     assert found.xy[0, 0] == pytest.approx(101.0)
-    times = np.arange(n) / fs  # 25 px of height a second: 0.25 mV
+    times = np.arange(2000) / 500.0  # 25 px of height a second: 0.25 mV
     assert np.ptp((found.signal - 0.25 * times)[5:-5]) < 1e-6
 
 
@@ -441,7 +440,7 @@ def test_copies_agree_within_a_millimetre(apart_mv: float, averaged: bool) -> No
     wave = np.sin(np.arange(1000) / 30)
     other = wave + apart_mv * np.where(np.arange(1000) % 100 < 50, 1, -1)
     strip = part("II", 0.0, other, rhythm=True)
-    found = assemble([part("II", 0.0, wave), strip])[0][:, 1]
+    found = assemble([part("II", 0.0, wave), strip], Calibration())[0][:, 1]
     assert np.ptp(found - (wave + other) / 2) < 1e-9 if averaged else found == pytest.approx(other)
 
 
@@ -449,13 +448,13 @@ def test_copies_agree_within_a_millimetre(apart_mv: float, averaged: bool) -> No
 def test_copies_that_share_a_fifth_of_a_second_are_compared(n: int, averaged: bool) -> None:
     wave = np.sin(np.arange(1000) / 30)
     parts = [part("II", 0.0, 1.04 * wave[:n]), part("II", 0.0, wave, rhythm=True)]
-    found = assemble(parts)[0][:n, 1]
+    found = assemble(parts, Calibration())[0][:n, 1]
     assert (np.abs(found - wave[:n]).max() > 1e-3) == averaged
 
 
 def test_a_lead_stands_at_its_seconds_and_is_unknown_elsewhere() -> None:
     wave = np.sin(np.arange(1000) / 30)
-    signal, confidence = assemble([part("I", 0.0, wave), part("V1", 2.5, wave)])
+    signal, confidence = assemble([part("I", 0.0, wave), part("V1", 2.5, wave)], Calibration())
     assert signal.shape == (2250, 12)
     v1 = LEADS.index("V1")
     assert np.isnan(signal[:1250, v1]).all()
@@ -466,5 +465,6 @@ def test_a_lead_stands_at_its_seconds_and_is_unknown_elsewhere() -> None:
 
 def test_two_copies_a_constant_apart_agree_at_the_level_of_the_strip() -> None:
     wave = np.sin(np.arange(1000) / 30)
-    found = assemble([part("II", 0.0, wave), part("II", 0.0, wave + 0.5, rhythm=True)])[0][:, 1]
+    copies = [part("II", 0.0, wave), part("II", 0.0, wave + 0.5, rhythm=True)]
+    found = assemble(copies, Calibration())[0][:, 1]
     assert found == pytest.approx(wave + 0.5)

@@ -163,7 +163,6 @@ def test_rows_that_meet_are_followed_each_in_its_own_ink(monkeypatch: pytest.Mon
             part[:, 150:160] *= 0.1  # hardly anybody's, but then its own
         return [(np.clip(part, 0, 1), top) for part, top in zip(parts, tops, strict=True)]
 
-    monkeypatch.setattr(row_network, "available", lambda: True)
     monkeypatch.setattr(row_network, "own_share", known)
     blank = np.zeros_like(ink)
     look = np.zeros((7, *shape), np.float32)
@@ -176,6 +175,21 @@ def test_rows_that_meet_are_followed_each_in_its_own_ink(monkeypatch: pytest.Mon
         assert np.isfinite(row.centre[300:320]).all()
     for row, y in zip(found_rows(ink), truth, strict=True):
         assert worst_mm(row.centre, y, slice(660, 740)) > 2.0
+
+
+def test_rows_of_broken_lines_are_not_left_for_their_neighbours() -> None:
+    """Gaps of 2 mm every 5 mm in rows that stand closer than their waves are tall."""
+    beat = 120 * np.exp(-0.5 * (((np.arange(WIDTH) - 150) % 200 - 100) / 5.0) ** 2)
+    truth = [90 * (row + 1.5) - beat for row in range(5)]
+    ink = drawn(truth, (585, WIDTH))
+    for row, y in enumerate(truth):
+        for x in range(70 + 17 * row, WIDTH - 60, 50):
+            if np.ptp(y[x - 2 : x + 24]) < 8:
+                ink[int(y[x]) - 8 : int(y[x]) + 9, x : x + 22] = 0.0
+    rows = traced(ink)
+    assert len(rows) == 5
+    for centre, y in zip(rows, truth, strict=True):
+        assert np.nanmax(np.abs(centre - y)[80:-80]) < 0.5 * PX
 
 
 def test_rows_of_two_centimetres_are_rows() -> None:
@@ -229,7 +243,6 @@ def test_a_row_keeps_its_ends_where_the_row_network_sees_none_of_it(
         return [(np.clip(2 * share, 0, 1), 0) for share in shares]
 
     whole = found_rows(ink)
-    monkeypatch.setattr(row_network, "available", lambda: True)
     monkeypatch.setattr(row_network, "own_share", inner)
     blank = np.zeros_like(ink)
     look = np.zeros((7, len(ink) // 2, WIDTH // 2), np.float32)

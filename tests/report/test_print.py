@@ -66,7 +66,7 @@ def test_axe_finds_nothing_in_a_contact_sheet_and_a_comparison(
 ) -> None:
     known = {"input": "a.png", "message": "", "folder": "", "warning_texts": "One. | Two."}
     rows = [{**known, "status": "done", "grade": "poor"}, {**known, "status": "refused"}]
-    monkeypatch.setattr(sheet, "read_entries", lambda out: {})
+    monkeypatch.setattr(sheet, "Entries", lambda out: {})
     monkeypatch.setattr(sheet, "rows", lambda entries: iter(rows))
     record = ECGRecord(made_up.signal(), 500.0)
     compared = tmp_path / "compared.html"

@@ -394,20 +394,15 @@ def find_layout(
     known_scale : whether gain or speed is printed or given, or a pulse is there: a page with a
         single row is then an ECG, though its name was not read.
     """
-    whole = _explained(paths, pulses, labels, px_per_mm, speed_mm_per_s, known_scale)
+    page = labels, px_per_mm, speed_mm_per_s, known_scale
+    whole = _explained(paths, pulses, *page)
     if whole.shows_all and not whole.doubts and all(s.named_by == "label" for s in whole.segments):
         return whole
     found = [(whole.log_odds if whole.segments else -math.inf, whole)]
     for kept in _without_outer_rows(len(paths)):
         row_of = {row: place for place, row in enumerate(kept)}
-        layout = _explained(
-            [paths[row] for row in kept],
-            [replace(p, row=row_of[p.row]) for p in pulses if p.row in row_of],
-            labels,
-            px_per_mm,
-            speed_mm_per_s,
-            known_scale,
-        )
+        left = [replace(p, row=row_of[p.row]) for p in pulses if p.row in row_of]
+        layout = _explained([paths[row] for row in kept], left, *page)
         if layout.segments:
             segments = tuple(replace(s, row=kept[s.row]) for s in layout.segments)
             cost = _cost_of_leaving(paths, kept, {p.row for p in pulses}, px_per_mm)
@@ -529,12 +524,9 @@ def _guessed(
 
 def _notes(geometry: _Geometry, names: Sequence[str], scores: Array) -> tuple[str, ...]:
     """What a reader should know of the leads shown."""
-    notes = []
-    others = [name for name in (*names, *_strip_names(scores[geometry.cells :])) if name]
-    others = [name for name in others if name not in LEADS]
-    if others:
-        notes.append(message("other_leads", names=others))
-    return tuple(notes)
+    shown = (*names, *_strip_names(scores[geometry.cells :]))
+    others = [name for name in shown if name and name not in LEADS]
+    return (message("other_leads", names=others),) if others else ()
 
 
 def _doubts(geometry: _Geometry, names: Sequence[str], scores: Array) -> tuple[str, ...]:

@@ -156,12 +156,7 @@ class RectifiedPage:
 
         Points beyond the page are extrapolated linearly; NaN stays NaN.
         """
-        return interpolate_nodes(self.nodes, np.asarray(xy, dtype=np.float64))
-
-
-def interpolate_nodes(nodes: npt.NDArray[np.float64], xy: Points) -> Points:
-    """Bilinear interpolation of (rows, columns, 2) nodes `NODE_PX` apart at (n, 2) px."""
-    return interpolate(nodes, xy / NODE_PX)
+        return interpolate(self.nodes, np.asarray(xy, dtype=np.float64) / NODE_PX)
 
 
 def interpolate(nodes: npt.NDArray[np.float64], at: Points) -> Points:

@@ -80,12 +80,12 @@ def fit_spline(
     box: tuple[float, float, float, float],
     spacing: float,
     stiffness: float,
-    robust: float | None = None,
+    robust: float,
 ) -> Spline:
     """Smoothing cubic B-spline through scattered values (n, k), as Eilers and Marx (1996) do.
 
     ``stiffness`` weighs squared second differences of the coefficients against the data of one
-    knot cell; ``robust`` is the residual at which a datum counts half (Cauchy), None for none.
+    knot cell; ``robust`` is the residual at which a datum counts half (Cauchy).
     """
     x0, y0, x1, y1 = box
     columns = int(np.ceil((x1 - x0) / spacing)) + 3
@@ -96,10 +96,8 @@ def fit_spline(
     penalty = _roughness(rows, columns) * (stiffness * per_cell)
     w = weight
     coefficients = np.zeros((rows * columns, values.shape[1]))
-    for _ in range(1 if robust is None else 3):
+    for _ in range(3):
         coefficients = _solve(design, penalty, w, values)
-        if robust is None:
-            break
         error = np.hypot.reduce(design @ coefficients - values, axis=1)
         w = weight / (1 + (error / robust) ** 2)
     return Spline(origin, spacing, coefficients.reshape(rows, columns, -1))

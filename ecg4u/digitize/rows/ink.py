@@ -1,7 +1,7 @@
 """Ink map of a rectified page: what is darker than its paper and not grid.
 
 `stroke_ink` finds the ink by rules. `joined_ink` lets the trace network tell trace from writing in
-it; `classical_ink` does without a network, where no weights are installed.
+it.
 """
 
 from __future__ import annotations
@@ -42,7 +42,6 @@ WRITING = (0.3, 0.6)
 UNSURE = 0.6
 SURELY = (0.5, 0.8)
 STROKE = 0.3
-BROKEN_MM = 1.5
 DESK_MM = 4.0
 DESK_DARKNESS = 0.3
 HAZE_MM = 3.6
@@ -239,34 +238,6 @@ def _stroke_darkness(ink: FloatArray, px_per_mm: float) -> FloatArray:
     return np.clip(local, max(MIN_CONTRAST, 0.45 * usual), 1.3 * usual + MIN_CONTRAST)
 
 
-def _letters(
-    trace: FloatArray, px_per_mm: float, boxes: Sequence[tuple[float, float, float, float]]
-) -> np.ndarray:
-    """Components as small as letters, (H, W) bool: taller than a pen stroke, cut off on all sides.
-
-    What a longer piece of ink goes on to at the same height is a stretch of a broken trace, unless
-    it lies in one of the ``boxes`` (x0, y0, x1, y1 px) in which a name was read.
-    """
-    import cv2
-
-    mask = (trace > 0.4).astype(np.uint8)
-    count, label, stats, _ = cv2.connectedComponentsWithStats(mask)
-    size_mm = stats[:, [cv2.CC_STAT_WIDTH, cv2.CC_STAT_HEIGHT]] / px_per_mm
-    small = (size_mm[:, 0] < 5.5) & (size_mm[:, 1] < 6.5) & (size_mm[:, 1] > 0.9)
-    small[0] = False
-    wide = size_mm[:, 0] > 6.0
-    wide[0] = False
-    reach = np.ones((3, 2 * int(BROKEN_MM * px_per_mm) + 1), np.uint8)
-    beside = cv2.dilate(wide[label].astype(np.uint8), reach)
-    touched = np.bincount(label[beside > 0], minlength=count) > 0
-    named = np.zeros(count, bool)
-    for x0, y0, x1, y1 in boxes:
-        window = label[max(0, int(y0) - 3) : int(y1) + 4, max(0, int(x0) - 3) : int(x1) + 4]
-        inside = np.bincount(window.ravel(), minlength=count)
-        named |= inside > 0.9 * stats[:, cv2.CC_STAT_AREA]
-    return np.asarray((small & (named | ~touched))[label])
-
-
 def _soft(ink: FloatArray, px_per_mm: float) -> FloatArray:
     import cv2
 
@@ -308,24 +279,6 @@ def _haze(trace: FloatArray, px_per_mm: float) -> FloatArray:
     middle = cv2.medianBlur(np.round(255 * small).astype(np.uint8), HAZE_CELLS)
     haze = cv2.resize(middle, trace.shape[::-1], interpolation=cv2.INTER_LINEAR)
     return np.minimum(haze.astype(np.float32) / 255, np.float32(0.9))
-
-
-def classical_ink(
-    image: np.ndarray,
-    px_per_mm: float,
-    valid: np.ndarray | None = None,
-    boxes: Sequence[tuple[float, float, float, float]] = (),
-) -> InkMap:
-    """Ink map without a network; the pulse is left for the later stages to find."""
-    trace = stroke_ink(image, px_per_mm, valid)
-    letters = _letters(trace, px_per_mm, boxes)
-    text = np.where(letters, trace, np.float32(0))
-    return InkMap(
-        trace=np.where(letters, np.float32(0), trace),
-        text=_with_boxes(text, boxes),
-        pulse=np.zeros_like(trace),
-        separator=np.zeros_like(trace),
-    )
 
 
 def joined_ink(

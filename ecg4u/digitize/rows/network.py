@@ -32,13 +32,8 @@ PAPER_PX = 60
 WEIGHTS = networks.WEIGHTS / "trace.onnx"
 
 
-def available() -> bool:
-    """Whether trained weights are installed; without them only the classical ink map can serve."""
-    return WEIGHTS.exists()
-
-
 def ink(image: Pixels) -> InkMap:
-    """Ink map of a rectified page; ask `available` first.
+    """Ink map of a rectified page.
 
     Parameters
     ----------

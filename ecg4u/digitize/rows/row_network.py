@@ -29,11 +29,6 @@ MARK_MM, FAR = 10.0, 3.0
 WEIGHTS = networks.WEIGHTS / "rows.onnx"
 
 
-def available() -> bool:
-    """Whether trained weights are installed."""
-    return WEIGHTS.exists()
-
-
 def strip_of(look: FloatArray, heights: Array, row: int) -> tuple[FloatArray, int]:
     """The network's input for one row, (9, `STRIP_PX`, W), and the strip's first line.
 

@@ -49,10 +49,6 @@ MIN_ROW_INK = 0.6
 MIN_DEFLECTION_MM = 0.9
 MAX_STRAY_MM = 22.0
 MAX_SHARED = 0.3
-MIN_ROWS_IN_STEP = 4
-IN_STEP, OUT_OF_STEP = 0.45, 0.28
-STEP_MM = 2.0
-PITCH_TOLERANCE = 0.25
 ROW_END_SLACK_MM = 4.0
 MIN_ROWS_GOING_ON = 3
 SURE_INK = 0.7
@@ -189,7 +185,7 @@ def trace_rows(ink: InkMap, px_per_mm: float) -> tuple[RowPath, ...]:
     near_text = cv2.resize(spread, small.shape[::-1], interpolation=cv2.INTER_NEAREST) > 0
     paths = explain_spikes(small, baselines, paths, claims, near_text, px_per_mm)
     measured = _measured(fine, baselines, paths, px_per_mm)
-    if ink.look is not None and row_network.available():
+    if ink.look is not None:
         heights = local_baselines(paths, baselines, px_per_mm)
         measured = _parted_rows(measured, ink, heights, baselines, px_per_mm)
     rows = _plausible(measured, px_per_mm)
@@ -564,7 +560,7 @@ def _plausible(rows: list[RowPath], px_per_mm: float) -> tuple[RowPath, ...]:
         if covered >= MIN_ROW_INK and strays < MAX_STRAY_MM * px_per_mm:
             fine = np.where(np.repeat(inside, FINE), row.fine, np.nan)
             kept.append(replace(row, centre=centre, fine=fine))
-    return tuple(_in_step(_single(kept, px_per_mm), px_per_mm))
+    return tuple(_single(kept, px_per_mm))
 
 
 def _inked(rows: list[RowPath]) -> list[RowPath]:
@@ -598,40 +594,6 @@ def _single(rows: list[RowPath], px_per_mm: float) -> list[RowPath]:
 
 def _stray(row: RowPath) -> float:
     return float(np.nanmean(np.abs(row.centre - row.baseline)))
-
-
-def _in_step(rows: list[RowPath], px_per_mm: float) -> list[RowPath]:
-    """Rows whose beats come when the other rows' do, or which stand where a row is due.
-
-    Writing and frames keep no time and stand anywhere; a fast broad rhythm may look out of step.
-    """
-    kept = list(rows)
-    while len(kept) >= MIN_ROWS_IN_STEP:
-        energy = np.stack([_steepness(row, px_per_mm) for row in kept])
-        agree = [
-            float(np.corrcoef(energy[i], np.delete(energy, i, axis=0).sum(axis=0))[0, 1])
-            for i in range(len(kept))
-        ]
-        worst = int(np.argmin(agree))
-        if agree[worst] > OUT_OF_STEP or np.median(agree) < IN_STEP or _is_due(kept, worst):
-            break
-        del kept[worst]
-    return kept
-
-
-def _is_due(rows: list[RowPath], row: int) -> bool:
-    """Whether a row stands about as far from its neighbours as rows do."""
-    pitches = np.diff([r.baseline for r in rows])
-    own = pitches[max(row - 1, 0) : row + 1]
-    return bool(np.all(np.abs(own / np.median(pitches) - 1) < PITCH_TOLERANCE))
-
-
-def _steepness(row: RowPath, px_per_mm: float) -> Array:
-    """Where a row is steep, over `STEP_MM`, each column at most as steep as its usual beat."""
-    slope = np.abs(np.diff(np.nan_to_num(row.centre, nan=row.baseline), prepend=row.baseline))
-    slope[~np.isfinite(row.centre)] = 0.0
-    around = np.convolve(slope, np.ones(int(STEP_MM * px_per_mm)), mode="same")
-    return np.minimum(around, np.percentile(around, 95))
 
 
 def _measure(

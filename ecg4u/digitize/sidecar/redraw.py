@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ecg4u.digitize.sidecar.content import GAP, PageContent, Piece, Redraw
+from ecg4u.runs import runs_of
 
 Floats = npt.NDArray[np.float64]
 
@@ -90,10 +91,7 @@ def _drawn(points: Floats, piece: Piece, sidecar: PageContent) -> Floats:
     """Height on the page (n,) in mm at each sample of a piece; NaN where nothing was drawn."""
     page = sidecar.mesh.to_page(points)
     height = np.full(len(piece.x_mm), np.nan)
-    known = np.isfinite(page[:, 0])
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], known, [False]])))
-    for start, stop in zip(edges[::2], edges[1::2], strict=True):
-        run = page[start:stop]
+    for run in (page[known] for known in runs_of(np.isfinite(page[:, 0]))):
         if run[0, 0] > run[-1, 0]:
             run = run[::-1]
         x = np.maximum.accumulate(run[:, 0]) + np.arange(len(run)) * 1e-9
@@ -108,11 +106,8 @@ def polyline(piece: Piece, sidecar: PageContent) -> Floats:
     """The curve of a piece (n, 2) in source px, NaN in gaps, without points that say nothing."""
     height, _ = measured(piece, sidecar.redraw, sidecar)
     page = np.column_stack([piece.x_mm, zero_of(piece, sidecar) - height])
-    known = np.isfinite(height)
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], known, [False]])))
     runs = []
-    for start, stop in zip(edges[::2], edges[1::2], strict=True):
-        run = page[start:stop]
+    for run in (page[known] for known in runs_of(np.isfinite(height))):
         runs += [sidecar.mesh.to_source(run[_kept(run)]), np.full((1, 2), np.nan)]
     joined = np.concatenate(runs[:-1]) if runs else np.zeros((0, 2))
     return np.asarray(np.round(joined, 1) + 0.0)

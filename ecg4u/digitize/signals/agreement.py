@@ -43,9 +43,9 @@ KNOWN = 0.9
 """Share of a lead's time that another must show to speak of it; chosen by eye."""
 
 
-def faults(parts: Sequence[SegmentSignal], fs: float = DEFAULT_FS_HZ) -> list[tuple[Message, ...]]:
+def faults(parts: Sequence[SegmentSignal]) -> list[tuple[Message, ...]]:
     """For each segment, what of it the leads shown at the same time contradict."""
-    spans = [_span(part, fs) for part in parts]
+    spans = [_span(part) for part in parts]
     return [
         _faults_of(
             part,
@@ -55,14 +55,13 @@ def faults(parts: Sequence[SegmentSignal], fs: float = DEFAULT_FS_HZ) -> list[tu
                 if j != i and other.segment.row != part.segment.row and _covers(spans[j], spans[i])
             ],
             spans[i],
-            fs,
         )
         for i, part in enumerate(parts)
     ]
 
 
-def _span(part: SegmentSignal, fs: float) -> tuple[int, int]:
-    first = round(part.segment.start_s * fs)
+def _span(part: SegmentSignal) -> tuple[int, int]:
+    first = round(part.segment.start_s * DEFAULT_FS_HZ)
     return first, first + len(part.signal)
 
 
@@ -80,57 +79,56 @@ def _cut_to(other: SegmentSignal, own: tuple[int, int], span: tuple[int, int]) -
 
 
 def _faults_of(
-    part: SegmentSignal, others: Sequence[Floats], span: tuple[int, int], fs: float
+    part: SegmentSignal, others: Sequence[Floats], span: tuple[int, int]
 ) -> tuple[Message, ...]:
     others = [other for other in others if np.isfinite(other).mean() >= KNOWN]
     if len(others) < FEWEST_OTHERS:
         return ()
-    steep = steepness(others, fs / USUAL_SPEED_MM_PER_S)
+    steep = steepness(others, DEFAULT_FS_HZ / USUAL_SPEED_MM_PER_S)
     if steep is None:
         return ()
-    beats = _beats(steep, fs)
-    own = _heights(part.signal, beats, fs)
+    beats = _beats(steep)
+    own = _heights(part.signal, beats)
     if len(beats) < 2 or not np.isfinite(own).any() or np.nanmax(own) < LEAST_MV:
         return ()
-    usual = np.nan_to_num([_heights(other, beats, fs) for other in others])
+    usual = np.nan_to_num([_heights(other, beats) for other in others])
     alike = np.all(usual >= ALIKE * usual.max(axis=1, keepdims=True), axis=0)
     with np.errstate(invalid="ignore"):
         cut = alike & (own < CUT * np.nanmax(own[alike], initial=0.0))
     reasons = []
     if cut.any():
-        at = (span[0] + beats[cut][0]) / fs
+        at = (span[0] + beats[cut][0]) / DEFAULT_FS_HZ
         reasons.append(message("qrs_cut_short", at_s=at))
-    spike = _spike(part.signal, beats, steep, float(np.nanmax(own)), fs)
+    spike = _spike(part.signal, beats, steep, float(np.nanmax(own)))
     if spike is not None:
-        reasons.append(message("spike", at_s=(span[0] + spike) / fs))
+        reasons.append(message("spike", at_s=(span[0] + spike) / DEFAULT_FS_HZ))
     return tuple(reasons)
 
 
-def _beats(steep: Floats, fs: float) -> npt.NDArray[np.intp]:
+def _beats(steep: Floats) -> npt.NDArray[np.intp]:
     """Those that are looked at: not at the ends, where they may be cut."""
-    peaks, reach = find_beats(steep, apart=round(MIN_RR_S * fs)), round(REACH_S * fs)
+    peaks = find_beats(steep, apart=round(MIN_RR_S * DEFAULT_FS_HZ))
+    reach = round(REACH_S * DEFAULT_FS_HZ)
     return np.asarray(peaks[(peaks >= reach) & (peaks < len(steep) - reach)])
 
 
-def _heights(signal: Floats, beats: npt.NDArray[np.intp], fs: float) -> Floats:
+def _heights(signal: Floats, beats: npt.NDArray[np.intp]) -> Floats:
     """Peak to peak (mV) of the QRS complex at each beat, NaN where it is not wholly known."""
-    reach = round(REACH_S * fs)
+    reach = round(REACH_S * DEFAULT_FS_HZ)
     windows = [signal[b - reach : b + reach + 1] for b in beats]
     return np.array([np.ptp(w) if np.isfinite(w).all() else np.nan for w in windows])
 
 
-def _spike(
-    signal: Floats, beats: npt.NDArray[np.intp], steep: Floats, tall: float, fs: float
-) -> int | None:
+def _spike(signal: Floats, beats: npt.NDArray[np.intp], steep: Floats, tall: float) -> int | None:
     """Where a narrow wave as tall as a QRS complex stands between beats, if anywhere."""
     from scipy.ndimage import median_filter
 
     known = np.isfinite(signal)
     at = np.arange(len(signal))
     whole = np.interp(at, at[known], signal[known])
-    off = np.abs(whole - median_filter(whole, 2 * round(SPIKE_S * fs) + 1))
+    off = np.abs(whole - median_filter(whole, 2 * round(SPIKE_S * DEFAULT_FS_HZ) + 1))
     off[~known] = 0.0
-    beside = round(SPIKE_BESIDE_S * fs)
+    beside = round(SPIKE_BESIDE_S * DEFAULT_FS_HZ)
     for beat in beats:
         off[max(0, beat - beside) : beat + beside + 1] = 0.0
     off[steep > STEEP * usual_height(steep)] = 0.0

@@ -142,7 +142,7 @@ def _beat_times(parts: Sequence[SegmentSignal]) -> Floats:
 def _inside(times_s: Floats, part: SegmentSignal, edge_s: float) -> Floats:
     """The times of beats that lie wholly in a part and off its ends."""
     first = part.segment.start_s + edge_s + BEFORE_S
-    last = part.segment.start_s + len(part.signal) / DEFAULT_FS_HZ - edge_s - AFTER_S
+    last = part.end_s - edge_s - AFTER_S
     return times_s[(times_s >= first) & (times_s <= last)]
 
 

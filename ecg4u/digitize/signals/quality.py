@@ -13,6 +13,7 @@ from ecg4u.digitize.signals.signal import COLLIDED_CONFIDENCE, SegmentSignal
 from ecg4u.digitize.types import Grade
 from ecg4u.messages import Message, message
 from ecg4u.record import DEFAULT_FS_HZ, EINTHOVEN, LEADS
+from ecg4u.runs import runs_of
 
 Array = npt.NDArray[np.float64]
 
@@ -67,16 +68,16 @@ def grade_segment(
     return ("good", ()) if not reasons else ("fair", tuple(reasons))
 
 
-def jagged_at(signal: Array, fs: float = DEFAULT_FS_HZ) -> float | None:
+def jagged_at(signal: Array) -> float | None:
     """Where (s) a signal turns so often as no heart's does, if anywhere."""
     known = np.isfinite(signal)
-    width = round(JAGGED_S * fs)
+    width = round(JAGGED_S * DEFAULT_FS_HZ)
     if known.sum() < width:
         return None
     at = np.arange(len(signal))
     turns = turns_of(np.interp(at, at[known], signal[known]), TURN_MV)
     often = np.convolve(turns, np.ones(width), mode="same")
-    return float(often.argmax() / fs) if often.max() >= JAGGED_TURNS else None
+    return float(often.argmax() / DEFAULT_FS_HZ) if often.max() >= JAGGED_TURNS else None
 
 
 def turns_of(signal: Array, least_mv: float) -> Array:
@@ -95,8 +96,7 @@ def hidden_waves(part: SegmentSignal) -> int:
 
 def stretches(mask: npt.NDArray[np.bool_], least: int = 1) -> int:
     """In how many stretches of at least so many samples a mask (n,) is true."""
-    turns = np.diff(mask.astype(np.int8), prepend=0, append=0)
-    return int(np.count_nonzero(np.flatnonzero(turns < 0) - np.flatnonzero(turns > 0) >= least))
+    return sum(run.stop - run.start >= least for run in runs_of(mask))
 
 
 def check_hidden_waves(parts: Sequence[SegmentSignal]) -> tuple[str, ...]:

@@ -61,6 +61,10 @@ class SegmentSignal:
     confidence: Array
     xy: Array
 
+    @property
+    def end_s(self) -> float:
+        return self.segment.start_s + len(self.signal) / DEFAULT_FS_HZ
+
 
 def zero_level(path: RowPath, pulse: Pulse | None) -> float:
     """Height (px) of 0 mV: the foot of the row's pulse, else the commonest level of the row."""
@@ -165,7 +169,6 @@ def segment_signal(
     pulse: Pulse | None,
     calibration: Calibration,
     px_per_mm: float,
-    fs: float = DEFAULT_FS_HZ,
 ) -> SegmentSignal:
     """Measure one segment.
 
@@ -180,8 +183,8 @@ def segment_signal(
     x = x0 + fine_columns(len(y) // FINE)
     known = np.isfinite(y)
     px_per_s = calibration.speed_mm_per_s * px_per_mm
-    n = max(1, int(round((segment.x1 - segment.x0) / px_per_s * fs)))
-    at = segment.x0 + np.arange(n) / fs * px_per_s
+    n = max(1, int(round((segment.x1 - segment.x0) / px_per_s * DEFAULT_FS_HZ)))
+    at = segment.x0 + np.arange(n) / DEFAULT_FS_HZ * px_per_s
     if known.sum() < 2:
         empty = np.full(n, np.nan)
         return SegmentSignal(segment, empty, np.zeros(n), _each_px(x, y))
@@ -195,7 +198,8 @@ def segment_signal(
     gap = _gap_length(x[known], at)
     signal[gap > MAX_BRIDGE_MM * px_per_mm] = np.nan
     heights_mm[~np.isfinite(signal)] = np.nan
-    signal[_loose_ends(heights_mm, round(END_MM / calibration.speed_mm_per_s * fs))] = np.nan
+    end = round(END_MM / calibration.speed_mm_per_s * DEFAULT_FS_HZ)
+    signal[_loose_ends(heights_mm, end)] = np.nan
     there = np.clip(np.round(at).astype(int), 0, len(path.centre) - 1)
     for guessed, most in (
         (path.collided, COLLIDED_CONFIDENCE),
@@ -234,13 +238,13 @@ def _gap_length(known_x: Array, at: Array) -> Array:
     return around[right] - around[right - 1]
 
 
-def _activity(signal: Array, fs: float) -> Array:
+def _activity(signal: Array) -> Array:
     """Steepness of a signal summed over 60 ms; QRS complexes stand out. NaN counts as 0."""
     slope = np.abs(np.diff(np.nan_to_num(signal), prepend=0.0, append=0.0))
-    return np.convolve(slope, np.ones(max(1, int(0.06 * fs))), mode="same")
+    return np.convolve(slope, np.ones(max(1, int(0.06 * DEFAULT_FS_HZ))), mode="same")
 
 
-def in_time(layout: Layout, parts: Sequence[SegmentSignal], fs: float = DEFAULT_FS_HZ) -> Layout:
+def in_time(layout: Layout, parts: Sequence[SegmentSignal]) -> Layout:
     """The layout with its columns and strips at the seconds that they show.
 
     Most pages go on in time from column to column; some two-column ones repeat the same five
@@ -253,29 +257,29 @@ def in_time(layout: Layout, parts: Sequence[SegmentSignal], fs: float = DEFAULT_
     short = [p for p in parts if not p.segment.rhythm]
     if not strips or not any(p.segment.start_s > LATER_S for p in short):
         return layout
-    strip = _activity(strips[0].signal, fs)
+    strip = _activity(strips[0].signal)
     goes_on, repeats = [], []
     for start in sorted({round(p.segment.start_s, 1) for p in short}):
         column = [p for p in short if abs(p.segment.start_s - start) < SAME_COLUMN_S]
         n = min(len(p.signal) for p in column)
-        energy = np.sum([_activity(p.signal[:n], fs) for p in column], axis=0)
-        first = int(round((column[0].segment.start_s - strips[0].segment.start_s) * fs))
-        goes_on.append(_alike_near(energy, strip, first, fs))
-        repeats.append(_alike_near(energy, strip, 0, fs))
+        energy = np.sum([_activity(p.signal[:n]) for p in column], axis=0)
+        first = int(round((column[0].segment.start_s - strips[0].segment.start_s) * DEFAULT_FS_HZ))
+        goes_on.append(_alike_near(energy, strip, first))
+        repeats.append(_alike_near(energy, strip, 0))
     exactly = np.array([*goes_on, *repeats[:-1]])[:, len(SLIPS_S) // 2]
     if exactly.max() < NO_TIME_SHARED:
-        return _strips_last(layout, max(p.segment.start_s + len(p.signal) / fs for p in short))
+        return _strips_last(layout, max(p.end_s for p in short))
     later, again = (np.max(found[1:], axis=1).mean() for found in (goes_on, repeats))
     if again - later > CLEARLY and again > REPEATED:
         return replace(layout, segments=tuple(replace(s, start_s=0.0) for s in layout.segments))
     return layout
 
 
-def _alike_near(energy: Array, strip: Array, first: int, fs: float) -> Array:
+def _alike_near(energy: Array, strip: Array, first: int) -> Array:
     """How alike beats are to those of a strip from a sample on, at each of `SLIPS_S`."""
-    most = round(max(SLIPS_S) * fs)
+    most = round(max(SLIPS_S) * DEFAULT_FS_HZ)
     padded = np.concatenate([np.zeros(most), strip])
-    at = [max(first, 0) + most + round(slip * fs) for slip in SLIPS_S]
+    at = [max(first, 0) + most + round(slip * DEFAULT_FS_HZ) for slip in SLIPS_S]
     return np.array([likeness(energy, padded[k : k + len(energy)]) for k in at])
 
 
@@ -294,23 +298,18 @@ def _strips_last(layout: Layout, end_s: float) -> Layout:
     return replace(layout, segments=segments, doubts=(*layout.doubts, *said))
 
 
-def assemble(
-    parts: Sequence[SegmentSignal],
-    calibration: Calibration | None = None,
-    fs: float = DEFAULT_FS_HZ,
-) -> tuple[Array, Array]:
+def assemble(parts: Sequence[SegmentSignal], calibration: Calibration) -> tuple[Array, Array]:
     """Twelve signals (n, 12) in mV and their confidence from the segments.
 
     A lead that stands on the page twice (a rhythm strip) is averaged where both copies agree to
     `AGREE_MM` on the page, else the more confident copy is kept.
     """
-    calibration = calibration or Calibration()
-    stop = max(int(round(p.segment.start_s * fs)) + len(p.signal) for p in parts)
+    stop = max(int(round(p.segment.start_s * DEFAULT_FS_HZ)) + len(p.signal) for p in parts)
     signal = np.full((stop, len(LEADS)), np.nan)
     confidence = np.zeros((stop, len(LEADS)))
     for part in sorted(parts, key=lambda p: not p.segment.rhythm):
         column = LEADS.index(part.segment.lead)
-        first = int(round(part.segment.start_s * fs))
+        first = int(round(part.segment.start_s * DEFAULT_FS_HZ))
         window = slice(first, first + len(part.signal))
         agree_mv = AGREE_MM / calibration.gain_for(part.segment.lead)
         _merge(signal[window, column], confidence[window, column], part, agree_mv)

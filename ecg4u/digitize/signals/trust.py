@@ -73,7 +73,6 @@ def measures_of(
     parts: Sequence[SegmentSignal],
     contradicted: Sequence[Sequence[str]],
     source_px_per_mm: float,
-    fs: float = DEFAULT_FS_HZ,
 ) -> Floats:
     """Measures (n, `MEASURES`) of a page's leads, NaN where one cannot be taken.
 
@@ -84,11 +83,11 @@ def measures_of(
     source_px_per_mm : resolution of the picture.
     """
     heights = [_extent(part) for part in parts]
-    spans = [(p.segment.start_s, p.segment.start_s + len(p.signal) / fs) for p in parts]
+    spans = [(p.segment.start_s, p.end_s) for p in parts]
     overlaps = [_overlap(i, parts, heights, spans) for i in range(len(parts))]
     own = np.array(
         [
-            _of_one(part, over, bool(against), fs)
+            _of_one(part, over, bool(against))
             for part, over, against in zip(parts, overlaps, contradicted, strict=True)
         ]
     ).reshape(len(parts), len(OF_ONE))
@@ -124,11 +123,11 @@ def _extent(part: SegmentSignal) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def _of_one(part: SegmentSignal, overlap_mm: float, contradicted: bool, fs: float) -> list[float]:
+def _of_one(part: SegmentSignal, overlap_mm: float, contradicted: bool) -> list[float]:
     """`OF_ONE` of a lead; all NaN where hardly anything of it was found."""
     known = np.isfinite(part.signal)
     n = len(known)
-    if known.sum() < SHORTEST_S * fs:
+    if known.sum() < SHORTEST_S * DEFAULT_FS_HZ:
         return [np.nan] * len(OF_ONE)
     signal = np.interp(np.arange(n), np.flatnonzero(known), part.signal[known])
     doubt = np.where(known, 1.0 - part.confidence, 1.0)
@@ -136,18 +135,18 @@ def _of_one(part: SegmentSignal, overlap_mm: float, contradicted: bool, fs: floa
     steps = np.abs(np.diff(signal, prepend=signal[0]))
     steepest, power = max(float(steps.max()), TINY), steps**2
     turns = turns_of(signal, TURN_MV)
-    often = np.convolve(turns, np.ones(round(TURNS_S * fs)), "same")
+    often = np.convolve(turns, np.ones(round(TURNS_S * DEFAULT_FS_HZ)), "same")
     hidden = known & (part.confidence <= COLLIDED_CONFIDENCE)
     cut = known & (part.confidence <= UNEXPLAINED_CONFIDENCE) & ~hidden
-    edge = round(EDGE_S * fs)
-    spread, alike = _beats(signal, fs)
+    edge = round(EDGE_S * DEFAULT_FS_HZ)
+    spread, alike = _beats(signal)
     return [
         np.log(steepest / height),
         np.log(height),
         spread,
         alike,
         float(often.max()),
-        float(turns.sum() * fs / n),
+        float(turns.sum() * DEFAULT_FS_HZ / n),
         np.log(np.median(np.abs(np.diff(signal, 2))) / height + TINY),
         1.0 - float(known.mean()),
         float(doubt[known].mean()),
@@ -159,16 +158,17 @@ def _of_one(part: SegmentSignal, overlap_mm: float, contradicted: bool, fs: floa
         overlap_mm,
         float(np.maximum(steps[:edge].max(), steps[-edge:].max())) / steepest,
         float(contradicted),
-        n / fs,
+        n / DEFAULT_FS_HZ,
     ]
 
 
-def _beats(signal: Floats, fs: float) -> tuple[float, float]:
+def _beats(signal: Floats) -> tuple[float, float]:
     """How low the lowest beat is against the highest, and how unlike the median one; NaN of one."""
-    steep, side = steepness([signal], fs / USUAL_SPEED_MM_PER_S), round(BEAT_S * fs)
+    side = round(BEAT_S * DEFAULT_FS_HZ)
+    steep = steepness([signal], DEFAULT_FS_HZ / USUAL_SPEED_MM_PER_S)
     if steep is None:
         return np.nan, np.nan
-    places = find_beats(steep, apart=round(MIN_RR_S * fs))
+    places = find_beats(steep, apart=round(MIN_RR_S * DEFAULT_FS_HZ))
     windows = [signal[p - side : p + side] for p in places if side <= p <= len(signal) - side]
     if len(windows) < 2:
         return np.nan, np.nan

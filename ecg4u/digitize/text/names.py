@@ -17,7 +17,6 @@ import numpy.typing as npt
 from ecg4u.cores import spread
 from ecg4u.digitize import networks
 from ecg4u.digitize.page.darkness import PrintOnPage
-from ecg4u.digitize.page.rectified import RectifiedPage
 from ecg4u.digitize.types import FloatArray, Label
 from ecg4u.record import EXTRA_LEADS, LEADS
 
@@ -159,13 +158,8 @@ def probabilities(crops: Sequence[Pixels]) -> FloatArray:
     return np.concatenate([np.zeros((0, len(NAMES) + 1), np.float32), *parts])
 
 
-def read_labels(rectified: RectifiedPage) -> tuple[Label, ...]:
-    """The lead names that can be read on a page, each with its probability and box."""
-    return tuple(find_labels(rectified.print))
-
-
-def find_labels(print_: PrintOnPage) -> list[Label]:
-    """Find and read the lead names on a page at 10 px/mm.
+def read_labels(print_: PrintOnPage) -> tuple[Label, ...]:
+    """The lead names that can be read on a page at 10 px/mm, each with its probability and box.
 
     They come in reading order of their boxes; no two overlap by more than half.
     """
@@ -184,9 +178,8 @@ def find_labels(print_: PrintOnPage) -> list[Label]:
     ]
     found = wide + [one for one in found if not any(_holds(pair, one) for pair in wide)]
     found = [one for one in found if not any(_goes_on(word, one) for word in words)]
-    return sorted(
-        _plausible(_without_doubles(found)), key=lambda label: (label.box[1], label.box[0])
-    )
+    found = _plausible(_without_doubles(found))
+    return tuple(sorted(found, key=lambda label: (label.box[1], label.box[0])))
 
 
 def _no_chance_strokes(labels: Sequence[Label]) -> list[Label]:

@@ -1,0 +1,12 @@
+from .executors import DaskExecutor as DaskExecutor
+from .executors import Executor as Executor
+from .executors import Outcome as Outcome
+from .executors import PoolExecutor as PoolExecutor
+from .executors import SerialExecutor as SerialExecutor
+from .inputs import Item as Item
+from .inputs import find_inputs as find_inputs
+from .options import Options as Options
+from .options import RunOptions as RunOptions
+from .run import Summary as Summary
+from .run import run_batch as run_batch
+from .task import PageTask as PageTask
