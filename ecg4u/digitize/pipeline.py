@@ -66,6 +66,9 @@ WELL_EXPLAINED = 10.0
 above 20 (ten pages of several makers)."""
 WORTH_READING = -3.0
 """Log odds of another scale of the grid from which a page that is refused is read by it."""
+OF_SCALE = ("rows", "layout")
+"""Stages that refuse a page where its scale is misread; what others refuse, such as two ECGs on one
+page, another scale does not mend."""
 ROW_EXPLAINED = 2.0
 """Log odds in favour of a reading for each row of ink that another leaves unexplained."""
 
@@ -193,7 +196,8 @@ def _read(
             return _measured(page, found, decided, clock, options)
         except (NotAnECGError, PoorQualityError) as refused:
             first = first or refused
-            if decided is not None and not decided.doubts:
+            certain = decided is not None and not decided.doubts
+            if certain or first.stage not in OF_SCALE:
                 break
     assert first is not None
     raise first
