@@ -67,7 +67,7 @@ def in_words(card: dict[str, Any]) -> str:
     lines = [
         f"# {card['id']}",
         "",
-        f"{_kinds(card)} whose logits are averaged, nine sigmoid outputs, 12 leads and 12 masks "
+        f"{_kinds(card)}; sigmoid outputs for nine classes, 12 leads and 12 masks "
         f"at {card['fs_hz']:g} Hz over {card['window_s']:g} s. Code version "
         f"{card['code_version']}, torch {card['torch']}, data file sha256 "
         f"`{card['data_sha256'][:16]}`. {_epochs(card)} Made by",
@@ -257,21 +257,29 @@ def _macro(table: dict[str, Any], what: str) -> str:
 
 def _kinds(card: dict[str, Any]) -> str:
     names = {
-        "residual": "1-D residual networks",
-        "trees": "sets of boosted trees over measures of the signals",
+        "residual": ("a 1-D residual network", "{} 1-D residual networks"),
+        TREES: (
+            "a set of boosted trees over measures of the signals",
+            "{} sets of boosted trees over measures of the signals",
+        ),
     }
     kinds = [member["config"].get("kind", "residual") for member in card["members"]]
-    parts = [f"{kinds.count(kind)} {name}" for kind, name in names.items() if kind in kinds]
-    return f"{len(kinds)} members ({', '.join(parts)})"
+    counts = [(kinds.count(kind), words) for kind, words in names.items() if kind in kinds]
+    parts = [one if count == 1 else many.format(count) for count, (one, many) in counts]
+    told = " and ".join(parts)
+    told = f"{told[0].upper()}{told[1:]}"
+    return told if len(kinds) == 1 else f"{told}, whose logits are averaged"
 
 
 def _epochs(card: dict[str, Any]) -> str:
     networks = [m for m in card["members"] if m["config"].get("kind") != TREES]
     epochs = ", ".join(str(member["epoch"]) for member in networks)
+    if not networks:
+        return ""
+    which = "at the epoch that validated best"
     if all(m["settings"].get("held_out") == "none" for m in networks):
-        return f"Each network is its run's averaged weights at the last epoch ({epochs})."
-    best = "at the epoch that validated best"
-    return f"Each network is its run's averaged weights {best} ({epochs})."
+        which = "at the last epoch"
+    return f"Of each network's run the averaged weights {which} ship ({epochs})."
 
 
 def _points(card: dict[str, Any]) -> list[str]:

@@ -6,7 +6,7 @@ a quarter is held out and is only looked at for the table before and after.
 
 A class with `LEAST_LEARNED` positives in the first part is learned: the residual networks among the
 members go on from their weights, and for every other class they are held to what they said before
-(Li and Hoiem 2016). The trees and curves stay. Where no class has as many, no network is changed.
+(Li and Hoiem 2016). The trees stay. Where no class has as many, no network is changed.
 A class with `LEAST_FITTED` positives in the second part gets calibration and thresholds there, its
 present calibration being the prior; the others keep theirs.
 """
