@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from ecg4u.digitize.page.lattice import Lattice, find_lattices, find_tiles
+from ecg4u.digitize.page.lattice import FINE_PX, Lattice, find_lattices, find_tiles
 from ecg4u.digitize.page.rectified import (
     Grid,
     RectifiedPage,
@@ -44,6 +44,8 @@ FITS_MM = 0.045
 """Residual of the lines on the mesh from which a lattice is doubted. Of 73 pages drawn at random
 four had locked onto harmonics of the lines that are none of the grid's: .07 to .15 mm; of the
 others all but three had less than .039."""
+AS_GOOD = 0.85
+"""Share of the best fit from which a lattice fits as well; by eye."""
 MIN_GRID_MM2 = 2500.0
 PAGE_MM = (120.0, 330.0)
 """Long side of what a 12-lead ECG's grid usually covers; less likely outside."""
@@ -145,8 +147,8 @@ def from_grid(page: Page, reading: int = 0) -> RectifiedPage | None:
 
 
 def _best_seen(lines: Image) -> _Seen | None:
-    """The lattice whose mesh fits the lines: the likeliest, or where that does not, the one on
-    which most of the page fits.
+    """The lattice whose mesh fits the lines: the likeliest, or where that does not or is so fine
+    that it may have slipped, the coarsest of those that fit most of the page.
 
     Raises
     ------
@@ -168,10 +170,14 @@ def _best_seen(lines: Image) -> _Seen | None:
                 raise
             continue
         seen = _Seen(lattice, flat, scales, refined)
-        if not doubtful and refined.residual_mm < FITS_MM:
+        if not doubtful and refined.residual_mm < FITS_MM and lattice.period_px > FINE_PX:
             return seen
         doubtful.append(seen)
-    return max(doubtful, key=_fitting, default=None)
+    if not doubtful:
+        return None
+    enough = AS_GOOD * max(_fitting(seen) for seen in doubtful)
+    good = [seen for seen in doubtful if _fitting(seen) >= enough]
+    return max(good, key=lambda seen: seen.lattice.period_px)
 
 
 def _fitting(seen: _Seen) -> float:
