@@ -191,6 +191,8 @@ def _read(
             else:
                 with clock.stage("rectify"):
                     again = rectified_again(page, rectified, rival.reading, options)
+                if any(r.reading == rival.reading for r in again.rivals):
+                    continue  # too little of such a grid is seen
                 found, decided = _scaled(page, replace(again, rivals=()), clock, options)
                 decided = Verdict(None, float(expit(rival.log_odds)))
             return _measured(page, found, decided, clock, options)
