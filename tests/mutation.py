@@ -100,9 +100,7 @@ class Drawn:
 
 NAMED = (
     Mutant("one network answers alone", "model/classifier.py",
-           "np.nanmean(self.member_log_odds(inputs), axis=0)", "self.member_log_odds(inputs)[0]"),
-    Mutant("who does not answer says 0", "model/classifier.py",
-           "len(self.outputs)), np.nan)", "len(self.outputs)), 0.0)"),
+           "self.member_log_odds(inputs).mean(axis=0)", "self.member_log_odds(inputs)[0]"),
     Mutant("one network is loaded", "model/classifier.py",
            "for member in members:", "for member in members[:1]:"),
     Mutant("calibration without bias", "model/classifier.py",
@@ -124,7 +122,7 @@ NAMED = (
     Mutant("the centre line is not settled", "digitize/rows/stroke.py",
            "    centre = _settled(centre, _nearest(top), _nearest(bottom), pen / 2)\n", ""),
     Mutant("columns never repeat", "digitize/signals/signal.py",
-           "np.mean(repeats[1:]) > REPEATED", "False"),
+           "if again - later > CLEARLY and again > REPEATED:", "if False:"),
     Mutant("limb leads are not reconciled", "digitize/restore.py",
            "return np.where(signal == read, better, signal)", "return signal"),
     Mutant("names without a place cost nothing", "digitize/layout/arrangement.py",
