@@ -44,8 +44,8 @@ FITS_MM = 0.045
 """Residual of the lines on the mesh from which a lattice is doubted. Of 73 pages drawn at random
 four had locked onto harmonics of the lines that are none of the grid's: .07 to .15 mm; of the
 others all but three had less than .039."""
-AS_GOOD = 0.85
-"""Share of the best fit from which a lattice fits as well; by eye."""
+SAME_SCALE = 0.03
+"""How far the scales of two lattices that agree may differ; by eye."""
 MIN_GRID_MM2 = 2500.0
 PAGE_MM = (120.0, 330.0)
 """Long side of what a 12-lead ECG's grid usually covers; less likely outside."""
@@ -118,6 +118,11 @@ class _Seen:
     scales: tuple[Scale, ...]
     refined: Refined
 
+    @property
+    def px_per_mm(self) -> float:
+        """Work px a millimetre, at the likeliest scale."""
+        return self.lattice.period_px / self.scales[0].mm_per_unit
+
 
 def from_grid(page: Page, reading: int = 0) -> RectifiedPage | None:
     """The page flattened by its grid, whose lines are read as the ``reading``-th likeliest scale.
@@ -148,7 +153,7 @@ def from_grid(page: Page, reading: int = 0) -> RectifiedPage | None:
 
 def _best_seen(lines: Image) -> _Seen | None:
     """The lattice whose mesh fits the lines: the likeliest, or where that does not or is so fine
-    that it may have slipped, the coarsest of those that fit most of the page.
+    that it may have slipped, one at the scale on which the best fitting lattices agree.
 
     Raises
     ------
@@ -175,9 +180,16 @@ def _best_seen(lines: Image) -> _Seen | None:
         doubtful.append(seen)
     if not doubtful:
         return None
-    enough = AS_GOOD * max(_fitting(seen) for seen in doubtful)
-    good = [seen for seen in doubtful if _fitting(seen) >= enough]
-    return max(good, key=lambda seen: seen.lattice.period_px)
+    groups = [[o for o in doubtful if _same_scale(o, one)] for one in doubtful]
+    agreed = max(groups, key=lambda group: sum(map(_fitting, group)))
+    likeliest = doubtful[0]
+    if likeliest in agreed and likeliest.refined.residual_mm < FITS_MM:
+        return likeliest
+    return max(agreed, key=lambda seen: seen.lattice.period_px)
+
+
+def _same_scale(one: _Seen, other: _Seen) -> bool:
+    return abs(one.px_per_mm / other.px_per_mm - 1) < SAME_SCALE
 
 
 def _fitting(seen: _Seen) -> float:
@@ -378,7 +390,7 @@ def _base_periods(powers: tuple[Power, Power], long_side: float) -> dict[int, fl
         clear = [float(np.median(np.minimum(h, 5.0))) for h in heights]
         # Beats repeat along x too: what is seen in one direction alone is no grid.
         least = NOISE_USUAL.get(m, NOISE)
-        scores[m] = min(float(np.mean(clear)), min(clear) + 1.0) - least
+        scores[m] = min(float(np.mean(clear)), min(clear) + 0.5) - least
         if m in NOISE_USUAL and scores[m] > 0:
             scores[m] += USUAL
     enough = 0.6 * max(scores.values())
