@@ -177,7 +177,8 @@ def _read(
 ) -> tuple[RectifiedPage, Sequence[Label], Sidecar]:
     """Every stage from the picture to measured pieces of leads.
 
-    A page that nothing is read of is tried as its grid's next likely scales.
+    A page that nothing is read of is tried as its grid's next likely scales, of which one must
+    explain it well.
     """
     with clock.stage("rectify"):
         rectified = rectified_within(page, corners) if corners else rectify(page, options)
@@ -195,6 +196,8 @@ def _read(
                     continue  # too little of such a grid is seen
                 found, decided = _scaled(page, replace(again, rivals=()), clock, options)
                 decided = Verdict(None, float(expit(rival.log_odds)))
+            if rival and _arranged(found, clock, options).layout.log_odds < WELL_EXPLAINED:
+                continue
             return _measured(page, found, decided, clock, options)
         except (NotAnECGError, PoorQualityError) as refused:
             first = first or refused
