@@ -24,8 +24,8 @@ from training.calibrate import Calibration
 from training.dataset import Data, load
 from training.evaluate import Predictions
 from training.export import out_of_fold
-from training.folds import HELD_OUT, run_of
 from training.metrics import auroc, bootstrap, counts, f1
+from training.ship import fold_runs
 
 RESULTS = Path(__file__).parent / "results" / "icbeb.md"
 SOURCE, REPEATS = "CPSC2018", 1000
@@ -78,8 +78,7 @@ def main(work: Path, weights: Path, out: Path) -> None:
     torch.set_num_threads(1)
     card = json.loads((weights / CARD_NAME).read_text(encoding="utf-8"))
     data = load(work / "ecg.h5")
-    runs = [run_of(work / kind, held) for kind in ("network", "trees") for held in HELD_OUT[:-1]]
-    answered = out_of_fold(data, runs, layouts=tuple(SHOWN))
+    answered = out_of_fold(data, fold_runs(work), layouts=tuple(SHOWN))
     lines = [
         "# ICBEB-2018's own recordings, out of fold",
         "",

@@ -29,6 +29,7 @@ NETWORK = (
     "training.train --labels targets --epochs 40 --stop-after 22 --validate-every 100 --threads 1 "
     "--resume"
 )
+KINDS = ("network", "trees")
 TIMES = "seconds.json"
 
 
@@ -79,11 +80,16 @@ def trainings(data: Path, work: Path) -> tuple[list[Step], list[Step]]:
     return trees, networks
 
 
+def fold_runs(work: Path) -> list[Path]:
+    """The runs with a fold held out, which judge those that ship."""
+    return [run_of(work / kind, held) for kind in KINDS for held in HELD_OUT[:-1]]
+
+
 def exporting(data: Path, work: Path, out: Path) -> Step:
     """The step that joins the runs, judged by those with a fold held out."""
-    kinds = (work / "network", work / "trees")
-    folds = [part for kind in kinds for h in HELD_OUT[:-1] for part in ("--fold", run_of(kind, h))]
-    last = ("training.export", *kinds, *folds, "--data", data, "--out", out)
+    folds = [part for run in fold_runs(work) for part in ("--fold", run)]
+    shipped = (work / kind for kind in KINDS)
+    last = ("training.export", *shipped, *folds, "--data", data, "--out", out)
     return Step("export", tuple(map(str, last)))
 
 

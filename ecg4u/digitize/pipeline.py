@@ -196,9 +196,10 @@ def _read(
                     continue  # too little of such a grid is seen
                 found, decided = _scaled(page, replace(again, rivals=()), clock, options)
                 decided = Verdict(None, float(expit(rival.log_odds)))
-            if rival and _arranged(found, clock, options).layout.log_odds < WELL_EXPLAINED:
+            arranged = _arranged(found, clock, options)
+            if rival and arranged.layout.log_odds < WELL_EXPLAINED:
                 continue
-            return _measured(page, found, decided, clock, options)
+            return _measured(page, found, arranged, decided, clock, options)
         except (NotAnECGError, PoorQualityError) as refused:
             first = first or refused
             certain = decided is not None and not decided.doubts
@@ -236,16 +237,20 @@ def _scaled(
 
 
 def _measured(
-    page: Page, found: _Looked, decided: Verdict, clock: _Clock, options: ReadOptions
+    page: Page,
+    found: _Looked,
+    arranged: _Arranged,
+    decided: Verdict,
+    clock: _Clock,
+    options: ReadOptions,
 ) -> tuple[RectifiedPage, Sequence[Label], Sidecar]:
-    """The arrangement of what was seen, and its measured pieces of leads."""
+    """The measured pieces of the leads that were seen, arranged anew where another way fits."""
     rectified, labels = found.rectified, found.labels
     pulse_scale = rectified.grid.pulse
     scale_doubts = decided.doubts or grid_doubts(rectified.grid)
     sure = rectified.grid.confidence * decided.probability
     rectified = replace(rectified, grid=replace(rectified.grid, confidence=sure))
     found = replace(found, rectified=rectified)
-    arranged = _arranged(found, clock, options)
     if arranged.open_questions:
         other = _by_column(found, arranged.layout, clock)
         if other is not None:
