@@ -263,3 +263,25 @@ def test_a_stretch_far_before_a_row_is_no_part_of_it_and_takes_nothing_of_it() -
     (row,) = found_rows(ink)
     assert abs(row.extent[0] - 640) < 10
     assert abs(row.extent[1] - (WIDTH - 61)) < 5
+
+
+def test_a_row_goes_on_over_its_gaps_and_not_along_a_neighbour() -> None:
+    """Three of its four columns' ends stand over bare paper, and a dense neighbour is near."""
+    truth = [PITCH - curve(), PITCH + 110 - curve(30.0)]
+    ink = drawn(truth, (2 * PITCH, WIDTH))
+    gaps = [slice(x, x + 80) for x in (420, 790, 1120)]
+    for gap in gaps:
+        ink[: PITCH + 40, gap] = 0.0
+    upper, lower = traced(ink)
+    assert all(np.isnan(upper[gap][5:-5]).all() for gap in gaps)
+    inked = np.ones(WIDTH, bool)
+    for gap in gaps:
+        inked[gap.start - 5 : gap.stop + 5] = False
+    assert np.nanmax(np.abs(upper - truth[0])[inked][80:-80]) / PX < 1.5
+    assert worst_mm(lower, truth[1], slice(80, -80)) < 1.5
+
+
+def test_a_bold_row_leaves_the_fainter_ones_rows() -> None:
+    ink, _ = page(4)
+    ink[: int(3.5 * PITCH)] *= 0.6
+    assert len(traced(ink)) == 4

@@ -13,6 +13,14 @@ Array = npt.NDArray[np.float64]
 TRACK_PX_PER_MM = 5.0
 """Scale down the page at which rows are followed."""
 GAP_COST = 1.0
+LONELY_COST = 0.25
+"""Of walking on over bare paper where a row has no ink of its own: between two columns of leads, or
+where the trace is gone. As dear as a gap beside ink, the way along a neighbour would be cheaper."""
+LONELY_PX = 20
+"""Columns that it must have none in, one after the other: 2 mm, more than the tip of a wave that
+stands apart from its home."""
+HOME_MM = 8.0
+"""How far from its baseline a row's ink is its own, at most: half way to its neighbours."""
 TRAVEL_ON_INK = 0.005
 TRAVEL_ON_PAPER = 0.3
 STRAY_PER_MM = 0.004
@@ -56,6 +64,7 @@ def follow(
     band = _bands(height, baselines, px_per_mm)
     near = band + height * (np.arange(kinds)[:, None] if kinds > 1 else 0)
     stray = (STRAY_PER_MM * np.abs(band - baselines[:, None]) / px_per_mm).astype(np.float32)
+    home, lonely = _homes(ink, band, baselines, px_per_mm)
     extra = None
     if claimed is not None:
         extra = np.stack([c[i[0] : i[-1] + 1].T for c, i in zip(claimed, band, strict=True)], 1)
@@ -72,6 +81,7 @@ def follow(
         down += risen
         up = np.minimum.accumulate((cost + risen)[:, ::-1], axis=1)[:, ::-1]
         cost = np.minimum(down, up - risen)
+        here *= np.where(lonely[x][:, None] & home, LONELY_COST, 1.0)
         cost += here
         cost += stray
         if extra is not None:
@@ -92,6 +102,27 @@ def _bands(height: int, baselines: Array, px_per_mm: float) -> npt.NDArray[np.in
     size = min(height, 2 * reach + 1)
     first = np.clip(np.round(baselines).astype(np.intp) - reach, 0, height - size)
     return first[:, None] + np.arange(size)
+
+
+def _homes(
+    ink: FloatArray, band: npt.NDArray[np.intp], baselines: Array, px_per_mm: float
+) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+    """Which heights of its band (R, n) are a row's own, and in which columns (W, R) they are bare
+    for long enough.
+
+    ``ink`` is (W, K, H) of K kinds, one for all rows or one for each.
+    """
+    from scipy.ndimage import binary_opening
+
+    apart = np.abs(baselines[:, None] - baselines[None])
+    np.fill_diagonal(apart, np.inf)
+    reach = np.minimum(apart.min(axis=1, initial=np.inf) / 2, HOME_MM * px_per_mm)
+    home = np.abs(band - baselines[:, None]) <= reach[:, None]
+    bare = np.empty((len(ink), len(band)), bool)
+    for row, own in enumerate(home):
+        kind = row if ink.shape[1] > 1 else 0
+        bare[:, row] = ~ink[:, kind, band[row][own]].any(axis=1)
+    return home, binary_opening(bare, np.ones((LONELY_PX, 1), bool))
 
 
 def _way_back(costs: FloatArray, climb: FloatArray, y: int) -> Array:

@@ -51,7 +51,8 @@ MAX_STRAY_MM = 22.0
 MAX_SHARED = 0.3
 ROW_END_SLACK_MM = 4.0
 MIN_ROWS_GOING_ON = 3
-SURE_INK = 0.7
+SURE_INK, SURER = 0.7, 0.75
+"""Share of the surer rows' ink, which three rows of four do not exceed, that a row's must have."""
 WAVE_MM = 1.0
 TALL_MM = 3.0
 TOUCH_MM = 0.2
@@ -564,9 +565,10 @@ def _plausible(rows: list[RowPath], px_per_mm: float) -> tuple[RowPath, ...]:
 
 
 def _inked(rows: list[RowPath]) -> list[RowPath]:
-    """Rows whose ink is as sure as that of the surest row: what is left of a grid is not."""
+    """Rows whose ink is as sure as that of the surer rows: what is left of a grid is not."""
     usual = [float(np.nanmedian(row.ink)) for row in rows]
-    return [row for row, ink in zip(rows, usual, strict=True) if ink > SURE_INK * max(usual)]
+    least = SURE_INK * np.quantile(usual, SURER) if usual else 0.0
+    return [row for row, ink in zip(rows, usual, strict=True) if ink > least]
 
 
 def _shared_end(ends: Sequence[int], slack: float) -> float:
