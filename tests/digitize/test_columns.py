@@ -150,6 +150,14 @@ def test_paper_between_the_columns_belongs_to_none() -> None:
     assert sorted({round(s.start_s, 1) for s in inner}) == [0.0, 2.5, 5.0, 7.5]
 
 
+def test_columns_of_the_usual_width_with_paper_between_need_no_names() -> None:
+    gap = 75
+    ink = [
+        (LEFT + k * (COLUMN_PX + gap), LEFT + k * (COLUMN_PX + gap) + COLUMN_PX) for k in range(4)
+    ]
+    assert grid(decided(rows(3, ink), [])) == STANDARD
+
+
 def test_columns_begin_at_their_names_where_a_row_is_no_ten_seconds_long() -> None:
     for ink in ((LEFT - 70, LEFT + 4 * COLUMN_PX), (LEFT, LEFT + 4 * COLUMN_PX - 100)):
         layout = decided(rows(4, [ink]), labels([*STANDARD, ["II"]]))

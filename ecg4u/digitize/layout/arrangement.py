@@ -472,10 +472,10 @@ def _explained(
     if best is None:
         return Layout("unknown", (), 0.0, ("The arrangement of the leads was not recognized.",))
     value, geometry, names, scores, edges = best
-    if _guessed(geometry, names, scores, edges, px_per_mm, speed_mm_per_s):
-        return Layout(geometry.name, (), 0.0, ("The names of the leads could not be read.",))
     upper = slice(0, geometry.rows)
     columns = place_columns(edges, paths[upper], spans[upper], pulses, px_per_mm, speed_mm_per_s)
+    if _guessed(names, scores, columns, speed_mm_per_s * px_per_mm):
+        return Layout(geometry.name, (), 0.0, ("The names of the leads could not be read.",))
     built = _build(geometry, names, scores, columns, spans, speed_mm_per_s, px_per_mm)
     whole = geometry.cells == len(LEADS)
     part = () if whole else (message("part_of_page", layout=geometry.name),)
@@ -508,18 +508,11 @@ def _read_names(names: Sequence[str], scores: Array) -> list[str]:
     return [n for cell, n in enumerate(names) if n and _named_by(scores[cell], n)[0] == "label"]
 
 
-def _guessed(
-    geometry: _Geometry,
-    names: Sequence[str],
-    scores: Array,
-    edges: Array,
-    px_per_mm: float,
-    speed: float,
-) -> bool:
+def _guessed(names: Sequence[str], scores: Array, columns: Columns, px_per_s: float) -> bool:
     """Whether names would be mere guesses: none was read, and the columns are of no usual width."""
-    nominal = COLUMN_S[geometry.columns] * speed * px_per_mm
-    unusual = abs((edges[1] - edges[0]) / nominal - 1) > PARAMS.width_off
-    return bool(not _read_names(names, scores) and unusual)
+    usual = COLUMN_S[len(columns.starts)] * px_per_s
+    off = abs(float(np.median(columns.ends - columns.starts)) / usual - 1)
+    return bool(not _read_names(names, scores) and off > PARAMS.width_off)
 
 
 def _notes(geometry: _Geometry, names: Sequence[str], scores: Array) -> tuple[str, ...]:
