@@ -1,20 +1,23 @@
 """Which way is up: a page that lies on its side or head is turned by the names read on it.
 
 The grid looks the same from all four sides; lead names do not. I, II and III stand unchanged on
-their heads, so the other nine decide.
+their heads, so the other nine decide; where too few are read, the calibration pulses, which stand
+on their feet.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from ecg4u.digitize.page.rectified import RectifiedPage, direction_after, quarter_turn
 from ecg4u.digitize.rectify import rectify
+from ecg4u.digitize.scale.pulse_shapes import agreeing, find_plateaus
 from ecg4u.digitize.text.names import read_labels, sure_names
 from ecg4u.digitize.text.printed import read_printed_scale
-from ecg4u.digitize.types import Label
+from ecg4u.digitize.types import FloatArray, Label
 from ecg4u.io import Page
 from ecg4u.options import NOTHING_KNOWN, ReadOptions
 
@@ -28,6 +31,8 @@ RUNS_DOWN = 0.6
 """Unevenness of the ink across the page over that along it; 0.9 is the least of any upright page
 of the development set."""
 CELL_MM = 5.0
+PULSE_INK, PULSES, ALIKE = 0.4, 3, 0.06
+"""Ink of which pulses are looked for; how many must be alike, and how far they may differ."""
 
 
 def read_upright(
@@ -53,12 +58,31 @@ def read_upright(
     return rectified, labels
 
 
-def seems_on_its_side(rectified: RectifiedPage, labels: tuple[Label, ...]) -> bool:
+def names_decide(labels: Sequence[Label]) -> bool:
+    """Whether enough names are read to tell which end is the top."""
+    return evidence(labels) >= FEWEST
+
+
+def turn_by_pulses(trace: FloatArray) -> int:
+    """By how many quarter turns clockwise a page's pulses come to stand; 0 where they do or none
+    are seen.
+
+    ``trace`` is the ink (H, W) of its traces.
+    """
+    seen = []
+    for k in range(4):
+        plateaus = find_plateaus(np.ascontiguousarray(np.rot90(trace, -k)), PULSE_INK)
+        seen.append(len(agreeing(plateaus, within=ALIKE)))
+    best = int(np.argmax(seen))
+    return best if seen[best] >= max(PULSES, seen[0] + CLEARLY_MORE) else 0
+
+
+def seems_on_its_side(rectified: RectifiedPage, labels: Sequence[Label]) -> bool:
     """Whether no names tell which end is the top, and the ink is gathered in columns.
 
     Tables and writing can look so, too.
     """
-    return evidence(labels) < FEWEST and _rows_run_down(rectified)
+    return not names_decide(labels) and _rows_run_down(rectified)
 
 
 def rectified_again(
@@ -83,7 +107,7 @@ def rectify_turned(page: Page, k: int, options: ReadOptions, reading: int = 0) -
     return replace(found, nodes=np.stack(places[k], -1), grid=grid)
 
 
-def evidence(labels: tuple[Label, ...]) -> int:
+def evidence(labels: Sequence[Label]) -> int:
     """How many different names are surely read that would read otherwise upside down."""
     return len({name for name in sure_names(labels) if set(name) != {"I"}})
 

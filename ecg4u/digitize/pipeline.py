@@ -18,7 +18,14 @@ from ecg4u.digitize.layout.arrangement import find_layout
 from ecg4u.digitize.layout.columns import signal_span
 from ecg4u.digitize.layout.doubts import column_doubts, grid_doubts, refuse_two_ecgs
 from ecg4u.digitize.layout.orders import decide_order
-from ecg4u.digitize.orientation import read_upright, rectified_again, seems_on_its_side
+from ecg4u.digitize.orientation import (
+    names_decide,
+    read_upright,
+    rectified_again,
+    rectify_turned,
+    seems_on_its_side,
+    turn_by_pulses,
+)
 from ecg4u.digitize.page.rectified import RectifiedPage, quarter_turn
 from ecg4u.digitize.rectify import rectify
 from ecg4u.digitize.restore import observed, rectified_within, restored, restored_page
@@ -222,10 +229,21 @@ def _scaled(
             labels: Sequence[Label] = read_labels(rectified.print)
         else:
             rectified, labels = read_upright(page, rectified, options)
-            if seems_on_its_side(rectified, labels):
-                _refuse_turned(rectified, clock, options)
-        refuse_two_ecgs(labels, rectified.px_per_mm)
-    found = _looked(rectified, labels, clock)
+    ink = None
+    if not (as_given or rectified.grid.pulse is not None or names_decide(labels)):
+        with clock.stage("ink"):
+            ink = find_ink(rectified, labels)
+        turns = turn_by_pulses(ink.trace)
+        if turns:
+            ink = None
+            with clock.stage("rectify"):
+                rectified = rectify_turned(page, turns, options)
+            with clock.stage("labels"):
+                labels = read_labels(rectified.print)
+        elif seems_on_its_side(rectified, labels):
+            _refuse_turned(rectified, clock, options)
+    refuse_two_ecgs(labels, rectified.px_per_mm)
+    found = _looked(rectified, labels, clock, ink)
     decided = decide_scale(found.shown(options), rectified.rivals)
     if decided.rival is not None:
         with clock.stage("rectify"):
@@ -305,12 +323,17 @@ def _refuse_turned(rectified: RectifiedPage, clock: _Clock, options: ReadOptions
     )
 
 
-def _looked(rectified: RectifiedPage, labels: Sequence[Label], clock: _Clock) -> _Looked:
-    """The print, the rows and the pulses of a page."""
+def _looked(
+    rectified: RectifiedPage,
+    labels: Sequence[Label],
+    clock: _Clock,
+    ink: InkMap | None = None,
+) -> _Looked:
+    """The print, the rows and the pulses of a page, of which the ink may have been mapped."""
     with clock.stage("printed scale"):
         printed = read_printed_scale(rectified)
     with clock.stage("ink"):
-        ink = find_ink(rectified, labels)
+        ink = ink or find_ink(rectified, labels)
     with clock.stage("rows"):
         paths = _rows(ink, rectified.px_per_mm)
     with clock.stage("layout"):

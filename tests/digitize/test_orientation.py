@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
+from benchmarks.measure import score_lead
 from ecg4u.digitize import digitize_page
 from ecg4u.digitize.orientation import evidence, read_upright, seems_on_its_side
 from ecg4u.digitize.page.rectified import RectifiedPage
@@ -38,11 +39,12 @@ def upright(name: str) -> tuple[RectifiedPage, tuple[Label, ...]]:
 
 
 @cache
-def drawn(print_: bool) -> Page:
-    """A page without lead names, with its printed scale or without."""
+def drawn(print_: bool, pulses: bool = False) -> Page:
+    """A page without lead names, with its printed scale and pulses or without."""
     record = read_record(DATA / "records" / "ptbxl_00427")
     footer = ("25 mm/s", "10 mm/mV") if print_ else ()
     style = PageStyle(px_per_mm=6.0, row_pitch=35.0, labels=False, footer=footer)
+    style = replace(style, pulse="left" if pulses else "none")
     return Page(draw_page(record, LAYOUTS["3x4+1"], style).image, "0" * 64)
 
 
@@ -92,14 +94,24 @@ def test_without_names_an_upright_page_stays(print_: bool) -> None:
 
 
 @pytest.mark.parametrize("k", [1, 3])
-def test_without_print_a_page_on_its_side_is_refused(k: int) -> None:
+def test_without_print_and_pulses_a_page_on_its_side_is_refused(k: int) -> None:
     with pytest.raises(PoorQualityError, match="lies on its side"):
         digitize_page(laid(drawn(False), k))
 
 
 def test_without_names_a_page_on_its_side_is_turned_by_its_printed_scale() -> None:
-    page, _ = read(laid(drawn(True), 1))
+    page, _ = read(laid(drawn(True, pulses=True), 1))
     assert abs(abs(page.grid.turned_deg) - 90) < 1
+
+
+@pytest.mark.parametrize("k", [1, 2])
+def test_without_names_and_print_pulses_tell_which_end_is_up(k: int) -> None:
+    upright = digitize_page(drawn(False, pulses=True)).record
+    turned = digitize_page(laid(drawn(False, pulses=True), k)).record
+    for lead in ("II", "V1", "V6"):
+        score = score_lead(upright.lead(lead), turned.lead(lead), 500.0)
+        assert score is not None
+        assert score.snr_db > 20
 
 
 def table(step: int = 40, columns: int = 7) -> Page:
