@@ -256,3 +256,15 @@ def test_pulses_amid_what_is_left_of_a_grid_tell_the_scale() -> None:
         cv2.line(lines, (x, 0), (x, image.shape[0]), (205,) * 3, 1)
     rectified = rectify(as_page(np.minimum(image, lines)))
     assert rectified.grid.source_px_per_mm == pytest.approx((6.0, 6.0), rel=0.02)
+
+
+def test_pulses_broken_by_a_fax_tell_the_scale() -> None:
+    """Each line of a pulse is interrupted every few mm, and a row's foot is missing."""
+    image = without_pulses()
+    for base in rows_mm():
+        pulse(image, 12.0, base)
+        for y in (base - 7.5, base - 4.5, base - 1.5):
+            at = round(6 * y)
+            image[at : at + 3, round(6 * 11) : round(6 * 19)] = 255
+    rectified = rectify(as_page(image))
+    assert rectified.grid.source_px_per_mm == pytest.approx((6.0, 6.0), rel=0.02)

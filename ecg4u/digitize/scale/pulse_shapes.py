@@ -31,6 +31,8 @@ LEAST_INK_PX = 100
 strokes at all; by eye."""
 COVERED = 0.96
 """Least share of a plateau's columns that holds ink."""
+BROKEN_SHARE = 0.3
+"""Of the least height looked for, the widest gap in an upright line that is filled; by eye."""
 CLEAR = 0.025
 """Largest share of ink where a pulse has none."""
 BESIDE = 0.2
@@ -152,7 +154,7 @@ def find_plateaus(ink: FloatArray, least: float = INK_SHARE) -> tuple[PulseShape
     its row one stands is not looked at: all are called ``"left"``.
     """
     bits = ink > least
-    strokes, pen = _strokes(bits), _pen(bits)
+    strokes, pen = _strokes(_mended(bits)), _pen(bits)
     edge = int(np.ceil(0.5 * pen))
     found = []
     for i, left in enumerate(strokes):
@@ -173,6 +175,15 @@ def find_plateaus(ink: FloatArray, least: float = INK_SHARE) -> tuple[PulseShape
             y0, y1 = top + pen / 2 - 0.5, bottom - pen / 2 - 0.5
             found.append(PulseShape(x0, x1, y0, y1, 0.0, "left"))
     return tuple(found)
+
+
+def _mended(bits: Bits) -> Bits:
+    """Ink with the short gaps of upright lines filled: a fax breaks them."""
+    import cv2
+
+    gap = int(BROKEN_SHARE * HEIGHT_SHARE[0] * max(bits.shape)) | 1
+    closing = cv2.MORPH_CLOSE, np.ones((gap, 1), np.uint8)
+    return np.asarray(cv2.morphologyEx(bits.astype(np.uint8), *closing), bool)
 
 
 def _strokes(bits: Bits) -> list[_Stroke]:
