@@ -265,6 +265,6 @@ def test_pulses_broken_by_a_fax_tell_the_scale() -> None:
         pulse(image, 12.0, base)
         for y in (base - 7.5, base - 4.5, base - 1.5):
             at = round(6 * y)
-            image[at : at + 3, round(6 * 11) : round(6 * 19)] = 255
+            image[at : at + 3, (6 * 11) : (6 * 19)] = 255
     rectified = rectify(as_page(image))
     assert rectified.grid.source_px_per_mm == pytest.approx((6.0, 6.0), rel=0.02)
