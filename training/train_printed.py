@@ -1,6 +1,6 @@
 """Train the reader of printed scales on lines drawn in many fonts.
 
-    python -m training.train_printed --steps 5000 --seed 0 --checkpoint cache/printed.pt
+    python -m training.train_printed --steps 9000 --seed 0 --checkpoint cache/printed.pt
 
 Lines are scales in the spellings of many devices with any number in them, other words of ECG
 headers, dates and random letters, and what is no print at all. Goes on from the checkpoint where
@@ -30,6 +30,7 @@ from ecg4u.digitize.text.printed import (
     line_window,
     scale_of,
 )
+from ecg4u.paper.surface import smooth_noise
 from training.page_networks import READER_OF_PRINT
 from training.steps import take_steps
 from training.train_names import Face, find_faces, grid, split_faces, taken, word_ink
@@ -39,7 +40,9 @@ if TYPE_CHECKING:
 
 Pixels = npt.NDArray[Any]
 
-WIDTH_PX = 256
+WIDTH_PX = 320
+WORN = 0.3
+"""Share of the lines whose ink has faded or come off."""
 BATCH = 32
 VALIDATION = 1600
 WORDS = (
@@ -118,6 +121,8 @@ def line(rng: np.random.Generator, faces: list[Face]) -> tuple[Pixels, str]:
     top, left = (shape[0] - high) // 2, (shape[1] - wide) // 2
     strength = int(rng.integers(150, 256))
     shade = (word.astype(np.uint16) * strength // 255).astype(np.uint8)
+    if rng.random() < WORN:
+        shade = _worn(shade, rng)
     part = ink[top : top + high, left : left + wide]
     np.maximum(part, shade, out=part)
     if rng.random() < 0.2 or not text:
@@ -128,6 +133,15 @@ def line(rng: np.random.Generator, faces: list[Face]) -> tuple[Pixels, str]:
     grow = rng.normal(0.02, 0.06, 4) * high
     box = (left - grow[0], top - grow[1], left + wide + grow[2], top + high + grow[3])
     return line_window(taken(ink, rng), box), _read_as(text)
+
+
+def _worn(ink: Pixels, rng: np.random.Generator) -> Pixels:
+    """Ink that has faded along the line, or come off in spots."""
+    grain = smooth_noise(rng, ink.shape, float(rng.uniform(1.5, 5.0)))
+    fade = 0.6 + 0.4 * smooth_noise(rng, ink.shape, 2.0 * ink.shape[0])
+    off = float(rng.uniform(0.2, 1.2))
+    hold = np.clip(0.5 - 3.0 * (grain - 2.2 + off), 0.05, 1.0) * np.clip(fade, 0.25, 1.0)
+    return (ink * hold).astype(np.uint8)
 
 
 def _curve(ink: Pixels, rng: np.random.Generator, tall: int) -> None:
