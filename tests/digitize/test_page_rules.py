@@ -192,6 +192,17 @@ def test_a_thread_of_paper_colour_does_not_join_what_lies_beside_the_page() -> N
     assert not paper[:, 84:].any()
 
 
+def test_a_line_of_words_at_the_edge_is_on_the_page() -> None:
+    image = np.full((60, 120, 3), 60, np.uint8)
+    image[5:40, 5:80] = 240
+    image[36:39, 20:60] = 90
+    gridded = np.zeros((60, 120), bool)
+    gridded[5:34, 5:80] = True
+    paper = paper_mask(image, grid_of(60, 120, 1.0), gridded)
+    assert paper[36:39, 20:60].all()
+    assert not paper[42:].any()
+
+
 def test_a_strip_of_bare_paper_beside_the_grid_belongs_to_the_page() -> None:
     image = np.full((60, 120, 3), 60, np.uint8)
     image[5:40, 5:50] = image[20:27, 50:80] = image[40:60, 20:27] = 240
