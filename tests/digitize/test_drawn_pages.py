@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ecg4u.compare import score_lead
 from ecg4u.digitize import Digitization, digitize_page
 from ecg4u.digitize.layout.columns import change_evidence
 from ecg4u.digitize.layout.doubts import grid_doubts
@@ -19,6 +20,7 @@ from ecg4u.digitize.sidecar.model import Sidecar
 from ecg4u.digitize.text.label_search import search_labels
 from ecg4u.io import Page, read_record
 from ecg4u.paper import LAYOUTS, PageStyle, draw_page
+from ecg4u.paper.surface import Wear, wear_page
 from ecg4u.record import LEADS, ECGRecord
 
 DATA = Path(__file__).parents[2] / "data"
@@ -195,3 +197,15 @@ def test_a_grid_that_looks_little_like_one_is_doubted(change: dict[str, object],
     found = grid_doubts(replace(grid, **change))
     assert bool(found) == bool(said)
     assert said in "".join(found)
+
+
+def test_worn_waves_of_a_broad_pen_are_followed_to_their_tips() -> None:
+    drawn = draw_page(
+        record(), LAYOUTS["3x4+1"], PageStyle(px_per_mm=8.0, row_pitch=30.0, trace_width=0.85)
+    )
+    worn, _ = wear_page(drawn, Wear(breaks=0.6), np.random.default_rng(1))
+    score = score_lead(
+        record().lead("II"), digitize_page(Page(worn, "0" * 64)).record.lead("II"), 500.0
+    )
+    assert score is not None
+    assert score.snr_db > 11

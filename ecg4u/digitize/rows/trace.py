@@ -39,6 +39,10 @@ BLOT_MM = 1.8
 BLOT_PENS = 3.0
 """Least breadth of a blot: the strokes of a narrow peak and what lies between are no broader."""
 BLOT_RIM_MM = 0.3
+BROAD_MM, HOLE_PENS, WORN, FILLED = 0.6, 1.5, 0.02, 0.8
+"""How broad a pen is whose strokes show holes; the highest hole that is filled, in widths of the
+pen; the share of the ink that they come to where it is worn; and the ink that fills them. By SNR on
+five drawn pages with worn strokes (6.6 to 8.5 dB) and four without."""
 MAX_BLOCK_GAP_MM = 2.0
 MAX_ROW_GAP_MM = 40.0
 MAX_BLOCK_OFF_MM = 14.0
@@ -165,7 +169,7 @@ def trace_rows(ink: InkMap, px_per_mm: float) -> tuple[RowPath, ...]:
     """Find the rows of a page and the curve of each, top to bottom."""
     import cv2
 
-    trace, text = _without_blots(ink.trace, px_per_mm), ink.text
+    trace, text = _mended(_without_blots(ink.trace, px_per_mm), px_per_mm), ink.text
     scale = TRACK_PX_PER_MM / px_per_mm
     small = cv2.resize(
         _parted(trace, px_per_mm), None, fx=1, fy=scale, interpolation=cv2.INTER_AREA
@@ -488,6 +492,24 @@ def _without_blots(trace: FloatArray, px_per_mm: float) -> FloatArray:
         return trace
     rim = np.ones((2 * int(BLOT_RIM_MM * px_per_mm) + 1,) * 2, np.uint8)
     return np.asarray(np.where(cv2.dilate(blots, rim) > 0, 0.0, trace), np.float32)
+
+
+def _mended(trace: FloatArray, px_per_mm: float) -> FloatArray:
+    """The ink with the holes in broad, worn strokes filled, where there are many.
+
+    They cut a tall wave into pieces, of which none is high enough to be one. Filled from above to
+    below alone: across, the two strokes of a wave would grow together at its foot.
+    """
+    import cv2
+
+    mask = (trace > INK_LEVEL).astype(np.uint8)
+    pen = _thickness(_flat_ink(mask, px_per_mm))
+    if pen < BROAD_MM * px_per_mm:
+        return trace
+    upright = np.ones((int(HOLE_PENS * pen), 1), np.uint8)
+    holes = cv2.morphologyEx(mask, cv2.MORPH_CLOSE, upright) > mask
+    worn = holes.sum() > WORN * mask.sum()
+    return np.where(holes, np.float32(FILLED), trace) if worn else trace
 
 
 def _thickness(flat: npt.NDArray[np.uint8]) -> float:
