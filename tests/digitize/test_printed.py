@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from ecg4u.digitize.rectify import rectify
 from ecg4u.digitize.scale.calibration import calibrate
 from ecg4u.digitize.scale.pulses import Pulse
-from ecg4u.digitize.text.printed import Line, PrintedScale, read_printed_scale, scale_of
+from ecg4u.digitize.text.printed import (
+    Line,
+    PrintedScale,
+    line_boxes,
+    read_printed_scale,
+    scale_of,
+)
 from ecg4u.io import Page, read_record
 from ecg4u.paper import LAYOUTS, PageStyle, draw_page
 
@@ -151,3 +158,12 @@ def test_wide_pulses_tell_of_a_fast_paper() -> None:
     printed = calibrate((wide,), 10.0, printed=PrintedScale(25.0, None, None, 0.9))
     assert printed.speed_mm_per_s == 25.0
     assert calibrate((pulse(10),), 10.0).speed_from == "assumed"
+
+
+def test_a_line_goes_on_behind_a_stroke_that_was_not_found() -> None:
+    """ "10 mm/mV" of which the slash is in specks, beside rows of many more specks."""
+    letters = [(0, 0, 8, 17), (10, 0, 10, 17), (30, 7, 8, 10), (40, 7, 18, 10), (60, 7, 18, 10)]
+    letters += [(92, 7, 18, 10), (110, 0, 14, 17)]
+    specks = [(x, y, 10, 10) for x in range(0, 130, 12) for y in range(100, 3000, 100)]
+    pieces = np.array([(x, y, w, h, w * h) for x, y, w, h in letters + specks], np.int32)
+    assert (0.0, 0.0, 124.0, 17.0) in line_boxes(pieces)

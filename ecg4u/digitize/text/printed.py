@@ -68,8 +68,12 @@ class Params:
     """Least share of their height that a piece and its line have in common."""
     last_letters: int = 3
     """Pieces at its end by which a line's height and place are told; lines slant."""
-    last_lines: int = 60
-    """Lines that a piece may go on, those begun last: bounds the time of speckled pages."""
+    letters_of_gap: int = 8
+    """Pieces at its end of which the highest tells how wide its gaps may be: where a stroke was
+    not found a gap stands behind small letters, too."""
+    last_lines: int = 20
+    """Lines of one height that a piece may go on, those that went on last: bounds the time of
+    speckled pages."""
     tall: float = 80.0
     """Percentile of its pieces' heights that counts as a line's."""
     around: float = 0.75
@@ -214,15 +218,16 @@ def line_boxes(pieces: npt.NDArray[np.int32]) -> list[Box]:
         (float(x), float(y), float(x + w), float(y + h)) for x, y, w, h, _ in kept.tolist()
     )
     lines: list[list[Box]] = []
+    beside: dict[int, list[list[Box]]] = {}
     for piece in letters:
-        home = next(
-            (line for line in reversed(lines[-PARAMS.last_lines :]) if _continues(line, piece)),
-            None,
-        )
+        band = int((piece[1] + piece[3]) / 2 / high)
+        near = [line for k in (band, band - 1, band + 1) for line in beside.get(k, ())]
+        home = next((line for line in near if _continues(line, piece)), None)
         if home is None:
-            lines.append([piece])
-        else:
-            home.append(piece)
+            lines.append(home := [])
+        home.append(piece)
+        own = beside.setdefault(band, [])
+        own[:] = [home, *(line for line in own if line is not home)][: PARAMS.last_lines]
     boxes = [_around(line) for line in lines if len(line) >= PARAMS.fewest_pieces]
     return [box for box in boxes if box[2] - box[0] >= PARAMS.least_aspect * (box[3] - box[1])]
 
@@ -232,11 +237,12 @@ def _continues(line: Sequence[Box], piece: Box) -> bool:
     last = line[-PARAMS.last_letters :]
     top, bottom = min(box[1] for box in last), max(box[3] for box in last)
     tall = max(bottom - top, piece[3] - piece[1])
+    letter = max(box[3] - box[1] for box in (*line[-PARAMS.letters_of_gap :], piece))
     overlap = min(bottom, piece[3]) - max(top, piece[1])
     like = min(bottom - top, piece[3] - piece[1]) > PARAMS.like * tall
     gap = piece[0] - max(box[2] for box in last)
     level = overlap > PARAMS.overlap * min(bottom - top, piece[3] - piece[1])
-    return like and level and gap < PARAMS.gap * tall
+    return like and level and gap < PARAMS.gap * letter
 
 
 def _around(line: Sequence[Box]) -> Box:
