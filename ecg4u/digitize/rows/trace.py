@@ -627,12 +627,17 @@ def _measure(
 
     ``stroke`` (px) is how thick steep strokes are, of this row or else of the page.
     """
+    from scipy.ndimage import maximum_filter1d, minimum_filter1d
+
     y = paths[row]
     edges = ink.edges(y, int(SNAP_MM * px_per_mm))
     pen = pen_width(edges, px_per_mm, stroke)
     edges = filled_strokes(edges, y, pen)
     top, bottom, strength = edges.top, edges.bottom, edges.strength
-    lowest, highest = (np.repeat(v, FINE) for v in visited(y))
+    high, low = visited(y)
+    across = int(pen) | 1
+    lowest = np.repeat(minimum_filter1d(high, across), FINE)
+    highest = np.repeat(maximum_filter1d(low, across), FINE)
     at, columns = fine_columns(len(y)), np.arange(len(y))
     for other in range(len(paths)):
         if other == row:
