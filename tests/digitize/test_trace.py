@@ -269,7 +269,7 @@ def test_a_row_goes_on_over_its_gaps_and_not_along_a_neighbour() -> None:
     """Three of its four columns' ends stand over bare paper, and a dense neighbour is near."""
     truth = [PITCH - curve(), PITCH + 110 - curve(30.0)]
     ink = drawn(truth, (2 * PITCH, WIDTH))
-    gaps = [slice(x, x + 80) for x in (420, 790, 1120)]
+    gaps = [slice(x, x + 65) for x in (420, 790, 1120)]
     for gap in gaps:
         ink[: PITCH + 40, gap] = 0.0
     upper, lower = traced(ink)
@@ -285,3 +285,14 @@ def test_a_bold_row_leaves_the_fainter_ones_rows() -> None:
     ink, _ = page(4)
     ink[: int(3.5 * PITCH)] *= 0.6
     assert len(traced(ink)) == 4
+
+
+def test_half_a_pulse_at_the_beginning_of_a_row_is_followed() -> None:
+    """Its upright was taken for a separator: the row leaps to what is left of the plateau."""
+    ink, truth = page(2)
+    ink[:, :85] = 0.0
+    for y in truth:
+        top = int(y[85]) - 100
+        ink[top - 2 : top + 2, 55:85] = 1.0
+    for row, y in zip(found_rows(ink), truth, strict=True):
+        assert np.abs(row.y[60:82] - (y[85] - 100)).max() < 0.5 * PX

@@ -108,7 +108,7 @@ def _homes(
     ink: FloatArray, band: npt.NDArray[np.intp], baselines: Array, px_per_mm: float
 ) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
     """Which heights of its band (R, n) are a row's own, and in which columns (W, R) they are bare
-    for long enough.
+    for long enough, between two that are not: at its end half a pulse may stand.
 
     ``ink`` is (W, K, H) of K kinds, one for all rows or one for each.
     """
@@ -122,6 +122,8 @@ def _homes(
     for row, own in enumerate(home):
         kind = row if ink.shape[1] > 1 else 0
         bare[:, row] = ~ink[:, kind, band[row][own]].any(axis=1)
+    begun, goes_on = (np.maximum.accumulate(side, axis=0) for side in (~bare, ~bare[::-1]))
+    bare &= begun & goes_on[::-1]
     return home, binary_opening(bare, np.ones((LONELY_PX, 1), bool))
 
 
