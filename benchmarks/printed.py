@@ -1,6 +1,8 @@
 """What is read of the printed scale: ``python -m benchmarks.printed ../shared/images --half dev``
 
-The pages of `PRINTED` print 25 mm/s and 10 mm/mV, the others (looked at) print no scale.
+The pages of `PRINTED` print 25 mm/s and 10 mm/mV, the others (looked at) print no scale. With
+``--strange 40 --first SEED`` so many of the pages of `benchmarks.strange` are read too; what of
+their print the picture cuts off counts as not read.
 """
 
 from __future__ import annotations
@@ -11,9 +13,17 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.strange import strange_page
 from benchmarks.turns import halves
+from ecg4u.digitize.orientation import read_upright
 from ecg4u.digitize.rectify import rectify
-from ecg4u.digitize.text.printed import PrintedScale, read_printed_scale
+from ecg4u.digitize.text.printed import (
+    KINDS,
+    Line,
+    PrintedScale,
+    read_printed_scale,
+    stated,
+)
 from ecg4u.errors import ECG4UError
 from ecg4u.io import read_page
 
@@ -27,13 +37,37 @@ def judged(truth: float | None, read: float | None) -> str:
     return "right" if truth == read else "wrong"
 
 
+def read_of_strange(seed: int, data: Path) -> list[str]:
+    """How what is read of a page drawn at random compares with what is printed on it."""
+    drawn = strange_page(seed, data)
+    words = " | ".join(
+        (*drawn.style.header, *drawn.style.footer, *(note.words for note in drawn.style.notes))
+    ).lower()
+    truth = stated(Line(words, (1.0,) * len(words)))
+    try:
+        upright, _ = read_upright(drawn.page, rectify(drawn.page))
+    except ECG4UError:
+        return []
+    found = read_printed_scale(upright)
+    read = (found.speed_mm_per_s, found.gain_mm_per_mv, found.chest_gain_mm_per_mv)
+    return [
+        judged(value if value in truth[kind] else next(iter(truth[kind]), None), value)
+        for kind, value in zip(KINDS, read, strict=True)
+    ]
+
+
 def main() -> None:
     """Print a line per page with a fault, and the sums."""
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("images", type=Path)
     parser.add_argument("--half", choices=("dev", "held-out", "both"), default="both")
+    parser.add_argument("--strange", type=int, default=0, help="pages drawn at random, how many")
+    parser.add_argument("--first", type=int, default=0, help="their first seed")
+    parser.add_argument("--data", type=Path, default=Path("../shared/ecg"))
     args = parser.parse_args()
     sums: dict[str, Counter[str]] = {}
+    for seed in range(args.first, args.first + args.strange):
+        sums.setdefault("strange", Counter()).update(read_of_strange(seed, args.data))
     for group, half, image in halves(args.images):
         if args.half not in (half, "both"):
             continue

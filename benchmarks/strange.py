@@ -25,8 +25,10 @@ from ecg4u.digitize import digitize_page
 from ecg4u.errors import ECG4UError
 from ecg4u.io import Page
 from ecg4u.memory import keep_freed_memory
-from ecg4u.paper.camera import photograph, random_camera
+from ecg4u.paper.camera import Photo, photograph, random_camera
 from ecg4u.paper.draw import draw_page
+from ecg4u.paper.style import PageStyle
+from ecg4u.record import ECGRecord
 from training.drawn import boxes_named, look, mean_snr, scale_is_wrong
 from training.looks import random_layout
 from training.pages import PageSampler
@@ -53,25 +55,48 @@ class Outcome:
     names_said: bool
 
 
-def outcome(seed: int, data: Path) -> Outcome:
-    """Draw, photograph and digitize the page of one seed."""
+@dataclass(frozen=True, eq=False)
+class StrangePage:
+    """A page of one seed: what was drawn, how, and its picture."""
+
+    record: ECGRecord
+    style: PageStyle
+    severity: float
+    px_per_mm: float
+    photo: Photo
+
+    @property
+    def page(self) -> Page:
+        """As the digitizer takes it."""
+        return Page(self.photo.image, "0" * 64, 1, 1, "png", None)
+
+
+def strange_page(seed: int, data: Path) -> StrangePage:
+    """Draw and photograph the page of one seed, of a recording below ``data``."""
     rng = np.random.default_rng((2026, seed))
     record = PageSampler(data, seed=seed).record()
     layout, style = random_layout(rng), look(rng)
     severity = float(rng.choice(list(SEVERITIES)))
-    camera = random_camera(rng, severity, px_per_mm=float(rng.uniform(5, 12)))
+    px_per_mm = float(rng.uniform(5, 12))
+    camera = random_camera(rng, severity, px_per_mm=px_per_mm)
     photo = photograph(draw_page(record, layout, style), camera)
+    return StrangePage(record, style, severity, camera.px_per_mm, photo)
+
+
+def outcome(seed: int, data: Path) -> Outcome:
+    """Draw, photograph and digitize the page of one seed."""
+    drawn = strange_page(seed, data)
     try:
-        result = digitize_page(Page(photo.image, "0" * 64, 1, 1, "png", None))
+        result = digitize_page(drawn.page)
     except ECG4UError:
-        return Outcome(severity, True, 0.0, False, False, 0, 0, False)
+        return Outcome(drawn.severity, True, 0.0, False, False, 0, 0, False)
     said = " ".join(result.warnings)
-    scale_wrong = scale_is_wrong(result, style, camera.px_per_mm)
-    names = boxes_named(result, photo)
+    scale_wrong = scale_is_wrong(result, drawn.style, drawn.px_per_mm)
+    names = boxes_named(result, drawn.photo)
     return Outcome(
-        severity,
+        drawn.severity,
         False,
-        mean_snr(result, photo, record.fs),
+        mean_snr(result, drawn.photo, drawn.record.fs),
         scale_wrong,
         any(word in said for word in SCALE_WORDS),
         len(names),
