@@ -108,7 +108,8 @@ def _homes(
     ink: FloatArray, band: npt.NDArray[np.intp], baselines: Array, px_per_mm: float
 ) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
     """Which heights of its band (R, n) are a row's own, and in which columns (W, R) they are bare
-    for long enough, between two that are not: at its end half a pulse may stand.
+    for long enough, between two that are not: at its end half a pulse may stand. Rows with one
+    baseline, as when a spike is tried on each, have none.
 
     ``ink`` is (W, K, H) of K kinds, one for all rows or one for each.
     """

@@ -31,6 +31,9 @@ LEAST_INK_PX = 100
 strokes at all; by eye."""
 COVERED = 0.96
 """Least share of a plateau's columns that holds ink."""
+MOST_STROKES = 3000
+"""Upright strokes beyond which a page is hatched and has no pulses to be found among them: of four
+noisy pages the worst has 444, and the time to compare them grows with their square."""
 BROKEN_SHARE = 0.3
 """Of the least height looked for, the widest gap in an upright line that is filled; by eye."""
 CLEAR = 0.025
@@ -155,6 +158,8 @@ def find_plateaus(ink: FloatArray, least: float = INK_SHARE) -> tuple[PulseShape
     """
     bits = ink > least
     strokes, pen = _strokes(_mended(bits)), _pen(bits)
+    if len(strokes) > MOST_STROKES:
+        return ()
     edge = int(np.ceil(0.5 * pen))
     found = []
     for i, left in enumerate(strokes):
