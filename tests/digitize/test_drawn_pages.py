@@ -102,6 +102,23 @@ def test_where_names_are_read_no_others_are_looked_for(over_traces: Digitization
     )
 
 
+def test_the_beginning_of_another_leads_name_is_none_of_the_twelve(
+    over_traces: Digitization,
+) -> None:
+    rows: dict[int, list[float]] = {}
+    for trace in over_traces.traces:
+        rows.setdefault(trace.row, []).append(float(np.nanmedian(trace.xy[:, 1])))
+    segments = over_traces.layout.segments
+    span = min(s.x0 for s in segments), max(s.x1 for s in segments)
+    page = over_traces.rectified.print.grey, [float(np.median(rows[row])) for row in sorted(rows)]
+    seen = search_labels(page[0], (), page[1], span, 10.0)
+    v3 = next(label for label in seen if label.name == "V3")
+    right = replace(v3, name="V3R", probability=1.0)
+    found = search_labels(page[0], (right,), page[1], span, 10.0)
+    assert right in found
+    assert "V3" not in {label.name for label in found}
+
+
 def test_unnamed_rows_show_by_their_shape_where_leads_change() -> None:
     style = PageStyle(px_per_mm=8.0, labels=False)
     for layout in ("3x4+3", "6x2"):

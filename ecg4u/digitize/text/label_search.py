@@ -109,6 +109,8 @@ def search_labels(
 ) -> tuple[Label, ...]:
     """``labels``, and where they are few, those that stand over traces.
 
+    Only the twelve are searched for: where another was read, as V3R, its beginning is none of them.
+
     Parameters
     ----------
     grey : (H, W) uint8, that of `PrintOnPage`
@@ -130,6 +132,10 @@ def search_labels(
         for r in _best_of_each(_readings(grey, spots, _finer(place, px_per_mm)))
         if r.probability >= PARAMS.least
     ]
+    others = [
+        label for label in labels if label.name not in LEADS and label.probability > NAMES.sure
+    ]
+    found = [label for label in found if not any(_beside(other, label) for other in others)]
     if len(sure_names(found)) < PARAMS.least_read:
         return tuple(labels)
     lone = [label for label in labels if not any(_beside(label, other) for other in found)]
