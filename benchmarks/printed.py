@@ -1,9 +1,9 @@
 """What is read of the printed scale: ``python -m benchmarks.printed ../shared/images --half dev``
 
 The pages of `PRINTED` print 25 mm/s and 10 mm/mV, the others (the dev half was looked at) print no
-scale. With
-``--strange 40 --first SEED`` so many of the pages of `benchmarks.strange` are read too; what of
-their print the picture cuts off counts as not read.
+scale. ``--strange 40 --first SEED`` reads so many pages of `benchmarks.strange` too: of these the
+speed, the gain and that of the chest leads. What the picture cuts off, or a refused page prints,
+counts as not read.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def read_of_strange(seed: int, data: Path) -> list[str]:
     try:
         upright, _ = read_upright(drawn.page, rectify(drawn.page))
     except ECG4UError:
-        return []
+        return ["not read" if truth[kind] else "rightly none" for kind in KINDS]
     found = read_printed_scale(upright)
     read = (found.speed_mm_per_s, found.gain_mm_per_mv, found.chest_gain_mm_per_mv)
     return [

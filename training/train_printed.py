@@ -1,6 +1,6 @@
 """Train the reader of printed scales on lines drawn in many fonts.
 
-    python -m training.train_printed --steps 9000 --seed 0 --checkpoint cache/printed.pt
+    python -m training.train_printed --steps 10000 --seed 0 --checkpoint cache/printed.pt
 
 Lines are scales in the spellings of many devices with any number in them, other words of ECG
 headers, dates and random letters, and what is no print at all. Goes on from the checkpoint where
@@ -159,7 +159,7 @@ def _read_as(text: str) -> str:
 
 
 def batch(rng: np.random.Generator, faces: list[Face], count: int):  # type: ignore[no-untyped-def]
-    """Padded lines (n, 1, 24, 256), their lengths in steps, and what they say."""
+    """Padded lines (n, 1, 24, `WIDTH_PX`), their lengths in steps, and what they say."""
     import torch
 
     crops = np.zeros((count, 1, LINE_PX, WIDTH_PX), np.float32)
@@ -274,7 +274,7 @@ def main() -> None:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--fonts", type=Path, default=Path("/usr/share/fonts"))
-    parser.add_argument("--steps", type=int, default=5000)
+    parser.add_argument("--steps", type=int, default=10000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--checkpoint", type=Path, default=Path("cache/printed.pt"))
     parser.add_argument("--out", type=Path, help="folder; default: where this repository has them")

@@ -1,8 +1,8 @@
-"""Which way is up: a page that lies on its side or head is turned by the names read on it.
+"""Which way is up: a page on its side or upside down is turned by its names, print or pulses.
 
-The grid looks the same from all four sides; lead names do not. I, II and III stand unchanged on
-their heads, so the other nine decide; where too few are read, the calibration pulses, which stand
-on their feet.
+The grid looks the same from all four sides; lead names do not. I, II and III look the same upside
+down, so the other nine decide, with the printed scale; where too few are read, the calibration
+pulses do.
 """
 
 from __future__ import annotations
@@ -32,7 +32,8 @@ RUNS_DOWN = 0.6
 of the development set."""
 CELL_MM = 5.0
 PULSE_INK, PULSES, ALIKE = 0.4, 3, 0.06
-"""Ink of which pulses are looked for; how many must be alike, and how far they may differ."""
+"""Ink from which pulses are looked for; how many must agree; the largest difference of their
+heights and widths, as a share. By eye."""
 
 
 def read_upright(
@@ -64,8 +65,8 @@ def names_decide(labels: Sequence[Label]) -> bool:
 
 
 def turn_by_pulses(trace: FloatArray) -> int:
-    """By how many quarter turns clockwise a page's pulses come to stand; 0 where they do or none
-    are seen.
+    """Quarter turns clockwise that set a page's pulses upright; 0 if they are already, or too few
+    are seen to tell.
 
     ``trace`` is the ink (H, W) of its traces.
     """
@@ -74,7 +75,8 @@ def turn_by_pulses(trace: FloatArray) -> int:
         plateaus = find_plateaus(np.ascontiguousarray(np.rot90(trace, -k)), PULSE_INK)
         seen.append(len(agreeing(plateaus, within=ALIKE)))
     best = int(np.argmax(seen))
-    return best if seen[best] >= max(PULSES, seen[0] + CLEARLY_MORE) else 0
+    others = max(seen[:best] + seen[best + 1 :])
+    return best if seen[best] >= max(PULSES, others + CLEARLY_MORE) else 0
 
 
 def seems_on_its_side(rectified: RectifiedPage, labels: Sequence[Label]) -> bool:

@@ -201,7 +201,8 @@ def _read(
                     again = rectified_again(page, rectified, rival.reading, options)
                 if any(r.reading == rival.reading for r in again.rivals):
                     continue  # too little of such a grid is seen
-                found, decided = _scaled(page, replace(again, rivals=()), clock, options)
+                alone = replace(again, rivals=())
+                found, decided = _scaled(page, alone, clock, options, reading=rival.reading)
                 decided = Verdict(None, float(expit(rival.log_odds)))
             arranged = _arranged(found, clock, options)
             if rival and arranged.layout.log_odds < WELL_EXPLAINED:
@@ -222,22 +223,28 @@ def _scaled(
     clock: _Clock,
     options: ReadOptions,
     as_given: bool = False,
+    reading: int = 0,
 ) -> tuple[_Looked, Verdict]:
-    """What stands on a page, which way up and at which of its scales; ``as_given`` asks neither."""
+    """What stands on a page, which way up and at which of its scales; ``as_given`` asks neither.
+
+    ``reading`` is that of the grid's scales by which the page was rectified.
+    """
     with clock.stage("labels"):
         if as_given or rectified.grid.pulse is not None:
             labels: Sequence[Label] = read_labels(rectified.print)
         else:
             rectified, labels = read_upright(page, rectified, options)
     ink = None
-    if not (as_given or rectified.grid.pulse is not None or names_decide(labels)):
+    turned = abs(rectified.grid.turned_deg) > 45.0
+    if not (as_given or turned or rectified.grid.pulse is not None or names_decide(labels)):
         with clock.stage("ink"):
             ink = find_ink(rectified, labels)
-        turns = turn_by_pulses(ink.trace)
+            turns = turn_by_pulses(ink.trace)
         if turns:
             ink = None
             with clock.stage("rectify"):
-                rectified = rectify_turned(page, turns, options)
+                again = rectify_turned(page, turns, options, reading)
+                rectified = replace(again, rivals=()) if reading else again
             with clock.stage("labels"):
                 labels = read_labels(rectified.print)
         elif seems_on_its_side(rectified, labels):
@@ -329,11 +336,11 @@ def _looked(
     clock: _Clock,
     ink: InkMap | None = None,
 ) -> _Looked:
-    """The print, the rows and the pulses of a page, of which the ink may have been mapped."""
+    """The print, the rows and the pulses of a page; ``ink`` is its map if it was already made."""
     with clock.stage("printed scale"):
         printed = read_printed_scale(rectified)
     with clock.stage("ink"):
-        ink = ink or find_ink(rectified, labels)
+        ink = find_ink(rectified, labels) if ink is None else ink
     with clock.stage("rows"):
         paths = _rows(ink, rectified.px_per_mm)
     with clock.stage("layout"):

@@ -94,7 +94,7 @@ def test_without_names_an_upright_page_stays(print_: bool) -> None:
 
 
 @pytest.mark.parametrize("k", [1, 3])
-def test_without_print_and_pulses_a_page_on_its_side_is_refused(k: int) -> None:
+def test_without_print_or_pulses_a_page_on_its_side_is_refused(k: int) -> None:
     with pytest.raises(PoorQualityError, match="lies on its side"):
         digitize_page(laid(drawn(False), k))
 
@@ -104,14 +104,13 @@ def test_without_names_a_page_on_its_side_is_turned_by_its_printed_scale() -> No
     assert abs(abs(page.grid.turned_deg) - 90) < 1
 
 
-@pytest.mark.parametrize("k", [1, 2])
+@pytest.mark.parametrize("k", [0, 1, 2, 3])
 def test_without_names_and_print_pulses_tell_which_end_is_up(k: int) -> None:
-    upright = digitize_page(drawn(False, pulses=True)).record
-    turned = digitize_page(laid(drawn(False, pulses=True), k)).record
-    for lead in ("II", "V1", "V6"):
-        score = score_lead(upright.lead(lead), turned.lead(lead), 500.0)
-        assert score is not None
-        assert score.snr_db > 20
+    true = read_record(DATA / "records" / "ptbxl_00427").lead("II")
+    found = digitize_page(laid(drawn(False, pulses=True), k)).record.lead("II")
+    score = score_lead(true, found, 500.0)
+    assert score is not None
+    assert score.snr_db > 12
 
 
 def table(step: int = 40, columns: int = 7) -> Page:

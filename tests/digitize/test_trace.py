@@ -281,7 +281,7 @@ def test_a_row_goes_on_over_its_gaps_and_not_along_a_neighbour() -> None:
     assert worst_mm(lower, truth[1], slice(80, -80)) < 1.5
 
 
-def test_a_bold_row_leaves_the_fainter_ones_rows() -> None:
+def test_a_bold_row_does_not_remove_fainter_rows() -> None:
     ink, _ = page(4)
     ink[: int(3.5 * PITCH)] *= 0.6
     assert len(traced(ink)) == 4

@@ -259,7 +259,7 @@ def test_pulses_amid_what_is_left_of_a_grid_tell_the_scale() -> None:
 
 
 def test_pulses_broken_by_a_fax_tell_the_scale() -> None:
-    """Each line of a pulse is interrupted every few mm, and a row's foot is missing."""
+    """Each upright of a pulse has three gaps of half a millimetre."""
     image = without_pulses()
     for base in rows_mm():
         pulse(image, 12.0, base)

@@ -14,13 +14,14 @@ TRACK_PX_PER_MM = 5.0
 """Scale down the page at which rows are followed."""
 GAP_COST = 1.0
 LONELY_COST = 0.25
-"""Of walking on over bare paper where a row has no ink of its own: between two columns of leads, or
-where the trace is gone. As dear as a gap beside ink, the way along a neighbour would be cheaper."""
+"""Of a bare column where the row has no ink of its own: between two columns of leads, or where the
+trace is gone. At `GAP_COST` it would be cheaper to follow a neighbour. By SNR on drawn pages."""
 LONELY_PX = 20
-"""Columns that it must have none in, one after the other: 2 mm, more than the tip of a wave that
-stands apart from its home."""
+"""Consecutive columns that must be bare: 2 mm at the 10 px/mm of a flat page; the tip of a wave
+outside its home is narrower."""
 HOME_MM = 8.0
-"""How far from its baseline a row's ink is its own, at most: half way to its neighbours."""
+"""Ink within this distance of its baseline, or half way to the nearest row if that is less, is a
+row's own; by eye."""
 TRAVEL_ON_INK = 0.005
 TRAVEL_ON_PAPER = 0.3
 STRAY_PER_MM = 0.004
@@ -64,7 +65,10 @@ def follow(
     band = _bands(height, baselines, px_per_mm)
     near = band + height * (np.arange(kinds)[:, None] if kinds > 1 else 0)
     stray = (STRAY_PER_MM * np.abs(band - baselines[:, None]) / px_per_mm).astype(np.float32)
-    home, lonely = _homes(ink, band, baselines, px_per_mm)
+    home = lonely = None
+    if ends is None and kinds == 1:  # not where a spike is tried, nor in one row's own ink
+        home, lonely = _homes(ink[:, 0], band, baselines, px_per_mm)
+        cheaper = np.where(home, np.float32(LONELY_COST), np.float32(1.0))
     extra = None
     if claimed is not None:
         extra = np.stack([c[i[0] : i[-1] + 1].T for c, i in zip(claimed, band, strict=True)], 1)
@@ -81,7 +85,8 @@ def follow(
         down += risen
         up = np.minimum.accumulate((cost + risen)[:, ::-1], axis=1)[:, ::-1]
         cost = np.minimum(down, up - risen)
-        here *= np.where(lonely[x][:, None] & home, LONELY_COST, 1.0)
+        if lonely is not None and lonely[x].any():
+            here[lonely[x]] *= cheaper[lonely[x]]
         cost += here
         cost += stray
         if extra is not None:
@@ -107,22 +112,20 @@ def _bands(height: int, baselines: Array, px_per_mm: float) -> npt.NDArray[np.in
 def _homes(
     ink: FloatArray, band: npt.NDArray[np.intp], baselines: Array, px_per_mm: float
 ) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
-    """Which heights of its band (R, n) are a row's own, and in which columns (W, R) they are bare
-    for long enough, between two that are not: at its end half a pulse may stand. Rows with one
-    baseline, as when a spike is tried on each, have none.
+    """Each row's own heights within its band (R, n), and the columns (W, R) that belong to a long
+    bare stretch between inked ones; ``ink`` is (W, H).
 
-    ``ink`` is (W, K, H) of K kinds, one for all rows or one for each.
+    Bare ends do not count: half a pulse may stand there.
     """
     from scipy.ndimage import binary_opening
 
     apart = np.abs(baselines[:, None] - baselines[None])
     np.fill_diagonal(apart, np.inf)
-    reach = np.minimum(apart.min(axis=1, initial=np.inf) / 2, HOME_MM * px_per_mm)
+    reach = np.minimum(apart.min(axis=1) / 2, HOME_MM * px_per_mm)
     home = np.abs(band - baselines[:, None]) <= reach[:, None]
     bare = np.empty((len(ink), len(band)), bool)
     for row, own in enumerate(home):
-        kind = row if ink.shape[1] > 1 else 0
-        bare[:, row] = ~ink[:, kind, band[row][own]].any(axis=1)
+        bare[:, row] = ~ink[:, band[row][own]].any(axis=1)
     begun, goes_on = (np.maximum.accumulate(side, axis=0) for side in (~bare, ~bare[::-1]))
     bare &= begun & goes_on[::-1]
     return home, binary_opening(bare, np.ones((LONELY_PX, 1), bool))

@@ -40,9 +40,9 @@ BLOT_PENS = 3.0
 """Least breadth of a blot: the strokes of a narrow peak and what lies between are no broader."""
 BLOT_RIM_MM = 0.3
 BROAD_MM, HOLE_PENS, WORN, FILLED = 0.6, 1.5, 0.02, 0.8
-"""How broad a pen is whose strokes show holes; the highest hole that is filled, in widths of the
-pen; the share of the ink that they come to where it is worn; and the ink that fills them. By SNR on
-five drawn pages with worn strokes (6.6 to 8.5 dB) and four without."""
+"""Pen width (mm) from which holes are looked for; tallest hole filled, in pens; share of the ink
+from which holes count as wear; ink they are filled with. By SNR on five drawn pages with worn
+strokes; on four without wear, nothing changes."""
 MAX_BLOCK_GAP_MM = 2.0
 MAX_ROW_GAP_MM = 40.0
 MAX_BLOCK_OFF_MM = 14.0
@@ -56,7 +56,7 @@ MAX_SHARED = 0.3
 ROW_END_SLACK_MM = 4.0
 MIN_ROWS_GOING_ON = 3
 SURE_INK, SURER = 0.7, 0.75
-"""Share of the surer rows' ink, which three rows of four do not exceed, that a row's must have."""
+"""A row's ink must exceed this share of the upper quartile of all rows' ink."""
 WAVE_MM = 1.0
 TALL_MM = 3.0
 TOUCH_MM = 0.2
@@ -497,8 +497,8 @@ def _without_blots(trace: FloatArray, px_per_mm: float) -> FloatArray:
 def _mended(trace: FloatArray, px_per_mm: float) -> FloatArray:
     """The ink with the holes in broad, worn strokes filled, where there are many.
 
-    They cut a tall wave into pieces, of which none is high enough to be one. Filled from above to
-    below alone: across, the two strokes of a wave would grow together at its foot.
+    Holes cut a tall wave into pieces, none tall enough to count as a wave. They are filled
+    vertically only: filled across, the two strokes of a wave would merge at its foot.
     """
     import cv2
 
@@ -506,7 +506,7 @@ def _mended(trace: FloatArray, px_per_mm: float) -> FloatArray:
     pen = _thickness(_flat_ink(mask, px_per_mm))
     if pen < BROAD_MM * px_per_mm:
         return trace
-    upright = np.ones((int(HOLE_PENS * pen), 1), np.uint8)
+    upright = np.ones((int(HOLE_PENS * pen) | 1, 1), np.uint8)  # an even one would shift the ink
     holes = cv2.morphologyEx(mask, cv2.MORPH_CLOSE, upright) > mask
     worn = holes.sum() > WORN * mask.sum()
     return np.where(holes, np.float32(FILLED), trace) if worn else trace
@@ -587,7 +587,7 @@ def _plausible(rows: list[RowPath], px_per_mm: float) -> tuple[RowPath, ...]:
 
 
 def _inked(rows: list[RowPath]) -> list[RowPath]:
-    """Rows whose ink is as sure as that of the surer rows: what is left of a grid is not."""
+    """Rows whose ink is nearly as sure as the surest quarter's: remnants of a grid are not."""
     usual = [float(np.nanmedian(row.ink)) for row in rows]
     least = SURE_INK * np.quantile(usual, SURER) if usual else 0.0
     return [row for row, ink in zip(rows, usual, strict=True) if ink > least]
@@ -634,10 +634,10 @@ def _measure(
     pen = pen_width(edges, px_per_mm, stroke)
     edges = filled_strokes(edges, y, pen)
     top, bottom, strength = edges.top, edges.bottom, edges.strength
-    high, low = visited(y)
-    across = int(pen) | 1
-    lowest = np.repeat(minimum_filter1d(high, across), FINE)
-    highest = np.repeat(maximum_filter1d(low, across), FINE)
+    across = int(pen) | 1  # half a pen on either side of the path is of the same stroke
+    upper, lower = visited(y)
+    uppermost = np.repeat(minimum_filter1d(upper, across), FINE)
+    lowermost = np.repeat(maximum_filter1d(lower, across), FINE)
     at, columns = fine_columns(len(y)), np.arange(len(y))
     for other in range(len(paths)):
         if other == row:
@@ -646,8 +646,8 @@ def _measure(
         with np.errstate(invalid="ignore"):
             shared = (there >= top - pen / 2) & (there <= bottom + pen / 2)
             shared &= (bottom - top) > 1.6 * pen
-        top = np.where(shared, np.maximum(top, lowest - pen / 2), top)
-        bottom = np.where(shared, np.minimum(bottom, highest + pen / 2), bottom)
+        top = np.where(shared, np.maximum(top, uppermost - pen / 2), top)
+        bottom = np.where(shared, np.minimum(bottom, lowermost + pen / 2), bottom)
     leaps = _leaps(y, top[MIDDLE::FINE], bottom[MIDDLE::FINE], px_per_mm)
     off_mm = np.abs(y - baseline) / px_per_mm
     inside = _main_stretch(np.isfinite(top[MIDDLE::FINE]), leaps, off_mm, px_per_mm)

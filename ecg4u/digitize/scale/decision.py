@@ -32,7 +32,8 @@ ODD_SHARE = 0.02
 """Of pulses that are no pulses, and of rows not found whole; by eye."""
 PRINTED_SHARE = 0.98
 """Of printed values that are read, those that are right: 460 of 465 on drawn lines at a single
-reading (``weights/printed.json``), 146 of 146 on a hundred drawn pages at three."""
+reading (``weights/printed.json``), 146 of 146 on a hundred drawn pages at three, less
+what real print does."""
 OCTAVES = float(np.log(50.0))
 """Range (natural log) over which what is of no usual size may be spread."""
 CERTAIN, CERTAIN_GAIN = 0.95, 0.9
