@@ -18,7 +18,7 @@ from PIL import Image
 
 from ecg4u import analysis
 from ecg4u.analysis import read
-from ecg4u.cli import COMMANDS, cli, exit_code
+from ecg4u.cli import COMMANDS, INTERRUPTED, cli, exit_code, main
 from ecg4u.errors import UnreadableInputError
 from ecg4u.io.own import is_own_output
 from ecg4u.model.classifier import WEIGHTS
@@ -131,6 +131,18 @@ def test_bad_input_is_one_line_a_remedy_and_its_code(
     assert done.stderr.startswith("error: ")
     assert "Traceback" not in done.stderr
     assert len(done.stderr.strip().splitlines()) == 2
+
+
+def test_an_interrupt_while_an_error_is_said_is_one_as_well(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def interrupted(*_: object) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("ecg4u.cli.say_error", interrupted)
+    with pytest.raises(SystemExit) as ended:
+        main(["batch", str(tmp_path / "missing"), "-o", str(tmp_path / "out")])
+    assert ended.value.code == INTERRUPTED
 
 
 def test_wrong_usage_is_two() -> None:

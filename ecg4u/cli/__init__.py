@@ -72,7 +72,11 @@ def main(argv: Sequence[str] | None = None) -> None:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     arguments = None if argv is None else list(argv)
-    sys.exit(exit_code(lambda: cli.main(arguments, standalone_mode=False, obj=FROM_SHELL)))
+    try:
+        code = exit_code(lambda: cli.main(arguments, standalone_mode=False, obj=FROM_SHELL))
+    except KeyboardInterrupt:  # while an error was said
+        code = INTERRUPTED
+    sys.exit(code)
 
 
 def exit_code(call: Callable[[], Any], name: str = "") -> int:
