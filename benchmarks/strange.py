@@ -77,8 +77,7 @@ def strange_page(seed: int, data: Path) -> StrangePage:
     record = PageSampler(data, seed=seed).record()
     layout, style = random_layout(rng), look(rng)
     severity = float(rng.choice(list(SEVERITIES)))
-    px_per_mm = float(rng.uniform(5, 12))
-    camera = random_camera(rng, severity, px_per_mm=px_per_mm)
+    camera = random_camera(rng, severity, px_per_mm=float(rng.uniform(5, 12)))
     photo = photograph(draw_page(record, layout, style), camera)
     return StrangePage(record, style, severity, camera.px_per_mm, photo)
 

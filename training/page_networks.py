@@ -162,9 +162,9 @@ def printed_net() -> nn.Module:
     """
     from torch import nn
 
-    def conv(into: int, out: int, size: tuple[int, int], wide: int = 1) -> list[nn.Module]:
-        pad = size[0] // 2 if size[0] < 3 else 1, wide * (size[1] // 2)
-        layer = nn.Conv2d(into, out, size, padding=pad, dilation=(1, wide), bias=False)
+    def conv(into: int, out: int, size: tuple[int, int], dilation: int = 1) -> list[nn.Module]:
+        pad = size[0] // 2, dilation * (size[1] // 2)
+        layer = nn.Conv2d(into, out, size, padding=pad, dilation=(1, dilation), bias=False)
         return [layer, nn.BatchNorm2d(out), nn.ReLU()]
 
     return nn.Sequential(

@@ -12,6 +12,7 @@ from ecg4u.digitize.layout.columns import boundaries, place_columns, signal_span
 from ecg4u.digitize.rows.stroke import FINE
 from ecg4u.digitize.rows.trace import RowPath
 from ecg4u.digitize.scale.calibration import calibrate, with_chest_gain
+from ecg4u.digitize.scale.pulse_shapes import find_plateaus
 from ecg4u.digitize.scale.pulses import Pulse, cut_pulses, find_pulses, repeated, sharpened
 from ecg4u.digitize.types import Calibration, InkMap, Layout, RowSegment
 
@@ -286,3 +287,14 @@ def test_columns_begin_as_far_behind_their_pulses_as_the_first() -> None:
     assert feet.starts == pytest.approx(columns.starts + 17, abs=1)
     lone = place_columns(edges[[0, -1]], paths, [(130.0, 2780.0)] * 4, pulses, PX_PER_MM, 25.0)
     assert (lone.starts[0], lone.ends[0]) == (130.0, 2780.0)
+
+
+def test_a_hatched_page_has_no_pulses_to_be_found() -> None:
+    """Pulses stay pulses among a few others; among thousands of strokes none is told apart."""
+    ink = np.zeros((2000, 2800), np.float32)
+    for y in (100, 300, 500):
+        ink[y : y + 80, 100:103] = ink[y : y + 80, 140:143] = ink[y : y + 3, 100:143] = 1.0
+    assert len(find_plateaus(ink)) == 3
+    for y in range(700, 1950, 50):
+        ink[y : y + 36, 200:2750:20] = 1.0
+    assert find_plateaus(ink) == ()

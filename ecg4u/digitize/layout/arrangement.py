@@ -512,7 +512,7 @@ def _guessed(names: Sequence[str], scores: Array, columns: Columns, px_per_s: fl
     """Whether names would be mere guesses: none was read, and the columns are of no usual width."""
     usual = COLUMN_S[len(columns.starts)] * px_per_s
     off = abs(float(np.median(columns.ends - columns.starts)) / usual - 1)
-    return bool(not _read_names(names, scores) and off > PARAMS.width_off)
+    return not _read_names(names, scores) and off > PARAMS.width_off
 
 
 def _notes(geometry: _Geometry, names: Sequence[str], scores: Array) -> tuple[str, ...]:

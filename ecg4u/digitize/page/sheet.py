@@ -14,10 +14,9 @@ Mask = npt.NDArray[np.bool_]
 BAND_NODES = 16
 PAPER_COLOUR = 14.0
 """Largest distance in a, b (CIE Lab, 8 bit) of paper without grid from that with."""
-
 PRINT_NODES = 5
 """Print of fewer nodes (mm) in height does not darken its paper: lines of words stand at edges.
-Dark gaps that run down, as between two sheets side by side, are kept."""
+Dark gaps that run down, as between two sheets side by side, are kept. By eye."""
 
 
 def largest_part(mask: npt.NDArray[np.uint8], within: npt.NDArray[np.uint8]) -> Mask:

@@ -65,7 +65,7 @@ def follow(
     band = _bands(height, baselines, px_per_mm)
     near = band + height * (np.arange(kinds)[:, None] if kinds > 1 else 0)
     stray = (STRAY_PER_MM * np.abs(band - baselines[:, None]) / px_per_mm).astype(np.float32)
-    home = lonely = None
+    lonely = None
     if ends is None and kinds == 1:  # not where a spike is tried, nor in one row's own ink
         home, lonely = _homes(ink[:, 0], band, baselines, px_per_mm)
         cheaper = np.where(home, np.float32(LONELY_COST), np.float32(1.0))

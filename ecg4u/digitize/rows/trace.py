@@ -169,7 +169,9 @@ def trace_rows(ink: InkMap, px_per_mm: float) -> tuple[RowPath, ...]:
     """Find the rows of a page and the curve of each, top to bottom."""
     import cv2
 
-    trace, text = _mended(_without_blots(ink.trace, px_per_mm), px_per_mm), ink.text
+    pen = _thickness(_flat_ink((ink.trace > INK_LEVEL).astype(np.uint8), px_per_mm))
+    trace = _mended(_without_blots(ink.trace, pen, px_per_mm), pen, px_per_mm)
+    text = ink.text
     scale = TRACK_PX_PER_MM / px_per_mm
     small = cv2.resize(
         _parted(trace, px_per_mm), None, fx=1, fy=scale, interpolation=cv2.INTER_AREA
@@ -480,12 +482,11 @@ def _kept(rows: list[RowPath], px_per_mm: float) -> list[bool]:
     return [row.baseline in kept for row in rows]
 
 
-def _without_blots(trace: FloatArray, px_per_mm: float) -> FloatArray:
+def _without_blots(trace: FloatArray, pen: float, px_per_mm: float) -> FloatArray:
     """The ink without what is broader, both ways, than its pen: shadows of creases, stains."""
     import cv2
 
     mask = (trace > INK_LEVEL).astype(np.uint8)
-    pen = _thickness(_flat_ink(mask, px_per_mm))
     side = np.ones((int(max(BLOT_MM * px_per_mm, BLOT_PENS * pen)),) * 2, np.uint8)
     blots = cv2.morphologyEx(mask, cv2.MORPH_OPEN, side)
     if not blots.any():
@@ -494,7 +495,7 @@ def _without_blots(trace: FloatArray, px_per_mm: float) -> FloatArray:
     return np.asarray(np.where(cv2.dilate(blots, rim) > 0, 0.0, trace), np.float32)
 
 
-def _mended(trace: FloatArray, px_per_mm: float) -> FloatArray:
+def _mended(trace: FloatArray, pen: float, px_per_mm: float) -> FloatArray:
     """The ink with the holes in broad, worn strokes filled, where there are many.
 
     Holes cut a tall wave into pieces, none tall enough to count as a wave. They are filled
@@ -502,10 +503,9 @@ def _mended(trace: FloatArray, px_per_mm: float) -> FloatArray:
     """
     import cv2
 
-    mask = (trace > INK_LEVEL).astype(np.uint8)
-    pen = _thickness(_flat_ink(mask, px_per_mm))
     if pen < BROAD_MM * px_per_mm:
         return trace
+    mask = (trace > INK_LEVEL).astype(np.uint8)
     upright = np.ones((int(HOLE_PENS * pen) | 1, 1), np.uint8)  # an even one would shift the ink
     holes = cv2.morphologyEx(mask, cv2.MORPH_CLOSE, upright) > mask
     worn = holes.sum() > WORN * mask.sum()
