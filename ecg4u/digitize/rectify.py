@@ -35,15 +35,24 @@ def rectify(page: Page, options: ReadOptions = NOTHING_KNOWN, *, reading: int = 
     """
     try:
         found = from_grid(page, reading)
-    except PoorQualityError as too_little:
+    except (NotAnECGError, PoorQualityError) as none_seen:
         try:
-            return _without_grid(page, options)
+            return without_grid(page, options)
         except (NotAnECGError, PoorQualityError):
-            raise too_little from None
-    return _without_grid(page, options) if found is None else found
+            raise none_seen from None
+    return without_grid(page, options) if found is None else found
 
 
-def _without_grid(page: Page, options: ReadOptions) -> RectifiedPage:
+def without_grid(page: Page, options: ReadOptions) -> RectifiedPage:
+    """The page by its given resolution, else by its calibration pulses.
+
+    Raises
+    ------
+    NotAnECGError
+        No resolution was given, and no two rows have a calibration pulse.
+    PoorQualityError
+        The pulses do not tell the scale.
+    """
     if options.dpi is not None:
         return by_dpi(page, options.dpi)
     return by_pulses(

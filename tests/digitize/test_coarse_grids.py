@@ -56,7 +56,7 @@ def test_a_page_refused_at_a_likely_scale_is_read_at_the_next_and_says_so(
 
     monkeypatch.setattr(pipeline, "_arranged", refusing)
     monkeypatch.setattr(pipeline, "WORTH_READING", -12.0)
-    monkeypatch.setattr(pipeline, "decide_scale", lambda *_: Verdict(None, sure[0]))
+    monkeypatch.setattr(pipeline, "decide_scale", lambda *_, **__: Verdict(None, sure[0]))
     read = digitize_page(drawn)
     assert len(tried) > 1
     assert tried[1] != pytest.approx(tried[0], rel=0.1)

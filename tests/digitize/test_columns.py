@@ -166,6 +166,15 @@ def test_columns_begin_at_their_names_where_a_row_is_no_ten_seconds_long() -> No
         assert np.abs(np.diff(starts) - COLUMN_PX).max() <= 1
 
 
+def test_names_tell_which_end_of_a_row_that_is_too_long_is_its_own() -> None:
+    """A line drawn by hand that runs into the rows' left ends makes them 16 mm longer."""
+    start = LEFT + 160
+    names = labels([*STANDARD, ["II"]], x=start - 20)
+    layout = decided(rows(4, [(LEFT, start + 4 * COLUMN_PX)]), names)
+    starts = sorted({round(s.x0) for s in layout.segments if not s.rhythm and s.row == 0})
+    assert np.abs(starts - (start + COLUMN_PX * np.arange(4))).max() < 3
+
+
 def test_the_end_of_a_lead_that_leaps_is_unknown() -> None:
     path = row(200.0, [(LEFT, LEFT + COLUMN_PX)])
     path.fine[FINE * LEFT : FINE * (LEFT + 4)] = 120.0

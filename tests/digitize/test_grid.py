@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -15,11 +16,13 @@ from ecg4u.digitize.page.lattice import Tiles
 from ecg4u.digitize.page.rectified import RectifiedPage, quarter_turn
 from ecg4u.digitize.rectify import rectify
 from ecg4u.errors import ECG4UError, NotAnECGError, PoorQualityError
-from ecg4u.io import Page
+from ecg4u.io import Page, read_record
 from ecg4u.options import ReadOptions
+from ecg4u.paper import LAYOUTS, PageStyle, draw_page
 
 DRAWN_PX_PER_MM = 12
 WIDTH_MM, HEIGHT_MM = 200, 120
+RECORD = Path(__file__).parents[2] / "data" / "records" / "ptbxl_00427"
 
 
 def as_page(image: npt.NDArray[np.uint8]) -> Page:
@@ -278,3 +281,14 @@ def test_no_sheet_is_larger_than_a3() -> None:
     found = rectify(page)
     others = [rectify(page, reading=rival.reading) for rival in found.rivals]
     assert max(each.valid.size for each in (found, *others)) < 15.5e6
+
+
+def test_a_desk_around_a_large_page_does_not_change_its_scale() -> None:
+    """The lattice's outer tiles reach beyond the page: with them it would be larger than any."""
+    style = PageStyle(px_per_mm=4.8, row_pitch=31.0)
+    drawn = draw_page(read_record(RECORD), LAYOUTS["12x1"], style).image
+    edges = ((132, 132), (132, 132), (0, 0))
+    desk = np.pad(drawn, edges, constant_values=140).astype(float)
+    desk += np.random.default_rng(0).normal(0, 6, desk.shape)
+    found = rectify(Page(np.clip(desk, 0, 255).astype(np.uint8), "0" * 64)).grid
+    assert found.source_px_per_mm == pytest.approx((4.8, 4.8), rel=0.01)

@@ -9,7 +9,14 @@ import pytest
 from ecg4u.digitize.page.rectified import ScaleRival
 from ecg4u.digitize.scale.beats import beats_of
 from ecg4u.digitize.scale.calibration import calibrate
-from ecg4u.digitize.scale.decision import CERTAIN, Shown, decide_scale, likely_speed
+from ecg4u.digitize.scale.decision import (
+    CERTAIN,
+    FALSE_GRID,
+    ILL_FITTING,
+    Shown,
+    decide_scale,
+    likely_speed,
+)
 from ecg4u.digitize.text.printed import PrintedScale
 
 HALF, TWICE = ScaleRival(1, 0.5, -2.0), ScaleRival(1, 2.0, -3.0)
@@ -53,6 +60,20 @@ def test_speed_by_rows_and_pulses(
     row_mm: float | None, pulses: list[tuple[float, float]], speed: float
 ) -> None:
     assert likely_speed(Shown(row_mm, pulses))[0] == speed
+
+
+def test_what_fits_another_scale_far_better_than_the_grids_is_no_grid() -> None:
+    shown = Shown(row_mm=181.0, pulses_mm=[(7.1, 3.6)] * 3)
+    assert decide_scale(shown, [HALF, TWICE], false_grid=ILL_FITTING).no_grid > 0.9
+    usual = Shown(row_mm=250.0, pulses_mm=[(10.0, 5.0)] * 3)
+    assert decide_scale(usual, [HALF, TWICE], false_grid=ILL_FITTING).no_grid < 0.05
+
+
+@pytest.mark.parametrize("row_mm", [63.0, 125.0, 210.0, 325.0])
+def test_rows_of_an_unusual_length_alone_leave_a_grid_that_fits(row_mm: float) -> None:
+    decided = decide_scale(Shown(row_mm), [], false_grid=FALSE_GRID)
+    assert decided.no_grid < 0.05
+    assert decided.probability > CERTAIN
 
 
 def test_without_rivals_the_grid_is_believed() -> None:

@@ -28,6 +28,7 @@ from ecg4u.options import ReadOptions
 from ecg4u.paper import LAYOUTS
 from ecg4u.paper.draw import draw_page
 from ecg4u.paper.style import PageStyle
+from ecg4u.record import ECGRecord
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -59,6 +60,27 @@ def test_pulses_are_measured_on_a_page_that_is_turned(
     assert stand.height == pytest.approx(gain * 6.0, rel=0.01)
     assert stand.width == pytest.approx(5.0 * 6.0, rel=0.01)
     assert stand.turn_deg == pytest.approx(turn, abs=0.3)
+
+
+def test_pulses_are_found_in_black_and_white_too() -> None:
+    grey = drawn("4x3+1", 4.5, replace(BARE, gain_mm_per_mv=5.0))
+    stand = find_stand(np.where(grey < 128, np.uint8(0), np.uint8(255)))
+    assert stand.turn_deg == pytest.approx(4.5, abs=0.2)
+    assert stand.height == pytest.approx(5.0 * 6.0, rel=0.02)
+
+
+def test_regular_beats_in_even_rows_are_no_grid() -> None:
+    """Twelve rows of one rhythm stand in a lattice; their pulses and 10 s say that it is none."""
+    beat = RECORD.p_signal[636:1081]  # one of the recording's
+    beat = cv2.resize(beat, (12, 285), interpolation=cv2.INTER_LINEAR)
+    beat -= np.linspace(beat[0], beat[-1], 285)
+    signal = np.tile(beat, (18, 1))[:5000]
+    style = replace(BARE, px_per_mm=100 / 25.4, row_pitch=30.0, footer=("25 mm/s", "10 mm/mV"))
+    image = draw_page(ECGRecord(signal, 500.0), LAYOUTS["12x1"], style).image
+    read = digitize_page(as_page(image))
+    assert read.rectified.grid.scale_from == "pulse"
+    assert read.calibration.gain_mm_per_mv == 10.0
+    assert read.rectified.grid.source_px_per_mm == pytest.approx((100 / 25.4,) * 2, rel=0.01)
 
 
 @pytest.mark.parametrize("k", [1, 2, 3])

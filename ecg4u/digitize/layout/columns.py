@@ -248,7 +248,26 @@ def boundaries(
     known = own or off_nominal < SAME_LENGTH
     if known or pitch is None or abs(pitch / usual - 1) > PITCH_TOLERANCE:
         return edges
+    by_right = np.asarray(x1 - nominal + usual * np.arange(columns + 1), dtype=np.float64)
+    if _fit_names(by_right, labels, px_per_mm) and not _fit_names(edges, labels, px_per_mm):
+        edges = by_right
     return _at_names(edges, rows, labels, (usual, pitch), px_per_mm)
+
+
+def _beside_names(edges: Array, labels: Sequence[Label], px_per_mm: float) -> tuple[Array, Array]:
+    """The column, of those but the first, that begins nearest to each surely read name, and how far
+    right of there the name begins (mm); (names,) each."""
+    at = np.array([label.box[0] for label in labels if label.probability > SURE])
+    apart = (at[:, None] - edges[None, 1:-1]) / px_per_mm
+    column = np.abs(apart).argmin(axis=1)
+    return column, apart[np.arange(len(at)), column]
+
+
+def _fit_names(edges: Array, labels: Sequence[Label], px_per_mm: float) -> bool:
+    """Whether the names stand where these columns begin."""
+    _, off = _beside_names(edges, labels, px_per_mm)
+    near = off[np.abs(off) < MOST_OFF_MM]
+    return len(near) >= MIN_NAMES and abs(float(np.median(near))) < NAMES_OFF_MM
 
 
 def _start(
@@ -324,11 +343,8 @@ def _at_names(
     half in the picture, or unread, or a page cut off at the right tell nothing of where columns
     begin. Edges that fit the names stay if rows break off there as clearly.
     """
-    inner = edges[1:-1]
     at = np.array([label.box[0] for label in labels if label.probability > SURE])
-    apart = (at[:, None] - inner[None, :]) / px_per_mm
-    column = np.abs(apart).argmin(axis=1)
-    off = apart[np.arange(len(at)), column]
+    column, off = _beside_names(edges, labels, px_per_mm)
     beside = np.abs(off) < MOST_OFF_MM
     if beside.sum() < MIN_NAMES:
         return edges
@@ -352,7 +368,7 @@ def _at_names(
     clearest = max(found, key=lambda one: one[0])
     best, start, width = clearest if clearest[0] > found[0][0] + CLEARER_BREAK else found[0]
     as_wide = abs((edges[1] - edges[0]) / widths[0] - 1) < SAME_LENGTH
-    fit = as_wide and abs(np.median(off[beside])) < NAMES_OFF_MM
+    fit = as_wide and _fit_names(edges, labels, px_per_mm)
     if fit and now > best - MIN_BREAK:
         return edges
     return np.asarray(start + width * np.arange(len(edges)), dtype=np.float64)

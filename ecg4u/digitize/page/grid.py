@@ -285,7 +285,9 @@ def find_scales(lines: Image, lattice: Lattice, flat: Flat) -> tuple[Scale, ...]
             for scale in base_scales(base, fivefold, long_side)
         ]
     box = np.array(flat.box).reshape(2, 2)
-    fits = [scale for scale in found if _margin_left(box * scale.mm_per_unit).min() > 0]
+    # Outer tiles may show the page on their inner half alone: that much of the box may be desk.
+    desk = 0.5 * lattice.tile_px / lattice.period_px
+    fits = [s for s in found if _margin_left(box * s.mm_per_unit).min() > -desk * s.mm_per_unit]
     if not fits:
         raise NotAnECGError("No ECG grid was found on this page.", stage="grid", hint=HINT)
     return _distinct(fits)

@@ -36,6 +36,11 @@ reading (``weights/printed.json``), 146 of 146 on a hundred drawn pages at three
 what real print does."""
 OCTAVES = float(np.log(50.0))
 """Range (natural log) over which what is of no usual size may be spread."""
+ANY_STEP = 0.02
+"""Steps of the natural log in which that range is walked: less than half of any spread here."""
+FALSE_GRID, ILL_FITTING = 0.003, 0.2
+"""Probability that what was taken for a grid is none, where a mesh fits it and where none does:
+regular beats in evenly spaced rows make a lattice, too; by eye."""
 CERTAIN, CERTAIN_GAIN = 0.95, 0.9
 """Probability from which a scale is taken as known, and the usual gain where nothing states it:
 93 % of pages have it."""
@@ -64,10 +69,14 @@ class Shown:
 
 @dataclass(frozen=True)
 class Verdict:
-    """The likeliest reading: None for the page as rectified, and its probability."""
+    """The likeliest reading: None for the page as rectified, and its probability.
+
+    ``no_grid`` is how likely the page has no grid: it fits none of the readings, but others.
+    """
 
     rival: ScaleRival | None
     probability: float
+    no_grid: float = 0.0
 
     @property
     def doubts(self) -> tuple[str, ...]:
@@ -77,8 +86,11 @@ class Verdict:
         return (message("scale_uncertain", probability=self.probability),)
 
 
-def decide_scale(shown: Shown, rivals: Sequence[ScaleRival]) -> Verdict:
-    """Whether the page as rectified or one of its rivals fits best what the page shows."""
+def decide_scale(shown: Shown, rivals: Sequence[ScaleRival], *, false_grid: float = 0.0) -> Verdict:
+    """Whether the page as rectified or one of its rivals fits best what the page shows.
+
+    ``false_grid`` is how likely what was taken for its grid is none, before anything is shown.
+    """
     readings: list[ScaleRival | None] = [None, *rivals]
     log_odds = np.array(
         [
@@ -88,7 +100,19 @@ def decide_scale(shown: Shown, rivals: Sequence[ScaleRival]) -> Verdict:
         ]
     )
     best = int(np.argmax(log_odds))
-    return Verdict(readings[best], float(1.0 / np.exp(log_odds - log_odds[best]).sum()))
+    other = -np.inf
+    if false_grid:
+        other = float(np.log(false_grid)) + _log_likelihood_of_any(shown)
+    all_of_them = np.logaddexp.reduce([*log_odds, other])
+    probability, no_grid = (float(np.exp(v - all_of_them)) for v in (log_odds[best], other))
+    return Verdict(readings[best], probability, no_grid)
+
+
+def _log_likelihood_of_any(shown: Shown) -> float:
+    """Of what a page shows, if its millimetre may be of any size."""
+    factors = np.arange(-0.5 * OCTAVES, 0.5 * OCTAVES, ANY_STEP)
+    likely = [log_likelihood(shown, float(factor)) for factor in np.exp(factors)]
+    return float(np.logaddexp.reduce(likely) - np.log(len(likely)))
 
 
 def likely_speed(shown: Shown) -> tuple[float, float]:

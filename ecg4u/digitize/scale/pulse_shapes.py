@@ -52,7 +52,7 @@ ROW_WIDTHS, ROW_REACH = 10.0, 0.8
 """How far along, in pulse widths, and up and down, in heights, a row is looked for beside it."""
 ROW_COVERED = 0.75
 """Least share of that stretch's columns that hold ink; by eye."""
-MAX_TURN_DEG, TURN_STEP_DEG = 12.0, 0.1
+MAX_TURN_DEG, TURN_STEPS_DEG = 12.0, (0.5, 0.1)
 """How far a page without grid may be turned, and how finely that is told; by eye."""
 
 
@@ -96,24 +96,25 @@ class _Stroke:
 def turn_of(ink: FloatArray) -> float:
     """How far (degrees, clockwise) the lines of a page of ink lean, up to `MAX_TURN_DEG`.
 
-    The direction in which most edges run: foots and plateaus, upright strokes and print share it,
-    the waves lean to both sides.
+    Turned back by it, the ink lies in fewest rows and columns: foots and plateaus, upright strokes
+    and print share its direction, the waves lean to both sides. (The direction of edges would not
+    do: in black and white they are steps, which lie along the picture's own rows and columns.)
     """
     import cv2
 
-    soft = cv2.GaussianBlur(ink, (0, 0), 1.2)
-    across = cv2.Sobel(soft, cv2.CV_32F, 1, 0, ksize=3)
-    down = cv2.Sobel(soft, cv2.CV_32F, 0, 1, ksize=3)
-    strength = np.hypot(across, down)
-    clear = strength > 0.3 * float(np.percentile(strength, 99.5))
-    degrees = np.degrees(np.arctan2(down[clear], across[clear]))
-    degrees = (degrees + 45.0) % 90.0 - 45.0
-    bins = np.arange(-MAX_TURN_DEG, MAX_TURN_DEG + TURN_STEP_DEG, TURN_STEP_DEG)
-    counts, _ = np.histogram(degrees, bins=bins, weights=strength[clear])
-    smooth = np.convolve(counts, np.hanning(9), mode="same")
-    if not smooth.any():
-        return 0.0
-    return float(bins[int(smooth.argmax())] + TURN_STEP_DEG / 2)
+    small = cv2.resize(ink, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
+    height, width = small.shape
+
+    def sharpness(degrees: float) -> float:
+        back = cv2.getRotationMatrix2D((width / 2, height / 2), degrees, 1.0)
+        turned = cv2.warpAffine(small, back, (width, height))
+        return float(sum(np.square(np.diff(turned.sum(axis=axis))).sum() for axis in (0, 1)))
+
+    turn, reach = 0.0, MAX_TURN_DEG
+    for step in TURN_STEPS_DEG:
+        tried = turn + np.arange(-reach, reach + step / 2, step)
+        turn, reach = float(max(tried, key=sharpness)), step
+    return turn
 
 
 def find_shapes(ink: FloatArray) -> tuple[PulseShape, ...]:
