@@ -64,15 +64,15 @@ def names_decide(labels: Sequence[Label]) -> bool:
     return evidence(labels) >= FEWEST
 
 
-def turn_by_pulses(trace: FloatArray) -> int:
+def turn_by_pulses(ink: FloatArray) -> int:
     """Quarter turns clockwise that set a page's pulses upright; 0 if they are already, or too few
     are seen to tell.
 
-    ``trace`` is the ink (H, W) of its traces.
+    ``ink`` (H, W) is that of its traces and pulses.
     """
     seen = []
     for k in range(4):
-        plateaus = find_plateaus(np.ascontiguousarray(np.rot90(trace, -k)), PULSE_INK)
+        plateaus = find_plateaus(np.ascontiguousarray(np.rot90(ink, -k)), PULSE_INK)
         seen.append(len(agreeing(plateaus, within=ALIKE)))
     best = int(np.argmax(seen))
     others = max(seen[:best] + seen[best + 1 :])

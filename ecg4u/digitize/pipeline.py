@@ -249,7 +249,7 @@ def _scaled(
     if not (as_given or turned or rectified.grid.pulse is not None or names_decide(labels)):
         with clock.stage("ink"):
             ink = find_ink(rectified, labels)
-            turns = turn_by_pulses(ink.trace)
+            turns = turn_by_pulses(np.maximum(ink.trace, ink.pulse))
         if turns:
             ink = None
             with clock.stage("rectify"):

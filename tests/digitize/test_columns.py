@@ -239,6 +239,13 @@ def test_separators_say_where_columns_begin_where_the_rows_ends_do_not() -> None
     assert decided(near, labels(STANDARD)).column_starts == bare.column_starts
 
 
+def test_separators_where_columns_begin_count_more_than_names_that_stand_off_them() -> None:
+    paths = [ruled(path) for path in rows(4, [(LEFT - 15, LEFT + 4 * COLUMN_PX + 15)])]
+    found = decided(paths, labels([*STANDARD, ["II"]], x=LEFT - 62))
+    starts = LEFT + COLUMN_PX * np.arange(4)
+    assert np.abs(np.array(found.column_starts) - starts)[1:].max() < 16
+
+
 def ruled(path: RowPath) -> RowPath:
     """The row with a separator at each edge between its columns."""
     marks = np.zeros(len(path.y), bool)

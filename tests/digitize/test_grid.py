@@ -102,6 +102,23 @@ def test_turned_page(degrees: float) -> None:
     assert found.grid.turned_deg == pytest.approx(degrees, abs=0.3)
 
 
+def test_noise_does_not_bend_a_flat_page() -> None:
+    homography = turned(1.3, 5.0, (40.0, 20.0))
+    image = seen_through(homography, (1080, 680)).astype(float)
+    image += np.random.default_rng(1).normal(0, 20, image.shape)
+    found = rectify(as_page(np.clip(image, 0, 255).astype(np.uint8)))
+    nodes = found.nodes[15:105, 15:185]
+    view, _ = cv2.findHomography(
+        np.argwhere(np.ones(nodes.shape[:2]))[:, ::-1].astype(np.float32),
+        nodes.reshape(-1, 2).astype(np.float32),
+    )
+    at = np.stack(np.meshgrid(np.arange(170.0), np.arange(90.0), [1.0]), -1)[:, :, 0]
+    flat = at @ view.T
+    off_px = nodes - flat[..., :2] / flat[..., 2:]
+    assert np.abs(off_px).max() < 0.04
+    assert error_mm(found, homography) < 0.05
+
+
 @pytest.mark.parametrize("fine", [True, False])
 def test_perspective(fine: bool) -> None:
     corners = np.array([[0, 0], [WIDTH_MM, 0], [WIDTH_MM, HEIGHT_MM], [0, HEIGHT_MM]], np.float32)

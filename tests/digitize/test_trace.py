@@ -296,3 +296,19 @@ def test_half_a_pulse_at_the_beginning_of_a_row_is_followed() -> None:
         ink[top - 2 : top + 2, 55:85] = 1.0
     for row, y in zip(found_rows(ink), truth, strict=True):
         assert np.abs(row.y[60:82] - (y[85] - 100)).max() < 0.5 * PX
+
+
+@pytest.mark.parametrize("shift", [0.0, 0.25, 0.5, 0.75])
+def test_ends_of_rows_are_told_finer_than_a_pixel(shift: float) -> None:
+    fine, first, last = 8, 100.0 + shift, 1400.0 + shift
+    ink = np.zeros((PITCH * 2 * fine, WIDTH * fine), np.uint8)
+    for row in (1, 2):
+        points = fine * np.column_stack([np.arange(WIDTH), PITCH * row - 100 - curve()])
+        cv2.polylines(ink, [np.round(points).astype(np.int32)], False, 255, 4 * fine)
+    ink[:, : round((first + 0.5) * fine)] = 0
+    ink[:, round((last + 0.5) * fine) :] = 0
+    ink = (ink / 255).astype(np.float32)
+    rows = found_rows(cv2.resize(ink, (WIDTH, PITCH * 2), interpolation=cv2.INTER_AREA))
+    assert len(rows) == 2
+    for row in rows:
+        assert row.ends == pytest.approx((first, last), abs=0.15)

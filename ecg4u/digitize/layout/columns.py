@@ -22,7 +22,7 @@ NOMINAL_TOLERANCE = 0.02
 """A row this near to its nominal 10 s is taken to be 10 s; its ends are known to about 0.3 mm."""
 PITCH_TOLERANCE = 0.05
 """How far names may put a column's width off the usual one, as a share, to tell of the same."""
-OVERSTEP = 0.2
+OVERSTEP = 0.39
 """How far ink goes on beyond a trace's end, in pens; measured on the dev half of the benchmark."""
 END_ERROR_PX = 1.0
 """Least error of where rows end, however well they agree."""
@@ -137,10 +137,11 @@ def signal_span(paths: Sequence[RowPath], pulses: Sequence[Pulse]) -> list[tuple
     before = _period_px(pulses) + BEFORE_STROKE_PX
     left = {p.row: p.x1 - before for p in pulses if p.side == "left"}
     right = {p.row: p.x0 for p in pulses if p.side == "right"}
-    left = {row: x + OVERSTEP * pen for row, x in starts_apart(paths, pulses).items()} or left
+    apart = starts_apart(paths, pulses)
+    left = {row: x - 0.5 + OVERSTEP * pen for row, x in apart.items()} or left
     spans = []
     for row, path in enumerate(paths):
-        x0, x1 = path.extent[0] + OVERSTEP * pen, path.extent[1] - OVERSTEP * pen
+        x0, x1 = path.ends[0] + OVERSTEP * pen, path.ends[1] - OVERSTEP * pen
         spans.append(
             (
                 max(x0, _end_at(left, row, len(paths), x0)),
@@ -243,8 +244,8 @@ def boundaries(
     edges = np.asarray(x0 + width * np.arange(columns + 1), dtype=np.float64)
     usual = nominal / columns
     off = _off_separators(edges, rows, px_per_mm)
-    if abs(off) > SEPARATOR_AGREES_MM * px_per_mm:
-        return edges + off
+    if off is not None:
+        return edges + off if abs(off) > SEPARATOR_AGREES_MM * px_per_mm else edges
     known = own or off_nominal < SAME_LENGTH
     if known or pitch is None or abs(pitch / usual - 1) > PITCH_TOLERANCE:
         return edges
@@ -293,15 +294,16 @@ def _start(
     return (yes * left + no * mean) / (yes + no)
 
 
-def _off_separators(edges: Array, rows: Sequence[RowPath], px_per_mm: float) -> float:
-    """How far (px) beyond the columns' edges separators part them; 0 where most rows show none."""
+def _off_separators(edges: Array, rows: Sequence[RowPath], px_per_mm: float) -> float | None:
+    """How far (px) beyond the columns' edges separators part them; None where most rows show
+    none."""
     seen = _ruled(rows, px_per_mm).mean(axis=0)
     reach = int(SEPARATOR_OFF_MM * px_per_mm)
     shifts = np.arange(-reach, reach + 1)
     at = np.clip(np.round(edges[1:-1, None] + shifts).astype(int), 0, len(seen) - 1)
     share = seen[at].min(axis=0, initial=1.0)
     if len(at) == 0 or share.max() < RULED_ROWS:
-        return 0.0
+        return None
     return float(np.median(shifts[share >= share.max()]))
 
 

@@ -89,6 +89,12 @@ class Flat:
     spline: Spline
     box: tuple[float, float, float, float]
 
+    @property
+    def plane(self) -> Flat:
+        """The homography alone."""
+        none = np.zeros_like(self.spline.coefficients)
+        return replace(self, spline=replace(self.spline, coefficients=none))
+
     def at_grid(self, x: Floats, y: Floats) -> Floats:
         """Work px (len(y), len(x), 2)."""
         points = np.stack(np.meshgrid(x, y), axis=-1)
@@ -201,7 +207,12 @@ def _fitting(seen: _Seen) -> float:
 
 def _refined(lines: Image, flat: Flat, scale: Scale) -> Refined:
     """The mesh of a reading, as far as the lattice and its margin reach."""
-    return refine(lines, _first_nodes(flat, scale, lines.shape, MARGIN_MM))
+    return _refined_within(lines, flat, scale, MARGIN_MM)
+
+
+def _refined_within(lines: Image, flat: Flat, scale: Scale, margin_mm: float) -> Refined:
+    nodes, plane = (_first_nodes(f, scale, lines.shape, margin_mm) for f in (flat, flat.plane))
+    return refine(lines, nodes, plane)
 
 
 def _rivals(scales: Sequence[Scale], reading: int) -> tuple[ScaleRival, ...]:
@@ -420,7 +431,7 @@ def _render(
     """The page at a scale; None where too little of such a grid is visible."""
     gridded = _gridded(refined)
     if _goes_on(refined.nodes, gridded, lines.shape):
-        refined = refine(lines, _first_nodes(seen.flat, scale, lines.shape, MAX_PAGE_MM))
+        refined = _refined_within(lines, seen.flat, scale, MAX_PAGE_MM)
         gridded = _gridded(refined)
     if gridded.sum() < MIN_GRID_MM2:
         return None

@@ -32,6 +32,8 @@ LEAST_OF_USUAL = 0.9
 """The pen against the commonest thickness: many columns of a bold trace are cut, by print or by
 another row, and would make it a fine one. Of 0.8, 0.9 and 1 the best by SNR over ten dev pages of
 the benchmark."""
+END_REACH_PX = 2
+"""How far off its path the ink of a row's end may lie."""
 STEEP_MM = 0.6
 MIN_STEEP = 12
 PIXEL_SHARE = 0.5
@@ -148,6 +150,20 @@ class FineInk:
         bottom = final + self._beyond(x, final, final + 1)
         strength = np.maximum(self.ink[x, (first + final) // 2], self.ink[x, seed])
         return Edges(*(np.where(found, v, np.nan) for v in (top, bottom, strength)))
+
+    def end_beyond(self, path: Array, column: int, step: int) -> float:
+        """Where (px) the ink of a path (W,) px ends that is seen in ``column`` and not in the next;
+        ``step`` is 1 to the right, -1 to the left."""
+        y = int(np.clip(round(float(path[column])), 0, self.ink.shape[1] - 1))
+        at = FINE * column + MIDDLE + step * np.arange(2 * FINE + 1)
+        at = at[(at >= 0) & (at < len(self.ink))]
+        seen = self.ink[at, max(0, y - END_REACH_PX) : y + END_REACH_PX + 1].max(axis=1)
+        below = np.flatnonzero(seen < INK_LEVEL)
+        if len(below) == 0 or below[0] == 0:
+            return column + 0.5 * step
+        last = int(below[0]) - 1
+        beyond = (seen[last] - INK_LEVEL) / max(float(seen[last] - seen[last + 1]), 1e-6)
+        return column + step * (last + float(beyond)) / FINE
 
     def _beyond(
         self, x: npt.NDArray[np.intp], inside: npt.NDArray[np.intp], outside: npt.NDArray[np.intp]

@@ -90,7 +90,8 @@ class RowPath:
     same at `FINE` positions a pixel (`fine_columns`). ``collided`` is (W,): where a tall wave of
     the row runs into one of another; ``unexplained``: where ink goes on from its trace that is of
     no row; ``marked`` is (W,): where a separator stands across it, and
-    ``ruled``: where one stands across it, above it or below.
+    ``ruled``: where one stands across it, above it or below; ``edges_x`` is where its ink began and
+    ended (px) when it was measured.
     """
 
     baseline: float
@@ -104,6 +105,17 @@ class RowPath:
     unexplained: npt.NDArray[np.bool_] | None = None
     marked: npt.NDArray[np.bool_] | None = None
     ruled: npt.NDArray[np.bool_] | None = None
+    edges_x: tuple[float, float] | None = None
+
+    @property
+    def ends(self) -> tuple[float, float]:
+        """Where its ink begins and ends (px), finer than `extent` where that was measured."""
+        first, last = self.extent
+        left, right = self.edges_x or (-np.inf, np.inf)
+        return (
+            left if first - 1 <= left <= first else first - 0.5,
+            right if last <= right <= last + 1 else last + 0.5,
+        )
 
     @property
     def extent(self) -> tuple[int, int]:
@@ -656,7 +668,12 @@ def _measure(
     )
     fine = centre_line(top, bottom, pen)
     top, bottom, strength = (values[MIDDLE::FINE] for values in (top, bottom, strength))
-    return RowPath(baseline, y, top, bottom, fine[MIDDLE::FINE], strength, fine)
+    row_path = RowPath(baseline, y, top, bottom, fine[MIDDLE::FINE], strength, fine)
+    first, last = row_path.extent
+    if last < first:
+        return row_path
+    ends = ink.end_beyond(y, first, -1), ink.end_beyond(y, last, 1)
+    return replace(row_path, edges_x=ends)
 
 
 def _main_stretch(
