@@ -243,10 +243,10 @@ def boundaries(
         width = usual if abs(pitch / usual - 1) < PITCH_TOLERANCE else pitch
     edges = np.asarray(x0 + width * np.arange(columns + 1), dtype=np.float64)
     usual = nominal / columns
-    off = _off_separators(edges, rows, px_per_mm)
-    if off is not None:
-        return edges + off if abs(off) > SEPARATOR_AGREES_MM * px_per_mm else edges
     known = own or off_nominal < SAME_LENGTH
+    off = _off_separators(edges, rows, px_per_mm)
+    if off is not None and not (known and abs(off) <= SEPARATOR_AGREES_MM * px_per_mm):
+        return edges + off
     if known or pitch is None or abs(pitch / usual - 1) > PITCH_TOLERANCE:
         return edges
     by_right = np.asarray(x1 - nominal + usual * np.arange(columns + 1), dtype=np.float64)
