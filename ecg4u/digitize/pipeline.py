@@ -13,7 +13,13 @@ import numpy as np
 from scipy.special import expit
 
 from ecg4u.cores import together
-from ecg4u.digitize.gridless import calibrated, length_doubts, lengthened, row_stretch
+from ecg4u.digitize.gridless import (
+    by_pulses,
+    calibrated,
+    length_doubts,
+    lengthened,
+    row_stretch,
+)
 from ecg4u.digitize.layout.arrangement import find_layout
 from ecg4u.digitize.layout.columns import signal_span
 from ecg4u.digitize.layout.doubts import column_doubts, grid_doubts, refuse_two_ecgs
@@ -28,7 +34,7 @@ from ecg4u.digitize.orientation import (
 )
 from ecg4u.digitize.page.grid import FITS_MM
 from ecg4u.digitize.page.rectified import RectifiedPage, quarter_turn
-from ecg4u.digitize.rectify import rectify, without_grid
+from ecg4u.digitize.rectify import rectify
 from ecg4u.digitize.restore import observed, rectified_within, restored, restored_page
 from ecg4u.digitize.result import Digitization
 from ecg4u.digitize.rows.by_column import rows_by_column
@@ -75,9 +81,9 @@ above 20 (ten pages of several makers)."""
 WORTH_READING = -3.0
 """Log odds of another scale of the grid from which a page that is refused is read by it."""
 WORTH_LEAVING = 0.1
-"""Probability that there is no grid from which a page is read by its pulses, if they tell its scale
-with certainty. Three drawn pages whose regular beats were taken for a grid have .12 and more; of
-109 pages with a grid the most has .024."""
+"""If the probability that there is no grid exceeds this, the page is read by its calibration
+pulses, if they tell its scale with certainty. Three drawn pages whose regular beats were taken for
+a grid have .12 and more; of 109 pages with a grid the most has .024."""
 OF_SCALE = ("rows", "layout")
 """Stages that refuse a page where its scale is misread; what others refuse, such as two ECGs on one
 page, another scale does not mend."""
@@ -195,12 +201,17 @@ def _read(
     with clock.stage("rectify"):
         rectified = rectified_within(page, corners) if corners else rectify(page, options)
     left = [rival for rival in rectified.rivals if rival.log_odds > WORTH_READING]
+    believed = rectified.grid.scale_from != "grid" or bool(corners)
     first: ECG4UError | None = None
     for rival in (None, *left):
         decided: Verdict | None = None
         try:
             if rival is None:
                 found, decided = _scaled(page, rectified, clock, options, bool(corners))
+                if decided.no_grid > WORTH_LEAVING and not believed:
+                    believed = True
+                    with suppress(NotAnECGError, PoorQualityError):  # then the grid stays, in doubt
+                        return _by_pulses(page, clock, options)
             else:
                 with clock.stage("rectify"):
                     again = rectified_again(page, rectified, rival.reading, options)
@@ -218,11 +229,9 @@ def _read(
             certain = decided is not None and not decided.doubts
             if certain or first.stage not in OF_SCALE:
                 raise first from None
-    if rectified.grid.scale_from == "grid" and not corners:
+    if not believed:
         with suppress(NotAnECGError, PoorQualityError):
-            found = _without_grid(page, clock, options)
-            arranged = _arranged(found, clock, options)
-            return _measured(page, found, arranged, Verdict(None, 1.0), clock, options)
+            return _by_pulses(page, clock, options)
     assert first is not None
     raise first
 
@@ -262,12 +271,9 @@ def _scaled(
     refuse_two_ecgs(labels, rectified.px_per_mm)
     found = _looked(rectified, labels, clock, ink)
     false_grid = 0.0
-    if rectified.grid.scale_from == "grid" and not as_given:
+    if rectified.grid.scale_from == "grid" and not (as_given or reading):
         false_grid = FALSE_GRID if rectified.grid.residual_mm < FITS_MM else ILL_FITTING
     decided = decide_scale(found.shown(options), rectified.rivals, false_grid=false_grid)
-    if decided.no_grid > WORTH_LEAVING:
-        with suppress(NotAnECGError, PoorQualityError):  # then the grid stays, in doubt
-            return _without_grid(page, clock, options), Verdict(None, 1.0)
     if decided.rival is not None:
         with clock.stage("rectify"):
             rectified = rectified_again(page, rectified, decided.rival.reading, options)
@@ -277,13 +283,20 @@ def _scaled(
     return found, decided
 
 
-def _without_grid(page: Page, clock: _Clock, options: ReadOptions) -> _Looked:
-    """What stands on a page whose grid, if it shows one, is left aside."""
+def _by_pulses(
+    page: Page, clock: _Clock, options: ReadOptions
+) -> tuple[RectifiedPage, Sequence[Label], Sidecar]:
+    """Every stage for a page whose grid, if it shows one, is left aside."""
     with clock.stage("rectify"):
-        rectified = without_grid(page, options)
+        rectified = by_pulses(
+            page, gain_mm_per_mv=options.gain_mm_per_mv, speed_mm_per_s=options.speed_mm_per_s
+        )
     with clock.stage("labels"):
         labels = read_labels(rectified.print)
-    return _looked(rectified, labels, clock)
+    refuse_two_ecgs(labels, rectified.px_per_mm)
+    found = _looked(rectified, labels, clock)
+    arranged = _arranged(found, clock, options)
+    return _measured(page, found, arranged, Verdict(None, 1.0), clock, options)
 
 
 def _measured(

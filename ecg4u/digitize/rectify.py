@@ -35,24 +35,17 @@ def rectify(page: Page, options: ReadOptions = NOTHING_KNOWN, *, reading: int = 
     """
     try:
         found = from_grid(page, reading)
-    except (NotAnECGError, PoorQualityError) as none_seen:
+    except PoorQualityError as too_little:
         try:
-            return without_grid(page, options)
+            return _without_grid(page, options)
         except (NotAnECGError, PoorQualityError):
-            raise none_seen from None
-    return without_grid(page, options) if found is None else found
+            raise too_little from None
+    except NotAnECGError:  # its lines are none of a grid
+        found = None
+    return _without_grid(page, options) if found is None else found
 
 
-def without_grid(page: Page, options: ReadOptions) -> RectifiedPage:
-    """The page by its given resolution, else by its calibration pulses.
-
-    Raises
-    ------
-    NotAnECGError
-        No resolution was given, and no two rows have a calibration pulse.
-    PoorQualityError
-        The pulses do not tell the scale.
-    """
+def _without_grid(page: Page, options: ReadOptions) -> RectifiedPage:
     if options.dpi is not None:
         return by_dpi(page, options.dpi)
     return by_pulses(

@@ -104,7 +104,7 @@ SEPARATOR_OFF_MM, SEPARATOR_SLACK_MM = 4.0, 0.4
 """How far off separators are looked for, and how unevenly they may stand."""
 SEPARATOR_AGREES_MM = 0.5
 """Separators stand at most 0.3 mm off where columns begin (22 pages with truth, several makers):
-where they are further off, the rows' ends were misread."""
+where they are further off, the rows' ends were misread, though they seemed known."""
 RULED_ROWS = 0.6
 """Share of the rows that must show a separator at each inner edge."""
 MIN_RULED = 0.4
@@ -216,6 +216,8 @@ def boundaries(
     stand at another regular distance (a page cut off at the right, say). A row about as long as
     usual is as long as usual, unless both its ends stand clear of all else; and where it stands,
     the end says that the rows agree on best; the last sample is drawn one period before the end.
+    Where the rows' ends leave it open, separators decide, then names, which also tell if a mark on
+    the left has made the rows too long.
     """
     x0 = float(np.median([s[0] for s in spans]))
     x1 = float(np.median([s[1] for s in spans]))
@@ -255,18 +257,20 @@ def boundaries(
     return _at_names(edges, rows, labels, (usual, pitch), px_per_mm)
 
 
-def _beside_names(edges: Array, labels: Sequence[Label], px_per_mm: float) -> tuple[Array, Array]:
-    """The column, of those but the first, that begins nearest to each surely read name, and how far
-    right of there the name begins (mm); (names,) each."""
+def _beside_names(
+    edges: Array, labels: Sequence[Label], px_per_mm: float
+) -> tuple[Array, Array, Array]:
+    """Where each surely read name begins (px), the column, of those but the first, that begins
+    nearest to it, and how far right of there the name begins (mm); (names,) each."""
     at = np.array([label.box[0] for label in labels if label.probability > SURE])
     apart = (at[:, None] - edges[None, 1:-1]) / px_per_mm
     column = np.abs(apart).argmin(axis=1)
-    return column, apart[np.arange(len(at)), column]
+    return at, column, apart[np.arange(len(at)), column]
 
 
 def _fit_names(edges: Array, labels: Sequence[Label], px_per_mm: float) -> bool:
     """Whether the names stand where these columns begin."""
-    _, off = _beside_names(edges, labels, px_per_mm)
+    *_, off = _beside_names(edges, labels, px_per_mm)
     near = off[np.abs(off) < MOST_OFF_MM]
     return len(near) >= MIN_NAMES and abs(float(np.median(near))) < NAMES_OFF_MM
 
@@ -345,8 +349,7 @@ def _at_names(
     half in the picture, or unread, or a page cut off at the right tell nothing of where columns
     begin. Edges that fit the names stay if rows break off there as clearly.
     """
-    at = np.array([label.box[0] for label in labels if label.probability > SURE])
-    column, off = _beside_names(edges, labels, px_per_mm)
+    at, column, off = _beside_names(edges, labels, px_per_mm)
     beside = np.abs(off) < MOST_OFF_MM
     if beside.sum() < MIN_NAMES:
         return edges

@@ -296,7 +296,7 @@ def find_scales(lines: Image, lattice: Lattice, flat: Flat) -> tuple[Scale, ...]
             for scale in base_scales(base, fivefold, long_side)
         ]
     box = np.array(flat.box).reshape(2, 2)
-    # Outer tiles may show the page on their inner half alone: that much of the box may be desk.
+    # The outer half of the outermost tiles may lie beyond the page, on the desk.
     desk = 0.5 * lattice.tile_px / lattice.period_px
     fits = [s for s in found if _margin_left(box * s.mm_per_unit).min() > -desk * s.mm_per_unit]
     if not fits:

@@ -72,10 +72,13 @@ def _joined(parts: Sequence[RowPath | None], widths: Sequence[int], baseline: fl
             ]
         )
 
-    first = next(part for part in parts if part is not None)
+    offsets = np.cumsum([0, *widths])
+    known = [(int(x), part) for x, part in zip(offsets, parts, strict=False) if part is not None]
+    (left, first), (right, last) = known[0], known[-1]
     return replace(
         first,
         baseline=baseline,
+        edges_x=(left + first.ends[0], right + last.ends[1]),
         y=whole("y", baseline),
         top=whole("top", np.nan),
         bottom=whole("bottom", np.nan),

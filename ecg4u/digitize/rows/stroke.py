@@ -33,7 +33,7 @@ LEAST_OF_USUAL = 0.9
 another row, and would make it a fine one. Of 0.8, 0.9 and 1 the best by SNR over ten dev pages of
 the benchmark."""
 END_REACH_PX = 2
-"""How far off its path the ink of a row's end may lie."""
+"""How far off its path the ink of a row's end may lie; by eye."""
 STEEP_MM = 0.6
 MIN_STEEP = 12
 PIXEL_SHARE = 0.5
@@ -152,8 +152,8 @@ class FineInk:
         return Edges(*(np.where(found, v, np.nan) for v in (top, bottom, strength)))
 
     def end_beyond(self, path: Array, column: int, step: int) -> float:
-        """Where (px) the ink of a path (W,) px ends that is seen in ``column`` and not in the next;
-        ``step`` is 1 to the right, -1 to the left."""
+        """Where (px) the ink of a path (W,) ends, given that ``column`` is the last one with ink;
+        ``step`` is 1 at a right end, -1 at a left one."""
         y = int(np.clip(round(float(path[column])), 0, self.ink.shape[1] - 1))
         at = FINE * column + MIDDLE + step * np.arange(2 * FINE + 1)
         at = at[(at >= 0) & (at < len(self.ink))]

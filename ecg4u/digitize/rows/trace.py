@@ -305,6 +305,7 @@ def _ending_as(row: RowPath, seen: RowPath) -> RowPath:
         centre=whole("centre"),
         ink=whole("ink"),
         fine=whole("fine"),
+        edges_x=seen.edges_x,
     )
 
 

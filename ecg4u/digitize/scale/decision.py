@@ -71,7 +71,8 @@ class Shown:
 class Verdict:
     """The likeliest reading: None for the page as rectified, and its probability.
 
-    ``no_grid`` is how likely the page has no grid: it fits none of the readings, but others.
+    ``no_grid`` is the probability that there is no grid at all: what the page shows fits another
+    scale far better than any reading.
     """
 
     rival: ScaleRival | None

@@ -96,7 +96,7 @@ class _Stroke:
 def turn_of(ink: FloatArray) -> float:
     """How far (degrees, clockwise) the lines of a page of ink lean, up to `MAX_TURN_DEG`.
 
-    Turned back by it, the ink lies in fewest rows and columns: foots and plateaus, upright strokes
+    Turned back by it, the ink lies in fewest rows and columns: feet and plateaus, upright strokes
     and print share its direction, the waves lean to both sides. (The direction of edges would not
     do: in black and white they are steps, which lie along the picture's own rows and columns.)
     """
@@ -112,8 +112,10 @@ def turn_of(ink: FloatArray) -> float:
 
     turn, reach = 0.0, MAX_TURN_DEG
     for step in TURN_STEPS_DEG:
-        tried = turn + np.arange(-reach, reach + step / 2, step)
-        turn, reach = float(max(tried, key=sharpness)), step
+        tried = np.clip(
+            turn + np.arange(-reach, reach + step / 2, step), -MAX_TURN_DEG, MAX_TURN_DEG
+        )
+        turn, reach = float(max(sorted(tried, key=abs), key=sharpness)), step
     return turn
 
 
