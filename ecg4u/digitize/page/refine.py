@@ -4,6 +4,9 @@ On a page that is nearly flat, the grid's period is known and its lines run alon
 window around each of many points the line response is compared with the page's own grid profile
 (heavier lines every 5 mm included, which is what keeps folds from slipping by a line), moved by a
 candidate offset; both are held as a few harmonics of 5 mm, so a window costs a handful of products.
+
+A scan, or a photograph of a sheet that lies flat, is a view of a plane: eight numbers place it, and
+noise moves them little. Only if the lines leave that plane does a spline follow them.
 """
 
 from __future__ import annotations
