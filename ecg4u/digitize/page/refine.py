@@ -102,10 +102,6 @@ def refine(lines: Image, nodes: Floats, plane: Floats) -> Refined:
     for stage in PASSES:
         x, y = measure(flat_lines(lines, nodes), stage)
         nodes = _moved(nodes, x, y, stage)
-    return _checked(lines, nodes)
-
-
-def _checked(lines: Image, nodes: Floats) -> Refined:
     return _remaining(flat_lines(lines, nodes), nodes)
 
 
@@ -155,12 +151,17 @@ def _tilted(nodes: Floats, x: Offsets, y: Offsets, spacing_mm: float) -> Floats:
     moves = _robust_fit(
         np.concatenate([a.reshape(-1, a.shape[-1]) for a in at]),
         np.concatenate([x.delta.ravel(), y.delta.ravel()]),
-        np.concatenate([x.weight.ravel(), y.weight.ravel()]),
+        _counted(np.concatenate([x.weight.ravel(), y.weight.ravel()])),
     )
     moved = np.stack([a @ moves for a in design((rows, columns), 1.0)], axis=-1)
     return interpolate(
         nodes, np.stack(np.meshgrid(np.arange(columns), np.arange(rows)), -1) + moved
     )
+
+
+def _counted(weight: Floats) -> Floats:
+    """The weights, 0 where they are too small to count."""
+    return np.where(weight > LEAST_WEIGHT, weight, 0.0)
 
 
 def _bend(offsets: Offsets) -> float:
@@ -169,7 +170,7 @@ def _bend(offsets: Offsets) -> float:
     u, v = np.meshgrid(np.linspace(-1.0, 1.0, columns), np.linspace(-1.0, 1.0, rows))
     powers = [(i, j) for i in range(BEND_ORDER + 1) for j in range(BEND_ORDER + 1 - i)]
     design = np.stack([(u**i * v**j).ravel() for i, j in powers], axis=-1)
-    weight = np.where(offsets.weight > LEAST_WEIGHT, offsets.weight, 0.0).ravel()
+    weight = _counted(offsets.weight).ravel()
     if not weight.any():
         return 0.0
     surface = design @ _robust_fit(design, offsets.delta.ravel(), weight)
@@ -181,7 +182,7 @@ def _bulge(offsets: Offsets) -> float:
     """How far (mm) the offsets lie off the page's mean where they agree with those beside them."""
     from scipy.ndimage import gaussian_filter
 
-    weight = np.where(offsets.weight > LEAST_WEIGHT, offsets.weight, 0.0)
+    weight = _counted(offsets.weight)
     if not weight.any():
         return 0.0
     sigma = BULGE_SIGMA_MM / BEND_CHECK.spacing_mm
@@ -193,8 +194,7 @@ def _bulge(offsets: Offsets) -> float:
 
 def _robust_fit(design: Floats, values: Floats, weight: Floats) -> Floats:
     """Least-squares coefficients, with outliers down-weighted (Cauchy)."""
-    weight = np.where(weight > LEAST_WEIGHT, weight, 0.0)
-    now: Floats = weight
+    now = weight
     fitted: Floats = np.zeros(design.shape[1])
     for _ in range(ROBUST_ROUNDS):
         root = np.sqrt(now)
@@ -333,14 +333,14 @@ def _moved(nodes: Floats, x: Offsets, y: Offsets, stage: Pass) -> Floats:
     )
     at = np.stack(np.meshgrid(np.arange(columns), np.arange(rows)), axis=-1).astype(float)
     for axis, found in enumerate((x, y)):
-        used = found.weight > LEAST_WEIGHT
-        if used.sum() < 8:
+        weight = _counted(found.weight)
+        if np.count_nonzero(weight) < 8:
             continue
         spline = fit_spline_on_grid(
             grid_x,
             grid_y,
             found.delta,
-            np.where(used, found.weight, 0.0),
+            weight,
             box=(0.0, 0.0, columns - 1.0, rows - 1.0),
             spacing=stage.knots_mm,
             stiffness=0.05,
