@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import json
 import os
 import re
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 from types import FrameType
@@ -169,15 +170,15 @@ def batch(
     from ecg4u.batch.task import PageTask
 
     made = complete(made)
-    with_end_on_sigterm()
-    summary = run_batch(
-        inputs,
-        out,
-        executor=executor_of(workers),
-        task=PageTask(str(out.resolve()), made),
-        options=made,
-        which=which,
-    )
+    with ended_by_sigterm():
+        summary = run_batch(
+            inputs,
+            out,
+            executor=executor_of(workers),
+            task=PageTask(str(out.resolve()), made),
+            options=made,
+            which=which,
+        )
     if made.thumbnails:
         from ecg4u.batch.sheet import write_sheet
 
@@ -252,13 +253,19 @@ def n_cores() -> int:
     return os.cpu_count() or 1
 
 
-def with_end_on_sigterm() -> None:
-    """SIGTERM ends the run as Ctrl-C does: workers stopped, ledger whole."""
+@contextlib.contextmanager
+def ended_by_sigterm() -> Iterator[None]:
+    """SIGTERM ends the run as Ctrl-C does: workers stopped, ledger whole. After the run it means
+    again what it meant before: raised while the process ends, nothing would catch it."""
 
     def end(_number: int, _frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
-    signal.signal(signal.SIGTERM, end)
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def show_summary(summary: Summary, out: Path, *, quiet: bool) -> None:

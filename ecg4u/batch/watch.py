@@ -22,7 +22,7 @@ from ecg4u._options import (
     quiet_option,
     verbose_option,
 )
-from ecg4u.batch.command import complete, executor_of, show_failures, with_end_on_sigterm
+from ecg4u.batch.command import complete, ended_by_sigterm, executor_of, show_failures
 from ecg4u.batch.options import Options, RunOptions, Workers
 from ecg4u.errors import UsageError
 
@@ -72,26 +72,26 @@ def watch(
     made = complete(replace(made, explain=True, report=True, sidecars=True, thumbnails=True))
     told = replace(which, resume=True, quiet=which.quiet or not which.verbose)
     make = executor_of(workers)
-    with_end_on_sigterm()
     seen: frozenset[tuple[str, int, int]] = frozenset()
     if not (once or which.quiet):
         sheet = out / "contact-sheet.html"
         click.echo(f"Watching {folder}; results in {sheet}; stop with Ctrl-C.", err=True)
-    while True:
-        ready, arriving = _settled(folder, out, settle)
-        if ready and ready != seen:
-            summary = _read(folder, out, ready, make, made, told)
-            _tell(summary, out, as_json=as_json, quiet=which.quiet)
-            seen = ready
-        if once:
-            if arriving and not which.quiet:
-                click.echo(
-                    f"Changed within the last {settle:g} s and not read: {arriving}. Run it again, "
-                    "or give --settle 0.",
-                    err=True,
-                )
-            return
-        time.sleep(every)
+    with ended_by_sigterm():
+        while True:
+            ready, arriving = _settled(folder, out, settle)
+            if ready and ready != seen:
+                summary = _read(folder, out, ready, make, made, told)
+                _tell(summary, out, as_json=as_json, quiet=which.quiet)
+                seen = ready
+            if once:
+                if arriving and not which.quiet:
+                    click.echo(
+                        f"Changed within the last {settle:g} s and not read: {arriving}. Run it "
+                        "again, or give --settle 0.",
+                        err=True,
+                    )
+                return
+            time.sleep(every)
 
 
 def _settled(

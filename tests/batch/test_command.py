@@ -155,8 +155,11 @@ def test_usage() -> None:
 
 
 def test_an_ended_run_can_be_resumed(archive: Path, tmp_path: Path) -> None:
-    """SIGTERM amid a run: exit 130, and --resume completes it."""
+    """SIGTERM amid a run, long enough not to be over first: exit 130, --resume completes it."""
     out = tmp_path / "out"
+    record = read_record(archive / "DOE_JANE_0.hea")
+    for number in range(4, 300):
+        write_record(record, archive / f"DOE_JANE_{number}", "wfdb")
     command = [sys.executable, "-m", "ecg4u.cli", "batch", str(archive), "-o", str(out), "-q"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     process = subprocess.Popen([*command, "-j", "1"], env=environment, stderr=subprocess.DEVNULL)
@@ -167,4 +170,4 @@ def test_an_ended_run_can_be_resumed(archive: Path, tmp_path: Path) -> None:
     assert process.wait(60) == 130
     resumed = invoke(archive, "-o", out, "-j", "0", "--resume")
     assert isinstance(resumed.exception, BatchFailuresError)
-    assert len(list(out.rglob("signals.hea"))) == 4
+    assert len(list(out.rglob("signals.hea"))) == 300

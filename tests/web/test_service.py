@@ -435,7 +435,10 @@ def test_other_origins_are_let_in_only_by_name(client: TestClient) -> None:
 def test_health_metrics_and_headers(client: TestClient) -> None:
     send(client, stand_in.page())
     assert client.get("/health").json() == {"status": "ok"}
-    assert client.get("/ready").status_code == 200
+    end = time.monotonic() + 60  # one worker may have answered before the other has started
+    while client.get("/ready").status_code != 200:
+        assert time.monotonic() < end
+        time.sleep(0.05)
     text = client.get("/metrics").text
     assert 'ecg4u_requests_total{method="POST",route="/v1/ecg",status="200"}' in text
     assert 'ecg4u_analyses_total{outcome="ok"}' in text
