@@ -363,7 +363,9 @@ def row_stretch(
     tells the scale, ten times as finely. None where the rows' ends do not stand clear of their
     pulses, where the rows are not of that length, or where there is nothing to correct.
     """
-    if pulses and not starts_apart(paths, pulses):
+    right = [pulse for pulse in pulses if pulse.side == "right"]
+    meet = [paths[pulse.row].ends[1] >= pulse.x0 for pulse in right]  # and a foot of up to 5 mm
+    if (pulses and not starts_apart(paths, pulses)) or any(meet):
         return None
     length = float(np.median([x1 - x0 for x0, x1 in signal_span(paths, pulses)]))
     px_per_s = scale.speed_mm_per_s * px_per_mm

@@ -350,9 +350,10 @@ def _at_names(
     begin. Edges that fit the names stay if rows break off there as clearly.
     """
     at, column, off = _beside_names(edges, labels, px_per_mm)
-    beside = np.abs(off) < MOST_OFF_MM
-    if beside.sum() < MIN_NAMES:
+    alike = np.abs(off[:, None] - off) < NAMES_OFF_MM
+    if alike.sum(axis=1).max(initial=0) < MIN_NAMES:
         return edges
+    beside = alike[alike.sum(axis=1).argmax()]  # a row may begin anywhere, its names all stand alike
     breaks = np.mean([_breaks(row, px_per_mm) for row in rows], axis=0)
 
     def broken(starts: Array, width: float) -> Array:
