@@ -9,8 +9,7 @@ import numpy as np
 from ecg4u.digitize.page.rectified import RectifiedPage
 from ecg4u.digitize.pipeline import SURE_LABEL, _inside
 from ecg4u.digitize.rows.ink import _with_boxes, stroke_ink
-from ecg4u.digitize.text.names import Label
-from ecg4u.digitize.types import FloatArray, InkMap
+from ecg4u.digitize.types import FloatArray, InkMap, Label
 
 BROKEN_MM = 1.5
 

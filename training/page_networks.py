@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 WEIGHTS = Path(__file__).parent / "weights"
 WIDTHS = (24, 32, 48, 64)
 """Channels of the trace network and the row network at 1/2, 1/4, 1/8 and 1/16 of the page."""
+PLACES_WIDTHS = (32, 56, 64, 96)
+"""Channels of the finder of names at 1/2, 1/4, 1/4 once joined, and 1/8."""
 OPSET = 17
 """Version of ONNX's operators; onnxruntime has known it since 1.12."""
 
@@ -39,7 +41,9 @@ class Shipped:
     build: Callable[[], nn.Module]
     example: tuple[int, ...]
     free: tuple[int, ...]
-    softmax: bool = False
+    softmax: int = 0
+    """How many of its first outputs are log odds of which one is true; what follows them stays as
+    it is. With none, each output is by itself."""
 
     @property
     def weights(self) -> Path:
@@ -133,6 +137,48 @@ def u_net(into: int, out: int) -> nn.Module:
     return TraceNet()
 
 
+def places_net() -> nn.Module:
+    """(n, 3, H, W) -> (n, 25, H / 4, W / 4): log odds of the names and of none, and the sides of
+    the name's box; about 414,000 weights.
+
+    Each place is judged with some 20 mm around it in view.
+    """
+    import torch
+    from torch import nn
+
+    def conv(into: int, out: int, stride: int = 1, dilation: int = 1) -> nn.Sequential:
+        return nn.Sequential(
+            nn.Conv2d(into, out, 3, stride, dilation, dilation, bias=False),
+            nn.BatchNorm2d(out),
+            nn.ReLU(inplace=True),
+        )
+
+    class PlacesNet(nn.Module):
+        """Convolutions at 1/2, 1/4 and 1/8 of the page, the last two joined."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            a, b, c, d = PLACES_WIDTHS
+            self.stem = nn.Sequential(nn.PixelUnshuffle(2), conv(4 * 3, a))
+            self.q = nn.Sequential(conv(a, b, 2), conv(b, b), conv(b, b))
+            self.e = nn.Sequential(conv(b, d, 2), conv(d, d), conv(d, d), conv(d, d, 1, 2))
+            self.up = nn.Conv2d(d, b, 1)
+            self.join = conv(b, c)
+            self.head = nn.Conv2d(c, len(NAMES) + 1 + 4, 1)
+            bias = torch.zeros(len(NAMES) + 1 + 4)
+            bias[len(NAMES)], bias[len(NAMES) + 1 :] = 5.0, 1.0  # nearly every place shows none
+            self.head.bias = nn.Parameter(bias)
+
+        def forward(self, image: Tensor) -> Tensor:
+            quarter = self.q(self.stem(image))
+            eighth = self.up(self.e(quarter))
+            larger = nn.functional.interpolate(eighth, scale_factor=2, mode="nearest")
+            answer: Tensor = self.head(self.join(quarter + larger))
+            return answer
+
+    return PlacesNet()
+
+
 def names_net() -> nn.Module:
     """(n, 1, 24, 56) -> (n, 21) log odds of names; about 135,000 weights."""
     from torch import nn
@@ -188,13 +234,17 @@ def printed_net() -> nn.Module:
 
 TRACE = Shipped("trace", lambda: u_net(3, len(CHANNELS)), (1, 3, 64, 64), (0, 2, 3))
 ROWS = Shipped("rows", lambda: u_net(LOOKS + MARKS, 1), (1, LOOKS + MARKS, STRIP_PX, 64), (0, 3))
-READER_OF_NAMES = Shipped("names", names_net, (1, 1, *WINDOW), (0,), softmax=True)
-READER_OF_PRINT = Shipped("printed", printed_net, (1, 1, LINE_PX, 64), (0, 3), softmax=True)
+FINDER_OF_NAMES = Shipped("places", places_net, (1, 3, 64, 64), (0, 2, 3), softmax=len(NAMES) + 1)
+READER_OF_NAMES = Shipped("names", names_net, (1, 1, *WINDOW), (0,), softmax=len(NAMES) + 1)
+READER_OF_PRINT = Shipped(
+    "printed", printed_net, (1, 1, LINE_PX, 64), (0, 3), softmax=len(SYMBOLS) + 1
+)
 """Those that ship. That of rows answers for one row: (n, 9, 256, W) of `row_network.strip_of`."""
 
 
-def _probable(net: nn.Module, softmax: bool, temperature: float) -> nn.Module:
+def _probable(net: nn.Module, softmax: int, temperature: float) -> nn.Module:
     """The network, answering in probabilities instead of log odds."""
+    import torch
     from torch import nn
 
     class Probable(nn.Module):
@@ -203,15 +253,18 @@ def _probable(net: nn.Module, softmax: bool, temperature: float) -> nn.Module:
             self.net = net
 
         def forward(self, seen: Tensor) -> Tensor:
-            odds: Tensor = self.net(seen) / temperature
-            return odds.softmax(dim=1) if softmax else odds.sigmoid()
+            answer: Tensor = self.net(seen)
+            if not softmax:
+                return (answer / temperature).sigmoid()
+            likely = (answer[:, :softmax] / temperature).softmax(dim=1)
+            return torch.cat([likely, answer[:, softmax:]], dim=1)
 
     return Probable().eval()
 
 
 def main() -> None:
     """Write the package's files anew from the kept weights."""
-    for network in (TRACE, ROWS, READER_OF_NAMES, READER_OF_PRINT):
+    for network in (TRACE, ROWS, FINDER_OF_NAMES, READER_OF_NAMES, READER_OF_PRINT):
         card = json.loads((SHIPPED / f"{network.name}.json").read_text())
         network.ship(network.trained(), card, SHIPPED)
         print(SHIPPED / f"{network.name}.onnx")

@@ -26,11 +26,11 @@ import numpy as np
 import numpy.typing as npt
 
 from ecg4u.digitize.page.darkness import PrintOnPage
+from ecg4u.digitize.text.labels import places
 from ecg4u.digitize.text.names import (
     NAMES,
     PX_PER_MM,
     WINDOW,
-    Candidates,
     fitted,
     scaled,
     window,
@@ -61,8 +61,12 @@ JITTERED = 4
 """Windows near each name that are about right, and as many that are `ASTRAY`."""
 ASTRAY = 0.25
 """How far off, in heights of letters, a window may be where names are searched for over traces
-(steps of 1 mm, letters of 2.2 mm and more: `ecg4u.digitize.text.label_search`)."""
+(`ecg4u.digitize.text.labels`)."""
 NONES_PER_PATCH = 60
+SUSPECTED = 0.05
+"""Probability from which a place that the finder takes for a name is looked at."""
+LEAST_PX = 10
+"""Height of the smallest piece of ink that is looked at."""
 TURNED = 0.06
 OTHER_WORDS = (
     "25mm/s", "10mm/mV", "mm/mV", "50mm/s", "ID:", "Name:", "Age", "Sex", "Hz", "150Hz", "0.05",
@@ -151,7 +155,7 @@ def word_ink(words: str, face: Face, tall: int, rng: np.random.Generator) -> Pix
     return np.asarray(canvas[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1])
 
 
-def _spelling(name: str, rng: np.random.Generator) -> str:
+def spelling(name: str, rng: np.random.Generator) -> str:
     if rng.random() < CALLED_LEAD and not name.startswith("-"):
         return f"Lead {name}"
     if name in OTHER_SPELLINGS and rng.random() < OTHERWISE:
@@ -171,7 +175,7 @@ def _spelling(name: str, rng: np.random.Generator) -> str:
     return name
 
 
-def _barred(word: Pixels, rng: np.random.Generator) -> Pixels:
+def barred(word: Pixels, rng: np.random.Generator) -> Pixels:
     """The word with an upright bar before it, taller than the letters, as monitors print it."""
     tall, wide = word.shape
     over = round(tall * rng.uniform(0.1, 0.5))
@@ -234,10 +238,10 @@ def scene(rng: np.random.Generator, faces: list[Face]) -> tuple[Pixels, Box, int
     if label < NONE:
         if rng.random() < 0.15:
             label = 0
-        spelled = _spelling(NAMES[label], rng)
+        spelled = spelling(NAMES[label], rng)
         word = word_ink(spelled, face, tall, rng)
         if rng.random() < BARRED:
-            word = _barred(word, rng)
+            word = barred(word, rng)
         box = _lay(ink, word, middle, strength)
         if spelled.endswith(("R", "r")) and spelled[0] == "V" and rng.random() < CUT_R:
             box = (*box[:2], box[0] + 2 / 3 * (box[2] - box[0]), box[3])
@@ -351,11 +355,11 @@ def _turned(
     """The scene turned by 90, 180 or 270 degrees, when I, II and III may stay what they are."""
     k = int(rng.integers(1, 4))
     same = k == 2 and label < NONE and set(NAMES[label]) == {"I"}
-    turned = _turned_box(box, image.shape, k)
+    turned = turned_box(box, image.shape, k)
     return np.ascontiguousarray(np.rot90(image, k)), turned, label if same else NONE
 
 
-def _turned_box(box: Box, shape: tuple[int, ...], k: int) -> Box:
+def turned_box(box: Box, shape: tuple[int, ...], k: int) -> Box:
     """A box on an image of (height, width) after ``np.rot90(image, k)``."""
     height, width = shape
     x0, y0, x1, y1 = box
@@ -384,12 +388,12 @@ def page_crops(
         page = sampler.page()
         for _ in range(PATCHES):
             patch = sampler.crop(page)
-            known = [_seen_name(patch.text, name, box) for name, box in patch.labels]
+            known = [seen_name(patch.text, name, box) for name, box in patch.labels]
             image = patch.image
             if rng.random() < TURNED:
                 k = int(rng.integers(1, 4))
                 same = [box for label, box in known if k == 2 and -1 < label < 3]
-                known = [(OPEN, _turned_box(box, image.shape[:2], k)) for box in same]
+                known = [(OPEN, turned_box(box, image.shape[:2], k)) for box in same]
                 image = np.ascontiguousarray(np.rot90(image, k))
             for crop, label in _looked_at(image, known, rng):
                 crops.append(crop)
@@ -399,7 +403,7 @@ def page_crops(
     return np.stack(crops), np.array(labels)
 
 
-def _seen_name(text: Pixels, name: str, box: Box) -> tuple[int, Box]:
+def seen_name(text: Pixels, name: str, box: Box) -> tuple[int, Box]:
     """A name's place in `LEADS` and its box shrunk to its ink; `OPEN` where the patch cuts it."""
     x0, y0, x1, y1 = (round(v) for v in box)
     if min(x0, y0) < 2 or x1 > text.shape[1] - 2 or y1 > text.shape[0] - 2:
@@ -420,18 +424,21 @@ def _seen_name(text: Pixels, name: str, box: Box) -> tuple[int, Box]:
 def _looked_at(
     image: Pixels, known: list[tuple[int, Box]], rng: np.random.Generator
 ) -> list[tuple[Pixels, int]]:
-    found = Candidates.on(PrintOnPage.of(image, PX_PER_MM))
+    """Windows at every place that is taken for a name, at pieces of ink, and about each name."""
+    print_ = PrintOnPage.of(image, PX_PER_MM)
+    boxes = [place.box for place in places(image, SUSPECTED)]
+    boxes += [(x, y, x + w, y + h) for x, y, w, h, _ in print_.pieces.tolist() if h >= LEAST_PX]
     out: list[tuple[Pixels, int]] = []
     nones: list[Box] = []
-    for box in (*found.boxes, *found.widened):
+    for box in boxes:
         label = _label_of(box, known)
         if label == NONE:
             nones.append(box)
         elif label is not None:
-            out.append((window(found.grey, box), label))
+            out.append((window(print_.grey, box), label))
     if len(nones) > NONES_PER_PATCH:
         nones = [nones[i] for i in rng.choice(len(nones), NONES_PER_PATCH, replace=False)]
-    out += [(window(found.grey, box), NONE) for box in nones]
+    out += [(window(print_.grey, box), NONE) for box in nones]
     for label, (x0, y0, x1, y1) in known:
         tall = y1 - y0
         if label == OPEN:
@@ -440,7 +447,7 @@ def _looked_at(
             by = ASTRAY if k % 2 else 0.13
             off = np.concatenate([rng.uniform(-by, by, 2)] * 2) + rng.normal(0, by / 2.6, 4)
             box = tuple(np.array([x0, y0, x1, y1]) + off * tall)
-            out.append((window(found.grey, box), label))
+            out.append((window(print_.grey, box), label))
     return out
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from ecg4u.digitize.page.rectified import RectifiedPage, direction_after, quarter_turn
 from ecg4u.digitize.rectify import rectify
 from ecg4u.digitize.scale.pulse_shapes import agreeing, find_plateaus
-from ecg4u.digitize.text.names import read_labels, sure_names
+from ecg4u.digitize.text.labels import read_labels, sure_names
 from ecg4u.digitize.text.printed import read_printed_scale
 from ecg4u.digitize.types import FloatArray, Label
 from ecg4u.io import Page
@@ -44,18 +44,18 @@ def read_upright(
     A page is turned only where another side up shows clearly more names than it does as it is. It
     is then rectified anew from the turned picture, so that it reads as if given upright.
     """
-    labels = read_labels(rectified.print)
+    labels = read_labels(rectified)
     if evidence(labels) >= PLAINLY_UPRIGHT:
         return rectified, labels
     best, most = 0, evidence(labels) + _printed(rectified)
     for k in (2, 1, 3):
         turned = quarter_turn(rectified, k)
-        found = evidence(read_labels(turned.print)) + _printed(turned)
+        found = evidence(read_labels(turned)) + _printed(turned)
         if found >= max(FEWEST, most + (CLEARLY_MORE if best == 0 else 1)):
             best, most = k, found
     if best:
         upright = rectify_turned(page, best, options)
-        return upright, read_labels(upright.print)
+        return upright, read_labels(upright)
     return rectified, labels
 
 

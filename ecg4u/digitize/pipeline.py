@@ -61,8 +61,7 @@ from ecg4u.digitize.signals.signal import (
     mark_separators,
     segment_signal,
 )
-from ecg4u.digitize.text.label_search import search_labels
-from ecg4u.digitize.text.names import read_labels
+from ecg4u.digitize.text.labels import read_labels
 from ecg4u.digitize.text.printed import PrintedScale, read_printed_scale
 from ecg4u.digitize.types import Calibration, InkMap, Label, Layout
 from ecg4u.errors import ECG4UError, NotAnECGError, PoorQualityError
@@ -136,7 +135,6 @@ class _Looked:
 @dataclass(frozen=True, eq=False)
 class _Arranged:
     calibration: Calibration
-    labels: tuple[Label, ...]
     layout: Layout
 
     @property
@@ -250,7 +248,7 @@ def _scaled(
     """
     with clock.stage("labels"):
         if as_given or rectified.grid.pulse is not None:
-            labels: Sequence[Label] = read_labels(rectified.print)
+            labels: Sequence[Label] = read_labels(rectified)
         else:
             rectified, labels = read_upright(page, rectified, options)
     ink = None
@@ -265,7 +263,7 @@ def _scaled(
                 again = rectify_turned(page, turns, options, reading)
                 rectified = replace(again, rivals=()) if reading else again
             with clock.stage("labels"):
-                labels = read_labels(rectified.print)
+                labels = read_labels(rectified)
         elif seems_on_its_side(rectified, labels):
             _refuse_turned(rectified, clock, options)
     refuse_two_ecgs(labels, rectified.px_per_mm)
@@ -278,7 +276,7 @@ def _scaled(
         with clock.stage("rectify"):
             rectified = rectified_again(page, rectified, decided.rival.reading, options)
         with clock.stage("labels"):
-            labels = read_labels(rectified.print)
+            labels = read_labels(rectified)
         found = _looked(rectified, labels, clock)
     return found, decided
 
@@ -292,7 +290,7 @@ def _by_pulses(
             page, gain_mm_per_mv=options.gain_mm_per_mv, speed_mm_per_s=options.speed_mm_per_s
         )
     with clock.stage("labels"):
-        labels = read_labels(rectified.print)
+        labels = read_labels(rectified)
     refuse_two_ecgs(labels, rectified.px_per_mm)
     found = _looked(rectified, labels, clock)
     arranged = _arranged(found, clock, options)
@@ -327,8 +325,8 @@ def _measured(
             rectified, labels = lengthened(page, rectified, labels, longer)
             found = _looked(rectified, labels, clock)
             arranged = _arranged(found, clock, options)
-    paths, pulses = found.paths, found.pulses
-    calibration, labels, layout = arranged.calibration, arranged.labels, arranged.layout
+    paths, pulses, labels = found.paths, found.pulses, found.labels
+    calibration, layout = arranged.calibration, arranged.layout
     with clock.stage("signals"):
         calibration = with_chest_gain(calibration, pulses, paths, layout, rectified.px_per_mm)
         layout, parts = _signals(paths, pulses, layout, calibration, rectified.px_per_mm)
@@ -418,13 +416,11 @@ def _arranged(found: _Looked, clock: _Clock, options: ReadOptions) -> _Arranged:
         )
         if pulse_scale is not None:
             calibration = calibrated(calibration, pulse_scale)
-    with clock.stage("labels"):
-        labels = _all_labels(found.rectified, found.labels, paths, pulses)
     with clock.stage("layout"):
         layout = find_layout(
             paths,
             pulses,
-            labels,
+            found.labels,
             px_per_mm,
             calibration.speed_mm_per_s,
             known_scale={calibration.gain_from, calibration.speed_from} != {"assumed"},
@@ -436,20 +432,7 @@ def _arranged(found: _Looked, clock: _Clock, options: ReadOptions) -> _Arranged:
             stage="layout",
             hint="Photograph the whole page, with all rows in view and nothing else.",
         )
-    return _Arranged(calibration, labels, layout)
-
-
-def _all_labels(
-    rectified: RectifiedPage,
-    labels: Sequence[Label],
-    paths: tuple[RowPath, ...],
-    pulses: tuple[Pulse, ...],
-) -> tuple[Label, ...]:
-    """The names read, those that stand over traces too."""
-    spans = np.median(signal_span(paths, pulses), axis=0)
-    baselines = [path.baseline for path in paths]
-    ends = float(spans[0]), float(spans[1])
-    return search_labels(rectified.print.grey, labels, baselines, ends, rectified.px_per_mm)
+    return _Arranged(calibration, layout)
 
 
 def _read_again(

@@ -17,7 +17,6 @@ from ecg4u.digitize.page.rectified import Grid
 from ecg4u.digitize.rectify import rectify
 from ecg4u.digitize.rows.ink import stroke_ink
 from ecg4u.digitize.sidecar.model import Sidecar
-from ecg4u.digitize.text.label_search import search_labels
 from ecg4u.io import Page, read_record
 from ecg4u.paper import LAYOUTS, PageStyle, draw_page
 from ecg4u.paper.surface import Wear, wear_page
@@ -90,33 +89,6 @@ def over_traces() -> Digitization:
 def test_names_printed_over_the_traces_are_read(over_traces: Digitization) -> None:
     assert rows_of(over_traces) == printed("3x4")
     assert sum(trace.named_by == "label" for trace in over_traces.traces) >= 7
-
-
-def test_where_names_are_read_no_others_are_looked_for(over_traces: Digitization) -> None:
-    image = over_traces.rectified.image
-    assert (
-        search_labels(
-            np.full(image.shape[:2], 255, np.uint8), (), [300.0, 600.0], (100.0, 2600.0), 10.0
-        )
-        == ()
-    )
-
-
-def test_the_beginning_of_another_leads_name_is_none_of_the_twelve(
-    over_traces: Digitization,
-) -> None:
-    rows: dict[int, list[float]] = {}
-    for trace in over_traces.traces:
-        rows.setdefault(trace.row, []).append(float(np.nanmedian(trace.xy[:, 1])))
-    segments = over_traces.layout.segments
-    span = min(s.x0 for s in segments), max(s.x1 for s in segments)
-    page = over_traces.rectified.print.grey, [float(np.median(rows[row])) for row in sorted(rows)]
-    seen = search_labels(page[0], (), page[1], span, 10.0)
-    v3 = next(label for label in seen if label.name == "V3")
-    right = replace(v3, name="V3R", probability=1.0)
-    found = search_labels(page[0], (right,), page[1], span, 10.0)
-    assert right in found
-    assert "V3" not in {label.name for label in found}
 
 
 def test_unnamed_rows_show_by_their_shape_where_leads_change() -> None:

@@ -20,6 +20,8 @@ Array = npt.NDArray[np.float64]
 
 NOMINAL_TOLERANCE = 0.02
 """A row this near to its nominal 10 s is taken to be 10 s; its ends are known to about 0.3 mm."""
+MIN_STEPS = 3
+"""Distances of names that tell how wide columns are."""
 PITCH_TOLERANCE = 0.05
 """How far names may put a column's width off the usual one, as a share, to tell of the same."""
 OVERSTEP = 0.39
@@ -260,10 +262,10 @@ def boundaries(
 def _beside_names(
     edges: Array, labels: Sequence[Label], px_per_mm: float
 ) -> tuple[Array, Array, Array]:
-    """Where each surely read name begins (px), the column, of those but the first, that begins
-    nearest to it, and how far right of there the name begins (mm); (names,) each."""
+    """Where each surely read name begins (px), the column that begins nearest to it, and how far
+    right of there the name begins (mm); (names,) each."""
     at = np.array([label.box[0] for label in labels if label.probability > SURE])
-    apart = (at[:, None] - edges[None, 1:-1]) / px_per_mm
+    apart = (at[:, None] - edges[None, :-1]) / px_per_mm
     column = np.abs(apart).argmin(axis=1)
     return at, column, apart[np.arange(len(at)), column]
 
@@ -347,13 +349,14 @@ def _at_names(
 
     For rows that are no 10 s long though their names stand at about the usual distance: a pulse
     half in the picture, or unread, or a page cut off at the right tell nothing of where columns
-    begin. Edges that fit the names stay if rows break off there as clearly.
+    begin. All names of a page stand equally far from where their leads begin, however far the row's
+    own beginning is from there. Edges that fit the names stay if rows break off there as clearly.
     """
     at, column, off = _beside_names(edges, labels, px_per_mm)
     alike = np.abs(off[:, None] - off) < NAMES_OFF_MM
     if alike.sum(axis=1).max(initial=0) < MIN_NAMES:
         return edges
-    beside = alike[alike.sum(axis=1).argmax()]  # a row may begin anywhere, its names all stand alike
+    beside = alike[alike.sum(axis=1).argmax()]
     breaks = np.mean([_breaks(row, px_per_mm) for row in rows], axis=0)
 
     def broken(starts: Array, width: float) -> Array:
@@ -365,7 +368,7 @@ def _at_names(
     low, high = (int(mm * px_per_mm) for mm in NAME_OFFSET_MM)
     found = []
     for width in widths:
-        names = float(np.median(at[beside] - width * (column[beside] + 1)))
+        names = float(np.median(at[beside] - width * column[beside]))
         starts = np.asarray(names - np.arange(low, high + 1), dtype=np.float64)
         each = broken(starts, width)
         place = float(np.median(starts[each > each.max() - 1e-9]))
@@ -405,31 +408,38 @@ def _label_pitch(columns: int, labels: Sequence[Label]) -> float | None:
     """Distance (px) between the columns of names, from names that stand in the same rows.
 
     Which columns two names are of depends on the order of the leads: by the right one, all pairs
-    tell the same distance.
+    tell the same distance. Where by none they do, the leads stand in an order of their own, and
+    neighbours in a row tell it.
     """
     if columns < 2:
         return None
-    found = [
-        steps for order in (LEADS, CABRERA) if len(steps := _steps(columns, labels, order)) >= 3
-    ]
-    agreed = [np.median(np.abs(steps / np.median(steps) - 1)) for steps in found]
+    orders = [_steps(labels, _columns_of(order, columns)) for order in (LEADS, CABRERA)]
+    found = [steps for steps in orders if len(steps) >= MIN_STEPS]
+    agreed = [float(np.median(np.abs(steps / np.median(steps) - 1))) for steps in found]
+    if found and min(agreed) > PITCH_TOLERANCE and len(near := _steps(labels)) >= MIN_STEPS:
+        return float(np.median(near))
     return float(np.median(found[int(np.argmin(agreed))])) if found else None
 
 
-def _steps(columns: int, labels: Sequence[Label], order: Sequence[str]) -> Array:
-    """Distance (px) of columns by each pair of names in one row, in an order of leads."""
-    column = {name: order.index(name) * columns // len(order) for name in order}
-    sure = [label for label in labels if label.probability > SURE and label.name in column]
-    return np.array(
-        [
-            (b.box[0] - a.box[0]) / (column[b.name] - column[a.name])
-            for a in sure
-            for b in sure
-            if column[b.name] > column[a.name]
-            and b.box[0] > a.box[0]
-            and abs(a.centre[1] - b.centre[1]) < SAME_ROW * (a.box[3] - a.box[1])
-        ]
-    )
+def _columns_of(order: Sequence[str], columns: int) -> dict[str, int]:
+    return {name: order.index(name) * columns // len(order) for name in order}
+
+
+def _steps(labels: Sequence[Label], column: Mapping[str, int] | None = None) -> Array:
+    """Distance (px) of columns by each pair of names in one row, given the columns of names; or by
+    each name and the next one in its row."""
+    sure = [label for label in labels if label.probability > SURE and label.name in LEADS]
+    steps = []
+    for a in sure:
+        level = SAME_ROW * (a.box[3] - a.box[1])
+        right = [b for b in sure if b.box[0] > a.box[0] and abs(a.centre[1] - b.centre[1]) < level]
+        apart = [b.box[0] - a.box[0] for b in right]
+        if column is None:
+            steps += [min(apart)] if apart else []
+            continue
+        by = [column[b.name] - column[a.name] for b in right]
+        steps += [distance / n for distance, n in zip(apart, by, strict=True) if n > 0]
+    return np.array(steps)
 
 
 def place_columns(

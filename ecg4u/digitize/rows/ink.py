@@ -45,6 +45,9 @@ MUCH_UNKNOWN = (0.5, 1.0)
 full, and from which not at all: so much is a grid that the rules did not find. By eye: of 60 drawn
 pages (seeds 90000 on) 52 have less than the first, all four with more than the second were misread
 along grid lines."""
+SEEN = 0.002
+"""Share of the page that the network must take for trace: a page that it does not understand is
+read by the rules. A page's traces take some 0.01."""
 SURELY = (0.5, 0.8)
 STROKE = 0.3
 DESK_MM = 4.0
@@ -325,9 +328,11 @@ def _kept(strokes: FloatArray, likely: FloatArray, text: FloatArray) -> FloatArr
     near = cv2.dilate(likely, np.ones((NEAR_PX, NEAR_PX), np.uint8))
     gate = np.clip((near - GATE[0]) / (GATE[1] - GATE[0]), 0.0, 1.0)
     writing = np.clip((text - WRITING[0]) / (WRITING[1] - WRITING[0]), 0.0, 1.0)
-    own, unknown = float((strokes * gate).sum()), strokes * (1.0 - gate) * (1.0 - writing)
+    own = float((strokes * gate).sum())
+    unknown = float((strokes * (1.0 - gate) * (1.0 - writing)).sum())
     less, none = MUCH_UNKNOWN
-    unsure = UNSURE * np.clip((none - float(unknown.sum()) / max(own, 1.0)) / (none - less), 0, 1)
+    share = unknown / own if own > SEEN * strokes.size else 0.0
+    unsure = UNSURE * np.clip((none - share) / (none - less), 0.0, 1.0)
     return np.asarray(np.maximum(gate, np.float32(unsure) * (1.0 - writing)))
 
 
