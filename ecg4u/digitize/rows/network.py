@@ -64,22 +64,46 @@ def look_of(seen: FloatArray, answer: FloatArray) -> FloatArray:
 
 def answer_of(seen: FloatArray) -> FloatArray:
     """What the network makes of a page as `normalise` gives it: (4, H, W), as `CHANNELS` say."""
-    net = networks.Network(WEIGHTS)
-    down, across = (_Tiles.along(length) for length in seen.shape[1:])
-    out = np.zeros((len(CHANNELS), *seen.shape[1:]), np.float32)
+    return in_tiles(networks.Network(WEIGHTS), seen, len(CHANNELS))
+
+
+def in_tiles(
+    net: networks.Network,
+    seen: FloatArray,
+    channels: int,
+    *,
+    cell: int = 1,
+    overlap: int = OVERLAP_PX,
+) -> FloatArray:
+    """What a network makes of a page, (channels, H / cell, W / cell), tile by tile: a large page
+    takes no more memory to compute in than a small one.
+
+    Parameters
+    ----------
+    seen : (c, H, W) float32
+        Sides are multiples of ``cell``.
+    cell : int
+        Px for each of the network's answers along a side.
+    overlap : int
+        Px that tiles share; of these, each answers for its own half.
+    """
+    down, across = (_Tiles.along(length, overlap) for length in seen.shape[1:])
+    out = np.zeros((channels, *(length // cell for length in seen.shape[1:])), np.float32)
 
     def answer(place: tuple[int, int]) -> None:
-        """Fill in one tile; of what tiles share, each keeps its own half."""
         (top, rows), (left, columns) = down.at(place[0]), across.at(place[1])
         tile = seen[:, top : top + down.size, left : left + across.size]
         short = ((0, 0), (0, down.size - tile.shape[1]), (0, across.size - tile.shape[2]))
         found = net(np.pad(tile, short)[None])[0]
-        out[:, rows, columns] = found[
-            :, rows.start - top : rows.stop - top, columns.start - left : columns.stop - left
-        ]
+        inside = (slice(None), _cells(rows, top, cell), _cells(columns, left, cell))
+        out[:, _cells(rows, 0, cell), _cells(columns, 0, cell)] = found[inside]
 
     spread(answer, product(range(down.count), range(across.count)))
     return out
+
+
+def _cells(px: slice, first: int, cell: int) -> slice:
+    return slice((px.start - first) // cell, (px.stop - first) // cell)
 
 
 @dataclass(frozen=True)
@@ -87,19 +111,20 @@ class _Tiles:
     """Tiles of one size along a side of a page, px; the last may reach beyond the page."""
 
     length: int
+    overlap: int
     count: int
     size: int
 
     @classmethod
-    def along(cls, length: int) -> _Tiles:
-        """As few as `TILE_PX` allows, each overlapping the next by at least `OVERLAP_PX`."""
-        count = max(1, -(-(length - OVERLAP_PX) // (TILE_PX - OVERLAP_PX)))
-        size = -(-(length + OVERLAP_PX * (count - 1)) // count)
-        return cls(length, count, -(-size // MULTIPLE) * MULTIPLE)
+    def along(cls, length: int, overlap: int) -> _Tiles:
+        """As few as `TILE_PX` allows, each overlapping the next by at least ``overlap``."""
+        count = max(1, -(-(length - overlap) // (TILE_PX - overlap)))
+        size = -(-(length + overlap * (count - 1)) // count)
+        return cls(length, overlap, count, -(-size // MULTIPLE) * MULTIPLE)
 
     def at(self, k: int) -> tuple[int, slice]:
         """Where the k-th begins, and what of the page it answers for."""
-        step, half = self.size - OVERLAP_PX, OVERLAP_PX // 2
+        step, half = self.size - self.overlap, self.overlap // 2
         last = k == self.count - 1
         first = k * step + half if k else 0
         return k * step, slice(first, self.length if last else (k + 1) * step + half)

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -30,8 +29,8 @@ CELL_PX = 4
 """Breadth, in px of the network, of the squares for each of which it answers."""
 SIDE_PX = 8.0
 """Px of the network for each unit of its answer about a box's sides."""
-MULTIPLE = 8
-"""Sides of the network's input are multiples of this many px."""
+OVERLAP_PX = 128
+"""Each place is judged by what stands within 52 px."""
 
 
 @dataclass(frozen=True)
@@ -125,8 +124,14 @@ def places(image: Pixels, least: float = PARAMS.least) -> list[Place]:
     one word.
     """
     seen = seen_by_network(image)
-    room = [(0, -side % MULTIPLE) for side in seen.shape[1:]]
-    answer = _finder()(np.pad(seen, ((0, 0), *room))[None])[0]
+    room = [(0, -side % CELL_PX) for side in seen.shape[1:]]
+    answer = network.in_tiles(
+        networks.Network(WEIGHTS),
+        np.pad(seen, ((0, 0), *room)),
+        len(NAMES) + 1 + 4,
+        cell=CELL_PX,
+        overlap=OVERLAP_PX,
+    )
     likely, sides = answer[: len(NAMES) + 1], SIDE_PX * answer[len(NAMES) + 1 :]
     a_name = 1.0 - likely[-1]
     found = []
@@ -223,8 +228,3 @@ def _plausible(labels: Sequence[Label]) -> list[Label]:
         less = [replace(one, probability=one.probability * share) for one in astray]
         kept += [label for label in less if label.probability >= PARAMS.least]
     return kept
-
-
-@lru_cache(maxsize=1)
-def _finder() -> networks.Network:
-    return networks.Network(WEIGHTS)
