@@ -78,6 +78,11 @@ class Params:
     """Names that must be read for some rows to be taken for a part of the page."""
     unlabelled: float = 1.2
     """Against each cell without a name on a page that prints names."""
+    strip_unlabelled: float = 4.0
+    """Against each rhythm strip without a name where those of most leads were read: more than
+    `no_trace`, so that the shadow of the page's edge is no strip."""
+    most_read: int = 9
+    """Names of leads that are most of them."""
     unplaced: float = 0.8
     """Share of a name's log odds that speaks against an arrangement with no place for it."""
     before_mm: float = 14.0
@@ -336,7 +341,8 @@ def _explanations(geometry: _Geometry, scores: Array) -> list[tuple[float, list[
     best = np.where(strip_scores > PARAMS.read, strip_scores + rare, 0.0).max(axis=1, initial=0.0)
     blank_strips = int((strip_scores.max(axis=1) <= PARAMS.read).sum()) if len(best) else 0
     unnamed = blank_strips if read >= PARAMS.fewest_of_partial else 0
-    strips = float(best.sum()) - PARAMS.unlabelled * unnamed
+    each = PARAMS.strip_unlabelled if read >= PARAMS.most_read else PARAMS.unlabelled
+    strips = float(best.sum()) - each * unnamed
     return [(value + strips, names) for value, names in total]
 
 
