@@ -175,6 +175,25 @@ def test_names_tell_which_end_of_a_row_that_is_too_long_is_its_own() -> None:
     assert np.abs(starts - (start + COLUMN_PX * np.arange(4))).max() < 3
 
 
+def test_names_tell_where_columns_begin_however_far_before_them_the_row_does() -> None:
+    """Both ends run on along a line of the grid."""
+    names = labels([*STANDARD, ["II"]], x=LEFT + 235)
+    layout = decided(rows(4, [(LEFT, LEFT + 2800)]), names)
+    starts = sorted({round(s.x0) for s in layout.segments if not s.rhythm and s.row == 0})
+    assert np.abs(starts - (LEFT + 220 + COLUMN_PX * np.arange(4))).max() < 15
+
+
+def test_in_an_order_of_their_own_names_tell_how_wide_columns_are_by_their_neighbours() -> None:
+    own = [["V3", "III", "V4", "V5"], ["aVF", "V6", "I", "V2"], ["aVL", "V1", "II", "aVR"]]
+    doubtful = [replace(n, probability=0.78) if n.name == "II" else n for n in labels(own)]
+    assert grid(decided(rows(3), doubtful)) == own
+
+
+def test_a_row_without_a_name_under_named_ones_is_the_edge_of_the_page() -> None:
+    names = labels([*STANDARD, ["II"]])
+    assert grid(decided(rows(5), names)) == [*STANDARD, ["II"]]
+
+
 def test_the_end_of_a_lead_that_leaps_is_unknown() -> None:
     path = row(200.0, [(LEFT, LEFT + COLUMN_PX)])
     path.fine[FINE * LEFT : FINE * (LEFT + 4)] = 120.0
@@ -340,6 +359,16 @@ def test_rows_stand_apart_from_their_pulses_if_half_of_them_do(
     gaps: tuple[bool, ...], apart: int
 ) -> None:
     assert len(starts_apart(*behind_pulses(gaps))) == apart
+
+
+def test_rows_that_run_into_a_pulse_behind_them_do_not_tell_the_scale() -> None:
+    """Its foot, up to 5 mm long, looks like their end."""
+    paths, pulses = behind_pulses((True, True, True), 9.93)
+    end = paths[0].extent[1]
+    behind = [replace(p, x0=end - 2.0, x1=end + 48.0, side="right") for p in pulses]
+    scale = PulseScale(10.0, 25.0, 3, 0.003)
+    assert row_stretch(paths, pulses, scale, PX_PER_MM) is not None
+    assert row_stretch(paths, (*pulses, *behind), scale, PX_PER_MM) is None
 
 
 @pytest.mark.parametrize(

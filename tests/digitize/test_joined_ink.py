@@ -41,6 +41,19 @@ def test_unknown_ink_is_kept_but_not_trusted() -> None:
     assert gone.max() < 0.05
 
 
+def test_of_much_unknown_ink_beside_a_trace_none_is_kept() -> None:
+    """A black grid that the rules left: the network knows the trace, and nothing of the lines."""
+    strokes, trace = page(), page()
+    strokes[ROW] = trace[ROW] = 1.0
+    strokes[::6] = strokes[:, ::6] = 1.0
+    ink = joined_ink(strokes, InkMap(trace, page(), page(), page())).trace
+    assert ink[ROW].min() > 0.9
+    assert ink[48:].max() < 0.05
+    one_line = page()
+    one_line[ROW] = one_line[50] = 1.0
+    assert joined_ink(one_line, InkMap(trace, page(), page(), page())).trace[50].min() > 0.4
+
+
 def test_a_stroke_is_print_or_not_as_a_whole() -> None:
     """A network that takes the tip of a QRS complex for a separator does not cut it off."""
     strokes, trace, separator = page(), page(0.02), page(0.02)
