@@ -183,6 +183,13 @@ def test_names_tell_where_columns_begin_however_far_before_them_the_row_does() -
     assert np.abs(starts - (LEFT + 220 + COLUMN_PX * np.arange(4))).max() < 15
 
 
+def test_names_over_the_middle_of_columns_move_no_row_of_about_ten_seconds() -> None:
+    names = labels([*STANDARD, ["II"]], x=LEFT + 215)
+    layout = decided(rows(4, [(LEFT, LEFT + 2540)]), names)
+    starts = sorted({round(s.x0) for s in layout.segments if not s.rhythm and s.row == 0})
+    assert np.abs(starts - (LEFT + COLUMN_PX * np.arange(4))).max() < 60
+
+
 def test_in_an_order_of_their_own_names_tell_how_wide_columns_are_by_their_neighbours() -> None:
     own = [["V3", "III", "V4", "V5"], ["aVF", "V6", "I", "V2"], ["aVL", "V1", "II", "aVR"]]
     doubtful = [replace(n, probability=0.78) if n.name == "II" else n for n in labels(own)]

@@ -256,23 +256,24 @@ def boundaries(
     by_right = np.asarray(x1 - nominal + usual * np.arange(columns + 1), dtype=np.float64)
     if _fit_names(by_right, labels, px_per_mm) and not _fit_names(edges, labels, px_per_mm):
         edges = by_right
-    return _at_names(edges, rows, labels, (usual, pitch), px_per_mm)
+    about_usual = off_nominal < NOMINAL_TOLERANCE
+    return _at_names(edges, rows, labels, (usual, pitch), px_per_mm, about_usual=about_usual)
 
 
 def _beside_names(
-    edges: Array, labels: Sequence[Label], px_per_mm: float
+    starts: Array, labels: Sequence[Label], px_per_mm: float
 ) -> tuple[Array, Array, Array]:
-    """Where each surely read name begins (px), the column that begins nearest to it, and how far
-    right of there the name begins (mm); (names,) each."""
+    """Where each surely read name begins (px), the place among ``starts`` (px) of columns that is
+    nearest to it, and how far right of there the name begins (mm); (names,) each."""
     at = np.array([label.box[0] for label in labels if label.probability > SURE])
-    apart = (at[:, None] - edges[None, :-1]) / px_per_mm
+    apart = (at[:, None] - starts) / px_per_mm
     column = np.abs(apart).argmin(axis=1)
     return at, column, apart[np.arange(len(at)), column]
 
 
 def _fit_names(edges: Array, labels: Sequence[Label], px_per_mm: float) -> bool:
     """Whether the names stand where these columns begin."""
-    *_, off = _beside_names(edges, labels, px_per_mm)
+    *_, off = _beside_names(edges[1:-1], labels, px_per_mm)
     near = off[np.abs(off) < MOST_OFF_MM]
     return len(near) >= MIN_NAMES and abs(float(np.median(near))) < NAMES_OFF_MM
 
@@ -343,20 +344,29 @@ def _at_names(
     labels: Sequence[Label],
     widths: Sequence[float],
     px_per_mm: float,
+    *,
+    about_usual: bool,
 ) -> Array:
     """Columns of one of ``widths``, the usual one first, that begin shortly before their names,
     where rows break off.
 
     For rows that are no 10 s long though their names stand at about the usual distance: a pulse
     half in the picture, or unread, or a page cut off at the right tell nothing of where columns
-    begin. All names of a page stand equally far from where their leads begin, however far the row's
-    own beginning is from there. Edges that fit the names stay if rows break off there as clearly.
+    begin. Names further off tell it, too, where the row is not even about 10 s long: on some pages
+    they stand over the middle of their columns. Edges that fit the names stay if rows break off
+    there as clearly.
     """
-    at, column, off = _beside_names(edges, labels, px_per_mm)
-    alike = np.abs(off[:, None] - off) < NAMES_OFF_MM
-    if alike.sum(axis=1).max(initial=0) < MIN_NAMES:
-        return edges
-    beside = alike[alike.sum(axis=1).argmax()]
+    at, column, off = _beside_names(edges[1:-1], labels, px_per_mm)
+    beside = np.abs(off) < MOST_OFF_MM
+    if beside.sum() < MIN_NAMES:
+        if about_usual:
+            return edges
+        at, column, off = _beside_names(edges[:-1], labels, px_per_mm)
+        column = column - 1
+        alike = np.abs(off[:, None] - off) < NAMES_OFF_MM
+        if alike.sum(axis=1).max(initial=0) < MIN_NAMES:
+            return edges
+        beside = alike[alike.sum(axis=1).argmax()]
     breaks = np.mean([_breaks(row, px_per_mm) for row in rows], axis=0)
 
     def broken(starts: Array, width: float) -> Array:
@@ -368,7 +378,7 @@ def _at_names(
     low, high = (int(mm * px_per_mm) for mm in NAME_OFFSET_MM)
     found = []
     for width in widths:
-        names = float(np.median(at[beside] - width * column[beside]))
+        names = float(np.median(at[beside] - width * (column[beside] + 1)))
         starts = np.asarray(names - np.arange(low, high + 1), dtype=np.float64)
         each = broken(starts, width)
         place = float(np.median(starts[each > each.max() - 1e-9]))
