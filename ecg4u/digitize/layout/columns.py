@@ -352,9 +352,9 @@ def _at_names(
 
     For rows that are no 10 s long though their names stand at about the usual distance: a pulse
     half in the picture, or unread, or a page cut off at the right tell nothing of where columns
-    begin. Names further off tell it, too, where the row is not even about 10 s long: on some pages
-    they stand over the middle of their columns. Edges that fit the names stay if rows break off
-    there as clearly.
+    begin. Names further off tell it only of rows so long that all columns have room behind them: on
+    some pages names stand over the middle of their columns. Edges that fit the names stay if rows
+    break off there as clearly.
     """
     at, column, off = _beside_names(edges[1:-1], labels, px_per_mm)
     beside = np.abs(off) < MOST_OFF_MM
@@ -367,6 +367,10 @@ def _at_names(
         if alike.sum(axis=1).max(initial=0) < MIN_NAMES:
             return edges
         beside = alike[alike.sum(axis=1).argmax()]
+        first = float(np.median(at[beside] - widths[0] * (column[beside] + 1)))
+        end = float(np.median([row.ends[1] for row in rows]))
+        if first + widths[0] * (len(edges) - 1) > end + NAMES_OFF_MM * px_per_mm:
+            return edges
     breaks = np.mean([_breaks(row, px_per_mm) for row in rows], axis=0)
 
     def broken(starts: Array, width: float) -> Array:
