@@ -299,12 +299,13 @@ def joined_ink(
     The network says which ink is trace, which is writing, which a separator or another straight
     line of print; the strokes, whose edges are sharper, say where it stands. Where a trace crosses
     print it stays trace. Straight print may be a pulse's, too: its shape will tell. Ink that the
-    network knows nothing of, such as a stain, is kept at `UNSURE`.
+    network knows nothing of, such as a stain, is kept at `UNSURE`, unless there is so much of it
+    (`MUCH_UNKNOWN`) that it is a grid.
     """
     import cv2
 
     likely = np.maximum(seen.trace, seen.pulse)
-    ink = strokes * _kept(strokes, likely, seen.text)
+    ink = strokes * _kept(strokes, likely, seen)
     straight = _straight(strokes, seen, UPRIGHT) | _straight(strokes, seen, LEVEL)
     line = _straight(strokes, seen, LINE)
     trace = ink * np.where(line, 0.0, np.where(straight, _surely(likely), np.float32(1)))
@@ -321,15 +322,15 @@ def joined_ink(
     )
 
 
-def _kept(strokes: FloatArray, likely: FloatArray, text: FloatArray) -> FloatArray:
+def _kept(strokes: FloatArray, likely: FloatArray, seen: InkMap) -> FloatArray:
     """How much of a stroke's ink is trace, by what the network says around it."""
     import cv2
 
     near = cv2.dilate(likely, np.ones((NEAR_PX, NEAR_PX), np.uint8))
     gate = np.clip((near - GATE[0]) / (GATE[1] - GATE[0]), 0.0, 1.0)
-    writing = np.clip((text - WRITING[0]) / (WRITING[1] - WRITING[0]), 0.0, 1.0)
+    writing = np.clip((seen.text - WRITING[0]) / (WRITING[1] - WRITING[0]), 0.0, 1.0)
     own = float((strokes * gate).sum())
-    unknown = float((strokes * (1.0 - gate) * (1.0 - writing)).sum())
+    unknown = float((strokes * (1.0 - gate) * (1.0 - writing) * (1.0 - seen.separator)).sum())
     less, none = MUCH_UNKNOWN
     share = unknown / own if own > SEEN * strokes.size else 0.0
     unsure = UNSURE * np.clip((none - share) / (none - less), 0.0, 1.0)
