@@ -397,3 +397,19 @@ def test_rows_correct_the_pulses_scale_as_far_as_the_pulses_leave_it_open(
         assert ratio == pytest.approx(seconds / 10.0, abs=0.002)
     else:
         assert ratio is None
+
+
+def test_in_an_order_of_their_own_columns_with_gaps_are_told_by_neighbouring_names() -> None:
+    order = [["V2", "III", "I", "II"], ["aVF", "aVR", "V1", "aVL"], ["V4", "V3", "V5", "V6"]]
+    pitch = COLUMN_PX + 105
+    ink = [(LEFT + pitch * k, LEFT + pitch * k + COLUMN_PX) for k in range(4)]
+    names = [name for name in labels(order, pitch=pitch) if name.name != "V4"]
+    layout = decided(rows(3, ink), names)
+    assert layout.name == "3x4"
+    read = [[name for name in line if name != "V4"] for line in order]
+    assert [[n for n in line if n != "V4"] for line in grid(layout)] == read
+
+
+def test_two_rows_show_whichever_leads_are_named() -> None:
+    layout = decided(rows(2), labels([["V1"], ["V5"]]))
+    assert grid(layout) == [["V1"], ["V5"]]

@@ -76,6 +76,8 @@ class Params:
     """Names from which a page is one that prints names, and cells without one are unusual."""
     fewest_of_partial: int = 3
     """Names that must be read for some rows to be taken for a part of the page."""
+    any_leads: int = 3
+    """Pages of up to so many rows, each of one lead, show whichever leads were chosen."""
     unlabelled: float = 1.2
     """Against each cell without a name on a page that prints names."""
     strip_unlabelled: float = 4.0
@@ -318,7 +320,8 @@ def _explanations(geometry: _Geometry, scores: Array) -> list[tuple[float, list[
     orders = ((LEADS, PARAMS.standard), (CABRERA, PARAMS.cabrera))
     enough = PARAMS.fewest_labelled if geometry.columns == 1 else PARAMS.fewest_of_partial
     for order, prior in orders if whole or read >= enough else ():
-        prior += 0.0 if whole else PARAMS.partial
+        any_leads = geometry.columns == 1 and geometry.rows <= PARAMS.any_leads
+        prior = prior if whole else PARAMS.partial + (0.0 if any_leads else prior)
         for first in range(len(LEADS) // geometry.columns - geometry.rows + 1):
             names = _standard(geometry, order, first)
             total.append((prior + _agreement(cell_scores, names), names))

@@ -24,6 +24,9 @@ MIN_STEPS = 3
 """Distances of names that tell how wide columns are."""
 PITCH_TOLERANCE = 0.05
 """How far names may put a column's width off the usual one, as a share, to tell of the same."""
+NEIGHBOURS_TOLERANCE = 0.3
+"""The same of names that are told to be neighbours by nothing else: with gaps between columns they
+are up to a fifth further apart, and where a name between them was not read twice as far."""
 OVERSTEP = 0.39
 """How far ink goes on beyond a trace's end, in pens; measured on the dev half of the benchmark."""
 END_ERROR_PX = 1.0
@@ -241,7 +244,7 @@ def boundaries(
         )
         x1 = x0 + nominal
     width = (x1 - x0) / columns
-    pitch = _label_pitch(columns, labels)
+    pitch = _label_pitch(columns, labels, nominal / columns)
     if pitch is not None and abs(pitch / width - 1) > PITCH_TOLERANCE:
         usual = nominal / columns
         width = usual if abs(pitch / usual - 1) < PITCH_TOLERANCE else pitch
@@ -418,21 +421,25 @@ def _variance(ends: Sequence[float], least: float) -> float:
     return float(2.2 * deviation**2 / len(ends) + least**2)
 
 
-def _label_pitch(columns: int, labels: Sequence[Label]) -> float | None:
+def _label_pitch(columns: int, labels: Sequence[Label], usual: float) -> float | None:
     """Distance (px) between the columns of names, from names that stand in the same rows.
 
     Which columns two names are of depends on the order of the leads: by the right one, all pairs
     tell the same distance. Where by none they do, the leads stand in an order of their own, and
-    neighbours in a row tell it.
+    neighbours in a row tell it, if they stand about ``usual`` px apart.
     """
     if columns < 2:
         return None
     orders = [_steps(labels, _columns_of(order, columns)) for order in (LEADS, CABRERA)]
     found = [steps for steps in orders if len(steps) >= MIN_STEPS]
     agreed = [float(np.median(np.abs(steps / np.median(steps) - 1))) for steps in found]
-    if found and min(agreed) > PITCH_TOLERANCE and len(near := _steps(labels)) >= MIN_STEPS:
-        return float(np.median(near))
-    return float(np.median(found[int(np.argmin(agreed))])) if found else None
+    if not found:
+        return None
+    if min(agreed) <= PITCH_TOLERANCE:
+        return float(np.median(found[int(np.argmin(agreed))]))
+    near = _steps(labels)
+    apart = float(np.median(near)) if len(near) >= MIN_STEPS else 0.0
+    return apart if abs(apart / usual - 1) < NEIGHBOURS_TOLERANCE else None
 
 
 def _columns_of(order: Sequence[str], columns: int) -> dict[str, int]:
