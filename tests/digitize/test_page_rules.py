@@ -195,11 +195,11 @@ def test_a_thread_of_paper_colour_does_not_join_what_lies_beside_the_page() -> N
 def test_a_line_of_words_at_the_edge_is_on_the_page() -> None:
     image = np.full((60, 120, 3), 60, np.uint8)
     image[5:40, 5:80] = 240
-    image[36:39, 20:60] = 90
+    image[35:38, 20:60] = 90
     gridded = np.zeros((60, 120), bool)
     gridded[5:34, 5:80] = True
     paper = paper_mask(image, grid_of(60, 120, 1.0), gridded)
-    assert paper[36:39, 20:60].all()
+    assert paper[35:38, 20:60].all()
     assert not paper[42:].any()
 
 
@@ -308,6 +308,18 @@ def test_paper_has_the_colour_of_its_gridded_part(a: int, b: int, paper: bool) -
     gridded[5:55, 5:50] = True
     image = cv2.cvtColor(lab, cv2.COLOR_LAB2RGB)
     assert paper_mask(image, grid_of(60, 120, 1.0), gridded)[30, 90] == paper
+
+
+def test_bare_paper_beside_a_coloured_grid_belongs_to_the_page() -> None:
+    """Between its lines the gridded part is white, too."""
+    image = np.full((300, 600, 3), 250, np.uint8)
+    image[:, 400:] = (150, 110, 60)  # the table
+    image[40:260:5, 20:250] = image[40:260, 20:250:5] = (220, 110, 130)
+    gridded = np.zeros((60, 120), bool)
+    gridded[8:52, 4:50] = True
+    paper = paper_mask(image, grid_of(60, 120, 5.0), gridded)
+    assert paper[2:58, 2:78].all()
+    assert not paper[:, 82:].any()
 
 
 def test_print_and_traces_on_the_paper_are_paper() -> None:

@@ -12,8 +12,13 @@ Floats = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
 
 BAND_NODES = 16
-PAPER_COLOUR = 14.0
-"""Largest distance in a, b (CIE Lab, 8 bit) of paper without grid from that with."""
+PAPER_COLOUR, PAPER_DARKER = 14.0, 45.0
+"""Largest distance in a, b and in lightness (CIE Lab, 8 bit) of paper without grid from that
+between the grid's lines hereabouts."""
+HEREABOUTS_NODES = 20.0
+"""Within so many mm paper is lit alike; by eye."""
+FEW = 0.02
+"""Least weight of what is known hereabouts."""
 PRINT_NODES = 5
 """Print of fewer nodes (mm) in height does not darken its paper: lines of words stand at edges.
 Dark gaps that run down, as between two sheets side by side, are kept. By eye."""
@@ -36,17 +41,30 @@ def paper_mask(image: npt.NDArray[np.uint8], nodes: Floats, gridded: Mask) -> Ma
     h, w = image.shape[:2]
     inside = (nodes > -0.5).all(axis=-1) & (nodes[..., 0] < w) & (nodes[..., 1] < h)
     gridded = gridded & inside
-    at = nodes.astype(np.float32)
+    between = nodes.copy()
+    between[:-1, :-1] = (nodes[:-1, :-1] + nodes[1:, 1:]) / 2
+    at = between.astype(np.float32)
     small = cv2.remap(image, at, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     small = cv2.morphologyEx(small, cv2.MORPH_CLOSE, np.ones((PRINT_NODES, 1), np.uint8))
     small = cv2.medianBlur(small, 5)
     lab = cv2.cvtColor(small, cv2.COLOR_RGB2LAB).astype(np.float32)
-    typical = np.median(lab[gridded], axis=0)
-    colour = np.hypot(lab[..., 1] - typical[1], lab[..., 2] - typical[2])
-    alike = (lab[..., 0] > typical[0] - 45) & (colour < PAPER_COLOUR) & inside
+    off = lab - _hereabouts(lab, gridded)
+    colour = np.hypot(off[..., 1], off[..., 2])
+    alike = (off[..., 0] > -PAPER_DARKER) & (colour < PAPER_COLOUR) & inside
     alike = cv2.morphologyEx(alike.astype(np.uint8), cv2.MORPH_OPEN, np.ones((5, 5), np.uint8))
     paper = largest_part(alike | gridded.astype(np.uint8), gridded.astype(np.uint8))
     return paper & inside
+
+
+def _hereabouts(values: npt.NDArray[np.float32], known: Mask) -> npt.NDArray[np.float32]:
+    """The mean of known values (H, W, k) around each place, far from all of them their median."""
+    import cv2
+
+    weight = known.astype(np.float32)
+    usual = np.median(values[known], axis=0).astype(np.float32)
+    total = cv2.GaussianBlur((values - usual) * weight[..., None], (0, 0), HEREABOUTS_NODES)
+    near = cv2.GaussianBlur(weight, (0, 0), HEREABOUTS_NODES)[..., None]
+    return np.asarray(usual + total / np.maximum(near, FEW))
 
 
 def cropped(nodes: Floats, paper: Mask) -> tuple[Floats, Mask]:
