@@ -285,6 +285,13 @@ KINDS: Mapping[str, Kind] = {
         "An unusual gain rests on pulses that are only partly visible.",
         SCALE_REMEDY,
     ),
+    "gain_from_odd_pulses": Kind(
+        "The unusual gain of {gain:g} mm/mV was read from a single calibration pulse, or from "
+        "strokes that lie along grid lines.",
+        "gain",
+        "What was taken for calibration pulses may be something else.",
+        SCALE_REMEDY,
+    ),
     "gain_uncertain": Kind(
         "The gain is uncertain: nothing on the page states it, and QRS complexes {height_mm:.0f} "
         "mm high are unusual at {gain:g} mm/mV.",

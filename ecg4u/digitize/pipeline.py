@@ -41,14 +41,24 @@ from ecg4u.digitize.rows.by_column import rows_by_column
 from ecg4u.digitize.rows.trace import RowPath, trace_rows
 from ecg4u.digitize.scale.beats import Beats, beats_of
 from ecg4u.digitize.scale.calibration import calibrate, with_chest_gain
-from ecg4u.digitize.scale.decision import FALSE_GRID, ILL_FITTING, Shown, Verdict, decide_scale
+from ecg4u.digitize.scale.decision import (
+    FALSE_GRID,
+    ILL_FITTING,
+    ODD_ON_LINES,
+    ODD_SHARE,
+    Shown,
+    Verdict,
+    decide_scale,
+    likely_gain,
+)
 from ecg4u.digitize.scale.pulses import (
     Pulse,
     cut_pulses,
-    find_pulses,
+    end_pulses,
+    may_be_grid,
     repeated,
-    shaped_pulses,
     sharpened,
+    standard_gain,
 )
 from ecg4u.digitize.sidecar.content import Corner
 from ecg4u.digitize.sidecar.corrections import carried
@@ -129,13 +139,24 @@ class _Looked:
             speed_mm_per_s=options.speed_mm_per_s or self.printed.speed_mm_per_s,
             gain_mm_per_mv=options.gain_mm_per_mv or self.printed.gain_mm_per_mv,
             beats=self.beats,
+            odd_share=ODD_ON_LINES if may_be_grid(self.pulses, per_mm) else ODD_SHARE,
         )
+
+    def believed(self, options: ReadOptions) -> _Looked:
+        """Without pulses that are hardly any: others are likelier to be how tall 1 mV is."""
+        shown = self.shown(options)
+        if shown.odd_share == ODD_SHARE or self.rectified.grid.scale_from != "grid":
+            return self
+        gain, _ = likely_gain(shown)
+        tall = [standard_gain(height) for height, _ in shown.pulses_mm]
+        return self if gain in tall else replace(self, pulses=())
 
 
 @dataclass(frozen=True, eq=False)
 class _Arranged:
     calibration: Calibration
     layout: Layout
+    pulses: tuple[Pulse, ...]
 
     @property
     def open_questions(self) -> bool:
@@ -325,7 +346,7 @@ def _measured(
             rectified, labels = lengthened(page, rectified, labels, longer)
             found = _looked(rectified, labels, clock)
             arranged = _arranged(found, clock, options)
-    paths, pulses, labels = found.paths, found.pulses, found.labels
+    paths, pulses, labels = found.paths, arranged.pulses, found.labels
     calibration, layout = arranged.calibration, arranged.layout
     with clock.stage("signals"):
         calibration = with_chest_gain(calibration, pulses, paths, layout, rectified.px_per_mm)
@@ -385,8 +406,7 @@ def _looked(
 
 
 def _pulses(ink: InkMap, paths: tuple[RowPath, ...], px_per_mm: float) -> tuple[Pulse, ...]:
-    whole = find_pulses(paths, px_per_mm) or shaped_pulses(ink, paths, px_per_mm)
-    at_ends = whole or cut_pulses(paths, px_per_mm)
+    at_ends = end_pulses(ink, paths, px_per_mm) or cut_pulses(paths, px_per_mm)
     return sharpened((*repeated(at_ends, ink, px_per_mm), *at_ends), ink, px_per_mm)
 
 
@@ -403,6 +423,7 @@ def _by_column(found: _Looked, layout: Layout, clock: _Clock) -> _Looked | None:
 
 def _arranged(found: _Looked, clock: _Clock, options: ReadOptions) -> _Arranged:
     """The scale of a page's signals and which lead stands where."""
+    found = found.believed(options)
     px_per_mm, paths, pulses = found.rectified.px_per_mm, found.paths, found.pulses
     pulse_scale = found.rectified.grid.pulse
     with clock.stage("layout"):
@@ -432,7 +453,7 @@ def _arranged(found: _Looked, clock: _Clock, options: ReadOptions) -> _Arranged:
             stage="layout",
             hint="Photograph the whole page, with all rows in view and nothing else.",
         )
-    return _Arranged(calibration, layout)
+    return _Arranged(calibration, layout, pulses)
 
 
 def _read_again(

@@ -19,7 +19,15 @@ from ecg4u.digitize.rows.stroke import FINE
 from ecg4u.digitize.rows.trace import RowPath
 from ecg4u.digitize.scale.calibration import calibrate, with_chest_gain
 from ecg4u.digitize.scale.pulse_shapes import find_plateaus
-from ecg4u.digitize.scale.pulses import Pulse, cut_pulses, find_pulses, repeated, sharpened
+from ecg4u.digitize.scale.pulses import (
+    Pulse,
+    cut_pulses,
+    end_pulses,
+    find_pulses,
+    may_be_grid,
+    repeated,
+    sharpened,
+)
 from ecg4u.digitize.types import Calibration, InkMap, Layout, RowSegment
 
 WIDTH, PEN, PX_PER_MM = 2600, 4.0, 10.0
@@ -305,3 +313,47 @@ def test_a_hatched_page_has_no_pulses_to_be_found() -> None:
     for y in range(700, 1950, 50):
         ink[y : y + 36, 200:2750:20] = 1.0
     assert find_plateaus(ink) == ()
+
+
+def ink_with_pulses(heights: list[float], grid: float) -> np.ndarray:
+    """Traces with a pulse of 10 mm each, and lines of a grid every 5 mm as dark as ``grid``."""
+    ink = np.zeros((1400, WIDTH), np.float32)
+    ink[::50] = ink[:, ::50] = grid
+    for y in heights:
+        for at in (slice(120, 2500), slice(180, 230)):
+            level = round(y) if at.start == 120 else round(y) - 100
+            ink[level - 2 : level + 2, at] = 1.0
+        ink[round(y) - 2 : round(y) + 2, 184:227] = 0.0
+        for x in (180, 227):
+            ink[round(y) - 102 : round(y) + 2, x : x + 4] = 1.0
+    return ink
+
+
+def test_pulses_that_more_rows_show_by_their_shape_are_believed() -> None:
+    """One row was followed along the grid before its pulse, as if a pulse stood there."""
+    paths = rows([[(5, 55)], [], [], []])
+    seen = ink_with_pulses([path.baseline for path in paths], grid=0.5)
+    empty = np.zeros_like(seen)
+    pulses = end_pulses(InkMap(seen, empty, empty, empty), paths, PX_PER_MM)
+    assert [pulse.row for pulse in pulses] == [0, 1, 2, 3]
+    assert [pulse.x0 for pulse in pulses] == pytest.approx([182] * 4, abs=4)
+
+
+def test_heights_met_once_each_are_no_pulses() -> None:
+    paths = rows([[(50, 80)], [], [(50, 80)], []])
+    (high,) = (path for path in paths if path.baseline == 900.0)
+    high.centre[50:80] = 850.0
+    high.top[50:80], high.bottom[50:80] = 848.0, 852.0
+    assert find_pulses(paths, PX_PER_MM) == ()
+
+
+@pytest.mark.parametrize(
+    ("x0", "top", "grid"), [(100.0, 250.0, True), (102.0, 248.0, True), (117.0, 250.0, False)]
+)
+def test_pulses_along_thick_lines_may_be_grid(x0: float, top: float, grid: bool) -> None:
+    pulses = [
+        Pulse(row, x0, x0 + 46, top + 300 * row + 50, top + 300 * row, "left") for row in (0, 1)
+    ]
+    assert may_be_grid(pulses, PX_PER_MM) == grid
+    assert may_be_grid(pulses[:1], PX_PER_MM)
+    assert not may_be_grid([], PX_PER_MM)

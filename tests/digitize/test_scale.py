@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import numpy.typing as npt
 import pytest
 
 from ecg4u.digitize.page.rectified import ScaleRival
-from ecg4u.digitize.scale.beats import beats_of
+from ecg4u.digitize.scale.beats import Beats, beats_of
 from ecg4u.digitize.scale.calibration import calibrate
 from ecg4u.digitize.scale.decision import (
     CERTAIN,
     FALSE_GRID,
     ILL_FITTING,
+    ODD_ON_LINES,
+    ODD_SHARE,
     Shown,
     decide_scale,
+    likely_gain,
     likely_speed,
 )
+from ecg4u.digitize.scale.pulses import Pulse
 from ecg4u.digitize.text.printed import PrintedScale
 
 HALF, TWICE = ScaleRival(1, 0.5, -2.0), ScaleRival(1, 2.0, -3.0)
@@ -116,3 +122,21 @@ def test_beats_of_unusual_height_put_a_gain_in_doubt_that_nothing_states(
 def test_rows_without_beats_tell_nothing() -> None:
     assert beats_of([np.full(2500, 300.0), np.full(2500, np.nan)], 10.0) is None
     assert beats_of([], 10.0) is None
+
+
+def test_pulses_that_may_be_grid_are_weighed_against_the_beats() -> None:
+    """QRS complexes of 9.8 mm; what may be pulses is 5 mm high."""
+    shown = Shown(250.0, [(5.0, 4.9)] * 2, beats=Beats(21.5, 2.1, 9.8))
+    assert likely_gain(shown)[0] == 5.0
+    assert likely_gain(replace(shown, odd_share=ODD_ON_LINES))[0] == 10.0
+    low = replace(shown, beats=Beats(21.5, 2.1, 4.0), odd_share=ODD_ON_LINES)
+    assert likely_gain(low)[0] == 5.0
+
+
+def test_an_unusual_gain_by_pulses_that_may_be_grid_is_in_doubt() -> None:
+    pulses = (Pulse(0, 100.0, 150.0, 300.0, 250.0, "left"),)
+    shown = Shown(250.0, [(5.0, 5.0)], beats=Beats(21.5, 2.1, 4.0), odd_share=ODD_ON_LINES)
+    codes = [doubt.code for doubt in calibrate(pulses, 10.0, shown=shown).doubts]
+    assert codes == ["gain_from_odd_pulses"]
+    sure = replace(shown, odd_share=ODD_SHARE)
+    assert calibrate(pulses, 10.0, shown=sure).doubts == ()

@@ -8,7 +8,14 @@ from dataclasses import replace
 import numpy as np
 
 from ecg4u.digitize.rows.trace import RowPath
-from ecg4u.digitize.scale.decision import CERTAIN, CERTAIN_GAIN, Shown, likely_gain, likely_speed
+from ecg4u.digitize.scale.decision import (
+    CERTAIN,
+    CERTAIN_GAIN,
+    ODD_SHARE,
+    Shown,
+    likely_gain,
+    likely_speed,
+)
 from ecg4u.digitize.scale.pulses import GAIN_TOLERANCE, Pulse, inner_pulses, standard_gain
 from ecg4u.digitize.text.printed import PrintedScale
 from ecg4u.digitize.types import USUAL_GAIN_MM_PER_MV, USUAL_SPEED_MM_PER_S, Calibration, Layout
@@ -48,8 +55,11 @@ def calibrate(
         measured = _commonest_gain(heights, printed.gain_mm_per_mv) or height
         if len({standard_gain(one) for one in heights}) > 1:
             doubts += (message("pulses_differ", gain=measured),)
-        if all(pulse.cut for pulse in pulses) and measured != USUAL_GAIN_MM_PER_MV:
-            doubts += (message("gain_from_cut_pulses", gain=measured),)
+        if measured != USUAL_GAIN_MM_PER_MV:
+            if all(pulse.cut for pulse in pulses):
+                doubts += (message("gain_from_cut_pulses", gain=measured),)
+            elif shown is not None and shown.odd_share > ODD_SHARE:
+                doubts += (message("gain_from_odd_pulses", gain=measured),)
     gain, gain_from = _first(
         {"user": gain_mm_per_mv, "pulse": measured, "text": printed.gain_mm_per_mv},
         USUAL_GAIN_MM_PER_MV,

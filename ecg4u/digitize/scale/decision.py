@@ -28,8 +28,10 @@ PULSE_S, PULSE_WIDTH_SHARE = 0.2, 0.6
 """Pulses last 0.2 s by convention, but many machines draw them narrower."""
 PULSE_SPREAD = 0.06
 """Of the natural log of a pulse's height or width: a pen's width on 10 mm; by eye."""
-ODD_SHARE = 0.02
-"""Of pulses that are no pulses, and of rows not found whole; by eye."""
+ODD_SHARE, ODD_ON_LINES = 0.02, 0.3
+"""Of pulses that are no pulses, and of those along lines of the grid, or that one row alone shows:
+a trace that was followed along the edges of a square looks alike; by eye. The first also of rows
+not found whole."""
 PRINTED_SHARE = 0.98
 """Of printed values that are read, those that are right: 460 of 465 on drawn lines at a single
 reading (``weights/printed.json``), 146 of 146 on a hundred drawn pages at three, less
@@ -58,6 +60,8 @@ class Shown:
     speed_mm_per_s, gain_mm_per_mv : float or None
         As printed or given.
     beats : Beats or None
+    odd_share : float
+        How likely the pulses are none.
     """
 
     row_mm: float | None
@@ -65,6 +69,7 @@ class Shown:
     speed_mm_per_s: float | None = None
     gain_mm_per_mv: float | None = None
     beats: Beats | None = None
+    odd_share: float = ODD_SHARE
 
 
 @dataclass(frozen=True)
@@ -175,13 +180,14 @@ def _along(shown: Shown, factor: float, speed: float) -> float:
 def _up(shown: Shown, factor: float, gain: float) -> float:
     """How likely the beats' and the pulses' height are at a gain."""
     likely = 1.0 if shown.beats is None else shown.beats.likelihood_of_height(gain / factor)
-    return likely * _median_of([_near(height * factor, gain) for height, _ in shown.pulses_mm])
+    heights = [height * factor for height, _ in shown.pulses_mm]
+    return likely * _median_of([_near(height, gain, shown.odd_share) for height in heights])
 
 
-def _near(height_mm: float, gain_mm_per_mv: float) -> float:
-    """How likely a pulse of this height is at a gain."""
+def _near(height_mm: float, gain_mm_per_mv: float, odd: float) -> float:
+    """How likely a pulse of this height is at a gain, if such a share of pulses are none."""
     bell = _bell(np.log(height_mm / gain_mm_per_mv), PULSE_SPREAD)
-    return (1 - ODD_SHARE) * bell + ODD_SHARE / OCTAVES
+    return (1 - odd) * bell + odd / OCTAVES
 
 
 def _median_of(likely: Sequence[float]) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -11,7 +12,7 @@ import numpy.typing as npt
 from ecg4u.digitize.rows.stroke import fine_columns
 from ecg4u.digitize.rows.trace import RowPath
 from ecg4u.digitize.scale.decision import PULSE_S
-from ecg4u.digitize.scale.pulse_shapes import PulseShape, find_plateaus
+from ecg4u.digitize.scale.pulse_shapes import INK_SHARE, PulseShape, find_plateaus
 from ecg4u.digitize.types import InkMap
 
 Array = npt.NDArray[np.float64]
@@ -43,11 +44,16 @@ BESIDE_MM = 2.5
 """How much of a row beside a pulse shows that its trace begins at the pulse's foot; by eye."""
 MIN_SHAPED = 2
 """Pulses of one shape, on as many rows, that are believed by their shape alone."""
+DARK_INK, SEEN_PULSE = 0.8, 0.6
+"""From here what is left of a dark grid is no ink; and what the trace network takes for a pulse
+counts. On two drawn pages with black grids, pulses are found at 0.5 to 0.8 of the latter."""
 AGAIN, AGAIN_BARE, AGAIN_ROWS = 0.8, 0.15, 0.5
 """Least share of ink in strokes and plateau, and most between them, of a pulse that is repeated,
 and least share of the rows that show it; by eye."""
 MIN_CUT = 0.5
 """Share of the rows that must show what is left of a pulse that the picture's edge cuts."""
+SQUARE_MM, ON_LINE_MM = 5.0, 0.4
+"""Between thick lines of the grid, and how near one a stroke along it was followed; by eye."""
 GAP_PX = 5
 """Gaps that grid lines leave in the strokes of pulses: half a millimetre; by eye."""
 MAX_FOOT_MM = 3.0
@@ -268,6 +274,38 @@ def find_pulses(paths: tuple[RowPath, ...], px_per_mm: float) -> tuple[Pulse, ..
     )
 
 
+def end_pulses(ink: InkMap, paths: tuple[RowPath, ...], px_per_mm: float) -> tuple[Pulse, ...]:
+    """Calibration pulses at the rows' ends: followed, or known by their shape alone if more rows
+    show these alike.
+
+    A followed row may begin along lines of the grid, which make steps of a standard height, too.
+    """
+    followed = find_pulses(paths, px_per_mm)
+    if _alike(followed, px_per_mm) >= len(paths):
+        return followed
+    shaped = shaped_pulses(ink, paths, px_per_mm)
+    return max((followed, shaped), key=lambda pulses: _alike(pulses, px_per_mm))
+
+
+def _alike(pulses: Sequence[Pulse], px_per_mm: float) -> int:
+    """How many pulses are as tall as each other at one end of the rows."""
+    kinds = Counter((pulse.side, standard_gain(pulse.height_mm(px_per_mm))) for pulse in pulses)
+    return max(kinds.values(), default=0)
+
+
+def may_be_grid(pulses: Sequence[Pulse], px_per_mm: float) -> bool:
+    """Whether one row alone shows a pulse, or all their outer strokes and tops lie along 5-mm lines
+    of a rectified grid, on which these are at whole squares.
+    """
+    if not pulses:
+        return False
+    square = SQUARE_MM * px_per_mm
+    outer = [pulse.x0 if pulse.side == "left" else pulse.x1 for pulse in pulses]
+    at = np.array([*outer, *(pulse.top for pulse in pulses)])
+    off = np.abs(at - square * np.round(at / square))
+    return len(pulses) == 1 or bool((off < ON_LINE_MM * px_per_mm).all())
+
+
 def _of_each_side(
     pulses: Sequence[Pulse], paths: tuple[RowPath, ...], px_per_mm: float
 ) -> tuple[Pulse, ...]:
@@ -339,7 +377,8 @@ def _cut_pulse(path: RowPath, row: int, side: str, px_per_mm: float) -> Pulse | 
 def shaped_pulses(ink: InkMap, paths: tuple[RowPath, ...], px_per_mm: float) -> tuple[Pulse, ...]:
     """Pulses known by their shape alone, in two rows or more.
 
-    They may be narrow, drawn with a thick pen, or stand apart from the row that was followed.
+    They may be narrow, drawn with a thick pen, or stand apart from the row that was followed. Of
+    several ways to tell ink from the grid that counts by which most are alike.
     """
     import cv2
 
@@ -347,11 +386,17 @@ def shaped_pulses(ink: InkMap, paths: tuple[RowPath, ...], px_per_mm: float) -> 
     closed = whole
     for side in ((GAP_PX, 1), (1, GAP_PX)):
         closed = np.asarray(cv2.morphologyEx(closed, cv2.MORPH_CLOSE, np.ones(side, np.uint8)))
-    for seen in (whole, closed):
-        group = _at_ends(find_plateaus(seen), paths, px_per_mm)
-        if len(group) >= MIN_SHAPED:
-            return _completed(group, paths, px_per_mm)
-    return ()
+    groups = [
+        _at_ends(find_plateaus(seen, least), paths, px_per_mm)
+        for seen, least in (
+            (whole, INK_SHARE),
+            (closed, INK_SHARE),
+            (whole, DARK_INK),
+            (ink.pulse, SEEN_PULSE),
+        )
+    ]
+    most = max(groups, key=lambda group: _alike(group, px_per_mm))
+    return _completed(most, paths, px_per_mm) if len(most) >= MIN_SHAPED else ()
 
 
 def repeated(pulses: Sequence[Pulse], ink: InkMap, px_per_mm: float) -> tuple[Pulse, ...]:
@@ -540,7 +585,8 @@ def inner_pulses(
 
 
 def _consistent(pulses: tuple[Pulse, ...], n_rows: int, px_per_mm: float) -> tuple[Pulse, ...]:
-    """Pulses stand below one another; a shape met once on a page of several rows is a wave."""
+    """Pulses stand below one another; a shape or height met once on a page of several rows is a
+    wave."""
     best: list[Pulse] = []
     for anchor in pulses:
         group = [
@@ -549,4 +595,4 @@ def _consistent(pulses: tuple[Pulse, ...], n_rows: int, px_per_mm: float) -> tup
         if len(group) > len(best):
             best = group
     needed = 1 if n_rows <= 2 else 2
-    return tuple(best) if len(best) >= needed else ()
+    return tuple(best) if _alike(best, px_per_mm) >= needed else ()
