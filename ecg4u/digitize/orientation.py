@@ -31,7 +31,7 @@ RUNS_DOWN = 0.6
 """Unevenness of the ink across the page over that along it; 0.9 is the least of any upright page
 of the development set."""
 CELL_MM = 5.0
-PULSE_INK, PULSES, ALIKE = 0.4, 3, 0.06
+PULSE_INK, PULSES, ALIKE = 0.4, 2, 0.06
 """Ink from which pulses are looked for; how many must agree; the largest difference of their
 heights and widths, as a share. By eye."""
 

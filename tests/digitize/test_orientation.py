@@ -12,7 +12,12 @@ import pytest
 
 from ecg4u.compare import score_lead
 from ecg4u.digitize import digitize_page
-from ecg4u.digitize.orientation import evidence, read_upright, seems_on_its_side
+from ecg4u.digitize.orientation import (
+    evidence,
+    read_upright,
+    seems_on_its_side,
+    turn_by_pulses,
+)
 from ecg4u.digitize.page.rectified import RectifiedPage
 from ecg4u.digitize.rectify import rectify
 from ecg4u.digitize.types import Label
@@ -134,3 +139,14 @@ def test_what_runs_down_and_is_no_ecg_is_called_none() -> None:
     assert seems_on_its_side(rectified, labels)
     with pytest.raises(NotAnECGError, match="No ECG trace"):
         digitize_page(page)
+
+
+@pytest.mark.parametrize(("pulses", "turns"), [(2, 2), (1, 0)])
+def test_two_pulses_that_hang_down_turn_a_page(pulses: int, turns: int) -> None:
+    ink = np.zeros((700, 1600), np.float32)
+    for y in (200, 450)[:pulses]:
+        ink[y - 2 : y + 2, 200:1500] = 1.0
+        ink[y - 2 : y + 2, 104:146] = 0.0
+        ink[y + 98 : y + 102, 100:150] = 1.0
+        ink[y - 2 : y + 102, 100:104] = ink[y - 2 : y + 102, 146:150] = 1.0
+    assert turn_by_pulses(ink) == turns
