@@ -366,6 +366,12 @@ KINDS: Mapping[str, Kind] = {
         "readable name.",
         NAMES_REMEDY,
     ),
+    "strip_unnamed": Kind(
+        "No name was read beside the rhythm strip called {lead}, though most leads have theirs.",
+        "names",
+        "What was taken for a rhythm strip may be another lead, or no trace at all.",
+        NAMES_REMEDY,
+    ),
     "few_names_read": Kind(
         "Only {count} lead names could be read; the others follow from the usual order.",
         "names",

@@ -20,6 +20,7 @@ from ecg4u.digitize.rows.trace import RowPath
 from ecg4u.digitize.scale.pulses import Pulse
 from ecg4u.digitize.signals.signal import segment_signal
 from ecg4u.digitize.types import Calibration, Label, Layout, RowSegment
+from ecg4u.messages import Message
 from ecg4u.record import LEADS
 
 PX_PER_MM = 10.0
@@ -200,6 +201,19 @@ def test_in_an_order_of_their_own_names_tell_how_wide_columns_are_by_their_neigh
 def test_a_row_without_a_name_under_named_ones_is_the_edge_of_the_page() -> None:
     names = labels([*STANDARD, ["II"]])
     assert grid(decided(rows(5), names)) == [*STANDARD, ["II"]]
+
+
+def test_a_rhythm_strip_without_a_name_under_named_leads_is_in_doubt() -> None:
+    pulses = tuple(
+        Pulse(k, 40.0, 90.0, 200.0 + PITCH * k, 100.0 + PITCH * k, "left") for k in range(4)
+    )
+    layout = find_layout(rows(4), pulses, labels(STANDARD), PX_PER_MM, 25.0)
+    assert layout.name == "3x4+1"
+    assert [doubt.code for doubt in layout.doubts if isinstance(doubt, Message)] == [
+        "strip_unnamed"
+    ]
+    named = find_layout(rows(4), pulses, labels([*STANDARD, ["II"]]), PX_PER_MM, 25.0)
+    assert named.doubts == ()
 
 
 def test_the_end_of_a_lead_that_leaps_is_unknown() -> None:

@@ -551,6 +551,13 @@ def _doubts(geometry: _Geometry, names: Sequence[str], scores: Array) -> tuple[s
         doubts.append(message("traces_unnamed", count=sum(not name for name in names)))
     if len(read) < PARAMS.few_read * len([n for n in names if n]):
         doubts.append(message("few_names_read", count=len(read)))
+    strips = scores[geometry.cells :]
+    if len(read) >= PARAMS.most_read:
+        doubts += [
+            message("strip_unnamed", lead=lead)
+            for lead, own in zip(_strip_names(strips), strips, strict=True)
+            if own.max() <= PARAMS.read
+        ]
     return tuple(doubts)
 
 
