@@ -179,15 +179,15 @@ def batch(
             options=made,
             which=which,
         )
-    if made.thumbnails:
-        from ecg4u.batch.sheet import write_sheet
+        if made.thumbnails:
+            from ecg4u.batch.sheet import write_sheet
 
-        path = write_sheet(out)
-        if not which.quiet:
-            click.echo(f"Contact sheet: {path}", err=True)
-    if as_json:
-        click.echo(json.dumps({**asdict(summary), "manifest": str(out / "manifest.csv")}))
-    show_summary(summary, out, quiet=which.quiet)
+            path = write_sheet(out)
+            if not which.quiet:
+                click.echo(f"Contact sheet: {path}", err=True)
+        if as_json:
+            click.echo(json.dumps({**asdict(summary), "manifest": str(out / "manifest.csv")}))
+        show_summary(summary, out, quiet=which.quiet)
     if summary.n_bad:
         raise BatchFailuresError(
             f"{summary.n_bad} of {summary.total} inputs refused or failed.",
@@ -265,7 +265,8 @@ def ended_by_sigterm() -> Iterator[None]:
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        # None: set by something other than Python, and lost
+        signal.signal(signal.SIGTERM, signal.SIG_DFL if before is None else before)
 
 
 def show_summary(summary: Summary, out: Path, *, quiet: bool) -> None:

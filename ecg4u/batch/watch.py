@@ -73,10 +73,10 @@ def watch(
     told = replace(which, resume=True, quiet=which.quiet or not which.verbose)
     make = executor_of(workers)
     seen: frozenset[tuple[str, int, int]] = frozenset()
-    if not (once or which.quiet):
-        sheet = out / "contact-sheet.html"
-        click.echo(f"Watching {folder}; results in {sheet}; stop with Ctrl-C.", err=True)
     with ended_by_sigterm():
+        if not (once or which.quiet):
+            sheet = out / "contact-sheet.html"
+            click.echo(f"Watching {folder}; results in {sheet}; stop with Ctrl-C.", err=True)
         while True:
             ready, arriving = _settled(folder, out, settle)
             if ready and ready != seen:

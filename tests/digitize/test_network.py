@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import numpy as np
 import pytest
 
@@ -11,9 +13,11 @@ from ecg4u.digitize.rows.network import (
     CHANNELS,
     OVERLAP_PX,
     TILE_PX,
+    in_tiles,
     ink,
     normalise,
 )
+from ecg4u.digitize.types import FloatArray
 from ecg4u.paper.draw import DrawnPage, draw_page
 from ecg4u.paper.layouts import LAYOUTS
 from ecg4u.paper.style import PageStyle
@@ -81,3 +85,16 @@ def test_normalising_takes_out_light_and_turns_screens_over() -> None:
     assert np.abs(lit - normalise(page))[:, 20:220, 20:220].max() < 0.1
     screen = normalise(255 - page)
     assert screen[:, 120, 120].min() > 0.5
+
+
+@pytest.mark.parametrize("shape", [(1200, 1800), (64, 2104), (1992, 96), (40, 48)])
+def test_tiles_of_cells_answer_as_one_would(shape: tuple[int, int]) -> None:
+    """A stand-in network that answers each square of 4 px with its mean."""
+
+    def means(seen: FloatArray) -> FloatArray:
+        n, c, h, w = seen.shape
+        return seen.reshape(n, c, h // 4, 4, w // 4, 4).mean(axis=(3, 5))
+
+    seen = np.random.default_rng(1).random((3, *shape)).astype(np.float32)
+    found = in_tiles(cast("networks.Network", means), seen, 3, cell=4, overlap=128)
+    assert found == pytest.approx(means(seen[None])[0])
