@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from ecg4u.digitize.networks import WEIGHTS as SHIPPED
 from ecg4u.digitize.rows.network import CHANNELS
 from ecg4u.digitize.rows.row_network import LOOKS, MARKS, STRIP_PX
+from ecg4u.digitize.text.labels import OF_NAMES, OF_UNITS, UNITS
 from ecg4u.digitize.text.names import NAMES, WINDOW
 from ecg4u.digitize.text.printed import LINE_PX, SYMBOLS
 
@@ -41,9 +42,9 @@ class Shipped:
     build: Callable[[], nn.Module]
     example: tuple[int, ...]
     free: tuple[int, ...]
-    softmax: int = 0
-    """How many of its first outputs are log odds of which one is true; what follows them stays as
-    it is. With none, each output is by itself."""
+    softmax: tuple[slice, ...] = ()
+    """Outputs that are log odds of which one is true; the others stay as they are. With none, each
+    output is by itself."""
 
     @property
     def weights(self) -> Path:
@@ -138,10 +139,10 @@ def u_net(into: int, out: int) -> nn.Module:
 
 
 def places_net() -> nn.Module:
-    """(n, 3, H, W) -> (n, 25, H / 4, W / 4): log odds of the names and of none, and the sides of
-    the name's box; about 414,000 weights.
+    """(n, 3, H, W) -> (n, 32, H / 4, W / 4): log odds of the names and of none, and the sides of
+    the name's box; the same of the units of a printed scale (`UNITS`); about 470,000 weights.
 
-    Each place is judged with some 20 mm around it in view.
+    Each place is judged with some 11 mm on each side in view, of units 5 mm more.
     """
     import torch
     from torch import nn
@@ -168,13 +169,21 @@ def places_net() -> nn.Module:
             bias = torch.zeros(len(NAMES) + 1 + 4)
             bias[len(NAMES)], bias[len(NAMES) + 1 :] = 5.0, 1.0  # nearly every place shows none
             self.head.bias = nn.Parameter(bias)
+            self.units = nn.Sequential(
+                conv(c, 48), conv(48, 48, 1, 2), nn.Conv2d(48, len(UNITS) + 1 + 4, 1)
+            )
 
-        def forward(self, image: Tensor) -> Tensor:
+        def seen(self, image: Tensor) -> Tensor:
+            """What names and units are told by, (n, 64, H / 4, W / 4)."""
             quarter = self.q(self.stem(image))
             eighth = self.up(self.e(quarter))
             larger = nn.functional.interpolate(eighth, scale_factor=2, mode="nearest")
-            answer: Tensor = self.head(self.join(quarter + larger))
-            return answer
+            joined: Tensor = self.join(quarter + larger)
+            return joined
+
+        def forward(self, image: Tensor) -> Tensor:
+            joined = self.seen(image)
+            return torch.cat([self.head(joined), self.units(joined)], dim=1)
 
     return PlacesNet()
 
@@ -234,15 +243,15 @@ def printed_net() -> nn.Module:
 
 TRACE = Shipped("trace", lambda: u_net(3, len(CHANNELS)), (1, 3, 64, 64), (0, 2, 3))
 ROWS = Shipped("rows", lambda: u_net(LOOKS + MARKS, 1), (1, LOOKS + MARKS, STRIP_PX, 64), (0, 3))
-FINDER_OF_NAMES = Shipped("places", places_net, (1, 3, 64, 64), (0, 2, 3), softmax=len(NAMES) + 1)
-READER_OF_NAMES = Shipped("names", names_net, (1, 1, *WINDOW), (0,), softmax=len(NAMES) + 1)
+FINDER_OF_NAMES = Shipped("places", places_net, (1, 3, 64, 64), (0, 2, 3), (OF_NAMES, OF_UNITS))
+READER_OF_NAMES = Shipped("names", names_net, (1, 1, *WINDOW), (0,), (slice(0, len(NAMES) + 1),))
 READER_OF_PRINT = Shipped(
-    "printed", printed_net, (1, 1, LINE_PX, 64), (0, 3), softmax=len(SYMBOLS) + 1
+    "printed", printed_net, (1, 1, LINE_PX, 64), (0, 3), (slice(0, len(SYMBOLS) + 1),)
 )
 """Those that ship. That of rows answers for one row: (n, 9, 256, W) of `row_network.strip_of`."""
 
 
-def _probable(net: nn.Module, softmax: int, temperature: float) -> nn.Module:
+def _probable(net: nn.Module, softmax: tuple[slice, ...], temperature: float) -> nn.Module:
     """The network, answering in probabilities instead of log odds."""
     import torch
     from torch import nn
@@ -256,8 +265,13 @@ def _probable(net: nn.Module, softmax: int, temperature: float) -> nn.Module:
             answer: Tensor = self.net(seen)
             if not softmax:
                 return (answer / temperature).sigmoid()
-            likely = (answer[:, :softmax] / temperature).softmax(dim=1)
-            return torch.cat([likely, answer[:, softmax:]], dim=1)
+            parts, at = [], 0
+            for odds in softmax:
+                if odds.start > at:
+                    parts.append(answer[:, at : odds.start])
+                parts.append((answer[:, odds] / temperature).softmax(dim=1))
+                at = odds.stop
+            return torch.cat([*parts, answer[:, at:]], dim=1)
 
     return Probable().eval()
 

@@ -29,6 +29,7 @@ from training.looks import random_layout, random_style
 Pixels = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
 Points = npt.NDArray[np.float64]
+Box = tuple[float, float, float, float]
 
 CROP_PX_PER_MM = 10.0
 NATIVE_PX_PER_MM = (2.5, 16.0)
@@ -47,7 +48,8 @@ class Crop:
     uint8, 255 where the ink is full (``separator``: all straight print; ``marks``: handwriting).
     ``curves`` are the exact middles of the curves, (n, 2) x, y in px, going on beyond the edges,
     ``rows`` the row of each and ``pen_px`` how thick they were drawn; ``labels`` lead names and
-    their boxes.
+    their boxes; ``lines`` which of the page's lines of words are seen, at least in part, and their
+    boxes.
     """
 
     image: Pixels
@@ -59,7 +61,8 @@ class Crop:
     curves: tuple[Points, ...]
     rows: tuple[int, ...]
     pen_px: float
-    labels: tuple[tuple[str, tuple[float, float, float, float]], ...]
+    labels: tuple[tuple[str, Box], ...]
+    lines: tuple[tuple[int, Box], ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -181,9 +184,14 @@ class PageSampler:
         trace, text, pulse, separator, marks = (_taken(layer, way, 0) for layer in layers)
         rows, curves = _curves(page, warp)
         pen_px = drawn.style.trace_width * CROP_PX_PER_MM
-        labels = _labels(page, warp)
+        names = tuple(
+            (label.name, box) for label in drawn.labels if (box := _seen(label.box, page, warp))
+        )
+        lines = tuple(
+            (n, box) for n, line in enumerate(drawn.lines) if (box := _seen(line.box, page, warp))
+        )
         masks = trace, text, pulse, separator, marks
-        return Crop(image, *masks, curves, rows, pen_px, labels)
+        return Crop(image, *masks, curves, rows, pen_px, names, lines)
 
 
 class _Warp:
@@ -324,16 +332,13 @@ def _curves(page: TrainingPage, warp: _Warp) -> tuple[tuple[int, ...], tuple[Poi
     return tuple(rows), tuple(near)
 
 
-def _labels(
-    page: TrainingPage, warp: _Warp
-) -> tuple[tuple[str, tuple[float, float, float, float]], ...]:
-    shown = []
-    for label in page.drawn.labels:
-        corners = warp.to_crop(np.array(label.box).reshape(2, 2) / page.drawn.px_per_mm)
-        (x0, y0), (x1, y1) = corners
-        if x1 > 0 and y1 > 0 and x0 < warp.size and y0 < warp.size:
-            shown.append((label.name, (float(x0), float(y0), float(x1), float(y1))))
-    return tuple(shown)
+def _seen(box: Box, page: TrainingPage, warp: _Warp) -> Box | None:
+    """A box of the page in the crop's px; None where it lies beyond."""
+    corners = warp.to_crop(np.array(box).reshape(2, 2) / page.drawn.px_per_mm)
+    (x0, y0), (x1, y1) = corners
+    if x1 > 0 and y1 > 0 and x0 < warp.size and y0 < warp.size:
+        return float(x0), float(y0), float(x1), float(y1)
+    return None
 
 
 def coloured(crop: Crop) -> Pixels:

@@ -2,9 +2,9 @@
 
     python -m training.train_names --steps 6000 --seed 0 --checkpoint cache/names.pt
 
-Half of each batch are words and other marks drawn by themselves, half are what the finder of
-words looks at on whole drawn pages (`training.pages`): pieces of traces, pulses, headers, parts
-of names, and the names. All of them are seen turned by quarter turns too, which makes them no
+Half of each batch are words and other marks drawn by themselves, half are windows of whole drawn
+pages (`training.pages`): where `ecg4u.digitize.text.labels` sees something like a name, at pieces
+of ink, and about the names. All of them are seen turned by quarter turns too, which makes them no
 names: so a page that lies on its side or head is known by what cannot be read on it.
 
 Goes on from the checkpoint where there is one. Fonts are those found in ``--fonts`` (the Debian
@@ -60,8 +60,7 @@ PATCHES = 6
 JITTERED = 4
 """Windows near each name that are about right, and as many that are `ASTRAY`."""
 ASTRAY = 0.25
-"""How far off, in heights of letters, a window may be where names are searched for over traces
-(`ecg4u.digitize.text.labels`)."""
+"""How far off, in heights of letters, the window about a name that lies over a trace may be."""
 NONES_PER_PATCH = 60
 SUSPECTED = 0.05
 """Probability from which a place that the finder takes for a name is looked at."""
@@ -88,7 +87,7 @@ CALLED_LEAD = 0.04
 BARRED = 0.07
 USUAL_LEADS = 0.7
 CUT_R = 0.3
-"""Share of the leads of the right side of whose word the finder leaves out the R."""
+"""Share of the leads of the right side whose box leaves out the R, as one of two words."""
 LETTERS = "abcdefghijklmnopqrstuwxyzABCDEFGHJKLMNOPQRSTUWXYZ0123456789:./"
 
 
@@ -529,7 +528,7 @@ def _kept_pages(
     options: argparse.Namespace, split: str, pages: int, seed: int
 ) -> tuple[Pixels, npt.NDArray[np.int64]]:
     """`page_crops`, kept beside the checkpoint for the next start."""
-    kept = options.checkpoint.with_name(f"names_pages_{split}_{pages}_{seed}.npz")
+    kept = options.checkpoint.with_name(f"names_seen_{split}_{pages}_{seed}.npz")
     if not kept.exists():
         crops, labels = page_crops(options.records, split, pages, seed)
         kept.parent.mkdir(parents=True, exist_ok=True)

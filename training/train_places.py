@@ -6,6 +6,8 @@ Crops of drawn pages (`training.pages`), most of them about names, with words in
 over them: names, and others that are none. Some are turned by quarter turns, which makes their
 names none: so a page that lies on its side or head is known by what cannot be read on it.
 
+`training.train_units` then trains the layers that find the units of printed scales anew.
+
 Goes on from the checkpoint where there is one; crops are kept beside it. Fonts are those of
 `training.train_names`; every fifth is kept for validation only, and pages of the recordings'
 validation split.
@@ -23,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from ecg4u.digitize.text.labels import CELL_PX, HALVED, PARAMS, SIDE_PX, seen_by_network
+from ecg4u.digitize.text.labels import CELL_PX, HALVED, PARAMS, SIDE_PX, SIDES, seen_by_network
 from ecg4u.digitize.text.names import NAMES
 from ecg4u.record import LEADS
 from training.page_networks import FINDER_OF_NAMES
@@ -95,14 +97,14 @@ def page_crops(number: int, *, records: Path, fonts: Path, split: str, seed: int
     import cv2
 
     cv2.setNumThreads(1)
-    sampler, faces = _source(records, fonts, split)
+    sampler, faces = source(records, fonts, split)
     sampler.rng = np.random.default_rng((seed, number))
     page = sampler.page()
     return [_crop(sampler, page, faces) for _ in range(CROPS_PER_PAGE)]
 
 
 @lru_cache(maxsize=2)
-def _source(records: Path, fonts: Path, split: str) -> tuple[PageSampler, list[Face]]:
+def source(records: Path, fonts: Path, split: str) -> tuple[PageSampler, list[Face]]:
     train, valid = split_faces(find_faces(fonts))
     sampler = PageSampler(records, split, 0, sizes=(CROP_PX, CROP_PX))
     return sampler, train if split == "train" else valid
@@ -151,9 +153,9 @@ def _lay_words(
             continue
         x, y = int(rng.integers(2, CROP_PX - wide - 2)), int(rng.integers(2, CROP_PX - high - 2))
         box = (float(x), float(y), float(x + wide), float(y + high))
-        if any(_near(box, other) for _, other in known):
+        if any(near(box, other) for _, other in known):
             continue
-        _lay(image[y : y + high, x : x + wide], word, two_tones, rng)
+        lay(image[y : y + high, x : x + wide], word, two_tones, rng)
         known.append((label, box))
 
 
@@ -171,7 +173,7 @@ def _word(faces: list[Face], rng: np.random.Generator) -> tuple[int, Pixels]:
     return NONE, word_ink(words, face, min(tall, 36), rng)
 
 
-def _near(box: Box, other: Box) -> bool:
+def near(box: Box, other: Box) -> bool:
     across, down = CLEAR_PX
     return (
         box[0] - across < other[2]
@@ -181,7 +183,7 @@ def _near(box: Box, other: Box) -> bool:
     )
 
 
-def _lay(part: Pixels, word: Pixels, two_tones: bool, rng: np.random.Generator) -> None:
+def lay(part: Pixels, word: Pixels, two_tones: bool, rng: np.random.Generator) -> None:
     """Print a word on a piece of the page of its size."""
     import cv2
 
@@ -198,16 +200,17 @@ def _lay(part: Pixels, word: Pixels, two_tones: bool, rng: np.random.Generator) 
     part[:] = paper * (1 - ink[..., None]) + np.minimum(paper, colour) * ink[..., None]
 
 
-def targets(names: npt.NDArray[np.float32], size: int) -> tuple[Pixels, Pixels]:
+def targets(names: npt.NDArray[np.float32], size: int, none: int = NONE) -> tuple[Pixels, Pixels]:
     """What the network ought to say: a name for each cell, (n, n), and the sides of its box.
 
-    ``names`` are those of a `Crop` of ``size`` px. Cells near a name's middle are that name, others
-    of its box are `OPEN`; sides (4, n, n) count from the cell's middle, in `SIDE_PX`.
+    ``names`` are those of a `Crop` of ``size`` px; ``none`` stands for no name. Cells near a name's
+    middle are that name, others of its box are `OPEN`; sides (4, n, n) count from the cell's
+    middle, in `SIDE_PX`.
     """
     count = size // CELL_PX
     at = (np.arange(count) + 0.5) * CELL_PX
     y, x = np.meshgrid(at, at, indexing="ij")
-    named = np.full((count, count), NONE, np.int64)
+    named = np.full((count, count), none, np.int64)
     sides = np.zeros((4, count, count), np.float32)
     for _, x0, y0, x1, y1 in names:
         named[(x > x0 - RIM_PX) & (x < x1 + RIM_PX) & (y > y0 - RIM_PX) & (y < y1 + RIM_PX)] = OPEN
@@ -222,15 +225,15 @@ def targets(names: npt.NDArray[np.float32], size: int) -> tuple[Pixels, Pixels]:
     return named, sides
 
 
-def loss_of(answer: Tensor, named: Tensor, sides: Tensor) -> Tensor:
+def loss_of(answer: Tensor, named: Tensor, sides: Tensor, none: int = NONE) -> Tensor:
     """Cross-entropy, of paper only as far as it is mistaken for a name (Lin et al. 2017, focal
     loss), and how far boxes are off; by names."""
-    log_odds, found = answer[:, : NONE + 1], answer[:, NONE + 1 :]
+    log_odds, found = answer[:, : none + 1], answer[:, none + 1 :]
     likely = log_odds.log_softmax(1)
-    names, paper = (named >= 0) & (named < NONE), named == NONE
+    names, paper = (named >= 0) & (named < none), named == none
     count = names.sum().clamp(min=1)
     each = -likely.gather(1, named.clamp(min=0)[:, None])[:, 0]
-    mistaken = (1 - likely[:, NONE].exp()).detach() ** 2
+    mistaken = (1 - likely[:, none].exp()).detach() ** 2
     off = (found - sides).abs().sum(1)
     return (each[names].sum() + (mistaken * each)[paper].sum() + 0.5 * off[names].sum()) / count
 
@@ -254,8 +257,8 @@ def main() -> None:
         rng = np.random.default_rng((options.seed, 7, step))
         chosen = [crops[i] for i in rng.integers(len(crops), size=BATCH)]
         seen, named, sides = _batch(chosen, rng.uniform(*DEPTHS, (BATCH, 1, 1, 1)))
-        with torch.autocast("cpu", torch.bfloat16, enabled=_short()):
-            answer = net(seen.contiguous(memory_format=torch.channels_last))
+        with torch.autocast("cpu", torch.bfloat16, enabled=short()):
+            answer = net(seen.contiguous(memory_format=torch.channels_last))[:, : SIDES.stop]
         return loss_of(answer.float(), named, sides)
 
     losses = take_steps(
@@ -294,7 +297,7 @@ def main() -> None:
     print(json.dumps(card, indent=1))
 
 
-def _short() -> bool:
+def short() -> bool:
     import torch
 
     return bool(torch.cpu.get_capabilities().get("avx512_bf16"))

@@ -1,16 +1,19 @@
 """Train the reader of printed scales on lines drawn in many fonts.
 
-    python -m training.train_printed --steps 10000 --seed 0 --checkpoint cache/printed.pt
+    python -m training.train_printed ../shared/ecg --steps 6000 --seed 0
 
-Lines are scales in the spellings of many devices with any number in them, other words of ECG
-headers, dates and random letters, and what is no print at all. Goes on from the checkpoint where
-there is one. Fonts as in `training.train_names`; every fifth is kept for validation only.
+Half of the lines are drawn by themselves: scales in the spellings of many devices with any number
+in them, other words of ECG headers, dates and random letters, and what is no print at all. The
+others stand on drawn pages about a scale's unit (`training.train_units`, whose crops are kept for
+both). Goes on from the kept weights, or from the checkpoint where there is one. Fonts as in
+`training.train_names`; every fifth is kept for validation only.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,11 +43,17 @@ if TYPE_CHECKING:
 
 Pixels = npt.NDArray[Any]
 
+OnPage = tuple[Pixels, str]
+"""A window (24, n) uint8 and what it says in `SYMBOLS`."""
+
 WIDTH_PX = 320
 WORN = 0.3
 """Share of the lines whose ink has faded or come off."""
 BATCH = 32
+ON_PAGES = 0.5
+"""Share of the lines that stand on drawn pages."""
 VALIDATION = 1600
+VALIDATION_PAGES = 40
 WORDS = (
     "ID:", "Name:", "Age:", "32 yrs", "Sex: Male", "Female", "Date:", "Height: 170 cm", "Weight:",
     "83 kg", "Vent. rate", "PR interval", "QRS duration", "QT/QTc", "P-R-T axes", "392/457",
@@ -158,15 +167,25 @@ def _read_as(text: str) -> str:
     return " ".join("".join(letter for letter in text.lower() if letter in SYMBOLS).split())
 
 
-def batch(rng: np.random.Generator, faces: list[Face], count: int):  # type: ignore[no-untyped-def]
-    """Padded lines (n, 1, 24, `WIDTH_PX`), their lengths in steps, and what they say."""
+def batch(  # type: ignore[no-untyped-def]
+    rng: np.random.Generator,
+    faces: list[Face],
+    on_pages: Sequence[OnPage],
+    share: float,
+    count: int,
+):
+    """Padded lines (n, 1, 24, `WIDTH_PX`), their lengths in steps, and what they say; so many of
+    them ``on_pages``."""
     import torch
 
     crops = np.zeros((count, 1, LINE_PX, WIDTH_PX), np.float32)
     steps: list[int] = []
     texts: list[str] = []
     while len(texts) < count:
-        crop, text = line(rng, faces)
+        if rng.random() < share:
+            crop, text = on_pages[int(rng.integers(len(on_pages)))]
+        else:
+            crop, text = line(rng, faces)
         if crop.shape[1] > WIDTH_PX or crop.shape[1] // STEP_PX < 2 * len(text) + 1:
             continue
         crops[len(texts), 0, :, : crop.shape[1]] = scaled(crop[None])[0]
@@ -228,18 +247,27 @@ def main() -> None:
     """Train and write the weights with their card."""
     import torch
 
+    from training.train_units import crops_of  # which draws lines as this module does
+
     options = _options()
     torch.set_num_threads(1)
     torch.manual_seed(options.seed)
     train_faces, valid_faces = split_faces(find_faces(options.fonts))
-    net = READER_OF_PRINT.build()
+    train_lines, valid_lines = (
+        [line for *_, lines in crops_of(options, split, pages, seed) for line in lines]
+        for split, pages, seed in (
+            ("train", options.pages, options.seed),
+            ("valid", VALIDATION_PAGES, options.seed + 1),
+        )
+    )
+    net = READER_OF_PRINT.trained()
     net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimiser = torch.optim.AdamW(net.parameters(), lr=2e-3, weight_decay=1e-3)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 4e-3, total_steps=options.steps + 1)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 3e-3, total_steps=options.steps + 1)
 
     def loss_of(step: int) -> Tensor:
         rng = np.random.default_rng((options.seed, step))
-        return _loss(net, *batch(rng, train_faces, BATCH))
+        return _loss(net, *batch(rng, train_faces, train_lines, ON_PAGES, BATCH))
 
     losses = take_steps(
         net,
@@ -250,16 +278,20 @@ def main() -> None:
         checkpoint=options.checkpoint,
         limit=5.0,
     )
-    valid = batch(np.random.default_rng(10_000_019), valid_faces, VALIDATION)
+    rng = np.random.default_rng(10_000_019)
+    valid = batch(rng, valid_faces, valid_lines, 0.0, VALIDATION)
+    pages = batch(rng, valid_faces, valid_lines, 1.0, VALIDATION // 2)
     card = {
         "what": "reader of printed scales (ecg4u.digitize.text.printed)",
-        "command": f"python -m training.train_printed --steps {options.steps} "
-        f"--seed {options.seed}",
+        "command": f"python -m training.train_printed RECORDS --steps {options.steps} "
+        f"--seed {options.seed} --pages {options.pages}",
+        "goes_on_from": "weights of 10,000 steps on lines by themselves (commit 039368d)",
         "commit": options.commit,
         "seed": options.seed,
         "steps": len(losses),
         "batch": BATCH,
         "validation": figures(net, *valid) | {"fonts": "unseen in training"},
+        "validation_on_pages": figures(net, *pages) | {"fonts": "unseen in training"},
         "last_losses": [round(value, 4) for value in losses[-5:]],
         "data": "lines drawn by training/train_printed.py; no page image was used",
         "fonts": {"train": len(train_faces), "valid": len(valid_faces)},
@@ -273,8 +305,11 @@ def main() -> None:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("records", type=Path)
     parser.add_argument("--fonts", type=Path, default=Path("/usr/share/fonts"))
-    parser.add_argument("--steps", type=int, default=10000)
+    parser.add_argument("--pages", type=int, default=700)
+    parser.add_argument("--workers", type=int, default=2, help="processes that draw pages")
+    parser.add_argument("--steps", type=int, default=6000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--checkpoint", type=Path, default=Path("cache/printed.pt"))
     parser.add_argument("--out", type=Path, help="folder; default: where this repository has them")

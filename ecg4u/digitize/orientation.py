@@ -22,7 +22,8 @@ from ecg4u.io import Page
 from ecg4u.options import NOTHING_KNOWN, ReadOptions
 
 PLAINLY_UPRIGHT = 7
-"""Names from which no other turn is tried; of the development pages' other turns the best has 6."""
+"""Names from which no other turn is tried; of the development pages' other turns the best had 6,
+with the reader alone."""
 FEWEST = 3
 PRINTED = 2
 """Names for which a printed paper speed or gain counts: each is read letter by letter."""

@@ -7,7 +7,7 @@ on a finer raster with sub-pixel ends and averaged down.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 import numpy as np
@@ -16,11 +16,13 @@ import numpy.typing as npt
 from ecg4u.paper.layouts import PageLayout, Segment
 from ecg4u.paper.lines import draw_rules, separators
 from ecg4u.paper.pen import PULSE_ROOM_MM, Pen, runs
-from ecg4u.paper.style import Colour, PageStyle
+from ecg4u.paper.style import Colour, Note, PageStyle
 from ecg4u.paper.text import Box, write
 from ecg4u.record import ECGRecord
 
-__all__ = ["DrawnPage", "DrawnSegment", "Labelled", "PageStyle", "draw_page", "page_size_mm"]
+__all__ = [
+    "DrawnPage", "DrawnSegment", "Labelled", "PageStyle", "Printed", "draw_page", "page_size_mm",
+]  # fmt: skip
 
 Pixels = npt.NDArray[np.uint8]
 Points = npt.NDArray[np.float64]
@@ -54,13 +56,24 @@ class Labelled:
     box: Box
 
 
+@dataclass(frozen=True)
+class Printed:
+    """A printed line: its words, its box, x0, y0, x1, y1 in px, its font, its capitals' height."""
+
+    words: str
+    box: Box
+    font: str
+    height_px: float
+
+
 @dataclass(frozen=True, eq=False)
 class DrawnPage:
     """A page and the truth about it; the masks are (H, W) uint8, 255 where the ink is full.
 
     ``separator`` holds straight print: separators, ticks, frames, rules; ``text`` all other print:
     names and words. The masks say where ink was meant to lie; ``inks`` are the layers that lie
-    there, each with its colour, paler where the pen was fast. ``background`` is the page before
+    there, each with its colour, paler where the pen was fast. ``lines`` are its words other than
+    names. ``background`` is the page before
     any ink but the grid's. ``grid_origin`` is the px position of a crossing of two 5-mm lines.
     """
 
@@ -73,6 +86,7 @@ class DrawnPage:
     background: Pixels
     segments: tuple[DrawnSegment, ...]
     labels: tuple[Labelled, ...]
+    lines: tuple[Printed, ...]
     px_per_mm: float
     grid_origin: tuple[float, float]
     style: PageStyle = field(default_factory=PageStyle)
@@ -104,7 +118,7 @@ def draw_page(record: ECGRecord, layout: PageLayout, style: PageStyle | None = N
     scale = style.px_per_mm
     shape = round(height_mm * scale), round(width_mm * scale)
     pen = Pen(shape, style)
-    text, lines = np.zeros(shape, np.uint8), np.zeros(shape, np.uint8)
+    text, rules = np.zeros(shape, np.uint8), np.zeros(shape, np.uint8)
     segments, labels, places = [], [], []
     for row, content in enumerate(layout.rows):
         zero = style.margin[1] + (row + 0.5) * style.row_pitch
@@ -118,18 +132,17 @@ def draw_page(record: ECGRecord, layout: PageLayout, style: PageStyle | None = N
             _calibrate(pen, content, zero)
         if style.joined:
             _join(pen, segments[-len(content) :])
-    draw_rules(lines, [*separators(places, style), *style.rules], scale)
-    _write_words(text, style, height_mm)
+    draw_rules(rules, [*separators(places, style), *style.rules], scale)
+    lines = _write_words(text, style, height_mm)
     background = _paper(shape, style)
     image = background.copy()
-    inks, trace, pulse = _inks(pen, text, lines)
+    inks, trace, pulse = _inks(pen, text, rules)
     for mask, colour in inks:
         lay_ink(image, mask, colour)
     origin = style.grid_offset[0] * scale, style.grid_offset[1] * scale
-    truth = trace, text, pulse, lines
-    return DrawnPage(
-        image, *truth, inks, background, tuple(segments), tuple(labels), scale, origin, style
-    )
+    truth = trace, text, pulse, rules
+    what = tuple(segments), tuple(labels), lines
+    return DrawnPage(image, *truth, inks, background, *what, scale, origin, style)
 
 
 def _has_pulse(row: int, rows: int, style: PageStyle) -> bool:
@@ -248,15 +261,17 @@ def _label(text: Pixels, lead: str, at_mm: tuple[float, float], style: PageStyle
     return Labelled(lead, box)
 
 
-def _write_words(text: Pixels, style: PageStyle, height_mm: float) -> None:
+def _write_words(text: Pixels, style: PageStyle, height_mm: float) -> tuple[Printed, ...]:
     scale, height = style.px_per_mm, style.text_height
-    lines = [(w, 4.0, 1.6 * height * (n + 1), height) for n, w in enumerate(style.header)]
-    lines += [(w, 20.0 + 45.0 * n, height_mm - 3.0, height) for n, w in enumerate(style.footer)]
-    for words, x, y, tall in lines:
-        write(text, words, (x * scale, y * scale), tall * scale, font=style.text_font)
-    for note in style.notes:
-        at = note.x * scale, note.y * scale
-        write(text, note.words, at, note.height * scale, font=note.font)
+    notes = [Note(w, 4.0, 1.6 * height * (n + 1), height) for n, w in enumerate(style.header)]
+    notes += [Note(w, 20.0 + 45.0 * n, height_mm - 3.0, height) for n, w in enumerate(style.footer)]
+    notes = [replace(note, font=style.text_font) for note in notes] + list(style.notes)
+    lines = []
+    for note in notes:
+        at, tall = (note.x * scale, note.y * scale), note.height * scale
+        box = write(text, note.words, at, tall, font=note.font)
+        lines.append(Printed(note.words, box, note.font, tall))
+    return tuple(lines)
 
 
 def _paper(shape: tuple[int, int], style: PageStyle) -> Pixels:

@@ -60,6 +60,11 @@ def write(
     return float(x), float(y), float(x + picture.shape[1] - 1), float(y + picture.shape[0] - 1)
 
 
+def width_of(words: str, height: float, font: str) -> int:
+    """How wide `write` writes words, px."""
+    return int(_picture(words, round(height, 1), font, 0)[0].shape[1])
+
+
 def _lay(mask: Pixels, picture: Pixels, x: int, y: int) -> None:
     top, left = max(0, y), max(0, x)
     bottom = min(mask.shape[0], y + picture.shape[0])

@@ -7,6 +7,7 @@ import pytest
 
 from ecg4u.digitize.page.rectified import Grid, RectifiedPage
 from ecg4u.digitize.text.labels import PARAMS, read_labels, sure_names
+from ecg4u.digitize.text.names import NAMES, probabilities, window
 from ecg4u.digitize.types import Label
 from ecg4u.paper.text import write
 from ecg4u.record import LEADS
@@ -44,6 +45,25 @@ def test_each_name_is_read_in_a_common_font(name: str, height: float) -> None:
     assert label.box[3] - label.box[1] == pytest.approx(height, rel=0.25)
 
 
+@pytest.mark.parametrize("name", LEADS)
+def test_the_reader_reads_each_name_in_its_window(name: str) -> None:
+    grey = np.ascontiguousarray(page_with([(name, 420, 233)])[..., 1])
+    y, x = np.nonzero(grey < 100)
+    box = float(x.min()), float(y.min()), x.max() + 1.0, y.max() + 1.0
+    likely = probabilities([window(grey, box)] * 2)
+    assert likely.shape == (2, len(NAMES) + 1)
+    assert likely.sum(axis=1) == pytest.approx(1.0, abs=1e-5)
+    assert (likely[0] == likely[1]).all()
+    assert NAMES[int(likely[0, : len(NAMES)].argmax())] == name
+    assert likely[0].max() > 0.5
+
+
+def test_nothing_to_read_is_no_answer_and_crops_have_any_size() -> None:
+    assert probabilities([]).shape == (0, len(NAMES) + 1)
+    blank = np.full((31, 40), 230, np.uint8)
+    assert probabilities([blank])[0].argmax() == len(NAMES)
+
+
 @pytest.mark.parametrize("word", ["25mm/s", "Name:", "150Hz", "82"])
 def test_other_words_are_no_names(word: str) -> None:
     assert not labels_on(page_with([(word, 420, 233)]))
@@ -77,7 +97,7 @@ def test_upside_down_no_name_is_sure_but_of_strokes() -> None:
     assert sure_names(labels_on(page)) <= {"II"}
 
 
-@pytest.mark.parametrize("size", [(400, 900), (137, 153)])
+@pytest.mark.parametrize("size", [(400, 900), (139, 157)])
 def test_an_empty_page_of_any_size_has_no_names(size: tuple[int, int]) -> None:
     assert labels_on(page_with([])[: size[0], : size[1]]) == ()
 
@@ -87,3 +107,9 @@ def test_a_lead_of_the_right_side_is_no_lead_of_the_left() -> None:
     labels = labels_on(page_with(words))
     names = [label.name for label in labels if label.probability > PARAMS.sure]
     assert sorted(names) == ["V3R", "V4R", "V5"]
+
+
+def test_names_in_a_line_of_words_are_none_of_traces() -> None:
+    words = [("II", 60.0, 60.0), ("III", 110.0, 60.0), ("V1", 180.0, 60.0)]
+    words += [("V2", 60.0, 200.0), ("V3", 60.0, 320.0)]
+    assert sorted(label.name for label in labels_on(page_with(words))) == ["V2", "V3"]

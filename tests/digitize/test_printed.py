@@ -7,18 +7,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ecg4u.digitize.page.rectified import Grid, RectifiedPage
 from ecg4u.digitize.rectify import rectify
 from ecg4u.digitize.scale.calibration import calibrate
 from ecg4u.digitize.scale.pulses import Pulse
+from ecg4u.digitize.text.labels import find_units
 from ecg4u.digitize.text.printed import (
     Line,
     PrintedScale,
-    line_boxes,
     read_printed_scale,
     scale_of,
+    with_number,
 )
 from ecg4u.io import Page, read_record
 from ecg4u.paper import LAYOUTS, PageStyle, draw_page
+from ecg4u.paper.text import write
 
 DATA = Path(__file__).parents[2] / "data"
 
@@ -160,10 +163,31 @@ def test_wide_pulses_tell_of_a_fast_paper() -> None:
     assert calibrate((pulse(10),), 10.0).speed_from == "assumed"
 
 
-def test_a_line_goes_on_behind_a_stroke_that_was_not_found() -> None:
-    """ "10 mm/mV" without its slash, among many short marks of the same height."""
-    letters = [(0, 0, 8, 17), (10, 0, 10, 17), (30, 7, 8, 10), (40, 7, 18, 10), (60, 7, 18, 10)]
-    letters += [(92, 7, 18, 10), (110, 0, 14, 17)]
-    specks = [(x, y, 10, 10) for x in range(0, 130, 12) for y in range(25, 55, 12)]
-    pieces = np.array([(x, y, w, h, w * h) for x, y, w, h in letters + specks], np.int32)
-    assert (0.0, 0.0, 124.0, 17.0) in line_boxes(pieces)
+@pytest.mark.parametrize("grid", [(240, 190, 190), (60, 60, 60)])
+def test_units_are_found_on_a_pale_grid_and_on_a_dark_one(grid: tuple[int, int, int]) -> None:
+    page = np.full((600, 1200, 3), 240, np.uint8)
+    page[::50] = page[:, ::50] = grid
+    mask = np.zeros(page.shape[:2], np.uint8)
+    boxes = [write(mask, "25 mm/s", (205, 330), 28), write(mask, "10 mm/mV", (705, 430), 28)]
+    write(mask, "Sinus rhythm", (500, 130), 28)
+    page = np.where(mask[..., None] > 100, np.uint8(20), page)
+    nodes = np.zeros((61, 121, 2))
+    flat = Grid(5.0, "grid", 1.0, 0.0, (10.0, 10.0), 0.0)
+    rectified = RectifiedPage(page, np.ones(page.shape[:2], bool), nodes, flat)
+    found = [place for place in find_units(rectified) if place.probability > 0.9]
+    assert sorted(int(place.likely[:2].argmax()) for place in found) == [0, 1]
+    for place in found:
+        x0, y0, x1, y1 = boxes[int(place.likely[:2].argmax())]
+        assert place.box[2] == pytest.approx(x1, abs=15)
+        assert (place.box[1], place.box[3]) == pytest.approx((y0, y1), abs=8)
+        assert place.box[0] > x0 + 20
+    assert read_printed_scale(rectified) == PrintedScale(
+        25.0, 10.0, None, pytest.approx(1.0, abs=0.5)
+    )
+
+
+def test_a_window_reaches_from_before_the_number_to_behind_the_unit() -> None:
+    x0, y0, x1, y1 = with_number((500.0, 100.0, 600.0, 130.0))
+    assert x0 < 350
+    assert 600 < x1 < 650
+    assert (y0, y1) == (100.0, 130.0)

@@ -1,16 +1,18 @@
-"""The lead names on a page: where they stand, and which they are.
+"""The lead names on a page: where they stand, and which they are; and where its scale is printed.
 
 One small network looks at the whole page and says for every 0.8 mm of it which name, if any, has
-its middle there and where that name begins and ends. It sees what surrounds a name, so that one
-that lies over a trace or on a dark grid is found like any other. The reader of names
-(`text.names`), which sees each more finely, then has its say. Which name belongs to which trace is
-decided later, together with the layout.
+its middle there and where that name begins and ends, and the same of a scale's units. It sees what
+surrounds a word, so that one that lies over a trace or on a dark grid is found like any other. The
+reader of names (`text.names`), which sees each more finely, then has its say, and that of print
+(`text.printed`) reads the scale. Which name belongs to which trace is decided later, together with
+the layout.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import numpy.typing as npt
@@ -31,6 +33,16 @@ SIDE_PX = 8.0
 """Px of the network for each unit of its answer about a box's sides."""
 OVERLAP_PX = 128
 """Each place is judged by what stands within 56 px."""
+UNITS = ("mm/s", "mm/mV")
+"""Of a printed scale: paper speed and gain."""
+OF_NAMES = slice(0, len(NAMES) + 1)
+"""What the network answers for each square: how likely each of `NAMES` is, and none; ..."""
+SIDES = slice(OF_NAMES.stop, OF_NAMES.stop + 4)
+"""... the sides of the name's box; ..."""
+OF_UNITS = slice(SIDES.stop, SIDES.stop + len(UNITS) + 1)
+"""... how likely each of `UNITS` is, and none; ..."""
+SIDES_OF_UNIT = slice(OF_UNITS.stop, OF_UNITS.stop + 4)
+"""... and the sides of its box."""
 MOST_CELLS = 1000
 """Places looked at, the likeliest first: bounds the time that a page full of specks takes. A page
 of 15 names has some 200."""
@@ -47,6 +59,11 @@ class Params:
 
     least: float = 0.3
     """Least probability of a name; the layout weighs the doubtful ones."""
+    least_unit: float = 0.5
+    most_units: int = 12
+    """Least probability of a scale's unit, and how many are looked at: what stands there is read
+    before it counts. Of drawn pages, those that are units have 0.9 and more, and few other places
+    have."""
     shifts: tuple[tuple[float, float], ...] = (
         (0.0, 0.0), (0.1, 0.0), (-0.1, 0.0), (0.0, 0.1), (0.0, -0.1),
     )  # fmt: skip
@@ -69,6 +86,9 @@ class Params:
     """Heights of sure names against their median."""
     plausible: tuple[float, float] = (0.65, 1.5)
     """The same of every name kept."""
+    listed_mm: float = 8.0
+    """Surely read names so near in one line are words of a sentence: the narrowest columns of drawn
+    pages are 20 mm wide."""
     out_of_line: float = 0.35
     """What is left of the probability of an I that stands above no II or III."""
     most_astray: int = 4
@@ -86,8 +106,8 @@ WEIGHTS = networks.WEIGHTS / "places.onnx"
 
 @dataclass(frozen=True, eq=False)
 class Place:
-    """Where a name seems to stand: its box, what the network says of it, (21,) as `NAMES` and none,
-    and how likely it is one."""
+    """Where a word seems to stand: its box, what the network says of it, (21,) as `NAMES` and none
+    or (3,) as `UNITS` and none, and how likely it is one."""
 
     box: Box
     likely: FloatArray
@@ -104,8 +124,9 @@ def read_labels(rectified: RectifiedPage) -> tuple[Label, ...]:
 
     They come in reading order of their boxes; no two are of one place.
     """
-    found = _plausible(_named(places(rectified.image), rectified.print.grey))
-    return tuple(sorted(found, key=lambda label: (label.box[1], label.box[0])))
+    answer = _looked_at(rectified)
+    names = _named(_places(answer[OF_NAMES], answer[SIDES], PARAMS.least), rectified.print.grey)
+    return tuple(sorted(_plausible(names), key=lambda label: (label.box[1], label.box[0])))
 
 
 def sure_names(labels: Sequence[Label]) -> set[str]:
@@ -126,26 +147,53 @@ def places(image: Pixels, least: float = PARAMS.least) -> list[Place]:
     """Where names seem to stand on a page (H, W, 3) at 10 px/mm, the likeliest first; no two are of
     one word.
     """
+    answer = _answer(image)
+    return _places(answer[OF_NAMES], answer[SIDES], least)
+
+
+def find_units(rectified: RectifiedPage) -> list[Place]:
+    """Where units of a printed scale, `UNITS`, seem to stand on a page, the likeliest first."""
+    answer = _looked_at(rectified)
+    found = _places(answer[OF_UNITS], answer[SIDES_OF_UNIT], PARAMS.least_unit)
+    return found[: PARAMS.most_units]
+
+
+_ANSWERS: WeakKeyDictionary[RectifiedPage, FloatArray] = WeakKeyDictionary()
+
+
+def _looked_at(rectified: RectifiedPage) -> FloatArray:
+    """What the network says of a page; names and units are asked for one after the other."""
+    if rectified not in _ANSWERS:
+        _ANSWERS[rectified] = _answer(rectified.image)
+    return _ANSWERS[rectified]
+
+
+def _answer(image: Pixels) -> FloatArray:
+    """What the network says of each square of a page, (32, H / 8, W / 8)."""
     seen = seen_by_network(image)
     room = [(0, -side % CELL_PX) for side in seen.shape[1:]]
-    answer = network.in_tiles(
+    return network.in_tiles(
         networks.Network(WEIGHTS),
         np.pad(seen, ((0, 0), *room)),
-        len(NAMES) + 1 + 4,
+        SIDES_OF_UNIT.stop,
         cell=CELL_PX,
         overlap=OVERLAP_PX,
     )
-    likely, sides = answer[: len(NAMES) + 1], SIDE_PX * answer[len(NAMES) + 1 :]
-    a_name = 1.0 - likely[-1]
-    cells = np.argwhere(a_name >= least)
-    surest = np.argsort(-a_name[a_name >= least], kind="stable")[:MOST_CELLS]
+
+
+def _places(likely: FloatArray, sides: FloatArray, least: float) -> list[Place]:
+    """Where one of several words, of which the last is none, is likelier than ``least``."""
+    sides = SIDE_PX * sides
+    a_word = 1.0 - likely[-1]
+    cells = np.argwhere(a_word >= least)
+    surest = np.argsort(-a_word[a_word >= least], kind="stable")[:MOST_CELLS]
     found = []
     for row, column in cells[surest]:
         x, y = CELL_PX * (column + 0.5), CELL_PX * (row + 0.5)
         left, top, right, bottom = sides[:, row, column]
         x0, y0, x1, y1 = (HALVED * float(v) for v in (x - left, y - top, x + right, y + bottom))
         if x1 > x0 and y1 > y0:
-            here = likely[:, row, column], float(a_name[row, column])
+            here = likely[:, row, column], float(a_word[row, column])
             found.append(Place((x0, y0, x1, y1), *here))
     return _without_doubles(found)
 
@@ -201,16 +249,33 @@ def _sure(labels: Sequence[Label]) -> list[Label]:
     return [label for label in sure if PARAMS.alike[0] < _height(label) / tall < PARAMS.alike[1]]
 
 
+def _listed(label: Label, labels: Sequence[Label]) -> bool:
+    """Whether a name stands in a line with another, nearer than traces do: "Leads I II III V1"."""
+    for other in labels:
+        down = abs(label.centre[1] - other.centre[1])
+        gap = max(label.box[0] - other.box[2], other.box[0] - label.box[2])
+        if (
+            other is not label
+            and min(label.probability, other.probability) >= PARAMS.sure
+            and down < _height(label) / 2
+            and gap < PARAMS.listed_mm * PX_PER_MM
+        ):
+            return True
+    return False
+
+
 def _height(label: Label) -> float:
     return label.box[3] - label.box[1]
 
 
 def _plausible(labels: Sequence[Label]) -> list[Label]:
-    """Without names whose letters are of another size; an I out of line with the rest counts less.
+    """Without names whose letters are of another size, or that are words of one line; an I out of
+    line with the rest counts less.
 
     Pieces of traces, grid lines and separators look like an I; names of one page are set in one
     size and their starts stand above one another. Many an I out of line are none.
     """
+    labels = [label for label in labels if not _listed(label, labels)]
     sure = _sure(labels)
     if len(sure) >= PARAMS.fewest_sure:
         tall = float(np.median([_height(label) for label in sure]))

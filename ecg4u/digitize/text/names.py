@@ -74,11 +74,6 @@ def window(grey: Pixels, box: Box) -> Pixels:
     return np.asarray(cv2.resize(inner, (width, height), interpolation=how), np.uint8)
 
 
-def normalise(crop: Pixels) -> FloatArray:
-    """A crop as the network sees it: `WINDOW` in shape, paper 0 and the darkest ink 1."""
-    return scaled(fitted(crop)[None])[0]
-
-
 def fitted(crop: Pixels) -> Pixels:
     """A crop of any size brought to `WINDOW`'s shape, filled up with its paper's grey."""
     import cv2

@@ -1,8 +1,9 @@
 """Reader of the printed scale: "25 mm/s", "10 mm/mV", "Limb: 10 mm/mV Chest: 5 mm/mV".
 
-A small convolutional network reads lines of print letter by letter (connectionist temporal
-classification, Graves 2006); what it reads counts only where it is spelled as a scale and the
-number is one that electrocardiographs have. Where that is in doubt, nothing is said.
+Where its units stand, the finder of names says (`text.labels`). A small convolutional network
+reads the line there letter by letter (connectionist temporal classification, Graves 2006); what it
+reads counts only where it is spelled as a scale and the number is one that electrocardiographs
+have. Where that is in doubt, nothing is said.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ import numpy.typing as npt
 
 from ecg4u.digitize import networks
 from ecg4u.digitize.page.rectified import RectifiedPage
-from ecg4u.digitize.text.names import PX_PER_MM, scaled
+from ecg4u.digitize.text.labels import find_units
+from ecg4u.digitize.text.names import scaled
 from ecg4u.digitize.types import FloatArray
 
 Pixels = npt.NDArray[np.uint8]
@@ -42,8 +44,9 @@ class Params:
     """Numbers of the reader of printed scales.
 
     Heights of a line's letters are the unit where no other is named. With these, 1,600 drawn lines
-    in fonts not seen in training gave 460 values rightly and 5 wrongly (of 632 printed, some in
-    worn ink) at a single reading (``weights/printed.json``). Chosen by eye, if no source is given.
+    in fonts not seen in training gave 528 values rightly and 3 wrongly (of 648 printed, some in
+    worn ink) at a single reading, 800 on drawn pages 393 and 3 (of 506, some illegible;
+    ``weights/printed.json``). Chosen by eye, if no source is given.
     """
 
     line_of_letter: float = 1.6
@@ -56,32 +59,8 @@ class Params:
     """How much longer than its line a window is, in heights."""
     longest_px: int = 640
     """Longest window, in its own px; a line of some fifty letters, longer ones are squeezed."""
-    letter_mm: tuple[float, float] = (0.9, 6.0)
-    """Heights of pieces of print, on paper; `training.looks` draws 1.6 to 3.6 mm."""
-    piece_mm: float = 30.0
-    """Greatest width of a piece: letters may run into one another."""
-    gap: float = 1.3
-    """A line goes on over gaps up to this: more than a space, less than from column to column."""
-    like: float = 0.35
-    """Least height of a piece against its line: small letters have more, full stops less."""
-    overlap: float = 0.4
-    """Least share of their height that a piece and its line have in common."""
-    last_letters: int = 3
-    """Pieces at its end by which a line's height and place are told; lines slant."""
-    letters_of_gap: int = 8
-    """Pieces at its end of which the highest tells how wide its gaps may be: where a stroke was
-    not found a gap stands behind small letters, too."""
-    last_lines: int = 20
-    """Lines of one height that a piece may go on, those that went on last: bounds the time of
-    speckled pages."""
-    tall: float = 80.0
-    """Percentile of its pieces' heights that counts as a line's."""
-    around: float = 0.75
-    """A line's box reaches no further from its middle: what touches its letters is left out."""
-    fewest_pieces: int = 3
-    """Pieces that make a line; a number with its unit has as many even where letters touch."""
-    least_aspect: float = 2.2
-    """Least length of a line; shorter marks hold no number with its unit."""
+    beside_unit: tuple[float, float] = (7.0, 0.8)
+    """How far before and behind a unit its line is read."""
     sure: float = 0.5
     """Product of the letters' probabilities from which a reading counts."""
     agreeing: int = 2
@@ -130,9 +109,10 @@ class Line:
 def read_printed_scale(rectified: RectifiedPage) -> PrintedScale:
     """Read the paper speed and gain printed on a page, where that can be done for certain.
 
-    Lines that seem to hold a scale are read at three sizes, and the readings must agree.
+    What stands before each unit that is found is read at three sizes, and the readings must agree.
     """
-    grey, boxes = rectified.print.grey, line_boxes(rectified.print.pieces)
+    grey = rectified.print.grey
+    boxes = [with_number(place.box) for place in find_units(rectified)]
     first = read_lines([line_window(grey, box) for box in boxes])
     hopeful = [i for i, line in enumerate(first) if any(stated(line).values())]
     again = [
@@ -209,50 +189,11 @@ def _note(
         values[value] = max(sure, values.get(value, 0.0))
 
 
-def line_boxes(pieces: npt.NDArray[np.int32]) -> list[Box]:
-    """Boxes of what may be lines of print; ``pieces`` are those of `PrintOnPage.pieces`."""
-    low, high = (mm * PX_PER_MM for mm in PARAMS.letter_mm)
-    wide, tall = pieces[:, 2], pieces[:, 3]
-    kept = pieces[(tall >= low) & (tall <= high) & (wide <= PARAMS.piece_mm * PX_PER_MM)]
-    letters = sorted(
-        (float(x), float(y), float(x + w), float(y + h)) for x, y, w, h, _ in kept.tolist()
-    )
-    lines: list[list[Box]] = []
-    beside: dict[int, list[list[Box]]] = {}
-    for piece in letters:
-        band = int((piece[1] + piece[3]) / 2 / high)
-        near = [line for k in (band, band - 1, band + 1) for line in beside.get(k, ())]
-        home = next((line for line in near if _continues(line, piece)), None)
-        if home is None:
-            lines.append(home := [])
-        home.append(piece)
-        own = beside.setdefault(band, [])
-        own[:] = [home, *(line for line in own if line is not home)][: PARAMS.last_lines]
-    boxes = [_around(line) for line in lines if len(line) >= PARAMS.fewest_pieces]
-    return [box for box in boxes if box[2] - box[0] >= PARAMS.least_aspect * (box[3] - box[1])]
-
-
-def _continues(line: Sequence[Box], piece: Box) -> bool:
-    """Whether a piece stands in a line, after its last letters and of their size."""
-    last = line[-PARAMS.last_letters :]
-    top, bottom = min(box[1] for box in last), max(box[3] for box in last)
-    tall = max(bottom - top, piece[3] - piece[1])
-    letter = max(box[3] - box[1] for box in (*line[-PARAMS.letters_of_gap :], piece))
-    overlap = min(bottom, piece[3]) - max(top, piece[1])
-    like = min(bottom - top, piece[3] - piece[1]) > PARAMS.like * tall
-    gap = piece[0] - max(box[2] for box in last)
-    level = overlap > PARAMS.overlap * min(bottom - top, piece[3] - piece[1])
-    return like and level and gap < PARAMS.gap * letter
-
-
-def _around(line: Sequence[Box]) -> Box:
-    """The box around a line; its height is that of its letters, whatever else touches them."""
-    corners = np.array(line)
-    tall = float(np.percentile(corners[:, 3] - corners[:, 1], PARAMS.tall))
-    middle = float(np.median(corners[:, [1, 3]].mean(axis=1)))
-    top = max(float(corners[:, 1].min()), middle - PARAMS.around * tall)
-    bottom = min(float(corners[:, 3].max()), middle + PARAMS.around * tall)
-    return float(corners[:, 0].min()), top, float(corners[:, 2].max()), bottom
+def with_number(unit: Box) -> Box:
+    """Where a unit's number stands, too, and what may be said before it: "Chest: 10 mm/mV"."""
+    x0, y0, x1, y1 = unit
+    before, after = PARAMS.beside_unit
+    return x0 - before * (y1 - y0), y0, x1 + after * (y1 - y0), y1
 
 
 def line_window(grey: Pixels, box: Box, share: float = PARAMS.line_of_letter) -> Pixels:
