@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ecg4u.paper import LAYOUTS, PageStyle, draw_page, layout, part_of
+from ecg4u.paper.style import Note
 from ecg4u.record import CABRERA, LEADS, ECGRecord
 from training.looks import random_layout, random_style
 
@@ -180,3 +181,17 @@ def test_layout_rules() -> None:
         part_of(LAYOUTS["3x4"], first_row=2, rows=2)
     with pytest.raises(ValueError, match="no such layout"):
         layout(3, 4, order=("I", "V7"))
+
+
+def test_lines_of_words_are_told_with_their_boxes() -> None:
+    note = Note("Gain 10 mm/mV", 60, 12)
+    style = replace(BARE, header=("Name:",), footer=("25 mm/s", "40 Hz"), notes=(note,))
+    flat = ECGRecord(np.zeros((2500, 12)), FS_HZ)
+    page = draw_page(flat, LAYOUTS["3x4"], style)
+    assert [line.words for line in page.lines] == ["Name:", "25 mm/s", "40 Hz", "Gain 10 mm/mV"]
+    inked = page.text.copy()
+    for line in page.lines:
+        x0, y0, x1, y1 = (round(v) for v in line.box)
+        assert (inked[y0 : y1 + 1, x0 : x1 + 1] > 128).any(axis=1).mean() > 0.9
+        inked[y0 : y1 + 1, x0 : x1 + 1] = 0
+    assert not inked.any()
