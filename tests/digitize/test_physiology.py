@@ -21,6 +21,7 @@ from ecg4u.digitize.signals.physiology import (
 from ecg4u.digitize.signals.signal import SegmentSignal
 from ecg4u.digitize.types import Layout, RowSegment
 from ecg4u.io import read_record
+from ecg4u.messages import message
 from ecg4u.paper import LAYOUTS
 from ecg4u.record import CHEST_LEADS, LEADS, LIMB_LEADS
 
@@ -122,6 +123,17 @@ def test_a_strip_that_repeats_another_lead_is_named_after_it() -> None:
     assert renamed.segments[-1].lead == "II"
     assert renamed.segments[-1].named_by == "layout"
     assert "repeats II" in renamed.doubts[0]
+
+
+def test_a_strip_without_a_name_that_repeats_its_lead_is_in_no_doubt() -> None:
+    right = _parts(RECORD.p_signal)
+    unnamed = message("strip_unnamed", lead="II")
+    segments = tuple(part.segment for part in right)
+    layout = Layout("3x4+1", segments, 1.0, doubts=(unnamed,))
+    assert rename_strips(layout, right).doubts == ()
+    noise = np.random.default_rng(1).normal(0, 0.1, len(right[-1].signal))
+    other = [*right[:-1], replace(right[-1], signal=noise)]
+    assert unnamed in rename_strips(layout, other).doubts
 
 
 @pytest.mark.parametrize("layout", ["12x1-cabrera", "6x2-cabrera"])

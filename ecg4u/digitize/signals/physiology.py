@@ -51,6 +51,8 @@ STRIP_RARE = -1.0
 """Log odds of the leads that machines print as rhythm strips, and of all others."""
 STRIP_SPREAD, STRIP_MOST = 0.08, 5.0
 """How far from 1 the correlation of a lead's two copies usually is, and what it counts at most."""
+STRIP_SAME = 0.9
+"""Correlation from which they are surely copies: of other leads few are so alike; by eye."""
 STRIP_MISREAD = 0.02
 """Share of strips' names that are misread however sure; chosen by eye."""
 STRIP_CLEARLY = 1.0
@@ -315,9 +317,13 @@ def rename_strips(layout: Layout, parts: Sequence[SegmentSignal]) -> Layout:
     """The layout with each rhythm strip named after the lead that it repeats, and a doubt.
 
     A strip shows what the short leads show at the same time; that is surer than one small label.
+    Nor is one in doubt for want of a label.
     """
     segments, doubts = list(layout.segments), list(layout.doubts)
     for place, part in enumerate(parts):
+        if part.segment.rhythm and _surely_repeats(part, parts):
+            unnamed = message("strip_unnamed", lead=part.segment.lead)
+            doubts = [doubt for doubt in doubts if doubt != unnamed]
         lead = repeated_lead(part, parts)
         if lead is not None:
             segments[place] = replace(part.segment, lead=lead, named_by="layout")
@@ -349,6 +355,12 @@ def repeated_lead(strip: SegmentSignal, parts: Sequence[SegmentSignal]) -> str |
         odds[own] += float(-np.log(2.0 * max(1.0 - strip.segment.probability, STRIP_MISREAD)))
     best = max(odds, key=lambda lead: odds[lead])
     return best if odds[best] > odds[own] + STRIP_CLEARLY else None
+
+
+def _surely_repeats(strip: SegmentSignal, parts: Sequence[SegmentSignal]) -> bool:
+    """Whether a strip is, beyond doubt, the lead after which it is named."""
+    own = [p for p in parts if not p.segment.rhythm and p.segment.lead == strip.segment.lead]
+    return any((_overlap_r(strip, part) or 0.0) > STRIP_SAME for part in own)
 
 
 def _overlap_r(strip: SegmentSignal, part: SegmentSignal) -> float | None:
