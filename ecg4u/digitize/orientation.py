@@ -115,6 +115,19 @@ def evidence(labels: Sequence[Label]) -> int:
     return len({name for name in sure_names(labels) if set(name) != {"I"}})
 
 
+def evidence_at(rectified: RectifiedPage, factor: float) -> int:
+    """That of the page if one of its millimetres is really ``factor`` of them: letters are read
+    only where they are about as tall as machines print them."""
+    import cv2
+
+    height, width = rectified.image.shape[:2]
+    size = max(1, round(factor * width)), max(1, round(factor * height))
+    how = cv2.INTER_AREA if factor < 1 else cv2.INTER_CUBIC
+    image = np.asarray(cv2.resize(rectified.image, size, interpolation=how), np.uint8)
+    valid = cv2.resize(rectified.valid.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST)
+    return evidence(read_labels(replace(rectified, image=image, valid=valid > 0)))
+
+
 def _printed(rectified: RectifiedPage) -> int:
     """For how many names the printed scale counts: lines of print are read upright alone."""
     printed = read_printed_scale(rectified)

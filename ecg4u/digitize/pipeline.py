@@ -25,6 +25,7 @@ from ecg4u.digitize.layout.columns import signal_span
 from ecg4u.digitize.layout.doubts import column_doubts, grid_doubts, refuse_two_ecgs
 from ecg4u.digitize.layout.orders import decide_order
 from ecg4u.digitize.orientation import (
+    evidence_at,
     names_decide,
     read_upright,
     rectified_again,
@@ -33,7 +34,7 @@ from ecg4u.digitize.orientation import (
     turn_by_pulses,
 )
 from ecg4u.digitize.page.grid import FITS_MM
-from ecg4u.digitize.page.rectified import RectifiedPage, quarter_turn
+from ecg4u.digitize.page.rectified import RectifiedPage, ScaleRival, quarter_turn
 from ecg4u.digitize.rectify import rectify
 from ecg4u.digitize.restore import observed, rectified_within, restored, restored_page
 from ecg4u.digitize.result import Digitization
@@ -87,6 +88,9 @@ SURE_LABEL = 0.6
 WELL_EXPLAINED = 10.0
 """Log odds of an arrangement below which others are looked for; where names are read they are
 above 20 (ten pages of several makers)."""
+OF_NAME, WORTH_LOOKING = 1.0, -6.0
+"""Log odds of another scale for each name that is surely read at it, where at this one hardly any
+is, and from which names are looked for at it; by eye."""
 WORTH_READING = -3.0
 """Log odds of another scale of the grid from which a page that is refused is read by it."""
 WORTH_LEAVING = 0.1
@@ -292,7 +296,8 @@ def _scaled(
     false_grid = 0.0
     if rectified.grid.scale_from == "grid" and not (as_given or reading):
         false_grid = FALSE_GRID if rectified.grid.residual_mm < FITS_MM else ILL_FITTING
-    decided = decide_scale(found.shown(options), rectified.rivals, false_grid=false_grid)
+    rivals = _with_names(rectified, labels, clock)
+    decided = decide_scale(found.shown(options), rivals, false_grid=false_grid)
     if decided.rival is not None:
         with clock.stage("rectify"):
             rectified = rectified_again(page, rectified, decided.rival.reading, options)
@@ -300,6 +305,22 @@ def _scaled(
             labels = read_labels(rectified)
         found = _looked(rectified, labels, clock)
     return found, decided
+
+
+def _with_names(
+    rectified: RectifiedPage, labels: Sequence[Label], clock: _Clock
+) -> Sequence[ScaleRival]:
+    """The other scales a page may be of; where its names cannot be read, those at which they can
+    are the likelier."""
+    if names_decide(labels):
+        return rectified.rivals
+    with clock.stage("labels"):
+        return [
+            replace(rival, log_odds=rival.log_odds + OF_NAME * evidence_at(rectified, rival.factor))
+            if rival.log_odds > WORTH_LOOKING
+            else rival
+            for rival in rectified.rivals
+        ]
 
 
 def _by_pulses(

@@ -14,12 +14,14 @@ from ecg4u.compare import score_lead
 from ecg4u.digitize import digitize_page
 from ecg4u.digitize.orientation import (
     evidence,
+    evidence_at,
     read_upright,
     seems_on_its_side,
     turn_by_pulses,
 )
 from ecg4u.digitize.page.rectified import RectifiedPage
 from ecg4u.digitize.rectify import rectify
+from ecg4u.digitize.text.labels import read_labels
 from ecg4u.digitize.types import Label
 from ecg4u.errors import NotAnECGError, PoorQualityError
 from ecg4u.io import Page, read_page, read_record
@@ -150,3 +152,12 @@ def test_two_pulses_that_hang_down_turn_a_page(pulses: int, turns: int) -> None:
         ink[y + 98 : y + 102, 100:150] = 1.0
         ink[y - 2 : y + 102, 100:104] = ink[y - 2 : y + 102, 146:150] = 1.0
     assert turn_by_pulses(ink) == turns
+
+
+def test_names_are_read_at_the_scale_of_the_page() -> None:
+    page, labels = upright("A00347.png")
+    image = cv2.resize(page.image, None, fx=2.5, fy=2.5, interpolation=cv2.INTER_CUBIC)
+    valid = np.ones(image.shape[:2], bool)
+    coarse = replace(page, image=np.asarray(image, np.uint8), valid=valid)
+    assert evidence(read_labels(coarse)) < 3
+    assert evidence_at(coarse, 0.4) >= evidence(labels) - 1

@@ -224,6 +224,15 @@ def test_a_rhythm_as_regular_as_its_columns_leaves_them_in_their_order() -> None
     assert starts_of(beats) == [0.0, 5.0, 0.0]
 
 
+def test_a_later_column_alone_stays_where_it_is() -> None:
+    """The columns before it were not named."""
+    t = np.arange(5000) / 500
+    beats = np.exp(-0.5 * ((t[:, None] - np.arange(0.4, 10)) / 0.012) ** 2).sum(axis=1)
+    parts = [part("V1", 5.0, beats[2500:]), part("II", 0.0, beats, rhythm=True)]
+    layout = Layout("1x2+1", tuple(p.segment for p in parts), 1.0)
+    assert in_time(layout, parts) == layout
+
+
 @given(st.integers(-25, 25))
 def test_columns_that_repeat_the_same_seconds_may_begin_a_little_off(slip: int) -> None:
     times = np.array([0.4, 1.3, 1.9, 3.0, 3.7, 4.5, 5.2, 6.4, 7.0, 8.1, 8.7, 9.6])

@@ -266,6 +266,8 @@ def in_time(layout: Layout, parts: Sequence[SegmentSignal]) -> Layout:
         first = int(round((column[0].segment.start_s - strips[0].segment.start_s) * DEFAULT_FS_HZ))
         goes_on.append(_alike_near(energy, strip, first))
         repeats.append(_alike_near(energy, strip, 0))
+    if len(goes_on) < 2:
+        return layout  # the columns before were not named
     exactly = np.array([*goes_on, *repeats[:-1]])[:, len(SLIPS_S) // 2]
     if exactly.max() < NO_TIME_SHARED:
         return _strips_last(layout, max(p.end_s for p in short))
