@@ -155,9 +155,11 @@ def test_two_pulses_that_hang_down_turn_a_page(pulses: int, turns: int) -> None:
 
 
 def test_names_are_read_at_the_scale_of_the_page() -> None:
-    page, labels = upright("A00347.png")
-    image = cv2.resize(page.image, None, fx=2.5, fy=2.5, interpolation=cv2.INTER_CUBIC)
+    """Its left half, three times as large as it is."""
+    page, _ = upright("A00347.png")
+    left = page.image[:, :1500]
+    image = cv2.resize(left, None, fx=3, fy=3, interpolation=cv2.INTER_CUBIC)
     valid = np.ones(image.shape[:2], bool)
     coarse = replace(page, image=np.asarray(image, np.uint8), valid=valid)
     assert evidence(read_labels(coarse)) < 3
-    assert evidence_at(coarse, 0.4) >= evidence(labels) - 1
+    assert evidence_at(coarse, 1 / 3) >= 5

@@ -55,7 +55,7 @@ def test_a_page_is_judged_by_models_that_did_not_see_it() -> None:
 
 def test_what_is_unusual_on_either_side_can_tell_of_misreading() -> None:
     rng = np.random.default_rng(0)
-    measures = rng.normal(size=(2000, len(trust.MEASURES)))
+    measures = rng.normal(size=(3000, len(trust.MEASURES)))
     misread = np.abs(measures[:, 3]) > 1.2
     chance = trust.chance(measures, *train_trust.fitted(measures, misread))
     assert chance[misread].mean() > 0.7 > 0.2 > chance[~misread].mean()
