@@ -427,3 +427,29 @@ def test_in_an_order_of_their_own_columns_with_gaps_are_told_by_neighbouring_nam
 def test_two_rows_show_whichever_leads_are_named() -> None:
     layout = decided(rows(2), labels([["V1"], ["V5"]]))
     assert grid(layout) == [["V1"], ["V5"]]
+
+
+def test_names_some_millimetres_behind_breaks_tell_where_columns_begin() -> None:
+    """Print at the left has made the rows too long; names begin 4.4 mm behind their columns."""
+    start = LEFT + 250
+    ink = [(LEFT, start + COLUMN_PX)]
+    ink += [(start + COLUMN_PX * k + 12, start + COLUMN_PX * (k + 1)) for k in (1, 2, 3)]
+    layout = decided(rows(3, ink), labels(STANDARD, x=start + 44))
+    starts = sorted({round(s.x0) for s in layout.segments})
+    assert np.abs(starts - (start + COLUMN_PX * np.arange(4))).max() < 20
+
+
+@pytest.mark.parametrize(
+    ("x", "doubted"), [(15, False), (60, True), (170, True), (220, False), (312, False)]
+)
+def test_names_off_their_columns_are_in_doubt_but_not_those_over_the_middle(
+    x: int, doubted: bool
+) -> None:
+    paths = tuple(rows(3))
+    segments = tuple(
+        RowSegment(name, k, LEFT + COLUMN_PX * c, LEFT + COLUMN_PX * (c + 1), 2.5 * c, "label", 0.9)
+        for k, line in enumerate(STANDARD)
+        for c, name in enumerate(line)
+    )
+    doubts = column_doubts(paths, Layout("3x4", segments, 0.9), labels(STANDARD, x=LEFT + x), 10.0)
+    assert bool(doubts) == doubted

@@ -103,8 +103,9 @@ MOST_OFF_MM = 12.0
 MIN_NAMES = 3
 """So many names must stand off the edges, by more than the first and less than the second."""
 NAME_OFFSET_MM = (0.0, 2.5)
-USUAL_NAME_OFFSET_MM = 1.5
-"""How far right of a column's start its name begins: at least and at most, and usually."""
+USUAL_NAME_OFFSET_MM, FAR_NAME_OFFSET_MM = 1.5, 5.5
+"""How far right of a column's start its name begins: at least and at most, and usually; and at most
+where columns were nowhere near their names."""
 SEPARATOR_OFF_MM, SEPARATOR_SLACK_MM = 4.0, 0.4
 """How far off separators are looked for, and how unevenly they may stand."""
 SEPARATOR_AGREES_MM = 0.5
@@ -361,7 +362,8 @@ def _at_names(
     """
     at, column, off = _beside_names(edges[1:-1], labels, px_per_mm)
     beside = np.abs(off) < MOST_OFF_MM
-    if beside.sum() < MIN_NAMES:
+    near = beside.sum() >= MIN_NAMES
+    if not near:
         if about_usual:
             return edges
         at, column, off = _beside_names(edges[:-1], labels, px_per_mm)
@@ -372,7 +374,7 @@ def _at_names(
         beside = alike[alike.sum(axis=1).argmax()]
         first = float(np.median(at[beside] - widths[0] * (column[beside] + 1)))
         end = float(np.median([row.ends[1] for row in rows]))
-        if first + widths[0] * (len(edges) - 1) > end + NAMES_OFF_MM * px_per_mm:
+        if first + widths[0] * (len(edges) - 1) > end + FAR_NAME_OFFSET_MM * px_per_mm:
             return edges
     breaks = np.mean([_breaks(row, px_per_mm) for row in rows], axis=0)
 
@@ -382,7 +384,8 @@ def _at_names(
         return np.asarray(breaks[where].mean(axis=1))
 
     now = float(broken(edges[:1], edges[1] - edges[0])[0])
-    low, high = (int(mm * px_per_mm) for mm in NAME_OFFSET_MM)
+    most = NAME_OFFSET_MM[1] if near else FAR_NAME_OFFSET_MM
+    low, high = (int(mm * px_per_mm) for mm in (NAME_OFFSET_MM[0], most))
     found = []
     for width in widths:
         names = float(np.median(at[beside] - width * (column[beside] + 1)))

@@ -13,8 +13,9 @@ from ecg4u.digitize.types import Label, Layout
 from ecg4u.errors import PoorQualityError
 from ecg4u.messages import message
 
-COLUMN_REACH_MM = 20.0
-"""How far from its column's beginning a name still belongs to it: a third of a usual column."""
+COLUMN_REACH, IN_THE_MIDDLE = 0.7, 0.18
+"""How far from its column's beginning a name still belongs to it, and how far from the column's
+middle one stands that is printed there, as some machines do; shares of the column's width."""
 COLUMN_DOUBT_MM = 3.0
 """Where names begin this far from their columns, in the middle, the columns are doubted; by eye."""
 SAME_COLUMN_S = 0.5
@@ -88,11 +89,16 @@ def column_doubts(
     left_in = [p for p in own for s in inner if s.row == p.row and s.x0 < p.x0 < p.x1 < s.x1]
     if left_in:
         doubts.append(message("columns_with_pulses"))
-    offsets = [
-        (label.box[0] - s.x0) / px_per_mm
+    beside = [
+        ((label.box[0] - s.x0) / px_per_mm, (s.x1 - s.x0) / px_per_mm)
         for s in inner
         for label in labels
-        if label.name == s.lead and abs(label.box[0] - s.x0) < COLUMN_REACH_MM * px_per_mm
+        if label.name == s.lead
+    ]
+    offsets = [
+        off
+        for off, width in beside
+        if abs(off) < COLUMN_REACH * width and abs(off / width - 0.5) > IN_THE_MIDDLE
     ]
     if not own and len(offsets) >= 3 and abs(np.median(offsets)) > COLUMN_DOUBT_MM:
         doubts.append(message("names_off_columns", distance_mm=float(np.median(offsets))))
