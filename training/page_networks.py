@@ -52,7 +52,7 @@ class Shipped:
         return WEIGHTS / f"{self.name}.safetensors"
 
     def trained(self) -> nn.Module:
-        """With the kept weights: log odds."""
+        """With the kept weights; it answers in log odds, and with the sides of boxes."""
         from safetensors.torch import load_file
 
         net = self.build()
@@ -140,9 +140,9 @@ def u_net(into: int, out: int) -> nn.Module:
 
 def places_net() -> nn.Module:
     """(n, 3, H, W) -> (n, 32, H / 4, W / 4): log odds of the names and of none, and the sides of
-    the name's box; the same of the units of a printed scale (`UNITS`); about 470,000 weights.
+    the name's box; the same of the units of a printed scale (`UNITS`); about 463,000 weights.
 
-    Each place is judged with some 11 mm on each side in view, of units 5 mm more.
+    A name is told by what stands within 11 mm of a place, on each side; a unit by up to 14 mm.
     """
     import torch
     from torch import nn
@@ -189,7 +189,7 @@ def places_net() -> nn.Module:
 
 
 def names_net() -> nn.Module:
-    """(n, 1, 24, 56) -> (n, 21) log odds of names; about 135,000 weights."""
+    """(n, 1, 24, 56) -> (n, 21) log odds of names; about 128,000 weights."""
     from torch import nn
 
     def conv(into: int, out: int) -> list[nn.Module]:
@@ -252,7 +252,8 @@ READER_OF_PRINT = Shipped(
 
 
 def _probable(net: nn.Module, softmax: tuple[slice, ...], temperature: float) -> nn.Module:
-    """The network, answering in probabilities instead of log odds."""
+    """The network, answering in probabilities instead of log odds, which are divided by the
+    temperature first; what is no log odds, such as the sides of boxes, stays as it is."""
     import torch
     from torch import nn
 

@@ -1,4 +1,5 @@
-"""Checkpoints, and optimiser steps that go on from one (the readers of names and of print)."""
+"""Checkpoints, and optimiser steps that go on from one: what finds names and units, and what reads
+them, are trained by these."""
 
 from __future__ import annotations
 

@@ -60,10 +60,11 @@ PATCHES = 6
 JITTERED = 4
 """Windows near each name that are about right, and as many that are `ASTRAY`."""
 ASTRAY = 0.25
-"""How far off, in heights of letters, the window about a name that lies over a trace may be."""
+"""How far off, in heights of letters, a window may be in which a name is still to be read: the box
+of one that lies over a trace is not always found exactly."""
 NONES_PER_PATCH = 60
 SUSPECTED = 0.05
-"""Probability from which a place that the finder takes for a name is looked at."""
+"""Probability from which a place that `text.labels` takes for a name is looked at."""
 LEAST_PX = 10
 """Height of the smallest piece of ink that is looked at."""
 TURNED = 0.06
@@ -87,7 +88,7 @@ CALLED_LEAD = 0.04
 BARRED = 0.07
 USUAL_LEADS = 0.7
 CUT_R = 0.3
-"""Share of the leads of the right side whose box leaves out the R, as one of two words."""
+"""Share of the names of the right side, such as V3R, whose box leaves out their last letter."""
 LETTERS = "abcdefghijklmnopqrstuwxyzABCDEFGHJKLMNOPQRSTUWXYZ0123456789:./"
 
 
@@ -373,7 +374,7 @@ def turned_box(box: Box, shape: tuple[int, ...], k: int) -> Box:
 def page_crops(
     records: Path, split: str, pages: int, seed: int
 ) -> tuple[Pixels, npt.NDArray[np.int64]]:
-    """Crops (n, 24, 56) uint8 of drawn pages at the places where names are looked for, and labels.
+    """Crops (n, 24, 56) uint8 of drawn pages, as `_looked_at` takes them, and their labels (n,).
 
     What overlaps a name only in part is left out, unless it is clearly less than the name.
     """

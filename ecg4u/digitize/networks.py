@@ -19,8 +19,8 @@ NOTHING_BUT_CRASHES = 4
 
 
 class Network:
-    """A trained network: (n, channels, ...) float32 to (n, answers, ...): probabilities, and of the
-    finder of names the sides of their boxes, too.
+    """A trained network: (n, channels, ...) float32 to (n, answers, ...) float32. Answers are
+    probabilities; that which finds names and units gives the sides of their boxes, too.
 
     Each call computes on one thread, several calls may do so at once. What it needs to compute in
     stays allocated for as long as the object lives.

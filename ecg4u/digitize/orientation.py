@@ -23,7 +23,7 @@ from ecg4u.options import NOTHING_KNOWN, ReadOptions
 
 PLAINLY_UPRIGHT = 7
 """Names from which no other turn is tried; of the development pages' other turns the best had 6,
-with the reader alone."""
+as an earlier reader of names read them."""
 FEWEST = 3
 PRINTED = 2
 """Names for which a printed paper speed or gain counts: each is read letter by letter."""

@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
-from ecg4u.batch.command import batch, complete
+from ecg4u.batch import sheet
+from ecg4u.batch.command import batch, complete, ended_by_sigterm
 from ecg4u.batch.options import Options
 from ecg4u.errors import BatchFailuresError, UsageError
 from ecg4u.io import read_record, write_record
@@ -152,6 +153,50 @@ def test_exports_and_explain_imply_what_they_rest_on() -> None:
 def test_usage() -> None:
     assert isinstance(invoke("somewhere").exception, UsageError)
     assert invoke("x", "-o", "y", "--format", "xml").exit_code == 2
+
+
+def test_a_contact_sheet_is_ended_as_the_run_is(
+    archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, unheeded: list[int]
+) -> None:
+    """What was done before is kept: --resume only makes the sheet."""
+    out = tmp_path / "out"
+
+    def ended(_: Path) -> Path:
+        signal.raise_signal(signal.SIGTERM)
+        return out / "never"
+
+    with monkeypatch.context() as patched:
+        patched.setattr(sheet, "write_sheet", ended)
+        result = invoke(archive, "-o", out, "-j", "0", "--sheet")
+    assert (result.exit_code, unheeded) == (1, [])
+    assert "Aborted!" in result.stderr
+    again = invoke(archive, "-o", out, "-j", "0", "--sheet", "--resume", "--json")
+    assert json.loads(again.stdout)["earlier"] == 5
+    assert (out / "contact-sheet.html").exists()
+
+
+def test_sigterm_means_afterwards_what_it_meant_before(unheeded: list[int]) -> None:
+    with pytest.raises(KeyboardInterrupt), ended_by_sigterm():
+        signal.raise_signal(signal.SIGTERM)
+    assert unheeded == []
+    signal.raise_signal(signal.SIGTERM)
+    assert unheeded == [signal.SIGTERM]
+
+
+def test_a_handler_that_python_did_not_set_gives_way_to_the_default(
+    monkeypatch: pytest.MonkeyPatch, unheeded: list[int]
+) -> None:
+    """Such a handler is None to Python, which cannot set it again."""
+    really_set = signal.signal
+
+    def told_of_none(number: int, handler: signal.Handlers) -> None:
+        really_set(number, handler)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(signal, "signal", told_of_none)
+        with ended_by_sigterm():
+            pass
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
 
 
 def test_an_ended_run_can_be_resumed(archive: Path, tmp_path: Path) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 from click.testing import CliRunner
 from PIL import Image
@@ -54,3 +56,20 @@ def test_only_what_is_new_and_whole_is_read(
     assert look(folder, out) == ""
     Image.new("RGB", (8, 8)).save(folder / "blank.png")
     assert "1 processed, 1 of them refused or failed" in look(folder, out)
+
+
+def test_it_can_be_ended_as_soon_as_it_says_that_it_watches(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, unheeded: list[int]
+) -> None:
+    said: list[str] = []
+
+    def ended(text: str, **_: object) -> None:
+        said.append(text)
+        signal.raise_signal(signal.SIGTERM)
+        raise AssertionError("The signal was not heeded.")
+
+    monkeypatch.setattr(click, "echo", ended)
+    done = CliRunner().invoke(watch, [str(tmp_path), str(tmp_path / "out"), "-j", "0"])
+    assert [text.split()[0] for text in said] == ["Watching"]
+    assert (done.exit_code, unheeded) == (1, [])
+    assert isinstance(done.exception, SystemExit)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 
 from ecg4u.digitize.page.rectified import Grid, RectifiedPage
 from ecg4u.digitize.text.labels import PARAMS, read_labels, sure_names
-from ecg4u.digitize.text.names import NAMES, probabilities, window
+from ecg4u.digitize.text.names import BATCH, NAMES, WINDOW, probabilities, window
 from ecg4u.digitize.types import Label
 from ecg4u.paper.text import write
 from ecg4u.record import LEADS
@@ -45,23 +46,51 @@ def test_each_name_is_read_in_a_common_font(name: str, height: float) -> None:
     assert label.box[3] - label.box[1] == pytest.approx(height, rel=0.25)
 
 
-@pytest.mark.parametrize("name", LEADS)
-def test_the_reader_reads_each_name_in_its_window(name: str) -> None:
+def written(name: str) -> tuple[np.ndarray, tuple[float, float, float, float]]:
+    """A grey page with one name on it, and the name's box."""
     grey = np.ascontiguousarray(page_with([(name, 420, 233)])[..., 1])
     y, x = np.nonzero(grey < 100)
-    box = float(x.min()), float(y.min()), x.max() + 1.0, y.max() + 1.0
-    likely = probabilities([window(grey, box)] * 2)
+    return grey, (float(x.min()), float(y.min()), x.max() + 1.0, y.max() + 1.0)
+
+
+def read(likely: np.ndarray) -> list[str]:
+    """The likeliest name of each row, or "none"."""
+    return [(*NAMES, "none")[k] for k in likely.argmax(axis=1)]
+
+
+@pytest.mark.parametrize("name", LEADS)
+def test_the_reader_reads_each_name_in_its_window(name: str) -> None:
+    likely = probabilities([window(*written(name))] * 2)
     assert likely.shape == (2, len(NAMES) + 1)
     assert likely.sum(axis=1) == pytest.approx(1.0, abs=1e-5)
     assert (likely[0] == likely[1]).all()
-    assert NAMES[int(likely[0, : len(NAMES)].argmax())] == name
+    assert read(likely) == [name] * 2
     assert likely[0].max() > 0.5
 
 
-def test_nothing_to_read_is_no_answer_and_crops_have_any_size() -> None:
+def test_many_crops_are_answered_in_their_order_and_the_same_each_time() -> None:
+    crops = [window(*written(name)) for name in LEADS] * (2 * BATCH // len(LEADS) + 1)
+    first = probabilities(crops)
+    assert read(first) == [*LEADS] * (len(crops) // len(LEADS))
+    assert (probabilities(crops) == first).all()
+
+
+@pytest.mark.parametrize("name", ["III", "aVF", "V2"])
+@pytest.mark.parametrize("size", [0.5, 1.0, 3.0])
+def test_a_crop_has_any_size(name: str, size: float) -> None:
+    """With as much paper above and below the word as its window has."""
+    grey, (x0, y0, x1, y1) = written(name)
+    margin = round(0.35 * (y1 - y0))
+    crop = grey[int(y0) - margin : int(y1) + margin, int(x0) - margin : int(x1) + margin]
+    crop = cv2.resize(crop, None, fx=size, fy=size, interpolation=cv2.INTER_AREA)
+    assert crop.shape != WINDOW
+    assert read(probabilities([crop])) == [name]
+
+
+def test_nothing_to_read_is_no_answer_and_blank_paper_shows_no_name() -> None:
     assert probabilities([]).shape == (0, len(NAMES) + 1)
-    blank = np.full((31, 40), 230, np.uint8)
-    assert probabilities([blank])[0].argmax() == len(NAMES)
+    blanks = [np.full(shape, 230, np.uint8) for shape in ((31, 40), (1, 1), (500, 3))]
+    assert read(probabilities(blanks)) == ["none"] * 3
 
 
 @pytest.mark.parametrize("word", ["25mm/s", "Name:", "150Hz", "82"])

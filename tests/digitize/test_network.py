@@ -17,6 +17,7 @@ from ecg4u.digitize.rows.network import (
     ink,
     normalise,
 )
+from ecg4u.digitize.text import labels
 from ecg4u.digitize.types import FloatArray
 from ecg4u.paper.draw import DrawnPage, draw_page
 from ecg4u.paper.layouts import LAYOUTS
@@ -98,3 +99,12 @@ def test_tiles_of_cells_answer_as_one_would(shape: tuple[int, int]) -> None:
     seen = np.random.default_rng(1).random((3, *shape)).astype(np.float32)
     found = in_tiles(cast("networks.Network", means), seen, 3, cell=4, overlap=128)
     assert found == pytest.approx(means(seen[None])[0])
+
+
+def test_where_tiles_meet_names_and_units_are_told_as_if_there_were_none() -> None:
+    """Three tiles by two, which end with the page; all that a place is told by is in its tile."""
+    seen = np.random.default_rng(2).random((3, 1184, 736)).astype(np.float32)
+    net = networks.Network(labels.WEIGHTS)
+    whole = net(seen[None])[0]
+    found = in_tiles(net, seen, len(whole), cell=labels.CELL_PX, overlap=labels.OVERLAP_PX)
+    assert np.abs(found - whole).max() < 1e-4

@@ -59,8 +59,9 @@ class Params:
     """For an order that no machine prints by default, all such orders together: one page for a
     thousand of the usual order."""
     misread: float = 0.03
-    """How often a name is read wrongly, added to its probability: by the reader alone, 0.034 of
-    drawn words and 0.063 of the windows about names of drawn pages (``weights/names.json``)."""
+    """How often a name is read wrongly, added to its probability: by an earlier reader alone, 0.034
+    of drawn words and 0.063 of the windows about names of drawn pages; by the one that ships, alone
+    too, 0.033 and 0.070 (``weights/names.json``)."""
     overstated: float = 4.0
     """By how much the odds of a name that was read are overstated: of 49 read at 0.5 to 0.97 on 26
     pages of strange looks (seeds 84000 on) 30 were right, of 183 read at more 174; measured with

@@ -32,7 +32,8 @@ CELL_PX = 4
 SIDE_PX = 8.0
 """Px of the network for each unit of its answer about a box's sides."""
 OVERLAP_PX = 128
-"""Each place is judged by what stands within 56 px."""
+"""A name is told by what stands within 56 px of a place, a unit by what stands within 68; where
+tiles meet, at even cells, within 64."""
 UNITS = ("mm/s", "mm/mV")
 """Of a printed scale: paper speed and gain."""
 OF_NAMES = slice(0, len(NAMES) + 1)
