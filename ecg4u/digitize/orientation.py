@@ -31,6 +31,8 @@ CLEARLY_MORE = 2
 RUNS_DOWN = 0.6
 """Unevenness of the ink across the page over that along it; 0.9 is the least of any upright page
 of the development set."""
+LARGEST_MM2 = 120_000.0
+"""Larger than 10 s of twelve rows at 50 mm/s; bounds the memory it takes to look for names."""
 CELL_MM = 5.0
 PULSE_INK, PULSES, ALIKE = 0.4, 2, 0.06
 """Ink from which pulses are looked for; how many must agree; the largest difference of their
@@ -117,11 +119,13 @@ def evidence(labels: Sequence[Label]) -> int:
 
 def evidence_at(rectified: RectifiedPage, factor: float) -> int:
     """That of the page if one of its millimetres is really ``factor`` of them: letters are read
-    only where they are about as tall as machines print them."""
+    only where they are about as tall as machines print them. None of a page larger than any."""
     import cv2
 
     height, width = rectified.image.shape[:2]
     size = max(1, round(factor * width)), max(1, round(factor * height))
+    if size[0] * size[1] > LARGEST_MM2 * rectified.px_per_mm**2:
+        return 0
     how = cv2.INTER_AREA if factor < 1 else cv2.INTER_CUBIC
     image = np.asarray(cv2.resize(rectified.image, size, interpolation=how), np.uint8)
     valid = cv2.resize(rectified.valid.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST)
