@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import h5py
 import numpy as np
 import pytest
 
@@ -14,17 +13,9 @@ from training.train_units import CROP_PX, HALVED, Crop, page_crops, units_of
 
 
 @pytest.fixture(scope="module")
-def crops(tmp_path_factory: pytest.TempPathFactory) -> list[Crop]:
-    """Those of three pages of one recording of slow waves."""
-    folder = tmp_path_factory.mktemp("records")
-    with h5py.File(folder / "a.h5", "w") as file:
-        file.attrs["millivolts_per_count"] = 0.005
-        t = np.arange(2500) / 250
-        waves = [100 * np.sin(2 * np.pi * (0.5 + 0.1 * k) * t) for k in range(12)]
-        file["r1"] = np.array(waves).astype(np.int16)
-        file["r1"].attrs["fs"] = 250
-    (folder / "index.csv").write_text("dataset,record,file,split\nA,r1,a.h5,train\n")
-    own = {"records": folder, "fonts": Path("nowhere"), "split": "train", "seed": 5}
+def crops(records: Path) -> list[Crop]:
+    """Those of three pages."""
+    own = {"records": records, "fonts": Path("nowhere"), "split": "train", "seed": 5}
     return [crop for number in range(3) for crop in page_crops(number, **own)]
 
 

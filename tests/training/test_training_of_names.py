@@ -1,4 +1,5 @@
-"""What finds lead names and what reads them are trained from drawn pages to files that ship."""
+"""What finds and reads lead names and printed scales is trained from drawn pages to files that
+ship."""
 
 from __future__ import annotations
 
@@ -12,8 +13,8 @@ import numpy as np
 import pytest
 
 from ecg4u.digitize.networks import WEIGHTS, Network
-from training import page_networks, train_names, train_places
-from training.page_networks import FINDER_OF_NAMES, READER_OF_NAMES, Shipped
+from training import page_networks, train_names, train_places, train_printed, train_units
+from training.page_networks import FINDER_OF_NAMES, READER_OF_NAMES, READER_OF_PRINT, Shipped
 
 FONTS = Path(matplotlib.get_data_path()) / "fonts"
 STEPS = 2
@@ -84,4 +85,41 @@ def test_the_finder_of_names_is_trained(
         "places_train_1_0.npz",
         "places_valid_1_1.npz",
     ]
+    assert files_of(WEIGHTS, page_networks.WEIGHTS) == shipped
+
+
+def test_what_finds_units_is_trained_and_names_stay_as_they_are(
+    records: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shipped = files_of(WEIGHTS, page_networks.WEIGHTS)
+    monkeypatch.setattr(train_units, "VALIDATION_PAGES", 1)
+    monkeypatch.setattr(train_units, "BATCH", 2)
+    monkeypatch.setattr(train_units, "ProcessPoolExecutor", ThreadPoolExecutor)
+    kept, out = tmp_path / "kept" / "units.pt", tmp_path / "out"
+    options = [records, "--fonts", FONTS, "--pages", 1, "--steps", STEPS, "--workers", 1]
+    options += ["--checkpoint", kept, "--out", out]
+    monkeypatch.setattr("sys.argv", ["train_units", *map(str, options)])
+    train_units.main()
+    card = json.loads((out / "places.json").read_text())["units"]
+    assert (card["steps"], card["crops"]) == (STEPS, {"train": 12, "valid": 12})
+    seen = np.random.default_rng(0).random(FINDER_OF_NAMES.example, dtype=np.float32)
+    before, after = (Network(folder / "places.onnx")(seen) for folder in (WEIGHTS, out))
+    names = train_places.SIDES.stop
+    assert after[:, :names] == pytest.approx(before[:, :names], abs=1e-6)
+    assert np.abs(after[:, names:] - before[:, names:]).max() > 1e-3
+    assert files_of(WEIGHTS, page_networks.WEIGHTS) == shipped
+
+    monkeypatch.setattr(train_printed, "VALIDATION", 4)
+    monkeypatch.setattr(train_printed, "VALIDATION_PAGES", 1)
+    monkeypatch.setattr(train_printed, "BATCH", 4)
+    kept, out = tmp_path / "kept" / "printed.pt", tmp_path / "printed"
+    options = [records, "--fonts", FONTS, "--pages", 1, "--steps", STEPS, "--workers", 1]
+    options += ["--checkpoint", kept, "--out", out]
+    monkeypatch.setattr("sys.argv", ["train_printed", *map(str, options)])
+    train_printed.main()
+    card = json.loads((out / "printed.json").read_text())
+    assert card["validation"]["lines"] == 4
+    assert card["validation_on_pages"]["lines"] == 2
+    seen = np.random.default_rng(0).random(READER_OF_PRINT.example, dtype=np.float32)
+    assert Network(out / "printed.onnx")(seen).sum(axis=1) == pytest.approx(1.0, abs=1e-5)
     assert files_of(WEIGHTS, page_networks.WEIGHTS) == shipped
