@@ -137,14 +137,15 @@ def score_page(job: tuple[Path, Path, str]) -> PageScore:
 
 
 def named_as_printed(result: Digitization, printed: PageLayout) -> int:
-    """How many boxes of the page bear the name printed there; rows are counted from the top."""
-    found: dict[int, list[str]] = {}
-    for segment in sorted(result.layout.segments, key=lambda segment: segment.x0):
-        found.setdefault(segment.row, []).append(segment.lead)
+    """How many boxes of the page bear the name printed there; rows of leads are counted from the
+    top."""
+    rows: dict[int, list[str]] = {}
+    for segment in sorted(result.layout.segments, key=lambda s: (s.row, s.x0)):
+        rows.setdefault(segment.row, []).append(segment.lead)
     return sum(
-        column < len(found.get(row, [])) and found[row][column] == box.lead
-        for row, boxes in enumerate(printed.rows)
-        for column, box in enumerate(boxes)
+        name == box.lead
+        for names, boxes in zip(rows.values(), printed.rows, strict=False)
+        for name, box in zip(names, boxes, strict=False)
     )
 
 
