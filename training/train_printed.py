@@ -22,10 +22,8 @@ import numpy.typing as npt
 
 from ecg4u.digitize.text.names import scaled
 from ecg4u.digitize.text.printed import (
-    GAINS_MM_PER_MV,
     LINE_PX,
     PARAMS,
-    SPEEDS_MM_PER_S,
     STEP_PX,
     SYMBOLS,
     Line,
@@ -35,8 +33,10 @@ from ecg4u.digitize.text.printed import (
 )
 from ecg4u.paper.surface import smooth_noise
 from training.page_networks import READER_OF_PRINT
+from training.phrases import phrase
 from training.steps import take_steps
 from training.train_names import Face, find_faces, grid, split_faces, taken, word_ink
+from training.train_units import crops_of
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -54,62 +54,6 @@ ON_PAGES = 0.5
 """Share of the lines that stand on drawn pages."""
 VALIDATION = 1600
 VALIDATION_PAGES = 40
-WORDS = (
-    "ID:", "Name:", "Age:", "32 yrs", "Sex: Male", "Female", "Date:", "Height: 170 cm", "Weight:",
-    "83 kg", "Vent. rate", "PR interval", "QRS duration", "QT/QTc", "P-R-T axes", "392/457",
-    "Normal sinus rhythm", "Abnormal ECG", "Left axis deviation", "0.05-150 Hz", "0.5-40Hz",
-    "AC 50 Hz", "150Hz", "F 60 ~ 0.15-100 Hz", "60 Hz", "82 BPM", "bpm", "HR 75", "Unconfirmed",
-    "Referred by:", "Loc: 3", "Technician", "25 ms", "10 s", "120/80 mmHg", "10 mm", "2.5 s",
-    "aVR", "V1", "V5", "II", "III", "aVF", "12 lead", "Cal: 1 mV", "filter", "Page 1 of 2",
-    "mmol/l", "Standard 1", "MAC55", "12SL v239", "PAGEWRITER", "ECG", "Rhythm", "Room",
-)  # fmt: skip
-
-
-def phrase(rng: np.random.Generator) -> str:
-    """What a line says."""
-    kind = rng.random()
-    if kind < 0.62:
-        return _scales(rng)
-    if kind < 0.8:
-        count = int(rng.integers(1, 4))
-        return " ".join(rng.choice(np.array(WORDS), count))[:34]
-    if kind < 0.9:
-        parts = [str(int(rng.integers(0, 10 ** int(rng.integers(1, 5))))) for _ in range(3)]
-        return str(rng.choice(np.array(list(":/-. ")))).join(parts)
-    letters = np.array(list(SYMBOLS + "ABCDEFGHIJKLMNOPQRSTUVWXYZmmsvV0123456789"))
-    return "".join(rng.choice(letters, int(rng.integers(2, 16)))).strip()
-
-
-def _scales(rng: np.random.Generator) -> str:
-    gap = " " if rng.random() < 0.5 else ""
-    second = str(rng.choice(["s", "sec", "S", "Sec"], p=[0.55, 0.35, 0.05, 0.05]))
-    milli = str(rng.choice(["mV", "mv"], p=[0.9, 0.1]))
-    stroke = " / " if rng.random() < 0.05 else "/"
-    speed = f"{_number(rng, SPEEDS_MM_PER_S)}{gap}mm{stroke}{second}"
-    gain = f"{_number(rng, GAINS_MM_PER_MV)}{gap}mm{stroke}{milli}"
-    other = f"{_number(rng, GAINS_MM_PER_MV)}{gap}mm{stroke}{milli}"
-    between = str(rng.choice([" ", "  ", "   ", " - ", ". "]))
-    forms = (
-        speed,
-        gain,
-        f"{speed}{between}{gain}",
-        f"{gain}{between}{speed}",
-        f"Speed: {speed}",
-        f"Limb: {gain}",
-        f"Chest: {gain}",
-        f"Gain: {gain}",
-        f"Limb: {gain} Chest: {other}",
-        f"{rng.choice(np.array(WORDS))} {speed}",
-        f"{gain} {rng.choice(np.array(WORDS))}",
-    )
-    return forms[int(rng.integers(len(forms)))]
-
-
-def _number(rng: np.random.Generator, usual: tuple[float, ...]) -> str:
-    if rng.random() < 0.35:
-        return str(int(rng.integers(0, 10 ** int(rng.integers(1, 4)))))
-    value = float(rng.choice(usual))
-    return f"{value:.1f}" if rng.random() < 0.15 else f"{value:g}"
 
 
 def line(rng: np.random.Generator, faces: list[Face]) -> tuple[Pixels, str]:
@@ -246,8 +190,6 @@ def _values(scale) -> set[tuple[str, float]]:  # type: ignore[no-untyped-def]
 def main() -> None:
     """Train and write the weights with their card."""
     import torch
-
-    from training.train_units import crops_of  # which draws lines as this module does
 
     options = _options()
     torch.set_num_threads(1)

@@ -31,6 +31,7 @@ from ecg4u.digitize.text.printed import LINE_PX, SYMBOLS, line_window, with_numb
 from ecg4u.paper.text import width_of
 from training.page_networks import FINDER_OF_NAMES
 from training.pages import PageSampler, TrainingPage
+from training.phrases import phrase
 from training.steps import take_steps
 from training.train_names import OPEN, Box, Face, word_ink
 from training.train_places import (
@@ -45,7 +46,6 @@ from training.train_places import (
     source,
     targets,
 )
-from training.train_printed import phrase
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -245,7 +245,7 @@ def main() -> None:
         "steps": len(losses),
         "batch": BATCH,
         "last_losses": [round(value, 4) for value in losses[-5:]],
-        "data": "as above; lines of words drawn by training/train_printed.py",
+        "data": "as above; lines of words by training/phrases.py",
         "crops": {"train": len(crops), "valid": len(valid)},
         "weights": sum(value.numel() for value in net.units.parameters()),
     }
