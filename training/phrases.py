@@ -62,3 +62,8 @@ def _number(rng: np.random.Generator, usual: tuple[float, ...]) -> str:
         return str(int(rng.integers(0, 10 ** int(rng.integers(1, 4)))))
     value = float(rng.choice(usual))
     return f"{value:.1f}" if rng.random() < 0.15 else f"{value:g}"
+
+
+def read_as(text: str) -> str:
+    """What the reader of print is to make of a line: small letters, single spaces."""
+    return " ".join("".join(letter for letter in text.lower() if letter in SYMBOLS).split())

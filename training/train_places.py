@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import lru_cache, partial
 from pathlib import Path
@@ -121,7 +122,7 @@ def _crop(sampler: PageSampler, page: TrainingPage, faces: list[Face]) -> Crop:
         strokes = [box for label, box in known if k == 2 and -1 < label < 3]
         known = [(OPEN, turned_box(box, image.shape, k)) for box in strokes]
         image = np.ascontiguousarray(np.rot90(image, k))
-    seen = np.clip((seen_by_network(image) + LOWEST) / RANGE * 255, 0, 255).astype(np.uint8)
+    seen = in_bytes(image)
     names = np.array([(label, *box) for label, box in known if label != NONE], np.float32)
     names = names.reshape(-1, 5)
     names[:, 1:] /= HALVED
@@ -242,7 +243,7 @@ def main() -> None:
     """Train, calibrate on held-out fonts and write the weights with their card."""
     import torch
 
-    options = _options()
+    options = options_of(main.__doc__, pages=1000, steps=8000, checkpoint="cache/places.pt")
     torch.set_num_threads(options.threads)
     torch.manual_seed(options.seed)
     valid = _kept_crops(options, "valid", VALIDATION_PAGES, options.seed + 1)
@@ -256,7 +257,7 @@ def main() -> None:
     def loss_at(step: int) -> Tensor:
         rng = np.random.default_rng((options.seed, 7, step))
         chosen = [crops[i] for i in rng.integers(len(crops), size=BATCH)]
-        seen, named, sides = _batch(chosen, rng.uniform(*DEPTHS, (BATCH, 1, 1, 1)))
+        seen, named, sides = batch(chosen, rng.uniform(*DEPTHS, (BATCH, 1, 1, 1)))
         with torch.autocast("cpu", torch.bfloat16, enabled=short()):
             answer = net(seen.contiguous(memory_format=torch.channels_last))[:, : SIDES.stop]
         return loss_of(answer.float(), named, sides)
@@ -303,15 +304,24 @@ def short() -> bool:
     return bool(torch.cpu.get_capabilities().get("avx512_bf16"))
 
 
+def drawn_crops(
+    of_page: Callable[..., list[Any]],
+    options: argparse.Namespace,
+    split: str,
+    pages: int,
+    seed: int,
+) -> list[Any]:
+    """The crops ``of_page`` of so many pages, drawn by several processes."""
+    draw = partial(of_page, records=options.records, fonts=options.fonts, split=split, seed=seed)
+    with ProcessPoolExecutor(options.workers) as workers:
+        return [crop for page in workers.map(draw, range(pages), chunksize=4) for crop in page]
+
+
 def _kept_crops(options: argparse.Namespace, split: str, pages: int, seed: int) -> list[Crop]:
     """`page_crops`, kept beside the checkpoint for the next start."""
     kept = options.checkpoint.with_name(f"places_{split}_{pages}_{seed}.npz")
     if not kept.exists():
-        draw = partial(
-            page_crops, records=options.records, fonts=options.fonts, split=split, seed=seed
-        )
-        with ProcessPoolExecutor(options.workers) as workers:
-            crops = [c for page in workers.map(draw, range(pages), chunksize=4) for c in page]
+        crops = drawn_crops(page_crops, options, split, pages, seed)
         seen, names = (list(part) for part in zip(*crops, strict=True))
         kept.parent.mkdir(parents=True, exist_ok=True)
         counts = [len(one) for one in names]
@@ -321,12 +331,20 @@ def _kept_crops(options: argparse.Namespace, split: str, pages: int, seed: int) 
         return list(zip(data["seen"], names, strict=True))
 
 
-def _batch(crops: list[Crop], depths: Pixels | float = 1.0) -> tuple[Tensor, Tensor, Tensor]:
-    """Crops as the network takes them, their ink deepened or paled, and what it ought to say."""
+def in_bytes(image: Pixels) -> Pixels:
+    """What the network sees of an image, as crops keep it: (3, S, S) uint8."""
+    return np.clip((seen_by_network(image) + LOWEST) / RANGE * 255, 0, 255).astype(np.uint8)
+
+
+def batch(
+    crops: Sequence[Crop], depths: Pixels | float = 1.0, none: int = NONE
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Crops as the network takes them, their ink deepened or paled, and what it ought to say;
+    ``none`` stands for no word."""
     import torch
 
     seen = np.stack([seen for seen, _ in crops]).astype(np.float32) / 255 * RANGE - LOWEST
-    wanted = [targets(names, seen.shape[2]) for _, names in crops]
+    wanted = [targets(words, seen.shape[2], none) for _, words in crops]
     named, sides = (np.stack(part) for part in zip(*wanted, strict=True))
     seen = (seen * depths).astype(np.float32)
     return torch.from_numpy(seen), torch.from_numpy(named), torch.from_numpy(sides)
@@ -340,7 +358,7 @@ def _answers(net: nn.Module, crops: list[Crop]) -> tuple[Tensor, Tensor]:
     odds, wanted = [], []
     with torch.inference_mode():
         for first in range(0, len(crops), BATCH):
-            seen, named, _ = _batch(crops[first : first + BATCH])
+            seen, named, _ = batch(crops[first : first + BATCH])
             odds.append(net(seen)[:, : NONE + 1])
             wanted.append(named)
     return torch.cat(odds), torch.cat(wanted)
@@ -390,17 +408,20 @@ def _figures(net: nn.Module, crops: list[Crop], temperature: float) -> dict[str,
     }
 
 
-def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=main.__doc__)
+def options_of(
+    description: str | None, *, pages: int, steps: int, checkpoint: str
+) -> argparse.Namespace:
+    """Those of a training on drawn pages, with these defaults."""
+    parser = argparse.ArgumentParser(description=description)
     parser.add_argument("records", type=Path)
     parser.add_argument("--fonts", type=Path, default=Path("/usr/share/fonts"))
-    parser.add_argument("--pages", type=int, default=1000)
-    parser.add_argument("--steps", type=int, default=8000)
+    parser.add_argument("--pages", type=int, default=pages)
+    parser.add_argument("--steps", type=int, default=steps)
     parser.add_argument("--commit", default="", help="hash of the code that trains, for the card")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--workers", type=int, default=2, help="processes that draw pages")
-    parser.add_argument("--checkpoint", type=Path, default=Path("cache/places.pt"))
+    parser.add_argument("--checkpoint", type=Path, default=Path(checkpoint))
     parser.add_argument("--out", type=Path, help="folder; default: where this repository has them")
     return parser.parse_args()
 

@@ -33,18 +33,16 @@ from ecg4u.digitize.text.printed import (
 )
 from ecg4u.paper.surface import smooth_noise
 from training.page_networks import READER_OF_PRINT
-from training.phrases import phrase
+from training.phrases import phrase, read_as
 from training.steps import take_steps
 from training.train_names import Face, find_faces, grid, split_faces, taken, word_ink
+from training.train_units import Line as OnPage
 from training.train_units import crops_of
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 Pixels = npt.NDArray[Any]
-
-OnPage = tuple[Pixels, str]
-"""A window (24, n) uint8 and what it says in `SYMBOLS`."""
 
 WIDTH_PX = 320
 WORN = 0.3
@@ -85,7 +83,7 @@ def line(rng: np.random.Generator, faces: list[Face]) -> tuple[Pixels, str]:
         ink = np.asarray(cv2.warpAffine(ink, turn, shape[::-1], flags=cv2.INTER_LINEAR))
     grow = rng.normal(0.02, 0.06, 4) * high
     box = (left - grow[0], top - grow[1], left + wide + grow[2], top + high + grow[3])
-    return line_window(taken(ink, rng), box), _read_as(text)
+    return line_window(taken(ink, rng), box), read_as(text)
 
 
 def _worn(ink: Pixels, rng: np.random.Generator) -> Pixels:
@@ -105,10 +103,6 @@ def _curve(ink: Pixels, rng: np.random.Generator, tall: int) -> None:
     y = np.cumsum(rng.normal(0, 1.0, len(x))) + rng.choice([-1, 1]) * rng.uniform(0.7, 1.5) * tall
     points = np.stack([x, ink.shape[0] / 2 + y], axis=1).round().astype(np.int32)
     cv2.polylines(ink, [points[:, None]], False, 220, int(rng.integers(1, 5)), cv2.LINE_AA)
-
-
-def _read_as(text: str) -> str:
-    return " ".join("".join(letter for letter in text.lower() if letter in SYMBOLS).split())
 
 
 def batch(  # type: ignore[no-untyped-def]

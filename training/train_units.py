@@ -15,8 +15,6 @@ from __future__ import annotations
 import argparse
 import json
 import re
-from concurrent.futures import ProcessPoolExecutor
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,26 +23,27 @@ import numpy.typing as npt
 
 from ecg4u.digitize.networks import WEIGHTS as SHIPPED
 from ecg4u.digitize.page.rectified import PrintOnPage
-from ecg4u.digitize.text.labels import CELL_PX, HALVED, PARAMS, UNITS, seen_by_network
+from ecg4u.digitize.text.labels import CELL_PX, HALVED, PARAMS, UNITS
 from ecg4u.digitize.text.names import PX_PER_MM
-from ecg4u.digitize.text.printed import LINE_PX, SYMBOLS, line_window, with_number
+from ecg4u.digitize.text.printed import LINE_PX, line_window, with_number
 from ecg4u.paper.text import width_of
 from training.page_networks import FINDER_OF_NAMES
 from training.pages import PageSampler, TrainingPage
-from training.phrases import phrase
+from training.phrases import phrase, read_as
 from training.steps import take_steps
 from training.train_names import OPEN, Box, Face, word_ink
 from training.train_places import (
     DEPTHS,
-    LOWEST,
-    RANGE,
     TWO_TONES,
+    batch,
+    drawn_crops,
+    in_bytes,
     lay,
     loss_of,
     near,
+    options_of,
     short,
     source,
-    targets,
 )
 
 if TYPE_CHECKING:
@@ -117,10 +116,9 @@ def _crop(sampler: PageSampler, page: TrainingPage, faces: list[Face]) -> Crop:
             units.append((unit if inside else OPEN, *box))
             if inside and (line := _line(grey, words, at, box, rng)) is not None:
                 lines.append(line)
-    seen = np.clip((seen_by_network(image) + LOWEST) / RANGE * 255, 0, 255).astype(np.uint8)
     boxes = np.array(units, np.float32).reshape(-1, 5)
     boxes[:, 1:] /= HALVED
-    return seen, boxes, lines
+    return in_bytes(image), boxes, lines
 
 
 def _line(
@@ -132,8 +130,8 @@ def _line(
     if min(x0, y0) < 0 or max(x1, y1) >= CROP_PX:
         return None
     said = [letter for k, letter in enumerate(words) if x0 <= (at[k] + at[k + 1]) / 2 <= x1]
-    text = " ".join("".join(c for c in "".join(said).lower() if c in SYMBOLS).split())
-    return line_window(grey, (x0, y0, x1, y1), float(rng.uniform(1.35, 1.9))), text[:MOST_SYMBOLS]
+    window = line_window(grey, (x0, y0, x1, y1), float(rng.uniform(1.35, 1.9)))
+    return window, read_as("".join(said))[:MOST_SYMBOLS]
 
 
 def _ends(words: str, font: str, height: float) -> list[float]:
@@ -144,15 +142,15 @@ def _ends(words: str, font: str, height: float) -> list[float]:
 
 def _place(page: TrainingPage, rng: np.random.Generator) -> npt.NDArray[np.float64] | None:
     """The middle of a crop in mm: near a unit, in the page's heading, or wherever (None)."""
-    drawn, choice = page.drawn, rng.random()
-    lines = [line for line in drawn.lines if units_of(line.words)] or list(drawn.lines)
+    own, choice = page.drawn, rng.random()
+    lines = [line for line in own.lines if units_of(line.words)] or list(own.lines)
     if choice < AT_LINES and lines:
         x0, y0, x1, y1 = lines[int(rng.integers(len(lines)))].box
-        middle = np.array([rng.uniform(x0, x1), (y0 + y1) / 2]) / drawn.px_per_mm
+        middle = np.array([rng.uniform(x0, x1), (y0 + y1) / 2]) / own.px_per_mm
         return np.asarray(middle + rng.normal(0, OFF_MM, 2))
     if choice < AT_LINES + AT_TOP:
-        height, width = drawn.trace.shape
-        return np.asarray(rng.uniform((0, 0), (width, height / 4)) / drawn.px_per_mm)
+        height, width = own.trace.shape
+        return np.asarray(rng.uniform((0, 0), (width, height / 4)) / own.px_per_mm)
     return None
 
 
@@ -198,7 +196,7 @@ def main() -> None:
     import torch
     from safetensors.torch import load_file
 
-    options = _options()
+    options = options_of(main.__doc__, pages=700, steps=6000, checkpoint="cache/units.pt")
     torch.set_num_threads(options.threads)
     torch.manual_seed(options.seed)
     valid = crops_of(options, "valid", VALIDATION_PAGES, options.seed + 1)
@@ -257,11 +255,7 @@ def crops_of(options: argparse.Namespace, split: str, pages: int, seed: int) -> 
     """`page_crops`, kept beside the checkpoint for the next start."""
     kept = options.checkpoint.with_name(f"units_{split}_{pages}_{seed}.npz")
     if not kept.exists():
-        draw = partial(
-            page_crops, records=options.records, fonts=options.fonts, split=split, seed=seed
-        )
-        with ProcessPoolExecutor(options.workers) as workers:
-            crops = [c for page in workers.map(draw, range(pages), chunksize=4) for c in page]
+        crops = drawn_crops(page_crops, options, split, pages, seed)
         kept.parent.mkdir(parents=True, exist_ok=True)
         lines = [line for _, _, some in crops for line in some]
         np.savez(
@@ -285,14 +279,7 @@ def crops_of(options: argparse.Namespace, split: str, pages: int, seed: int) -> 
 
 
 def _batch(crops: list[Crop], depths: Pixels | float = 1.0) -> tuple[Tensor, Tensor, Tensor]:
-    """Crops as the network takes them, their ink deepened or paled, and what it ought to say."""
-    import torch
-
-    seen = np.stack([seen for seen, _, _ in crops]).astype(np.float32) / 255 * RANGE - LOWEST
-    wanted = [targets(units, seen.shape[2], NONE) for _, units, _ in crops]
-    named, sides = (np.stack(part) for part in zip(*wanted, strict=True))
-    seen = (seen * depths).astype(np.float32)
-    return torch.from_numpy(seen), torch.from_numpy(named), torch.from_numpy(sides)
+    return batch([(seen, units) for seen, units, _ in crops], depths, NONE)
 
 
 def figures(net: Any, crops: list[Crop], temperature: float) -> dict[str, object]:
@@ -325,21 +312,6 @@ def figures(net: Any, crops: list[Crop], temperature: float) -> dict[str, object
         "crops": len(crops),
         f"crops_with_a_unit_of_{SURE}_where_none_is": round(false / len(crops), 4),
     }
-
-
-def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=main.__doc__)
-    parser.add_argument("records", type=Path)
-    parser.add_argument("--fonts", type=Path, default=Path("/usr/share/fonts"))
-    parser.add_argument("--pages", type=int, default=700)
-    parser.add_argument("--steps", type=int, default=6000)
-    parser.add_argument("--commit", default="", help="hash of the code that trains, for the card")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--workers", type=int, default=2, help="processes that draw pages")
-    parser.add_argument("--checkpoint", type=Path, default=Path("cache/units.pt"))
-    parser.add_argument("--out", type=Path, help="folder; default: where this repository has them")
-    return parser.parse_args()
 
 
 if __name__ == "__main__":

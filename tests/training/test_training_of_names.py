@@ -94,7 +94,7 @@ def test_what_finds_units_is_trained_and_names_stay_as_they_are(
     shipped = files_of(WEIGHTS, page_networks.WEIGHTS)
     monkeypatch.setattr(train_units, "VALIDATION_PAGES", 1)
     monkeypatch.setattr(train_units, "BATCH", 2)
-    monkeypatch.setattr(train_units, "ProcessPoolExecutor", ThreadPoolExecutor)
+    monkeypatch.setattr(train_places, "ProcessPoolExecutor", ThreadPoolExecutor)
     kept, out = tmp_path / "kept" / "units.pt", tmp_path / "out"
     options = [records, "--fonts", FONTS, "--pages", 1, "--steps", STEPS, "--workers", 1]
     options += ["--checkpoint", kept, "--out", out]
